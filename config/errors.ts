@@ -1,0 +1,90 @@
+/**
+ * One mistake of the user's, as it is shown: where, what is asked, what was found, what to do.
+ *
+ * The path is built by code and names the file: `Pulumi.local.yaml: projects.webapp.memory`.
+ * Leave `value` out where it may be a secret: whatever stands there is printed. (A private key is left out in any case.)
+ */
+export interface Issue {
+  path: string;
+  rule: string;
+  value?: unknown;
+  remedy: string;
+}
+
+/**
+ * A user's mistake, or several. It is shown without a stack trace; every other error is a bug and keeps its trace.
+ *
+ * The message is the title and, when there are issues, two lines for each: the fact and the remedy.
+ *
+ * @example
+ * throw new UserError("The host cannot be used.", [
+ *   { path: "Pulumi.local.yaml: host.uri", rule: "must answer", value: "qemu:///system", remedy: "start libvirtd" },
+ * ]);
+ */
+export class UserError extends Error {
+  override readonly name = "UserError";
+  readonly issues: Issue[];
+
+  constructor(title: string, issues: Issue[] = []) {
+    const safe = issues.map(withoutPrivateKey);
+    super([title, ...safe.map(formatIssue)].join("\n"));
+    this.issues = safe;
+  }
+}
+
+/**
+ * A value that breaks a rule, thrown by whoever reads the value; whoever knows its place makes an {@link Issue} of it.
+ * With `secret` the value is never shown.
+ */
+export class InvalidValue extends Error {
+  override readonly name = "InvalidValue";
+
+  constructor(
+    readonly rule: string,
+    readonly remedy: string,
+    readonly secret = false,
+  ) {
+    super(`${rule}: ${remedy}`);
+  }
+}
+
+/** All mistakes of one stack file as one error. Throw it before any resource is made: its title says that nothing was. */
+export function configMistakes(file: string, issues: Issue[]): UserError {
+  const count = issues.length === 1 ? "1 mistake" : `${issues.length} mistakes`;
+  return new UserError(`${file} has ${count}. Nothing was created or changed.`, issues);
+}
+
+/** `["projects", "webapp", "memory"]` as `Pulumi.local.yaml: projects.webapp.memory`. */
+export function formatPath(file: string, path: readonly PropertyKey[]): string {
+  const steps = path.map((step) => {
+    if (typeof step === "number") return `[${step}]`;
+    const key = String(step);
+    if (looksLikePrivateKey(key)) return "[private key, not shown]";
+    return /^[\w-]+$/.test(key) ? `.${key}` : `[${formatValue(key)}]`;
+  });
+  return `${file}: ${steps.join("").replace(/^\./, "")}`;
+}
+
+function formatIssue({ path, rule, value, remedy }: Issue): string {
+  const found = value === undefined ? "" : `, but is ${formatValue(value)}`;
+  return `  - ${path}: ${rule}${found}\n    ${remedy}`;
+}
+
+const longestValueShown = 120;
+
+function formatValue(value: unknown): string {
+  // JSON has neither NaN nor infinity: it would print both as null.
+  const text = typeof value === "number" ? String(value) : JSON.stringify(value);
+  return text.length > longestValueShown ? `${text.slice(0, longestValueShown)}…` : text;
+}
+
+function withoutPrivateKey(issue: Issue): Issue {
+  if (!looksLikePrivateKey(JSON.stringify(issue.value) ?? "")) return issue;
+  const { value: _, ...rest } = issue;
+  return { ...rest, rule: `${issue.rule}, but is a private key (not shown)` };
+}
+
+/** Whether a text holds what private keys begin with: PEM and PuTTY headings, or the base64 of `openssh-key-v1`. */
+export function looksLikePrivateKey(text: string): boolean {
+  return /PRIVATE KEY|PuTTY-User-Key-File|b3BlbnNzaC1rZXktdj|AGE-SECRET-KEY/i.test(text);
+}

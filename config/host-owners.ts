@@ -1,0 +1,155 @@
+import { posix } from "node:path";
+
+import type { DomainFound, NetworkFound, PoolFound } from "../host/inventory.ts";
+import { networkOf, overlaps, parseCidr } from "./cidr.ts";
+import { formatPath, type Issue } from "./errors.ts";
+import type { HostCheck } from "./host-checks.ts";
+import { baseFolder, basePoolName, domainName, networkDomain, ownerMark, poolName } from "./names.ts";
+import type { NetworkSettings } from "./settings.ts";
+
+/**
+ * What of the names that a stack wants belongs to somebody else on the host. That is refused, never taken over:
+ * it may be another stack's, or nothing to do with Project VMs at all.
+ */
+
+/** Pools of our names that are not ours, and pools of other names on our folders. */
+export function foreignPools({ config, host, inventory, file }: HostCheck): Issue[] {
+  const poolOf = (path: string[], pool: string, folder: string) => ({
+    path: formatPath(file, path),
+    pool,
+    folder: posix.join(host.storageDir, folder),
+  });
+  const projects = Object.keys(config.projects).map((name) => poolOf(["projects", name], poolName(name), name));
+  const wanted = [poolOf(["host", "storageDir"], basePoolName, baseFolder), ...projects];
+  return wanted.flatMap(({ path, pool, folder }): Issue[] => {
+    const issues: Issue[] = [];
+    const found = inventory.pools.find(({ name }) => name === pool);
+    if (found && (found.type !== "dir" || tidy(found.path) !== folder)) {
+      const at = found.path ? ` at ${found.path}` : "";
+      const rule = `the pool \`${pool}\` on ${inventory.uri} is not ours: it is of type ${found.type}${at}, ours would be of type dir at ${folder}`;
+      issues.push({ path, rule, remedy: poolRemedy(found, folder, inventory.uri) });
+    }
+    const other = inventory.pools.find(({ name, path: at }) => name !== pool && tidy(at) === folder);
+    if (other) {
+      const rule = `the folder ${folder} on ${inventory.uri} is that of the pool \`${other.name}\`, which is not ours`;
+      issues.push({ path, rule, remedy: "choose another name or another storageDir, or undefine that pool" });
+    }
+    return issues;
+  });
+}
+
+function poolRemedy(found: PoolFound, folder: string, uri: string): string {
+  const commands = ["pool-destroy", "pool-undefine"].map((verb) => `${virsh(uri)} ${verb} ${found.name}`);
+  const undefine = `remove that pool (its files stay): \`${commands.join(" && ")}\``;
+  // Most likely somebody changed storageDir; the disks are still in the folder of before.
+  const moved = found.type === "dir" && posix.basename(tidy(found.path)) === posix.basename(folder);
+  return moved
+    ? `set storageDir to \`${posix.dirname(tidy(found.path))}\`, or ${undefine}`
+    : `choose another name, or ${undefine}`;
+}
+
+/** Domains of our names without our mark, and domains of other names that use our disks. */
+export function foreignDomains({ config, host, inventory, stack, file }: HostCheck): Issue[] {
+  return Object.keys(config.projects).flatMap((name): Issue[] => {
+    const path = formatPath(file, ["projects", name]);
+    const domain = domainName(name);
+    const issues: Issue[] = [];
+    const found = inventory.domains.find((one) => one.name === domain);
+    if (found && !isMarked(found, stack)) {
+      const rule = `the domain \`${domain}\` on ${inventory.uri} belongs to somebody else: ${described(found)}`;
+      issues.push({ path, rule, remedy: "choose another name, or remove that domain yourself if nobody needs it" });
+    }
+    const folder = `${posix.join(host.storageDir, name)}/`;
+    const user = inventory.domains.find(
+      (one) => one.name !== domain && one.diskPaths.some((disk) => disk.startsWith(folder)),
+    );
+    if (user) {
+      const rule = `its disks in ${folder} are used by the domain \`${user.name}\` on ${inventory.uri}, which is not ours`;
+      issues.push({
+        path,
+        rule,
+        remedy: "choose another name or another storageDir, or take those disks from that domain",
+      });
+    }
+    return issues;
+  });
+}
+
+/** An existing network that cannot be used; a network of our own whose name or addresses are somebody else's. */
+export function networkIssues(check: HostCheck): Issue[] {
+  const { network } = check.host;
+  const found = check.inventory.networks.find(({ name }) => name === network.name);
+  return network.kind === "existing" ? unusable(check, network.name, found) : taken(check, network, found);
+}
+
+/** Our own network, stopped: VMs on it will not start. */
+export function stoppedNetworks({ host, inventory, file }: HostCheck): string[] {
+  const found = inventory.networks.find(({ name }) => name === host.network.name);
+  if (host.network.kind === "existing" || !found || found.active) return [];
+  const start = `${virsh(inventory.uri)} net-start ${found.name}`;
+  return [
+    `${formatPath(file, ["host", "network"])}: the network \`${found.name}\` is stopped; start it with \`${start}\``,
+  ];
+}
+
+function unusable({ inventory, file }: HostCheck, name: string, found: NetworkFound | undefined): Issue[] {
+  const path = formatPath(file, ["host", "network"]);
+  if (!found) {
+    const there = inventory.networks.map((one) => `\`${one.name}\``).join(", ") || "none";
+    const rule = `must be a network that is there: ${inventory.uri} has ${there}`;
+    return [
+      {
+        path,
+        rule,
+        value: name,
+        remedy: `name one of those, or write \`{name: ${name}, cidr: 10.77.0.0/24}\` to have it made`,
+      },
+    ];
+  }
+  if (found.active) return [];
+  const rule = `must be a network that is active on ${inventory.uri}`;
+  return [{ path, rule, value: name, remedy: `start it: \`${virsh(inventory.uri)} net-start ${name}\`` }];
+}
+
+type Managed = Extract<NetworkSettings, { kind: "managed" }>;
+
+function taken(
+  { inventory, stack, file }: HostCheck,
+  { name, cidr }: Managed,
+  found: NetworkFound | undefined,
+): Issue[] {
+  const ours = networkDomain(stack);
+  if (found && found.dnsDomain !== ours) {
+    const mark = found.dnsDomain ? `its DNS domain is ${found.dnsDomain}` : "it has no DNS domain";
+    const rule = `the network \`${name}\` on ${inventory.uri} belongs to somebody else: ${mark}, ours would be ${ours}`;
+    const remedy = `write \`network: ${name}\` to share it, or choose another name and cidr`;
+    return [{ path: formatPath(file, ["host", "network", "name"]), rule, remedy }];
+  }
+  const wanted = parseCidr(cidr);
+  const other = inventory.networks.find((one) => {
+    const range = networkOf(one.cidr);
+    return one.name !== name && one.active && range && overlaps(wanted, range);
+  });
+  if (!other) return [];
+  const rule = `must not overlap the network \`${other.name}\` on ${inventory.uri}, which has ${other.cidr}`;
+  const remedy = `choose other addresses, or write \`network: ${other.name}\` to share it`;
+  return [{ path: formatPath(file, ["host", "network", "cidr"]), rule, value: cidr, remedy }];
+}
+
+function isMarked({ description = "" }: DomainFound, stack: string): boolean {
+  return description.split("\n").some((line) => line.trim() === ownerMark(stack));
+}
+
+function described({ description = "", state }: DomainFound): string {
+  const stack = /^\s*project-vms stack (\S+)\s*$/m.exec(description)?.[1];
+  if (stack !== undefined) return `it is of the Project VMs stack \`${stack}\` (${state})`;
+  return description
+    ? `its description is ${JSON.stringify(description)} (${state})`
+    : `it has no description (${state})`;
+}
+
+function virsh(uri: string): string {
+  return `virsh -c ${/^[\w:/+@.-]+$/.test(uri) ? uri : `'${uri}'`}`;
+}
+
+const tidy = (path: string) => (path ? posix.normalize(path).replace(/\/+$/, "") : "");

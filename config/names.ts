@@ -1,0 +1,70 @@
+import { createHash } from "node:crypto";
+
+/**
+ * All names and identities that the host or the guest sees. They derive from the project's name alone,
+ * so that nothing about a VM depends on the order of the entries or on what else there is.
+ */
+
+/** What domains, pools and host names of projects begin with. */
+export const namePrefix = "project-";
+
+/** A DNS label has at most 63 characters, and the host name is one: `project-<name>`. */
+export const longestName = 63 - namePrefix.length;
+
+/** A DNS label, in lower case only: host names do not tell cases apart. */
+export const namePattern = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$";
+
+/** The libvirt pool, shared by all stacks of a host, that holds the base images. */
+export const basePoolName = "project-vms-base";
+
+/** The folder of the base images under storageDir. */
+export const baseFolder = "base";
+
+/** The folder of a project's disks is its name; the base pool's folder and name are taken. */
+export const reservedNames: readonly string[] = [baseFolder, basePoolName.slice(namePrefix.length)];
+
+/** The libvirt pool of a project's disks. */
+export function poolName(name: string): string {
+  return `${namePrefix}${name}`;
+}
+
+/** The libvirt domain of a project. */
+export function domainName(name: string): string {
+  return `${namePrefix}${name}`;
+}
+
+/** The host name of a project's VM. */
+export function hostName(name: string): string {
+  return `${namePrefix}${name}`;
+}
+
+/**
+ * The MAC address of a project's VM, in QEMU's own range and in lower case: libvirt reads it back so,
+ * and upper case would show as a change at every refresh.
+ */
+export function macAddress(name: string): string {
+  const bytes = sha256(name).slice(0, 6).match(/../g) ?? [];
+  return ["52", "54", "00", ...bytes].join(":");
+}
+
+/** Which disk of a VM a serial stands for. */
+export type DiskRole = "root" | "project" | "seed";
+
+/** The serial by which the guest finds a disk (`/dev/disk/by-id/virtio-<serial>`). Virtio has room for 20 characters. */
+export function diskSerial(name: string, role: DiskRole): string {
+  return `${role}-${sha256(name).slice(0, 12)}`;
+}
+
+/** The line in a domain's `<description>` that says whose it is. A domain without its stack's line is never touched. */
+export function ownerMark(stack: string): string {
+  return `project-vms stack ${stack}`;
+}
+
+/** The DNS domain of a stack's managed network, which says whose network it is. */
+export function networkDomain(stack: string): string {
+  return `${stack}.project-vms.internal`;
+}
+
+function sha256(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}

@@ -1,0 +1,242 @@
+import { z } from "zod";
+
+import { parseCidr } from "./cidr.ts";
+import { defaults } from "./defaults.ts";
+import { InvalidValue } from "./errors.ts";
+import { longestName, namePattern } from "./names.ts";
+import { GiB, MiB, sizePattern } from "./sizes.ts";
+import { parsePublicKey } from "./ssh-keys.ts";
+import * as values from "./values.ts";
+
+/**
+ * The config of a stack: what is allowed, what counts where nothing is said, and what it all means.
+ * The parser, the JSON Schema for editors and the reference in docs/ all come from here.
+ */
+
+/** What the documentation says of a key. Its default comes from the schema itself. */
+export interface FieldDocs {
+  /** What it is for. */
+  purpose: string;
+  /** What is counted, where something is. */
+  unit?: string;
+  /** What counts without it, where that is not a value of the table of defaults and it is not required either. */
+  absent?: string;
+  /** What changing it does to a VM that runs, and to its data. */
+  changing: string;
+  /** The value, as YAML. */
+  example: string;
+}
+
+/** The documentation of every key, by the schema of its value. */
+export const fieldDocs = z.registry<FieldDocs>();
+
+/** How the issue of a value's reader passes through zod: the `params` of a custom issue. */
+export interface ReaderParams {
+  invalid: InvalidValue;
+}
+
+/** A value that one of our own readers reads; `json` is what the JSON Schema says of it. */
+function read<T>(reader: (value: unknown) => T, json: Record<string, unknown>, from: z.ZodType = z.unknown()) {
+  const transform = from.transform((value, context): T => {
+    try {
+      return reader(value);
+    } catch (error) {
+      if (!(error instanceof InvalidValue)) throw error;
+      const params: ReaderParams = { invalid: error };
+      context.issues.push({ code: "custom", input: value, params });
+      return z.NEVER;
+    }
+  });
+  return transform.meta(json);
+}
+
+const text = <T>(reader: (value: unknown) => T) => read(reader, { type: "string" });
+const size = (minimum: number) => read(values.sizeFrom(minimum), { type: "string", pattern: sizePattern });
+
+/** A map of these keys and no others. The message about an unknown key is the list of the known ones. */
+function closed<Shape extends z.ZodRawShape>(shape: Shape) {
+  const known = Object.keys(shape).join(" ");
+  return z.strictObject(shape, { error: (issue) => (issue.code === "unrecognized_keys" ? known : undefined) });
+}
+
+const restarts = "The VM is shut down gracefully and comes up with the new figure. No data is touched.";
+
+const vm = {
+  memory: size(128 * MiB).register(fieldDocs, {
+    purpose: "Memory of the VM.",
+    unit: "MiB, GiB or TiB (steps of 1024)",
+    changing: restarts,
+    example: "16 GiB",
+  }),
+  cpus: read(values.parseCpus, { type: "integer", minimum: 1 }).register(fieldDocs, {
+    purpose: "Virtual CPUs of the VM.",
+    unit: "whole CPUs",
+    changing: restarts,
+    example: "8",
+  }),
+  disk: size(64 * MiB).register(fieldDocs, {
+    purpose: "Size of the project disk, mounted at `/home/dev/project`. It takes up space on the host as it fills.",
+    unit: "MiB, GiB or TiB (steps of 1024)",
+    changing:
+      "Counts for project disks made from then on. One that is there keeps its size and all that is on it: " +
+      "no edit of a config replaces, shrinks or deletes it.",
+    example: "100 GiB",
+  }),
+  rootDisk: size(GiB).register(fieldDocs, {
+    purpose: "Size of the root disk, an overlay on the base image. It takes up space on the host as it fills.",
+    unit: "MiB, GiB or TiB (steps of 1024)",
+    changing: "Counts for root disks made from then on. One that is there keeps its size and all that is on it.",
+    example: "40 GiB",
+  }),
+  autostart: z.boolean().register(fieldDocs, {
+    purpose: "Whether the VM starts when its host does.",
+    changing: "Counts from the host's next start. The VM goes on as it is; no data is touched.",
+    example: "true",
+  }),
+};
+
+const newNetwork = "The network is made anew, which cuts off the VMs on it until they restart. No data is touched.";
+
+const managedNetwork = closed({
+  name: text(values.parseNetworkName)
+    .register(fieldDocs, {
+      purpose: "Name of the network that the stack makes and owns.",
+      changing: newNetwork,
+      example: "project-vms",
+    })
+    .prefault(defaults.host.network.name),
+  cidr: text(parseCidr)
+    .register(fieldDocs, {
+      purpose: "IPv4 addresses of the network that the stack makes; guests reach the outside through the host (NAT).",
+      changing: newNetwork,
+      example: "10.77.0.0/24",
+    })
+    .prefault(defaults.host.network.cidr),
+}).transform(({ name, cidr }) => ({ kind: "managed" as const, name, cidr: `${cidr.address}/${cidr.prefix}` }));
+
+const existingNetwork = read(values.parseNetworkName, { type: "string" }, z.string()).transform((name) => ({
+  kind: "existing" as const,
+  name,
+}));
+
+const host = closed({
+  uri: text(values.parseHostUri).register(fieldDocs, {
+    purpose: "The host's libvirt.",
+    changing: "The VMs are made anew on the new host. Their project disks stay on the old one and are not copied.",
+    example: "qemu+ssh://root@storage/system",
+  }),
+  storageDir: text(values.parseStorageDir)
+    .register(fieldDocs, {
+      purpose:
+        "Folder on the host for all disks: `<storageDir>/<project>/` and, for the base images, `<storageDir>/base/`.",
+      changing: "The VMs are made anew in the new folder. Their project disks stay in the old one and are not moved.",
+      example: "/var/lib/project-vms",
+    })
+    .prefault(defaults.host.storageDir),
+  network: z
+    .union([existingNetwork, managedNetwork])
+    .register(fieldDocs, {
+      purpose:
+        "The libvirt network of the VMs: the name of one that is there, or a map for one that the stack makes and owns.",
+      changing: "The VMs are shut down gracefully and come up on the other network. No data is touched.",
+      example: "default",
+    })
+    .prefault(defaults.host.network),
+  virtualization: z
+    .enum(["auto", "kvm", "emulated"])
+    .register(fieldDocs, {
+      purpose:
+        "`kvm` wants hardware virtualization, `emulated` does without (far slower), `auto` tries and takes what works.",
+      changing: "The VMs are shut down gracefully and come up under the other one. No data is touched.",
+      example: "kvm",
+    })
+    .prefault(defaults.host.virtualization),
+});
+
+const image = z.discriminatedUnion("kind", [
+  closed({
+    kind: z.literal("build").register(fieldDocs, {
+      purpose: "`build`: Debian testing with all tools baked in, made on this machine. `url`: a published cloud image.",
+      changing: "Counts for VMs made from then on; the others keep the image that they stand on. No data is touched.",
+      example: "build",
+    }),
+  }),
+  closed({
+    kind: z.literal("url"),
+    url: text(values.parseImageUrl).register(fieldDocs, {
+      purpose: "Where the qcow2 image is (https, http or file). Only with `kind: url`.",
+      changing: "As for `kind`.",
+      example: values.imageUrlExample,
+    }),
+    sha512: read(values.parseSha512, { type: "string", pattern: "^[0-9a-fA-F]{128}$" }).register(fieldDocs, {
+      purpose: "The image's SHA-512: 128 hexadecimal digits. What does not match is refused. Only with `kind: url`.",
+      changing: "As for `kind`.",
+      example: "…",
+    }),
+  }),
+]);
+
+/** A VM's settings with the built-in defaults where there is none. */
+export const vmSchema = closed({
+  memory: vm.memory.prefault(defaults.vm.memory),
+  cpus: vm.cpus.prefault(defaults.vm.cpus),
+  disk: vm.disk.prefault(defaults.vm.disk),
+  rootDisk: vm.rootDisk.prefault(defaults.vm.rootDisk),
+  autostart: vm.autostart.prefault(defaults.vm.autostart),
+});
+
+const project = closed(vm)
+  .partial()
+  .nullable()
+  .transform((settings) => settings ?? {});
+
+/** The whole config of a stack, its keys without the namespace `project-vms:`. */
+export const stackSchema = closed({
+  host: host
+    .register(fieldDocs, {
+      purpose: "The machine that the VMs run on.",
+      absent: "the embedded libvirt of this checkout, on this machine",
+      changing: "The VMs are made anew on the other host. Their project disks stay where they are and are not copied.",
+      example: "{uri: qemu+ssh://root@storage/system}",
+    })
+    .optional(),
+  image: image
+    .register(fieldDocs, {
+      purpose: "The base image of new VMs.",
+      changing: "Counts for VMs made from then on; the others keep the image that they stand on. No data is touched.",
+      example: "{kind: build}",
+    })
+    .prefault(defaults.image),
+  sshKeys: z
+    .array(text(parsePublicKey))
+    .min(1)
+    .register(fieldDocs, {
+      purpose: "The SSH public keys that may log in as `dev`.",
+      absent: "the user's own, from `~/.ssh/id_*.pub`",
+      changing: "Counts for VMs made from then on. No data is touched.",
+      example: '["ssh-ed25519 AAAA… me@laptop"]',
+    })
+    .optional(),
+  defaults: vmSchema
+    .register(fieldDocs, {
+      purpose: "What counts for a project that says nothing itself.",
+      changing: "As changing it in each project that does not set it.",
+      example: "{memory: 4 GiB, cpus: 2}",
+    })
+    .prefault({}),
+  projects: z
+    .record(z.string().meta({ pattern: namePattern, maxLength: longestName }), project)
+    .register(fieldDocs, {
+      purpose: "The projects: one VM for each entry, by name. `myapp: {}` is enough; an empty map is no VM at all.",
+      changing:
+        "A new entry is a new VM. A removed one takes its VM away and keeps its project disk; put back, it has it again.",
+      example: "{myapp: {}}",
+    })
+    .prefault({}),
+});
+
+/** A config that keeps all rules, before the projects have their defaults. */
+export type ValidConfig = z.output<typeof stackSchema>;
+
+/** The keys that a VM has, in the order of the documentation. */
+export const vmKeys = Object.keys(vm) as (keyof typeof vm)[];

@@ -1,0 +1,40 @@
+/** What a stack's config says, validated and complete: the form in which the rest of the program knows it. */
+export interface StackConfig {
+  /** undefined: the embedded libvirt of the checkout, with the default network and virtualization. */
+  host: HostSettings | undefined;
+  image: ImageSettings;
+  /** undefined: the user's own. */
+  sshKeys: string[] | undefined;
+  projects: Record<string, VmSettings>;
+  /** Where each setting of each project comes from, for errors that are found later, at the host. */
+  sources: Record<string, VmSources>;
+  /** What was read in a way that the user should know of. @example ["…: projects.webapp.disk: \"50G\" is read as 50 GiB"] */
+  notices: string[];
+}
+
+/** Sizes in bytes. */
+export interface VmSettings {
+  memory: number;
+  cpus: number;
+  disk: number;
+  rootDisk: number;
+  autostart: boolean;
+}
+
+/** The entry itself, `defaults` in the config, or the table of built-in defaults. */
+export type Source = "project" | "defaults" | "built-in";
+
+export type VmSources = Record<keyof VmSettings, Source>;
+
+export interface HostSettings {
+  /** libvirt's URI. */
+  uri: string;
+  storageDir: string;
+  network: NetworkSettings;
+  virtualization: "auto" | "kvm" | "emulated";
+}
+
+/** A network that is there, or one that the stack makes and owns. */
+export type NetworkSettings = { kind: "existing"; name: string } | { kind: "managed"; name: string; cidr: string };
+
+export type ImageSettings = { kind: "build" } | { kind: "url"; url: string; sha512: string };

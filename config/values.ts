@@ -1,0 +1,117 @@
+import { posix } from "node:path";
+
+import { InvalidValue } from "./errors.ts";
+import { formatSize, parseSize } from "./sizes.ts";
+
+/**
+ * Readers of single values: each returns the value in the form that the program uses or throws an InvalidValue.
+ * They know nothing of where the value stands.
+ */
+
+/** A reader of sizes that are at least `minimum` bytes. */
+export function sizeFrom(minimum: number): (value: unknown) => number {
+  return (value) => {
+    const bytes = parseSize(value);
+    if (bytes >= minimum) return bytes;
+    throw new InvalidValue(`must be at least ${formatSize(minimum)}`, `write \`${formatSize(minimum)}\` or more`);
+  };
+}
+
+/** A number of virtual CPUs: whole, at least one. */
+export function parseCpus(value: unknown): number {
+  const remedy = "write a whole number without quotes, e.g. `4`";
+  if (typeof value !== "number" || Number.isNaN(value)) throw new InvalidValue("must be a number", remedy);
+  if (!Number.isFinite(value)) throw new InvalidValue("must be finite", remedy);
+  if (value <= 0) throw new InvalidValue("must be at least 1", remedy);
+  if (!Number.isInteger(value)) throw new InvalidValue("must be a whole number", remedy);
+  return value;
+}
+
+const transports = ["ssh", "libssh", "libssh2", "unix", "tls", "tcp"];
+const hostUriExample = "`qemu+ssh://root@storage/system`";
+
+/** A libvirt URI of a system QEMU, on this machine or another. */
+export function parseHostUri(value: unknown): string {
+  if (value === undefined) {
+    throw new InvalidValue("is missing", `write e.g. ${hostUriExample}, or remove \`host\` for the embedded libvirt`);
+  }
+  const url = asUrl(value);
+  if (!url?.href.includes("://")) {
+    throw new InvalidValue("must be a libvirt URI", `write e.g. \`qemu:///system\` or ${hostUriExample}`);
+  }
+  refusePassword(url, "log in with a key: `qemu+ssh://user@host/system`");
+  const [driver = "", transport] = url.protocol.slice(0, -1).split("+");
+  if (driver !== "qemu") throw new InvalidValue("must be a libvirt URI of QEMU", `write e.g. ${hostUriExample}`);
+  if (transport !== undefined && !transports.includes(transport)) {
+    throw new InvalidValue(`must have one of the transports ${transports.join(", ")}`, `write e.g. ${hostUriExample}`);
+  }
+  if (url.pathname !== "/system") {
+    const rule = "must end in /system: a session of a single user cannot own networks";
+    throw new InvalidValue(rule, `write e.g. ${hostUriExample}`);
+  }
+  if (url.host === "" && transport !== undefined && transport !== "unix") {
+    throw new InvalidValue(`must name a host for the transport ${transport}`, `write e.g. ${hostUriExample}`);
+  }
+  return String(value);
+}
+
+/** An absolute folder on the host, below the root, without `.` and `..`. */
+export function parseStorageDir(value: unknown): string {
+  if (typeof value !== "string" || !value.startsWith("/") || hasControlCharacter(value)) {
+    throw new InvalidValue("must be an absolute path", "write the path on the host, e.g. `/var/lib/project-vms`");
+  }
+  const path = posix.normalize(value).replace(/\/+$/, "");
+  if (path === "") throw new InvalidValue("must not be the root itself", "write a folder, e.g. `/var/lib/project-vms`");
+  if (value.split("/").some((step) => step === "." || step === "..")) {
+    throw new InvalidValue("must not go by `.` or `..`", `write \`${path}\``);
+  }
+  return path;
+}
+
+/** The name of a libvirt network. */
+export function parseNetworkName(value: unknown): string {
+  if (typeof value === "string" && /^[\w][\w.-]*$/.test(value)) return value;
+  const rule = "must be the name of a libvirt network: letters, digits, `-`, `_` and `.`";
+  throw new InvalidValue(
+    rule,
+    "write e.g. `default` for a network that is there, or `{name: …, cidr: …}` for one of our own",
+  );
+}
+
+/** An image URL as it might be written. */
+export const imageUrlExample = "https://cloud.debian.org/images/cloud/trixie/latest/debian-13-generic-amd64.qcow2";
+
+/** Where an image comes from: https, http (the digest guards it) or a file on this machine. */
+export function parseImageUrl(value: unknown): string {
+  if (value === undefined) throw new InvalidValue("is missing", `write e.g. \`${imageUrlExample}\``);
+  const url = asUrl(value);
+  if (!url || !["https:", "http:", "file:"].includes(url.protocol)) {
+    const remedy = `write e.g. \`${imageUrlExample}\`; https, http and file will do`;
+    throw new InvalidValue("must be the URL of a qcow2 image", remedy);
+  }
+  refusePassword(url, "download the image and name it as `file:///…`, or serve it without a password");
+  return String(value);
+}
+
+/** A SHA-512 digest, in lower case. */
+export function parseSha512(value: unknown): string {
+  const remedy = "copy the image's line of the SHA512SUMS that is published beside it";
+  if (value === undefined) throw new InvalidValue("is missing: an image without digest is not used", remedy);
+  if (typeof value === "string" && /^[0-9a-f]{128}$/i.test(value)) return value.toLowerCase();
+  const digits = typeof value === "string" && /^[0-9a-f]+$/i.test(value) ? value.length : undefined;
+  const found = digits === 64 ? " (64 digits are a SHA-256)" : digits ? ` (these are ${digits})` : "";
+  throw new InvalidValue(`must be a SHA-512: 128 hexadecimal digits${found}`, remedy);
+}
+
+function asUrl(value: unknown): URL | undefined {
+  if (typeof value !== "string" || /\s/.test(value) || !URL.canParse(value)) return undefined;
+  return new URL(value);
+}
+
+function refusePassword(url: URL, remedy: string): void {
+  if (url.password !== "") throw new InvalidValue("must not hold a password (value not shown)", remedy, true);
+}
+
+function hasControlCharacter(text: string): boolean {
+  return [...text].some((character) => character < " " || character === "\x7f");
+}

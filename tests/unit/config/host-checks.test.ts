@@ -1,0 +1,334 @@
+import { describe, expect, it } from "vitest";
+
+import { UserError } from "../../../config/errors.ts";
+import { checkAgainstHost } from "../../../config/host-checks.ts";
+import { type HostSettings, parseStackConfig } from "../../../config/parse.ts";
+import { GiB } from "../../../config/sizes.ts";
+import type { DomainFound, Inventory, NetworkFound, PoolFound } from "../../../host/inventory.ts";
+import { asPulumi, file } from "./samples.ts";
+
+const uri = "qemu+ssh://root@storage/system";
+const storage = { path: "/srv/vms", capacity: 500 * GiB, available: 400 * GiB, writable: true };
+const plenty: Inventory = {
+  uri,
+  memory: 64 * GiB,
+  cpus: 16,
+  virtualization: "kvm",
+  hypervisorVersion: "9.2.0",
+  storage,
+  pools: [],
+  networks: [],
+  domains: [],
+};
+
+const network = (found: Partial<NetworkFound>): NetworkFound => ({
+  name: "project-vms",
+  uuid: "4a1c",
+  active: true,
+  autostart: true,
+  ...found,
+});
+const domain = (found: Partial<DomainFound>): DomainFound => ({
+  name: "project-webapp",
+  uuid: "2b7d",
+  state: "running",
+  diskPaths: [],
+  ...found,
+});
+const pool = (found: Partial<PoolFound>): PoolFound => ({
+  name: "project-webapp",
+  uuid: "9e0f",
+  type: "dir",
+  path: "/srv/vms/webapp",
+  active: true,
+  autostart: true,
+  capacity: 500 * GiB,
+  available: 400 * GiB,
+  volumes: [],
+  ...found,
+});
+const projectDisk = {
+  name: "project.qcow2",
+  path: "/srv/vms/webapp/project.qcow2",
+  capacity: 50 * GiB,
+  allocation: GiB,
+  format: "qcow2",
+};
+
+interface Case {
+  config?: Record<string, unknown>;
+  host?: Record<string, unknown>;
+  found?: Partial<Inventory>;
+}
+
+function check({ config = { projects: { webapp: {} } }, host = {}, found = {} }: Case) {
+  const parsed = parseStackConfig(asPulumi({ host: { uri, storageDir: "/srv/vms", ...host }, ...config }), file);
+  return checkAgainstHost(parsed, parsed.host as HostSettings, { ...plenty, ...found }, "storage", file);
+}
+
+/** The errors as the user sees them. */
+const errors = (given: Case) => new UserError("", check(given).errors).message.trimStart();
+const warnings = (given: Case) => check(given).warnings;
+
+/** One error: its place with what is said of it, and the remedy. */
+const one = (fact: string, remedy: string) => `- Pulumi.local.yaml: ${fact}\n    ${remedy}`;
+
+describe("a host that has what is asked for", () => {
+  it.each<[string, Case]>([
+    ["nothing of ours yet", {}],
+    ["no project", { config: {} }],
+    [
+      "all of it ours already",
+      {
+        found: {
+          pools: [pool({ volumes: [projectDisk] }), pool({ name: "project-vms-base", path: "/srv/vms/base/" })],
+          networks: [network({ dnsDomain: "storage.project-vms.internal", cidr: "10.77.0.1/24" })],
+          domains: [domain({ description: "project-vms stack storage\n", diskPaths: ["/srv/vms/webapp/disk.qcow2"] })],
+        },
+      },
+    ],
+    [
+      "others' things beside ours",
+      {
+        found: {
+          pools: [pool({ name: "images", path: "/srv/vms" }), pool({ name: "vg", type: "logical", path: "" })],
+          networks: [
+            network({ name: "default", cidr: "192.168.122.1/24" }),
+            network({ name: "same-but-stopped", active: false, cidr: "10.77.0.1/24" }),
+            network({ name: "six", cidr: "fd00::/64" }),
+          ],
+          domains: [domain({ name: "other", diskPaths: ["/srv/vms/webapp2/disk.qcow2"] })],
+        },
+      },
+    ],
+    ["an existing network", { host: { network: "default" }, found: { networks: [network({ name: "default" })] } }],
+    ["a folder of which nothing is known", { found: { storage: undefined } }],
+  ])("%s", (_, given) => {
+    expect(check(given)).toEqual({ errors: [], warnings: [] });
+  });
+});
+
+describe("more than the host has", () => {
+  const has = (figure: string) => `must be at most ${figure}, which is all that ${uri} has`;
+  const disks = `must be at most 500 GiB, which is all that /srv/vms on ${uri} has`;
+  it.each<[Case, string, string]>([
+    [
+      { config: { projects: { webapp: { memory: "65 GiB" } } } },
+      `projects.webapp.memory: ${has("64 GiB")}, but is "65 GiB"`,
+      "write at most `64 GiB`",
+    ],
+    [
+      { config: { projects: { webapp: { cpus: 17 } } } },
+      `projects.webapp.cpus: ${has("16")}, but is 17`,
+      "write at most `16`",
+    ],
+    [
+      { config: { projects: { webapp: { disk: "1 TiB" } } } },
+      `projects.webapp.disk: ${disks}, but is "1 TiB"`,
+      "write at most `500 GiB`",
+    ],
+    [
+      { config: { projects: { webapp: { rootDisk: "501 GiB" } } } },
+      `projects.webapp.rootDisk: ${disks}, but is "501 GiB"`,
+      "write at most `500 GiB`",
+    ],
+    [
+      { config: { defaults: { memory: "128 GiB" }, projects: { a: {}, b: { memory: "1 GiB" }, c: {} } } },
+      `defaults.memory (used by projects.a, projects.c): ${has("64 GiB")}, but is "128 GiB"`,
+      "write at most `64 GiB`, there or in the project's own entry",
+    ],
+    [
+      { found: { memory: 8_232_640_512, cpus: 4 }, config: { projects: { webapp: {} } } },
+      `defaults.memory (built in, used by projects.webapp): ${has("7.66 GiB")}, but is "8 GiB"`,
+      "write at most `7 GiB`, there or in the project's own entry",
+    ],
+    [
+      { found: { cpus: 2 }, config: { projects: { a: {}, b: {}, c: {}, d: {}, e: {}, f: {}, g: {} } } },
+      `defaults.cpus (built in, used by projects.a, projects.b, projects.c, projects.d, projects.e and 2 more): ${has("2")}, but is 4`,
+      "write at most `2`, there or in the project's own entry",
+    ],
+  ])("%j", (given, fact, remedy) => {
+    expect(errors(given)).toBe(one(fact, remedy));
+  });
+
+  it("is told for each project that asks for it itself", () => {
+    const projects = { a: { cpus: 20 }, b: { cpus: 30, memory: "70 GiB" } };
+    expect(check({ config: { projects } }).errors.map(({ path }) => path)).toEqual([
+      "Pulumi.local.yaml: projects.b.memory",
+      "Pulumi.local.yaml: projects.a.cpus",
+      "Pulumi.local.yaml: projects.b.cpus",
+    ]);
+  });
+
+  it("in sum is a warning", () => {
+    const projects = { a: { memory: "40 GiB", disk: "300 GiB" }, b: { memory: "40 GiB", disk: "300 GiB" } };
+    expect(check({ config: { projects } })).toEqual({
+      errors: [],
+      warnings: [
+        `Pulumi.local.yaml: projects: all VMs together want 80 GiB of memory, ${uri} has 64 GiB: not all can run at once`,
+        "Pulumi.local.yaml: projects: all disks together may grow to 640 GiB, /srv/vms holds 500 GiB",
+      ],
+    });
+  });
+});
+
+describe("a host that cannot do it", () => {
+  it.each<[string, Case, string, string]>([
+    [
+      "KVM",
+      { host: { virtualization: "kvm" }, found: { virtualization: "emulated" } },
+      `host.virtualization: must be something that ${uri} can do: KVM does not work there, but is "kvm"`,
+      "write `auto` or `emulated`, or make /dev/kvm work",
+    ],
+    [
+      "a folder without permission",
+      { found: { storage: { ...storage, writable: false } } },
+      'host.storageDir: must be writable on the host (no permission to write), but is "/srv/vms"',
+      "make it writable for libvirt there, or name another folder",
+    ],
+    [
+      "a folder with a problem",
+      { found: { storage: { ...storage, writable: false, problem: "/srv is a file" } } },
+      'host.storageDir: must be writable on the host (/srv is a file), but is "/srv/vms"',
+      "make it writable for libvirt there, or name another folder",
+    ],
+    [
+      "a full filesystem",
+      { found: { storage: { ...storage, available: 0 } } },
+      "host.storageDir: must have 2 GiB free for projects.webapp, but is full: 0 MiB of 500 GiB are free",
+      "free space in /srv/vms, or name a folder on another filesystem",
+    ],
+    [
+      "an existing network that is not there",
+      { host: { network: "default" }, found: { networks: [network({ name: "lan" }), network({ name: "wan" })] } },
+      `host.network: must be a network that is there: ${uri} has \`lan\`, \`wan\`, but is "default"`,
+      "name one of those, or write `{name: default, cidr: 10.77.0.0/24}` to have it made",
+    ],
+    [
+      "an existing network that is stopped",
+      { host: { network: "default" }, found: { networks: [network({ name: "default", active: false })] } },
+      `host.network: must be a network that is active on ${uri}, but is "default"`,
+      `start it: \`virsh -c ${uri} net-start default\``,
+    ],
+    [
+      "addresses that another network has",
+      { found: { networks: [network({ name: "lab", cidr: "10.77.0.1/16" })] } },
+      `host.network.cidr: must not overlap the network \`lab\` on ${uri}, which has 10.77.0.1/16, but is "10.77.0.0/24"`,
+      "choose other addresses, or write `network: lab` to share it",
+    ],
+  ])("%s", (_, given, fact, remedy) => {
+    expect(errors(given)).toBe(one(fact, remedy));
+  });
+
+  it("does not stop what needs no new space", () => {
+    const full = { ...storage, available: 0 };
+    expect(check({ found: { storage: full, pools: [pool({ volumes: [projectDisk] })] } }).errors).toEqual([]);
+    expect(check({ config: {}, found: { storage: full } }).errors).toEqual([]);
+  });
+
+  it("warns of our own network when it is stopped", () => {
+    const ours = network({ active: false, dnsDomain: "storage.project-vms.internal" });
+    expect(warnings({ found: { networks: [ours] } })).toEqual([
+      `Pulumi.local.yaml: host.network: the network \`project-vms\` is stopped; start it with \`virsh -c ${uri} net-start project-vms\``,
+    ]);
+  });
+
+  it("names a URI with special characters so that the command can be pasted", () => {
+    const embedded = "qemu+unix:///system?socket=/run/a/libvirt-sock";
+    const ours = network({ active: false, dnsDomain: "storage.project-vms.internal" });
+    expect(warnings({ found: { uri: embedded, networks: [ours] } })).toEqual([
+      `Pulumi.local.yaml: host.network: the network \`project-vms\` is stopped; start it with \`virsh -c '${embedded}' net-start project-vms\``,
+    ]);
+  });
+});
+
+describe("what belongs to somebody else is refused", () => {
+  const another = "choose another name, or remove that domain yourself if nobody needs it";
+  const foreign = `projects.webapp: the domain \`project-webapp\` on ${uri} belongs to somebody else:`;
+  const poolFact = `the pool \`project-webapp\` on ${uri} is not ours: it is of type`;
+  const ours = "ours would be of type dir at /srv/vms/webapp";
+  const undefine = `remove that pool (its files stay): \`virsh -c ${uri} pool-destroy project-webapp && virsh -c ${uri} pool-undefine project-webapp\``;
+  const networkFact = `host.network.name: the network \`project-vms\` on ${uri} belongs to somebody else:`;
+  const networkRemedy = "write `network: project-vms` to share it, or choose another name and cidr";
+  it.each<[string, Partial<Inventory>, string, string]>([
+    ["a domain without description", { domains: [domain({})] }, `${foreign} it has no description (running)`, another],
+    [
+      "a domain with another description",
+      { domains: [domain({ description: "Bob's, do not touch", state: "shut off" })] },
+      `${foreign} its description is "Bob's, do not touch" (shut off)`,
+      another,
+    ],
+    [
+      "a domain of another stack",
+      { domains: [domain({ description: "project-vms stack raider" })] },
+      `${foreign} it is of the Project VMs stack \`raider\` (running)`,
+      another,
+    ],
+    [
+      "a domain of a stack whose name begins as ours does",
+      { domains: [domain({ description: "project-vms stack storage2" })] },
+      `${foreign} it is of the Project VMs stack \`storage2\` (running)`,
+      another,
+    ],
+    [
+      "a domain that uses our disks",
+      { domains: [domain({ name: "rescue", diskPaths: ["/srv/vms/webapp/project.qcow2"] })] },
+      `projects.webapp: its disks in /srv/vms/webapp/ are used by the domain \`rescue\` on ${uri}, which is not ours`,
+      "choose another name or another storageDir, or take those disks from that domain",
+    ],
+    [
+      "a pool at another place",
+      { pools: [pool({ path: "/home/bob/pool" })] },
+      `projects.webapp: ${poolFact} dir at /home/bob/pool, ${ours}`,
+      `choose another name, or ${undefine}`,
+    ],
+    [
+      "a pool at the place of a former storageDir",
+      { pools: [pool({ path: "/var/lib/project-vms/webapp" })] },
+      `projects.webapp: ${poolFact} dir at /var/lib/project-vms/webapp, ${ours}`,
+      `set storageDir to \`/var/lib/project-vms\`, or ${undefine}`,
+    ],
+    [
+      "a pool of another type",
+      { pools: [pool({ type: "netfs" })] },
+      `projects.webapp: ${poolFact} netfs at /srv/vms/webapp, ${ours}`,
+      `choose another name, or ${undefine}`,
+    ],
+    [
+      "a pool of another name in our folder",
+      { pools: [pool({ name: "bobs", path: "/srv/vms/webapp/" })] },
+      `projects.webapp: the folder /srv/vms/webapp on ${uri} is that of the pool \`bobs\`, which is not ours`,
+      "choose another name or another storageDir, or undefine that pool",
+    ],
+    [
+      "a pool for base images of another storageDir",
+      { pools: [pool({ name: "project-vms-base", path: "/var/lib/project-vms/base" })] },
+      `host.storageDir: the pool \`project-vms-base\` on ${uri} is not ours: it is of type dir at /var/lib/project-vms/base, ours would be of type dir at /srv/vms/base`,
+      `set storageDir to \`/var/lib/project-vms\`, or remove that pool (its files stay): \`virsh -c ${uri} pool-destroy project-vms-base && virsh -c ${uri} pool-undefine project-vms-base\``,
+    ],
+    [
+      "a network without our mark",
+      { networks: [network({})] },
+      `${networkFact} it has no DNS domain, ours would be storage.project-vms.internal`,
+      networkRemedy,
+    ],
+    [
+      "a network of another stack",
+      { networks: [network({ dnsDomain: "raider.project-vms.internal" })] },
+      `${networkFact} its DNS domain is raider.project-vms.internal, ours would be storage.project-vms.internal`,
+      networkRemedy,
+    ],
+  ])("%s", (_, found, fact, remedy) => {
+    expect(errors({ found })).toBe(one(fact, remedy));
+  });
+
+  it("all of it together, with what else cannot be had", () => {
+    const found = { cpus: 2, pools: [pool({ type: "netfs" })], domains: [domain({})], networks: [network({})] };
+    expect(check({ found }).errors.map(({ path }) => path)).toEqual([
+      "Pulumi.local.yaml: host.network.name",
+      "Pulumi.local.yaml: projects.webapp",
+      "Pulumi.local.yaml: projects.webapp",
+      "Pulumi.local.yaml: defaults.cpus (built in, used by projects.webapp)",
+    ]);
+  });
+});

@@ -1,0 +1,120 @@
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+import { parsePublicKey } from "../../../config/ssh-keys.ts";
+import { sshKeysOrOwn, userSshKeys } from "../../../config/user-ssh-keys.ts";
+import { blob, ed25519, file, messageOf, privateKey } from "./samples.ts";
+
+const rsa = `ssh-rsa ${blob("ssh-rsa", Buffer.from([1, 0, 1]), Buffer.alloc(257, 1))}`;
+const paste = "paste the whole line of a .pub file, e.g. of ~/.ssh/id_ed25519.pub";
+
+describe("parsePublicKey", () => {
+  it.each([ed25519, `  ${ed25519}\n`, rsa, `${rsa} a comment of several words`])("takes %j", (key) => {
+    expect(parsePublicKey(key)).toBe(key.trim());
+  });
+
+  const damaged = `must be a whole key, but is cut off or damaged: ${paste}`;
+  const secret =
+    "must be a public key, but is a private key (not shown): paste the file that ends in .pub; if this stack file has left your machine, replace the key pair";
+  const noType = `must begin with a key type: ${paste}; known types: ssh-ed25519, ssh-rsa, ecdsa-sha2-nistp256, ecdsa-sha2-nistp384, ecdsa-sha2-nistp521, sk-ssh-ed25519@openssh.com, sk-ecdsa-sha2-nistp256@openssh.com`;
+  it.each([
+    ["a private key", privateKey, secret],
+    ["a private key of which the heading is lost", privateKey.split("\n")[1], secret],
+    ["a private key in PuTTY's format", "PuTTY-User-Key-File-3: ssh-ed25519", secret],
+    ["a key that is cut off", ed25519.slice(0, 60), damaged],
+    ["a key without its base64", "ssh-ed25519", `must have base64 after ssh-ed25519: ${paste}`],
+    ["a key with a hole", ed25519.replace("AAAA", "AA…A"), `must have base64 after ssh-ed25519: ${paste}`],
+    [
+      "a key of 31 bytes",
+      `ssh-ed25519 ${blob("ssh-ed25519", Buffer.alloc(31))}`,
+      `must hold 32 bytes of ed25519 key: ${paste}`,
+    ],
+    ["a key with a field too many", `ssh-ed25519 ${blob("ssh-ed25519", Buffer.alloc(32), "x")}`, damaged],
+    [
+      "a key of another type than it says",
+      `ssh-ed25519 ${rsa.split(" ")[1]}`,
+      `must hold what it says: its type is ssh-ed25519, inside is ssh-rsa: ${paste}`,
+    ],
+    [
+      "something that is no key inside",
+      `ssh-ed25519 ${blob("hunter2")}`,
+      `must hold what it says: its type is ssh-ed25519, inside is something else: ${paste}`,
+    ],
+    ["two keys", `${ed25519}\n${rsa}`, `must be one key on one line: ${paste}`],
+    ["base64 alone", ed25519.split(" ")[1], noType],
+    ["a certificate", "ssh-ed25519-cert-v01@openssh.com AAAA", noType],
+    ["a type that is retired", "ssh-dss AAAA", noType],
+    ["a word of every object", "constructor AAAA", noType],
+    ["nothing", " ", `must be an SSH public key: ${paste}`],
+    ["a number", 5, `must be an SSH public key: ${paste}`],
+  ])("refuses %s", (_, key, message) => {
+    expect(messageOf(() => parsePublicKey(key))).toBe(message);
+  });
+});
+
+describe("the user's own keys", () => {
+  const home = mkdtempSync(join(tmpdir(), "project-vms-home-"));
+  const empty = mkdtempSync(join(tmpdir(), "project-vms-home-"));
+  const put = (name: string, text: string) => writeFileSync(join(home, ".ssh", name), text);
+  beforeAll(() => {
+    mkdirSync(join(home, ".ssh"));
+    put("id_rsa.pub", `${rsa}\n`);
+    put("id_ed25519.pub", `${ed25519}\n`);
+    put("id_ed25519", privateKey);
+    put("id_swapped.pub", privateKey);
+    put("id_ed25519-cert.pub", "ssh-ed25519-cert-v01@openssh.com AAAA\n");
+    put("other.pub", `${ed25519}\n`);
+    mkdirSync(join(home, ".ssh", "id_folder.pub"));
+  });
+  afterAll(() => {
+    for (const folder of [home, empty]) rmSync(folder, { recursive: true });
+  });
+
+  it("are the plain public keys of ~/.ssh/id_*.pub", () => {
+    expect(userSshKeys(home)).toEqual([ed25519, rsa]);
+    expect(userSshKeys(empty)).toEqual([]);
+  });
+
+  it("stand in for those of the config, with those of further files", () => {
+    const more = join(empty, "made.pub");
+    writeFileSync(more, ed25519.replace("me@laptop", "made"));
+    expect(sshKeysOrOwn(undefined, file, [more], home)).toEqual([ed25519, rsa, ed25519.replace("me@laptop", "made")]);
+    expect(sshKeysOrOwn(undefined, file, [join(home, "none.pub")], home)).toEqual([ed25519, rsa]);
+    expect(sshKeysOrOwn([rsa], file, [more], home)).toEqual([rsa]);
+  });
+
+  it("are missed when there is no key at all", () => {
+    expect(messageOf(() => sshKeysOrOwn(undefined, file, [], empty))).toBe(`\
+Pulumi.local.yaml has 1 mistake. Nothing was created or changed.
+  - Pulumi.local.yaml: sshKeys: is not set, and there is no public key in ${empty}/.ssh/id_*.pub to take in its place
+    run \`ssh-keygen -t ed25519\`, or list a public key under \`project-vms:sshKeys\``);
+  });
+});
+
+describe("keys of ssh-keygen", () => {
+  const folder = mkdtempSync(join(tmpdir(), "project-vms-keys-"));
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  it.skipIf(!hasSshKeygen()).each([["ed25519"], ["rsa"], ["ecdsa"]])("are taken: %s", (type) => {
+    const key = join(folder, `id_${type}`);
+    execFileSync("ssh-keygen", ["-q", "-t", type, "-N", "", "-C", "me@laptop", "-f", key]);
+    const [found] = userSshKeysIn(key);
+    expect(found).toMatch(/me@laptop$/);
+  });
+
+  function userSshKeysIn(key: string): string[] {
+    return sshKeysOrOwn(undefined, file, [`${key}.pub`], folder);
+  }
+});
+
+function hasSshKeygen(): boolean {
+  try {
+    execFileSync("ssh-keygen", ["-?"], { stdio: "ignore" });
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== "ENOENT";
+  }
+}

@@ -1,0 +1,36 @@
+import { describe, expect, it } from "vitest";
+
+import { resolveVmSettings, type VmRequest } from "../../../config/parse.ts";
+import { GiB, MiB } from "../../../config/sizes.ts";
+import { vmRequest } from "../../../config/vm-request.ts";
+import { messageOf } from "./samples.ts";
+
+describe("resolveVmSettings", () => {
+  it("fills in what is not asked for", () => {
+    const settings = { memory: 8 * GiB, cpus: 2, disk: 50 * GiB, rootDisk: 20 * GiB, autostart: false };
+    expect(resolveVmSettings("myapp", { cpus: 2 })).toEqual(settings);
+  });
+
+  it("looks at nothing but the VM's settings", () => {
+    const args: VmRequest & { host: string } = { host: "storage" };
+    expect(resolveVmSettings("myapp", args).cpus).toBe(4);
+  });
+
+  it("tells all mistakes of the name and the settings at once", () => {
+    expect(messageOf(() => resolveVmSettings("MyApp", { memory: "0 GiB", cpus: 0.5 }))).toBe(`\
+ProjectVm MyApp cannot be made.
+  - ProjectVm MyApp: name: is not a DNS label: only a-z, 0-9 and \`-\`, no \`-\` at either end
+    write \`myapp\`
+  - ProjectVm MyApp: memory: must be more than zero, but is "0 GiB"
+    write a size such as \`8 GiB\`
+  - ProjectVm MyApp: cpus: must be a whole number, but is 0.5
+    write a whole number without quotes, e.g. \`4\``);
+  });
+});
+
+describe("vmRequest", () => {
+  it("asks for exactly the settings that it is given", () => {
+    const settings = { memory: 1537 * MiB, cpus: 3, disk: 50 * GiB, rootDisk: 21 * GiB + MiB, autostart: true };
+    expect(resolveVmSettings("myapp", vmRequest(settings))).toEqual(settings);
+  });
+});
