@@ -1,0 +1,38 @@
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join, relative } from "node:path";
+
+/** The folder of this file's parent: the sources of the toolchain. */
+export const sourceFolder = join(import.meta.dirname, "..");
+
+/** The root of the checkout. */
+export const checkoutFolder = join(sourceFolder, "..");
+
+/** Where toolchains are kept, outside of any checkout; it may be deleted at any time, at the cost of a new build. */
+export function cacheFolder(environment: NodeJS.ProcessEnv = process.env): string {
+  return join(environment.XDG_CACHE_HOME || join(homedir(), ".cache"), "project-vms", "toolchain");
+}
+
+/** A short digest of texts: their order and their borders count. */
+export function digestOf(texts: readonly string[]): string {
+  return createHash("sha256").update(JSON.stringify(texts)).digest("hex").slice(0, 12);
+}
+
+/** Names and contents of files, for a digest; folders stand for all that is in them. */
+export function contentsOf(root: string, paths: readonly string[]): string[] {
+  return paths
+    .flatMap((path) => filesBelow(join(root, path)))
+    .flatMap((file) => [relative(root, file), readFileSync(file, "utf8")]);
+}
+
+function filesBelow(path: string): string[] {
+  try {
+    return readdirSync(path, { withFileTypes: true })
+      .sort((left, right) => (left.name < right.name ? -1 : 1))
+      .flatMap((entry) => filesBelow(join(path, entry.name)));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOTDIR") return [path];
+    throw error;
+  }
+}

@@ -1,0 +1,148 @@
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { lock } from "proper-lockfile";
+import { UserError } from "../../config/errors.ts";
+import { pulumiVersion } from "../plugin/version.ts";
+import { buildBundle, buildGoPiece, clock, ensurePiece, type Log } from "./build.ts";
+import { layOut, type PieceFolders } from "./layout.ts";
+import { downloadPlugins, findPulumi, installPulumi, unusable } from "./official.ts";
+import { bundlePieces, type GoPiece, goPieces } from "./pieces.ts";
+import { cacheFolder, contentsOf, digestOf, sourceFolder } from "./places.ts";
+
+/** What there is to run Pulumi with. */
+export interface Toolchain {
+  /** The folder with `pulumi` and `pulumi-language-nodejs`. */
+  bin: string;
+  /** PULUMI_HOME: a folder of ours, never the user's own. */
+  home: string;
+  /** Whether the plugins are the official ones, which the engine downloads by itself. */
+  officialPlugins: boolean;
+}
+
+/** Between two looks at a lock that somebody else has, and two lines that say so, in milliseconds. */
+const lockPoll = 500;
+const lockHeartbeat = 30_000;
+
+/**
+ * Makes sure that there is a Pulumi to work with: the one on PATH if it is new enough, else what the official
+ * installer installs, else one built from pinned Go modules. Instant when it is there; safe when two run at once.
+ *
+ * @param log takes lines of progress
+ * @throws UserError with the missing thing and the remedy
+ */
+export async function ensureToolchain(log: Log): Promise<Toolchain> {
+  const place = toolchainFolder();
+  const ready = readToolchain(place);
+  if (ready) return ready;
+  const cache = cacheFolder();
+  const release = await takeLock(cache, log);
+  try {
+    return readToolchain(place) ?? (await makeToolchain(cache, place, log));
+  } finally {
+    await release();
+  }
+}
+
+/**
+ * The environment variables under which plain `pulumi` works.
+ *
+ * @throws UserError if the toolchain is not there yet
+ */
+export function toolchainEnvironment(): Record<string, string> {
+  const toolchain = readToolchain(toolchainFolder());
+  if (!toolchain) throw new UserError("The Pulumi toolchain is not there yet.\n  make prepare makes it.");
+  const cache = cacheFolder();
+  const others = (process.env.PATH ?? "").split(delimiter).filter((folder) => !folder.startsWith(cache));
+  return {
+    PATH: [toolchain.bin, ...others].join(delimiter),
+    PULUMI_HOME: toolchain.home,
+    PULUMI_SKIP_UPDATE_CHECK: "1",
+    // Where plugins cannot be downloaded, a missing one is to be said at once and not after a timeout.
+    ...(toolchain.officialPlugins ? {} : { PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true" }),
+  };
+}
+
+/** The folder of the toolchain that belongs to these sources and to the `pulumi` on PATH, if there is one. */
+function toolchainFolder(): string {
+  const cache = cacheFolder();
+  const found = findPulumi(process.env.PATH ?? "", cache);
+  const pieces = [...goPieces(), ...bundlePieces()].map(({ name, digest }) => `${name} ${digest}`);
+  const layout = contentsOf(sourceFolder, ["ensure", "plugin/version.ts"]);
+  return join(cache, digestOf([...pieces, ...layout, found?.identity ?? ""]));
+}
+
+function readToolchain(folder: string): Toolchain | undefined {
+  const file = join(folder, "toolchain.json");
+  return existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : undefined;
+}
+
+/** Makes the toolchain beside its place and moves it there when it is whole. */
+async function makeToolchain(cache: string, place: string, log: Log): Promise<Toolchain> {
+  const bin = await officialPulumi(cache, log);
+  const officialHome = join(cache, "official-home");
+  const officialPlugins = bin !== undefined && (await downloadPlugins(bin, officialHome, log));
+  const toolchain: Toolchain = {
+    bin: bin ?? join(place, "bin"),
+    home: officialPlugins ? officialHome : join(place, "home"),
+    officialPlugins,
+  };
+  rmSync(place, { recursive: true, force: true });
+  const partial = `${place}.partial`;
+  rmSync(partial, { recursive: true, force: true });
+  mkdirSync(partial, { recursive: true });
+  if (!officialPlugins) layOut(partial, place, await makePieces(cache, bin === undefined, log));
+  writeFileSync(join(partial, "toolchain.json"), `${JSON.stringify(toolchain, null, 2)}\n`);
+  renameSync(partial, place);
+  return toolchain;
+}
+
+/** The folder of an official CLI that is new enough, installed if need be and possible. */
+async function officialPulumi(cache: string, log: Log): Promise<string | undefined> {
+  const path = process.env.PATH ?? "";
+  const found = findPulumi(path, cache);
+  if (found) {
+    const problem = unusable(found.folder, path);
+    if (problem === undefined) return found.folder;
+    log(`${join(found.folder, "pulumi")} ${problem}: going on without`);
+  }
+  return installPulumi(join(cache, `official-${pulumiVersion}`), log);
+}
+
+async function makePieces(cache: string, withCli: boolean, log: Log): Promise<PieceFolders> {
+  const pieces = join(cache, "pieces");
+  const folders: PieceFolders = {};
+  // An official CLI has its own language host beside it.
+  const isWanted = ({ name }: { name: string }) => withCli || !/^pulumi(-language-nodejs)?$/.test(name);
+  const programs = goPieces().filter(isWanted);
+  const missing = programs.filter((piece) => !existsSync(join(pieces, `${piece.name}-${piece.digest}`)));
+  const position = (piece: GoPiece) => `${missing.indexOf(piece) + 1} of ${missing.length}`;
+  for (const piece of bundlePieces().filter(isWanted)) {
+    folders[piece.name] = await ensurePiece(pieces, piece, (folder) => buildBundle(piece, folder));
+  }
+  // One after another: each build keeps all cores busy by itself.
+  for (const piece of programs) {
+    const make = (folder: string) => buildGoPiece(piece, folder, position(piece), log);
+    folders[piece.name] = await ensurePiece(pieces, piece, make);
+  }
+  return folders;
+}
+
+/** Takes the one lock on the cache, waiting for whoever has it. */
+async function takeLock(cache: string, log: Log): Promise<() => Promise<void>> {
+  mkdirSync(cache, { recursive: true });
+  const started = Date.now();
+  let said = Number.NEGATIVE_INFINITY;
+  for (;;) {
+    try {
+      // It is renewed while it is held; one that nobody renews belonged to somebody who was killed.
+      return await lock(cache, { stale: 15_000, update: 5_000 });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ELOCKED") throw error;
+    }
+    if (Date.now() - said >= lockHeartbeat) {
+      said = Date.now();
+      log(`another run is making the toolchain, waiting … ${clock(said - started)}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, lockPoll));
+  }
+}

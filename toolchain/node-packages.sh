@@ -1,0 +1,14 @@
+#!/bin/bash
+# Installs the Node packages as package-lock.json has them, and compiles the libvirt SDK.
+set -euo pipefail
+
+if ! node -e 'const [major, minor] = process.versions.node.split(".").map(Number); process.exit(major > 20 || (major === 20 && minor >= 19) ? 0 : 1)'; then
+  echo "Node $(node --version 2>/dev/null || echo "is missing:") version 20.19 or newer is needed" >&2
+  exit 1
+fi
+
+echo "installing Node packages"
+npm ci --no-audit --no-fund --loglevel=error
+# Done here and not by the SDK's own install script: newer npm versions run no such scripts unasked.
+npx tsc -p sdks/libvirt
+cp sdks/libvirt/package.json sdks/libvirt/bin/
