@@ -1,0 +1,80 @@
+import { mkdir, readFile, rename, stat, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { UserError } from "../config/errors.ts";
+import type { EmbeddedHost } from "./embedded.ts";
+
+/**
+ * Where libvirt keeps its files, whatever its configuration says. Inside, the host's own folders are mounted on them.
+ */
+const mountpoints = ["/etc/libvirt", "/var/lib/libvirt", "/var/cache/libvirt", "/var/log/libvirt"];
+
+const logFile = "libvirt/log/libvirtd.log";
+const insideLog = "run/inside.log";
+const linesOfLog = 6;
+const longestLog = 4 * 1024 ** 2;
+
+const libvirtdConf = `# Written at each start of the embedded host.
+unix_sock_group = "root"
+unix_sock_rw_perms = "0700"
+unix_sock_ro_perms = "0700"
+auth_unix_ro = "none"
+auth_unix_rw = "none"
+# An engine asks for many things at once over one connection; the defaults are 20 and 5.
+max_workers = 40
+max_client_requests = 40
+log_outputs = "3:file:/var/log/libvirt/libvirtd.log"
+`;
+
+const qemuConf = `# Written at each start of the embedded host.
+# Debian's reserved number for libvirt-qemu: a guest that breaks out of QEMU is not root.
+user = "+64055"
+group = "+64055"
+security_driver = "none"
+cgroup_controllers = []
+# No virtlogd is needed.
+stdio_handler = "file"
+`;
+
+/**
+ * Makes the host's folders and configuration, and the empty folders that libvirt's are mounted on where no package
+ * made them.
+ */
+export async function prepareFiles(host: EmbeddedHost, markFile: string): Promise<void> {
+  const folders = ["run/libvirt", "libvirt/etc", "libvirt/lib", "libvirt/cache", "libvirt/log", "vms"];
+  for (const folder of folders) await mkdir(path.join(host.dir, folder), { recursive: true, mode: 0o711 });
+  for (const folder of mountpoints) await mkdir(folder, { recursive: true });
+  await writeFile(path.join(host.dir, markFile), `${host.dir}\n`);
+  await writeFile(path.join(host.dir, "libvirt/etc/libvirtd.conf"), libvirtdConf);
+  await writeFile(path.join(host.dir, "libvirt/etc/qemu.conf"), qemuConf);
+}
+
+/** Keeps libvirtd's log from growing for ever: a long one becomes `libvirtd.log.1`, in place of the one before. */
+export async function rotateLog(host: EmbeddedHost): Promise<void> {
+  const file = path.join(host.dir, logFile);
+  const size = await stat(file).then(
+    (found) => found.size,
+    () => 0,
+  );
+  if (size > longestLog) await rename(file, `${file}.1`);
+}
+
+/**
+ * The error of a start that failed, with what the logs say last. Reads them, so call it before anything clears them.
+ */
+export async function startFailure(host: EmbeddedHost, cause: unknown): Promise<UserError> {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  const lines = [...(await tail(path.join(host.dir, insideLog))), ...(await tail(path.join(host.dir, logFile)))];
+  const shown = lines.map((line) => `      ${line}`).join("\n");
+  return new UserError("The embedded host did not start.", [
+    {
+      path: host.dir,
+      rule: `libvirtd must come up, but: ${reason}\n    the last lines of its logs:\n${shown}`,
+      remedy: `All of it: ${path.join(host.dir, logFile)}`,
+    },
+  ]);
+}
+
+async function tail(file: string): Promise<string[]> {
+  const text = await readFile(file, "utf8").catch(() => "");
+  return text.trimEnd().split("\n").filter(Boolean).slice(-linesOfLog);
+}

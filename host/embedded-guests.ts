@@ -1,0 +1,116 @@
+import { existsSync } from "node:fs";
+import { readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { EmbeddedHost, Log } from "./embedded.ts";
+import { virshSession } from "./virsh.ts";
+
+/** The names of what is active on a host and defined there for good. */
+export interface Running {
+  domains: string[];
+  networks: string[];
+  pools: string[];
+}
+
+type Kind = keyof Running;
+
+/** libvirt's status files of what is active, which outlive a crash, and its definitions. */
+const places: Record<Kind, { active: string; defined: string; start: string }> = {
+  networks: { active: "run/libvirt/network", defined: "libvirt/etc/qemu/networks", start: "net-start" },
+  pools: { active: "run/libvirt/storage", defined: "libvirt/etc/storage", start: "pool-start" },
+  domains: { active: "run/libvirt/qemu", defined: "libvirt/etc/qemu", start: "start" },
+};
+
+/** In this order: guests need the other two. */
+const kinds: Kind[] = ["networks", "pools", "domains"];
+
+const rememberedFile = "running.json";
+
+/** How often guests are told again to shut down, in seconds: one that is still booting has not listened. */
+const remindAfter = 15;
+
+/** Seconds for starting all guests again, one after the other. */
+const startLimit = 600;
+
+/** What is active now or, if the host is dead, was when it died. Needs no libvirtd. */
+export async function whatRuns(host: EmbeddedHost): Promise<Running> {
+  const running: Running = { domains: [], networks: [], pools: [] };
+  for (const kind of kinds) {
+    const files = await readdir(path.join(host.dir, places[kind].active)).catch(() => []);
+    running[kind] = files.filter((file) => file.endsWith(".xml")).map((file) => file.slice(0, -".xml".length));
+  }
+  return running;
+}
+
+/** Writes down what is active, for the next start; what an interrupted stop wrote before stays in it. */
+export async function rememberRunning(host: EmbeddedHost): Promise<void> {
+  const [before, now] = [await recallRunning(host), await whatRuns(host)];
+  const all = Object.fromEntries(kinds.map((kind) => [kind, [...new Set([...before[kind], ...now[kind]])].sort()]));
+  if (kinds.every((kind) => all[kind]?.length === 0)) return;
+  const file = path.join(host.dir, rememberedFile);
+  await writeFile(`${file}.new`, `${JSON.stringify(all, null, 2)}\n`);
+  await rename(`${file}.new`, file);
+}
+
+/** What {@link rememberRunning} wrote, without what is not defined any more. */
+export async function recallRunning(host: EmbeddedHost): Promise<Running> {
+  const text = await readFile(path.join(host.dir, rememberedFile), "utf8").catch(() => "{}");
+  const read = JSON.parse(text) as Partial<Running>;
+  const defined = (kind: Kind) =>
+    (read[kind] ?? []).filter((name) => existsSync(path.join(host.dir, places[kind].defined, `${name}.xml`)));
+  return { domains: defined("domains"), networks: defined("networks"), pools: defined("pools") };
+}
+
+/** Starts what ran before. What does not start is said, and does not stop the rest. */
+export async function startAgain(host: EmbeddedHost, running: Running, log: Log): Promise<void> {
+  for (const kind of kinds) {
+    const batch = running[kind].map((name) => [places[kind].start, name]);
+    for (const answer of await virshSession(host.uri, batch, startLimit)) {
+      const name = answer.command[1];
+      // Those that libvirt started by itself (autostart) are as good.
+      if (answer.ok || /already active|already running/.test(answer.error)) {
+        if (kind === "domains") log(`embedded host: started ${name} again`);
+      } else log(`embedded host: ${name} did not start again: ${answer.error}`);
+    }
+  }
+  await rm(path.join(host.dir, rememberedFile), { force: true });
+}
+
+/**
+ * Shuts all guests down as their power button would; those that are not off in time are forced off, and it is said
+ * which.
+ */
+export async function shutDownGuests(host: EmbeddedHost, limitSeconds: number, log: Log): Promise<void> {
+  const started = Date.now();
+  const passed = () => (Date.now() - started) / 1000;
+  let left = await activeGuests(host);
+  if (left.length === 0) return;
+  log(`embedded host: shutting down ${left.join(", ")}`);
+  let reminders = 0;
+  while (left.length > 0 && passed() < limitSeconds) {
+    if (passed() >= reminders * remindAfter) {
+      reminders += 1;
+      await virshSession(
+        host.uri,
+        left.map((name) => ["shutdown", name]),
+      );
+    }
+    await sleep(Math.min(500, Math.max(0, limitSeconds * 1000 - (Date.now() - started))));
+    const now = await activeGuests(host);
+    for (const name of left.filter((name) => !now.includes(name)))
+      log(`embedded host: ${name} is off after ${passed().toFixed(0)} s`);
+    left = now;
+  }
+  if (left.length === 0) return;
+  log(`embedded host: forced off, not shut down within ${limitSeconds} s: ${left.join(", ")}`);
+  await virshSession(
+    host.uri,
+    left.map((name) => ["destroy", name]),
+  );
+}
+
+async function activeGuests(host: EmbeddedHost): Promise<string[]> {
+  const [answer] = await virshSession(host.uri, [["list", "--name"]]);
+  if (!answer?.ok) throw new Error(`cannot list the embedded host's guests: ${answer?.error}`);
+  return answer.output.split("\n").filter((name) => name !== "");
+}

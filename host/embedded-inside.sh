@@ -1,0 +1,114 @@
+#!/bin/sh
+# The first process of an embedded host: PID 1 of its own PID namespace, started by host/embedded.ts through
+# unshare(1). It arranges the mounts, then keeps libvirtd running. Nothing in here outlives it: killing PID 1 kills
+# every QEMU and dnsmasq.
+#
+# Usage: embedded-inside.sh <dir> <kvm|emulated>
+# By this file's name and <dir>, in the command line, the host is recognised.
+
+# How often libvirtd may die within FAST seconds of its start before this gives up and says so.
+TRIES=3
+FAST=5
+# Debian's reserved number for the user libvirt-qemu, which QEMU runs as; qemu.conf names it too.
+QEMU_ID=64055
+
+# Takes away all mounts at and below a path.
+let_go_of() {
+    awk -v path="$1" '$5 == path || index($5, path "/") == 1 { print $5 }' /proc/self/mountinfo | sort -r |
+        while read -r mountpoint; do umount -l "$mountpoint"; done
+}
+
+hide_machine() {
+    # Other hosts' and `ip netns` namespaces are pinned by the copies of their bind mounts in here: let go of them.
+    awk '/ - nsfs / { print $5 }' /proc/self/mountinfo | while read -r mountpoint; do
+        umount -l "$mountpoint"
+    done
+    mount -t proc proc /proc
+    # A fresh sysfs shows this network namespace's devices, and no cgroups: libvirt then leaves the machine's cgroups
+    # alone.
+    let_go_of /sys
+    mount -t sysfs sysfs /sys
+    # No /run of the machine: no D-Bus, no systemd-machined, no firewall lock shared with the machine's own firewall.
+    mount -t tmpfs -o mode=0755,size=64m tmpfs /run
+    mkdir -p /run/libvirt /run/lock
+}
+
+mount_own() {
+    mount --bind "$1/libvirt/etc" /etc/libvirt
+    mount --bind "$1/libvirt/lib" /var/lib/libvirt
+    mount --bind "$1/libvirt/cache" /var/cache/libvirt
+    mount --bind "$1/libvirt/log" /var/log/libvirt
+}
+
+# A /dev of its own, with what guests need. libvirt changes the owners of device nodes: these are not the machine's.
+# And libvirt probes QEMU anew at each use (8 s a VM) while its own idea of /dev/kvm differs from what QEMU finds: so
+# there is either a node that the QEMU user may open, or none.
+make_dev() {
+    mkdir /run/dev
+    mount -t tmpfs -o mode=0755,nosuid,size=1m tmpfs /run/dev
+    mkdir /run/dev/net /run/dev/pts /run/dev/shm
+    for node in null zero full random urandom tty net/tun vhost-net; do
+        [ -c "/dev/$node" ] && cp -a "/dev/$node" "/run/dev/$node"
+    done
+    if [ "$1" = kvm ]; then
+        cp -a /dev/kvm /run/dev/kvm
+        chown "$QEMU_ID:$QEMU_ID" /run/dev/kvm
+        chmod 0600 /run/dev/kvm
+    fi
+    mount -t devpts -o newinstance,ptmxmode=0666,mode=0620,gid=5 devpts /run/dev/pts
+    mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs /run/dev/shm
+    ln -s pts/ptmx /run/dev/ptmx
+    ln -s /proc/self/fd /run/dev/fd
+    # Off with the machine's /dev wholly: libvirt stumbles over mounts that others cover.
+    let_go_of /dev
+    mount --move /run/dev /dev
+    rmdir /run/dev
+}
+
+# Debian's libvirtd does not start where the user libvirt-qemu is unknown, and only its system package makes that one;
+# the machine's own files stay as they are.
+know_qemu_user() {
+    for file in passwd group; do
+        getent "$file" libvirt-qemu >/dev/null && continue
+        cp "/etc/$file" "$file"
+        case $file in
+        passwd) echo "libvirt-qemu:x:$QEMU_ID:$QEMU_ID:Libvirt Qemu:/var/lib/libvirt:/usr/sbin/nologin" >>passwd ;;
+        group) echo "libvirt-qemu:x:$QEMU_ID:" >>group ;;
+        esac
+        mount --bind "$file" "/etc/$file"
+    done
+}
+
+keep_libvirtd() {
+    failures=0
+    while [ "$failures" -lt "$TRIES" ]; do
+        # At each start, since a mount on /etc/passwd goes away when somebody adds a user to the machine.
+        know_qemu_user
+        started=$(date +%s)
+        libvirtd --config /etc/libvirt/libvirtd.conf &
+        wait $!
+        code=$?
+        echo "libvirtd ended with exit code $code"
+        if [ $(($(date +%s) - started)) -lt "$FAST" ]; then failures=$((failures + 1)); else failures=0; fi
+        sleep 0.5
+    done
+    echo "libvirtd does not stay up: $TRIES tries within $FAST seconds each"
+}
+
+main() {
+    dir=$1
+    set -e
+    # Held open before /run is covered, for a <dir> that lies below /run.
+    cd "$dir/run"
+    hide_machine
+    mount --bind ./libvirt /run/libvirt
+    mount_own "$dir"
+    make_dev "$2"
+    ip link set lo up
+    set +e
+    trap 'exit 0' TERM
+    keep_libvirtd
+    exit 1
+}
+
+main "$@"

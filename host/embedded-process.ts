@@ -1,0 +1,119 @@
+import { execFile, spawn } from "node:child_process";
+import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
+import { readdir, rm } from "node:fs/promises";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import type { EmbeddedHost } from "./embedded.ts";
+
+const insideScript = fileURLToPath(new URL("./embedded-inside.sh", import.meta.url));
+
+/** Seconds that the kernel gets to end what was in a killed PID namespace: a disk may have much to write. */
+const killLimit = 60;
+
+/**
+ * Starts the host's first process in its new namespaces, detached from the caller. Its output goes to
+ * `<dir>/run/inside.log`.
+ */
+export function launch(host: EmbeddedHost, withKvm: boolean): void {
+  const output = openSync(path.join(host.dir, "run/inside.log"), "a");
+  closeSync(openSync(host.netns, "a"));
+  const namespaces = ["--mount", "--propagation", "slave", `--net=${host.netns}`, "--pid", "--fork", "--kill-child"];
+  const child = spawn("unshare", [...namespaces, "sh", insideScript, host.dir, withKvm ? "kvm" : "emulated"], {
+    cwd: "/",
+    detached: true,
+    stdio: ["ignore", output, output],
+    // Nothing of the caller's: no proxies, no secrets, no D-Bus address.
+    env: { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C.UTF-8" },
+  });
+  child.on("error", () => {}); // it is then not there, and the wait for it says so
+  child.unref();
+  closeSync(output);
+}
+
+/**
+ * The PIDs of a host's `unshare` and of its first process, found by their command lines: a PID file can lie after a
+ * crash.
+ */
+export function findProcesses(host: EmbeddedHost): number[] {
+  const name = path.basename(insideScript);
+  return readdirSync("/proc")
+    .filter((entry) => /^\d+$/.test(entry))
+    .map(Number)
+    .filter((pid) => {
+      const words = commandLine(pid);
+      const at = words.findIndex((word) => path.basename(word) === name);
+      return at >= 0 && words[at + 1] === host.dir;
+    });
+}
+
+function commandLine(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+  } catch {
+    return []; // it ended in between
+  }
+}
+
+/** Ends the host's first process and with it all that is in its PID namespace, and waits until they are gone. */
+export async function killHost(host: EmbeddedHost): Promise<void> {
+  for (const pid of findProcesses(host)) {
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch {
+      // It went with the one before.
+    }
+  }
+  await waitFor("the embedded host's processes to end", killLimit, () => findProcesses(host).length === 0);
+}
+
+/**
+ * Takes away what is left of a host whose processes are gone: its network namespace's mount, sockets, PID files.
+ *
+ * @returns whether there was anything
+ */
+export async function clearLeftovers(host: EmbeddedHost): Promise<boolean> {
+  const run = path.join(host.dir, "run");
+  const mounts = mountsBelow(run);
+  for (const mountpoint of mounts) await promisify(execFile)("umount", ["--lazy", mountpoint]);
+  const files = await readdir(run).catch(() => []);
+  await rm(run, { recursive: true, force: true });
+  return mounts.length > 0 || files.length > 0;
+}
+
+/** What is mounted at or below a folder, the innermost first; a path that has two mounts comes twice. */
+export function mountsBelow(dir: string): string[] {
+  return parseMountpoints(readFileSync("/proc/self/mountinfo", "utf8"))
+    .filter((mountpoint) => mountpoint === dir || mountpoint.startsWith(`${dir}/`))
+    .reverse();
+}
+
+/** The mount points in a text like `/proc/self/mountinfo`, in its order. The kernel writes blanks as `\040`. */
+export function parseMountpoints(mountinfo: string): string[] {
+  return mountinfo
+    .split("\n")
+    .map((line) => line.split(" ")[4])
+    .filter((field) => field !== undefined)
+    .map((field) =>
+      field.replaceAll(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))),
+    );
+}
+
+/**
+ * Waits until something is so.
+ *
+ * @param what for the error, as in "libvirtd to answer"
+ * @param limitSeconds after which it throws
+ */
+export async function waitFor(
+  what: string,
+  limitSeconds: number,
+  isSo: () => boolean | Promise<boolean>,
+): Promise<void> {
+  const end = Date.now() + limitSeconds * 1000;
+  while (!(await isSo())) {
+    if (Date.now() > end) throw new Error(`waited ${limitSeconds} s for ${what}`);
+    await sleep(50);
+  }
+}

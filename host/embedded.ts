@@ -1,0 +1,193 @@
+import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
+import { readFile, rm, rmdir } from "node:fs/promises";
+import path from "node:path";
+import { UserError } from "../config/errors.ts";
+import { prepareFiles, rotateLog, startFailure } from "./embedded-files.ts";
+import { recallRunning, rememberRunning, shutDownGuests, startAgain, whatRuns } from "./embedded-guests.ts";
+import { clearLeftovers, findProcesses, killHost, launch, mountsBelow, waitFor } from "./embedded-process.ts";
+import { kvmWorks } from "./kvm.ts";
+import { withLock } from "./lock.ts";
+import { requirePrograms, requireRoot } from "./programs.ts";
+import { virshSession } from "./virsh.ts";
+
+/**
+ * A private libvirt on this machine: where it lives and how it is reached. All of it follows from the checkout's
+ * path.
+ */
+export interface EmbeddedHost {
+  /** All that it keeps, beside the checkout rather than in it: no `git clean` deletes a project's disk. */
+  dir: string;
+  /** libvirt URI, for this machine's root. */
+  uri: string;
+  /** Where the pools with the VMs' disks are. */
+  storageDir: string;
+  /** For `nsenter --net=`: the network that its guests are in. */
+  netns: string;
+}
+
+/** `not answering`: its processes are there, its libvirtd is not (it is being restarted, or is stuck). */
+export type EmbeddedState = "stopped" | "running" | "not answering";
+
+export interface EmbeddedStatus {
+  state: EmbeddedState;
+  /** Names of the guests that run. */
+  guests: string[];
+}
+
+export type Log = (line: string) => void;
+
+/** The folder of all embedded hosts on this machine. */
+export const embeddedRoot = "/var/lib/project-vms";
+
+/** Longest folder name taken over from the checkout: the socket's path may have 107 bytes. */
+const longestName = 40;
+
+/** Written into a host's folder: what has it may be wiped. */
+const markFile = "embedded-host";
+
+/** Limits in seconds. Guests that ignore the power button are forced off after the last one. */
+const limits = { lock: 180, libvirtd: 60, restart: 15, guests: 60 };
+
+/**
+ * The embedded host of a checkout. Looks at nothing, makes nothing.
+ *
+ * @param projectRoot absolute path of the checkout
+ * @example embeddedHostFor("/home/me/vms").dir // "/var/lib/project-vms/vms-f6e2ecc4"
+ */
+export function embeddedHostFor(projectRoot: string): EmbeddedHost {
+  const root = path.resolve(projectRoot);
+  const name =
+    path
+      .basename(root)
+      .replaceAll(/[^\w.-]/g, "-")
+      .slice(0, longestName) || "root";
+  const dir = path.join(embeddedRoot, `${name}-${createHash("sha256").update(root).digest("hex").slice(0, 8)}`);
+  return {
+    dir,
+    uri: `qemu+unix:///system?socket=${dir}/run/libvirt/libvirt-sock`,
+    storageDir: path.join(dir, "vms"),
+    netns: path.join(dir, "run/netns"),
+  };
+}
+
+/**
+ * Starts the host, and again the guests that ran when it was stopped, crashed or the machine went down. Does nothing
+ * when it runs. Safe to call from several processes at once. It lives in its own mount, network and PID namespaces
+ * and outlives the caller.
+ *
+ * @throws {UserError} when not root, when a program is missing, when libvirtd does not come up
+ */
+export async function startEmbeddedHost(host: EmbeddedHost, log: Log): Promise<void> {
+  requireRoot("The embedded host");
+  await requirePrograms();
+  await withLock(host.dir, limits.lock, log, async () => {
+    if (findProcesses(host).length > 0) {
+      await waitFor("libvirtd to answer", limits.libvirtd, () => answers(host));
+      log("embedded host: runs already");
+      return;
+    }
+    await start(host, log);
+  });
+}
+
+async function start(host: EmbeddedHost, log: Log): Promise<void> {
+  const started = Date.now();
+  await rememberRunning(host);
+  if (await clearLeftovers(host)) log("embedded host: cleared what a crash had left");
+  const kvm = await kvmWorks();
+  log(`embedded host: ${kvm.works ? "KVM works" : `KVM does not work here (${kvm.why}): VMs are emulated, slower`}`);
+  await prepareFiles(host, markFile);
+  await rotateLog(host);
+  launch(host, kvm.works);
+  try {
+    const isUp = async () => {
+      if (findProcesses(host).length === 0) throw new Error("it ended at once");
+      return answers(host);
+    };
+    await waitFor("libvirtd to answer", limits.libvirtd, isUp);
+  } catch (error) {
+    await killHost(host);
+    await clearLeftovers(host);
+    throw await startFailure(host, error);
+  }
+  log(`embedded host: libvirtd answers after ${((Date.now() - started) / 1000).toFixed(1)} s (${host.dir})`);
+  await startAgain(host, await recallRunning(host), log);
+}
+
+/**
+ * Shuts the guests down, then ends the host: no process, namespace, mount, bridge or socket is left. Disks and
+ * libvirt's definitions stay, and which guests ran is remembered for the next start. Does nothing when it does not
+ * run.
+ *
+ * @param guestSeconds how long guests may take to shut down; then they are forced off, and it is said which
+ */
+export async function stopEmbeddedHost(host: EmbeddedHost, log: Log, guestSeconds = limits.guests): Promise<void> {
+  if (!existsSync(host.dir)) {
+    log("embedded host: there is none");
+    return;
+  }
+  requireRoot("The embedded host");
+  await withLock(host.dir, limits.lock, log, async () => {
+    if (findProcesses(host).length === 0) {
+      // Guests that a crash cut off are started at the next start too.
+      await rememberRunning(host);
+      const left = await clearLeftovers(host);
+      log(left ? "embedded host: did not run; cleared what a crash had left" : "embedded host: does not run");
+      return;
+    }
+    await rememberRunning(host);
+    // A libvirtd that died is being restarted at this moment.
+    const answering = await waitFor("libvirtd to answer", limits.restart, () => answers(host)).catch(() => "no");
+    if (answering === "no") log("embedded host: libvirtd does not answer, its guests are cut off");
+    else await shutDownGuests(host, guestSeconds, log);
+    await killHost(host);
+    await clearLeftovers(host);
+    log("embedded host: stopped; disks and definitions are kept");
+  });
+}
+
+/** How the host is, at this moment. */
+export async function embeddedHostStatus(host: EmbeddedHost): Promise<EmbeddedStatus> {
+  if (findProcesses(host).length === 0) return { state: "stopped", guests: [] };
+  const state = (await answers(host)) ? "running" : "not answering";
+  return { state, guests: (await whatRuns(host)).domains };
+}
+
+/**
+ * Removes the host's folder with all disks in it, for good. The caller has asked.
+ *
+ * @throws {UserError} while it runs, when something is mounted in the folder, or when that is not an embedded host's
+ */
+export async function wipeEmbeddedHost(host: EmbeddedHost): Promise<void> {
+  if (!existsSync(host.dir)) return;
+  const refuse = (rule: string, remedy: string) =>
+    new UserError("The embedded host is not removed.", [{ path: host.dir, rule, remedy }]);
+  const mark = await readFile(path.join(host.dir, markFile), "utf8").catch(() => "");
+  if (path.dirname(host.dir) !== embeddedRoot || mark.trim() !== host.dir) {
+    throw refuse("must be an embedded host's folder", "Look at what is in it, and remove it by hand.");
+  }
+  await withLock(
+    host.dir,
+    limits.lock,
+    () => {},
+    async () => {
+      if (findProcesses(host).length > 0) throw refuse("must not be running", "Stop it first: make down");
+      await clearLeftovers(host);
+      const mounts = mountsBelow(host.dir);
+      if (mounts.length > 0)
+        throw refuse(`must have nothing mounted in it, but has ${mounts.join(", ")}`, "Unmount it first.");
+      await rm(host.dir, { recursive: true, force: true });
+    },
+  );
+  // The last one takes the common folder with it; others keep it.
+  await rmdir(embeddedRoot).catch(() => {});
+}
+
+async function answers(host: EmbeddedHost): Promise<boolean> {
+  if (!existsSync(path.join(host.dir, "run/libvirt/libvirt-sock"))) return false;
+  return virshSession(host.uri, [["uri"]], 10).then(
+    ([answer]) => answer?.ok ?? false,
+    () => false,
+  );
+}

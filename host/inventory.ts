@@ -1,0 +1,228 @@
+import { totalmem } from "node:os";
+import path from "node:path";
+import { kvmWorks } from "./kvm.ts";
+import { type DiskSource, type PoolXml, parseDomain, parseNetwork, parsePool, parseVolume } from "./libvirt-xml.ts";
+import { localStorage, poolStorage, type StorageFound } from "./storage.ts";
+import { hostUnreachable } from "./unreachable.ts";
+import { type Ask, type BatchAnswer, isLocal, VirshError, withVirshSession } from "./virsh.ts";
+
+/** All that is asked of a host before anything is done to it. Sizes in bytes. */
+export interface Inventory {
+  uri: string;
+  memory: number;
+  cpus: number;
+  /** What new VMs run on. `emulated` is set by the config, or KVM does not work there. */
+  virtualization: "kvm" | "emulated";
+  /** @example "QEMU 7.2.22" */
+  hypervisorVersion: string;
+  /** Of storageDir's file system; undefined where it cannot be known (a remote host without our pool). */
+  storage: StorageFound | undefined;
+  pools: PoolFound[];
+  networks: NetworkFound[];
+  domains: DomainFound[];
+}
+
+export interface PoolFound {
+  name: string;
+  uuid: string;
+  type: string;
+  path: string;
+  active: boolean;
+  autostart: boolean;
+  capacity: number;
+  available: number;
+  /** Only of active pools under storageDir. */
+  volumes: VolumeFound[];
+}
+
+export interface VolumeFound {
+  name: string;
+  path: string;
+  capacity: number;
+  allocation: number;
+  format: string;
+  backingPath?: string;
+}
+
+export interface NetworkFound {
+  name: string;
+  uuid: string;
+  active: boolean;
+  autostart: boolean;
+  dnsDomain?: string;
+  bridge?: string;
+  cidr?: string;
+}
+
+export interface DomainFound {
+  name: string;
+  uuid: string;
+  /** "running", "paused", "shut off" or, for the rare rest, "other". */
+  state: string;
+  description?: string;
+  diskPaths: string[];
+}
+
+/** What of a host's settings the inventory needs. */
+export interface InventoryHost {
+  uri: string;
+  storageDir: string;
+  virtualization: "auto" | "kvm" | "emulated";
+}
+
+/** Seconds for the whole look; a host with hundreds of VMs takes one. */
+const timeLimit = 60;
+
+/** What is asked first; the answers say what to ask then. */
+const overview = {
+  version: ["version"],
+  node: ["nodeinfo"],
+  // Whether its libvirt offers KVM. That it does is no proof, and only asked where nothing better can be had.
+  kvm: ["domcapabilities", "--virttype", "kvm"],
+  running: ["list", "--uuid", "--state-running"],
+  paused: ["list", "--uuid", "--state-paused"],
+  shutOff: ["list", "--all", "--uuid", "--state-shutoff"],
+  domains: ["list", "--all", "--uuid"],
+  pools: ["pool-list", "--all", "--uuid"],
+  activePools: ["pool-list", "--uuid"],
+  autostartPools: ["pool-list", "--all", "--autostart", "--uuid"],
+  networks: ["net-list", "--all", "--uuid"],
+  activeNetworks: ["net-list", "--uuid"],
+  autostartNetworks: ["net-list", "--all", "--autostart", "--uuid"],
+};
+
+type Overview = Record<keyof typeof overview, BatchAnswer>;
+
+/**
+ * Looks at a host once, over its libvirt: changes nothing there, and one virsh process asks it all.
+ *
+ * @throws {UserError} naming URI, reason and remedy when the host is not reachable, within seconds
+ * @example const { domains } = await takeInventory(config.host);
+ */
+export async function takeInventory(host: InventoryHost): Promise<Inventory> {
+  try {
+    return await withVirshSession(host.uri, (ask) => look(host, ask), timeLimit);
+  } catch (error) {
+    throw error instanceof VirshError ? hostUnreachable(host.uri, error.reason) : error;
+  }
+}
+
+async function look(host: InventoryHost, ask: Ask): Promise<Inventory> {
+  const seen = await askOverview(ask);
+  const dump = async (command: string, list: BatchAnswer) => {
+    const answers = await ask(lines(list).map((id) => [command, id]));
+    // What was removed since the overview gives no XML, and is not there.
+    return answers.filter(({ ok }) => ok).map(({ output }) => output);
+  };
+  const [domains, networks, pools] = await Promise.all([
+    dump("dumpxml", seen.domains),
+    dump("net-dumpxml", seen.networks),
+    dump("pool-dumpxml", seen.pools).then((xmls) => withVolumes(host.storageDir, findPools(xmls, seen), ask)),
+  ]);
+  const local = isLocal(host.uri);
+  return {
+    uri: host.uri,
+    memory: local ? totalmem() : parseMemory(seen.node.output),
+    cpus: Number(/^CPU\(s\):\s*(\d+)/m.exec(seen.node.output)?.[1]),
+    virtualization: await virtualizationOf(host, seen.kvm.ok),
+    hypervisorVersion: parseHypervisorVersion(seen.version.output),
+    storage: local ? await localStorage(host.storageDir) : poolStorage(host.storageDir, pools),
+    pools,
+    networks: findNetworks(networks, seen),
+    domains: findDomains(domains, seen, pools),
+  };
+}
+
+async function askOverview(ask: Ask): Promise<Overview> {
+  const names = Object.keys(overview) as (keyof Overview)[];
+  const answers = await ask(names.map((name) => overview[name]));
+  const seen = Object.fromEntries(names.map((name, i) => [name, answers[i]])) as Overview;
+  const failed = answers.find((answer) => !answer.ok && answer !== seen.kvm);
+  if (failed)
+    throw new Error(`the host's libvirt does not answer \`virsh ${failed.command.join(" ")}\`: ${failed.error}`);
+  return seen;
+}
+
+async function virtualizationOf(host: InventoryHost, offered: boolean): Promise<"kvm" | "emulated"> {
+  if (host.virtualization === "emulated") return "emulated";
+  // Set by hand, it overrules the test guest; but where libvirt has no KVM there is none.
+  if (host.virtualization === "kvm" || !isLocal(host.uri) || !offered) return offered ? "kvm" : "emulated";
+  const verdict = await kvmWorks();
+  // A user who may not open /dev/kvm cannot try; libvirt, which is root, can.
+  return verdict.works || verdict.mayNotTry ? "kvm" : "emulated";
+}
+
+function findPools(xmls: string[], seen: Overview): Omit<PoolFound, "volumes">[] {
+  const active = new Set(lines(seen.activePools));
+  const autostart = new Set(lines(seen.autostartPools));
+  return xmls
+    .map(parsePool)
+    .map((pool) => ({ ...pool, active: active.has(pool.uuid), autostart: autostart.has(pool.uuid) }));
+}
+
+async function withVolumes(storageDir: string, pools: Omit<PoolFound, "volumes">[], ask: Ask): Promise<PoolFound[]> {
+  const ours = pools.filter((pool) => pool.active && isBelow(storageDir, pool.path));
+  const lists = await ask(ours.map((pool) => ["vol-list", pool.uuid]));
+  const wanted = lists.flatMap((list, i) =>
+    parseVolumeNames(list.output, ours[i]?.path ?? "").map((name) => [ours[i]?.uuid ?? "", name]),
+  );
+  const answers = await ask(wanted.map(([pool = "", name = ""]) => ["vol-dumpxml", "--pool", pool, name]));
+  const volumesOf = (uuid: string) =>
+    answers.filter((answer) => answer.ok && answer.command[2] === uuid).map(({ output }) => parseVolume(output));
+  return pools.map((pool) => ({ ...pool, volumes: volumesOf(pool.uuid) }));
+}
+
+function findNetworks(xmls: string[], seen: Overview): NetworkFound[] {
+  const active = new Set(lines(seen.activeNetworks));
+  const autostart = new Set(lines(seen.autostartNetworks));
+  return xmls
+    .map(parseNetwork)
+    .map((net) => ({ ...net, active: active.has(net.uuid), autostart: autostart.has(net.uuid) }));
+}
+
+function findDomains(xmls: string[], seen: Overview, pools: PoolXml[]): DomainFound[] {
+  const states: [string, Set<string>][] = [
+    ["running", new Set(lines(seen.running))],
+    ["paused", new Set(lines(seen.paused))],
+    ["shut off", new Set(lines(seen.shutOff))],
+  ];
+  return xmls.map(parseDomain).map(({ disks, ...domain }) => ({
+    ...domain,
+    state: states.find(([, uuids]) => uuids.has(domain.uuid))?.[0] ?? "other",
+    diskPaths: disks.map((disk) => diskPath(disk, pools)),
+  }));
+}
+
+function diskPath(disk: DiskSource, pools: PoolXml[]): string {
+  if ("path" in disk) return disk.path;
+  return path.join(pools.find(({ name }) => name === disk.pool)?.path ?? disk.pool, disk.volume);
+}
+
+/** The names in what `virsh -q vol-list` prints: ` <name>   <path>`, where the path begins with the pool's. */
+export function parseVolumeNames(output: string, poolPath: string): string[] {
+  return output.split("\n").flatMap((line) => {
+    const at = line.lastIndexOf(`  ${poolPath}`);
+    return at < 0 ? [] : [line.slice(0, at).trim()];
+  });
+}
+
+/** Bytes, from what `virsh nodeinfo` prints. */
+export function parseMemory(nodeinfo: string): number {
+  return Number(/^Memory size:\s*(\d+) KiB/m.exec(nodeinfo)?.[1]) * 1024;
+}
+
+/** @example parseHypervisorVersion(await virsh.run("version")) === "QEMU 7.2.22" */
+export function parseHypervisorVersion(version: string): string {
+  return /^Running hypervisor: (.*)$/m.exec(version)?.[1]?.trim() ?? "unknown";
+}
+
+/** Whether a path is a folder or something in it. */
+function isBelow(folder: string, file: string): boolean {
+  return file !== "" && !path.relative(folder, file).startsWith("..");
+}
+
+const lines = ({ output }: BatchAnswer) =>
+  output
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "");

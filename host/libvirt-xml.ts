@@ -1,0 +1,163 @@
+import { XMLParser } from "fast-xml-parser";
+import { networkOf } from "../config/cidr.ts";
+
+/** A disk of a domain: where its data is. A `volume` is named by pool and name, and its path is the pool's matter. */
+export type DiskSource = { path: string } | { pool: string; volume: string };
+
+export interface DomainXml {
+  name: string;
+  uuid: string;
+  description?: string;
+  disks: DiskSource[];
+}
+
+export interface PoolXml {
+  name: string;
+  uuid: string;
+  type: string;
+  /** Empty for pools without a folder or device, such as rbd. */
+  path: string;
+  /** Bytes. */
+  capacity: number;
+  /** Bytes. */
+  available: number;
+}
+
+export interface NetworkXml {
+  name: string;
+  uuid: string;
+  dnsDomain?: string;
+  bridge?: string;
+  /** @example "10.77.0.0/24" */
+  cidr?: string;
+}
+
+export interface VolumeXml {
+  name: string;
+  path: string;
+  /** Bytes. */
+  capacity: number;
+  /** Bytes. */
+  allocation: number;
+  format: string;
+  backingPath?: string;
+}
+
+/** An element as fast-xml-parser gives it: a text, or attributes (`@name`), a text (`#text`) and child elements. */
+type Node = string | { [key: string]: Node | Node[] | undefined } | undefined;
+
+const parser = new XMLParser({
+  ignoreAttributes: false,
+  attributeNamePrefix: "@",
+  parseTagValue: false,
+  parseAttributeValue: false,
+  isArray: (name) => name === "disk" || name === "ip",
+});
+
+/** Reads what `virsh dumpxml` prints: only what the inventory is about. */
+export function parseDomain(xml: string): DomainXml {
+  const domain = root(xml, "domain");
+  const description = text(domain, "description");
+  return {
+    name: text(domain, "name"),
+    uuid: text(domain, "uuid"),
+    ...(description === "" ? {} : { description }),
+    disks: all(child(domain, "devices"), "disk").flatMap(diskSource),
+  };
+}
+
+/** Reads what `virsh pool-dumpxml` prints. */
+export function parsePool(xml: string): PoolXml {
+  const pool = root(xml, "pool");
+  return {
+    name: text(pool, "name"),
+    uuid: text(pool, "uuid"),
+    type: text(pool, "@type"),
+    path: text(child(pool, "target"), "path"),
+    capacity: bytes(child(pool, "capacity")),
+    available: bytes(child(pool, "available")),
+  };
+}
+
+/** Reads what `virsh net-dumpxml` prints. */
+export function parseNetwork(xml: string): NetworkXml {
+  const network = root(xml, "network");
+  const dnsDomain = text(child(network, "domain"), "@name");
+  const bridge = text(child(network, "bridge"), "@name");
+  const cidr = all(network, "ip").map(cidrOf).find(Boolean);
+  return {
+    name: text(network, "name"),
+    uuid: text(network, "uuid"),
+    ...(dnsDomain === "" ? {} : { dnsDomain }),
+    ...(bridge === "" ? {} : { bridge }),
+    ...(cidr === undefined ? {} : { cidr }),
+  };
+}
+
+/** Reads what `virsh vol-dumpxml` prints. */
+export function parseVolume(xml: string): VolumeXml {
+  const volume = root(xml, "volume");
+  const backingPath = text(child(volume, "backingStore"), "path");
+  return {
+    name: text(volume, "name"),
+    path: text(child(volume, "target"), "path"),
+    capacity: bytes(child(volume, "capacity")),
+    allocation: bytes(child(volume, "allocation")),
+    format: text(child(child(volume, "target"), "format"), "@type"),
+    ...(backingPath === "" ? {} : { backingPath }),
+  };
+}
+
+function diskSource(disk: Node): DiskSource[] {
+  const source = child(disk, "source");
+  const [pool, volume] = [text(source, "@pool"), text(source, "@volume")];
+  if (pool !== "" && volume !== "") return [{ pool, volume }];
+  const path = text(source, "@file") || text(source, "@dev") || text(source, "@dir");
+  return path === "" ? [] : [{ path }]; // an empty drive, or a disk on the network
+}
+
+function cidrOf(ip: Node): string | undefined {
+  const address = text(ip, "@address");
+  const netmask = text(ip, "@netmask");
+  const prefix = text(ip, "@prefix") || (netmask && String(prefixOf(netmask)));
+  const network = networkOf(`${address}/${prefix}`); // undefined for IPv6
+  return network && `${network.address}/${network.prefix}`;
+}
+
+function prefixOf(netmask: string): number {
+  const bits = netmask.split(".").map((part) => Number(part).toString(2).padStart(8, "0"));
+  return bits.join("").replaceAll("0", "").length;
+}
+
+/** libvirt prints sizes in bytes, but the unit is part of the format. */
+function bytes(node: Node): number {
+  const unit = text(node, "@unit") || "bytes";
+  const factor = { bytes: 1, B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3, TiB: 1024 ** 4 }[unit];
+  if (factor === undefined) throw new Error(`libvirt gave a size in an unknown unit: ${unit}`);
+  return Number(text(node, "#text") || (typeof node === "string" ? node : "0")) * factor;
+}
+
+function root(xml: string, name: string): Node {
+  const node: Node = parser.parse(xml)[name];
+  if (node === undefined) throw new Error(`not the XML of a libvirt ${name}: ${xml.slice(0, 80)}`);
+  return node;
+}
+
+function child(node: Node, name: string): Node {
+  if (node === undefined || typeof node === "string") return undefined;
+  const found = node[name];
+  return Array.isArray(found) ? found[0] : found;
+}
+
+function all(node: Node, name: string): Node[] {
+  if (node === undefined || typeof node === "string") return [];
+  const found = node[name];
+  return Array.isArray(found) ? found : found === undefined ? [] : [found];
+}
+
+/** The text of an element or attribute, or nothing. */
+function text(node: Node, name: string): string {
+  const found = child(node, name);
+  if (typeof found === "string") return found;
+  return found === undefined || name === "#text" ? "" : text(found, "#text");
+}

@@ -1,0 +1,40 @@
+import { existsSync } from "node:fs";
+import path from "node:path";
+import { defaults } from "../config/defaults.ts";
+import type { HostSettings, StackConfig } from "../config/parse.ts";
+import { type SshPath, sshPathTo } from "../guest/ssh-config.ts";
+import { embeddedHostFor } from "./embedded.ts";
+
+/** A stack's host, and how this machine reaches the VMs on it. */
+export interface ResolvedHost {
+  settings: HostSettings;
+  ssh: SshPath;
+}
+
+/** The checkout's own folder for what is not committed: state, passphrase, keys, ssh files. */
+export const localDir = (projectRoot: string) => path.join(projectRoot, ".local");
+
+/** The key that `make up` makes for a user who has none. */
+export const localSshKey = (projectRoot: string) => path.join(localDir(projectRoot), ".ssh", "id_ed25519");
+
+/**
+ * The host that a config names or, when it names none, the embedded libvirt of this checkout.
+ *
+ * @param projectRoot absolute path of the checkout
+ */
+export function resolveHost(config: StackConfig, projectRoot: string): ResolvedHost {
+  const identityFile = localSshKey(projectRoot);
+  const identity = existsSync(identityFile) ? { identityFile } : {};
+  if (config.host) return { settings: config.host, ssh: { ...sshPathTo(config.host.uri), ...identity } };
+  const embedded = embeddedHostFor(projectRoot);
+  const { network, virtualization } = defaults.host;
+  return {
+    settings: {
+      uri: embedded.uri,
+      storageDir: embedded.storageDir,
+      network: { kind: "managed", ...network },
+      virtualization,
+    },
+    ssh: { proxyCommand: `nsenter --net=${embedded.netns} nc %h %p`, ...identity },
+  };
+}

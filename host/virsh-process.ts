@@ -1,0 +1,136 @@
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { UserError } from "../config/errors.ts";
+import { noCache, reasonIn, VirshError, withoutQuestions } from "./virsh.ts";
+
+/** Longest wait for a connection, in seconds; a host that is down shall not hold anybody up. */
+export const connectSeconds = 10;
+
+/** Seconds for a virsh that has nothing left to do to end by itself. */
+const endSeconds = 2;
+
+/** Those that run: none may outlive this process. */
+const running = new Set<VirshProcess>();
+process.once("exit", () => {
+  for (const virsh of running) virsh.kill();
+});
+
+/** A running virsh whose two outputs are read from mark to mark. */
+export class VirshProcess {
+  private readonly uri: string;
+  private readonly isScript: boolean;
+  private readonly child: ChildProcessWithoutNullStreams;
+  private readonly timers: NodeJS.Timeout[] = [];
+  private readonly text = { stdout: "", stderr: "" };
+  private asked: string[][] = [];
+  private isConnected = false;
+  private failure: Error | undefined;
+  private wake: () => void = () => {};
+
+  /**
+   * @param args after those for the connection: one with commands, or none, and it reads them from its input
+   * @param timeoutSeconds the limit as the caller gave it, for the error
+   * @param secondsLeft of it
+   */
+  constructor(uri: string, args: string[], timeoutSeconds: number, secondsLeft: number) {
+    this.uri = uri;
+    this.isScript = args.length > 0;
+    this.child = spawn("virsh", ["-q", "-c", withoutQuestions(uri), ...args], {
+      // With an ssh it has a group of its own, so that an ssh that hangs in its connection goes with it. Else ^C ends
+      // it with the caller.
+      detached: !this.isScript,
+      // Messages in English, no history of ours in the user's, no ssh dialog on a desktop.
+      env: { ...process.env, LC_ALL: "C", XDG_CACHE_HOME: noCache, SSH_ASKPASS_REQUIRE: "never" },
+    });
+    running.add(this);
+    this.child.stdin.on("error", () => {}); // it ended early; "close" tells why
+    for (const name of ["stdout", "stderr"] as const) {
+      this.child[name].setEncoding("utf8").on("data", (text: string) => this.read(name, text));
+    }
+    this.child.on("error", (error) => {
+      running.delete(this);
+      this.fail(spawnError(error));
+    });
+    this.child.on("close", (code) => {
+      running.delete(this);
+      this.fail(this.error(reasonIn(this.text.stderr) || "ended early", code ?? undefined));
+    });
+    const toConnect = Math.min(connectSeconds, secondsLeft);
+    this.limit(toConnect, () => !this.isConnected, `no connection within ${Math.ceil(toConnect)} s`);
+    this.limit(secondsLeft, () => true, `no answer within ${timeoutSeconds} s`);
+  }
+
+  /** Feeds its input. The commands are for the error if they come to nothing. */
+  write(input: string, commands: string[][]): void {
+    this.asked = commands;
+    if (input !== "") this.child.stdin.write(input);
+  }
+
+  /** Takes off an output what comes before a mark, and the mark; waits for it if need be. */
+  async until(output: "stdout" | "stderr", mark: string): Promise<string> {
+    let searched = 0;
+    for (;;) {
+      const text = this.text[output];
+      const at = text.indexOf(mark, searched);
+      if (at >= 0) {
+        this.text[output] = text.slice(at + mark.length);
+        return text.slice(0, at);
+      }
+      if (this.failure) throw this.failure;
+      searched = Math.max(0, text.length - mark.length);
+      await new Promise<void>((resolve) => {
+        this.wake = resolve;
+      });
+    }
+  }
+
+  /** Lets it end: nothing more is wanted from it. */
+  end(): void {
+    for (const timer of this.timers) clearTimeout(timer);
+    this.child.stdin.end();
+    const overdue = setTimeout(() => this.kill(), endSeconds * 1000);
+    this.child.once("close", () => clearTimeout(overdue));
+  }
+
+  private read(output: "stdout" | "stderr", text: string): void {
+    this.text[output] += text;
+    // It neither prints nor reads anything before it has a connection; but an ssh may warn on standard error.
+    this.isConnected ||= output === "stdout" || this.isScript;
+    this.wake();
+  }
+
+  private limit(seconds: number, isLate: () => boolean, what: string): void {
+    const check = () => {
+      if (!isLate()) return;
+      const said = reasonIn(this.text.stderr);
+      this.fail(this.error(said ? `${what}; ${said}` : what));
+      this.kill();
+    };
+    this.timers.push(setTimeout(check, Math.max(0, seconds) * 1000));
+  }
+
+  private fail(error: Error): void {
+    this.failure ??= error;
+    this.wake();
+  }
+
+  private error(reason: string, exitCode?: number): VirshError {
+    return new VirshError(this.uri, this.asked.length === 1 ? this.asked.flat() : [], exitCode, reason);
+  }
+
+  /** Ends it at once, and with it the ssh that carries it. */
+  kill(): void {
+    const { pid, exitCode, signalCode } = this.child;
+    if (pid === undefined || exitCode !== null || signalCode !== null) return;
+    try {
+      process.kill(this.isScript ? pid : -pid, "SIGKILL");
+    } catch {
+      // It ended in the meantime.
+    }
+  }
+}
+
+function spawnError(error: NodeJS.ErrnoException): Error {
+  if (error.code !== "ENOENT") return error;
+  const issue = { path: "virsh", rule: "must be on PATH", remedy: "apt-get install libvirt-clients" };
+  return new UserError("virsh is not installed.", [issue]);
+}

@@ -1,0 +1,215 @@
+import { randomBytes } from "node:crypto";
+import { VirshProcess } from "./virsh-process.ts";
+
+/** What one command of a session gave. `output` and `error` are without the line breaks around them. */
+export interface BatchAnswer {
+  command: string[];
+  ok: boolean;
+  output: string;
+  error: string;
+}
+
+/** virsh bound to one libvirt. */
+export interface Virsh {
+  /**
+   * Runs one command and gives its output.
+   *
+   * @throws {VirshError} when it fails, cannot connect or takes too long
+   * @example await virsh.run("dominfo", "project-myapp")
+   */
+  run(...args: string[]): Promise<string>;
+}
+
+/** A virsh command that failed: which one, how, and the last lines of what it said. */
+export class VirshError extends Error {
+  override readonly name = "VirshError";
+
+  constructor(
+    readonly uri: string,
+    /** Empty when a session of several commands failed as a whole. */
+    readonly command: string[],
+    /** `undefined` when it was ended by us or when only this command of a session failed. */
+    readonly exitCode: number | undefined,
+    /** The last lines of its standard error, without the `error: ` that virsh puts before each. */
+    readonly reason: string,
+  ) {
+    const code = exitCode === undefined ? "" : ` (exit code ${exitCode})`;
+    super(`${["virsh", "-c", uri, ...command].map(quoteForVirsh).join(" ")} failed${code}: ${reason}`);
+  }
+}
+
+/**
+ * Asks a session more; the answers come in the order of the batch, and a failed command does not stop the rest. May
+ * be called again at once.
+ */
+export type Ask = (batch: string[][]) => Promise<BatchAnswer[]>;
+
+const linesOfReason = 5;
+
+/** In place of the user's cache: an interactive virsh would write its history of commands there. */
+export const noCache = "/dev/null";
+
+/** Linux takes no single argument of 128 KiB or more. */
+const longestScript = 120_000;
+
+/** virsh for one libvirt, a process a command. Long transfers (`vol-upload`) need a longer limit, in seconds. */
+export function virshFor(uri: string, timeoutSeconds = 60): Virsh {
+  return {
+    run: async (...args) => {
+      const [answer] = await virshSession(uri, [args], timeoutSeconds);
+      if (!answer?.ok) throw new VirshError(uri, args, undefined, answer?.error ?? "no answer");
+      return answer.output;
+    },
+  };
+}
+
+/**
+ * Runs many commands in one virsh process, over one connection, with the answers apart.
+ *
+ * A failed command does not stop the rest: look at `ok`. No password is ever asked for.
+ *
+ * @param timeoutSeconds for the whole batch
+ * @throws {VirshError} when there is no connection within {@link connectSeconds}, or the time is over
+ * @example const [list, info] = await virshSession(uri, [["list", "--all", "--name"], ["nodeinfo"]]);
+ */
+export function virshSession(uri: string, batch: string[][], timeoutSeconds = 60): Promise<BatchAnswer[]> {
+  return withVirshSession(uri, (ask) => ask(batch), timeoutSeconds);
+}
+
+/**
+ * The same, with later commands that depend on the answers to earlier ones. A host elsewhere is asked over one
+ * connection: each costs it a log-in. On this machine, where a connection costs nothing, each batch has a process of
+ * its own: virsh is three times as fast when it need not read its commands from its input.
+ *
+ * @param timeoutSeconds for all of it
+ */
+export async function withVirshSession<T>(uri: string, use: (ask: Ask) => Promise<T>, timeoutSeconds = 60): Promise<T> {
+  const end = Date.now() + timeoutSeconds * 1000;
+  const open = (args: string[]) => new VirshProcess(uri, args, timeoutSeconds, (end - Date.now()) / 1000);
+  if (isLocal(uri)) return use((batch) => askByScripts(open, batch));
+  const virsh = open([]);
+  let before: Promise<unknown> = Promise.resolve();
+  const ask: Ask = (batch) => {
+    const answers = before.then(() => askByInput(virsh, batch));
+    before = answers.catch(() => {});
+    return answers;
+  };
+  try {
+    return await use(ask);
+  } finally {
+    virsh.end();
+  }
+}
+
+/** Whether a URI leads to a libvirt on this very machine. */
+export function isLocal(uri: string): boolean {
+  return /^\w+:\/\/\//.test(uri) || /^\w+\+unix:/.test(uri);
+}
+
+/**
+ * The URI with what keeps virsh from asking: over ssh no terminal, so that ssh runs in batch mode.
+ *
+ * @example withoutQuestions("qemu+ssh://root@storage/system") === "qemu+ssh://root@storage/system?no_tty=1"
+ */
+export function withoutQuestions(uri: string): string {
+  if (!/^\w+\+ssh:/.test(uri) || /[?&]no_tty=/.test(uri)) return uri;
+  return `${uri}${uri.includes("?") ? "&" : "?"}no_tty=1`;
+}
+
+/** One word as virsh's own command parser reads it. */
+export function quoteForVirsh(word: string): string {
+  return /^[\w./:@%+=,-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}
+
+/** The end of what virsh said on standard error, on one line, without the repeated `error: `. */
+export function reasonIn(stderr: string): string {
+  const lines = stderr
+    .split("\n")
+    .map((line) => line.replace(/^error: /, "").trim())
+    .filter((line) => line !== "" && !line.includes(`'${noCache}/`));
+  return lines.slice(-linesOfReason).join("; ");
+}
+
+/** A command of a batch, with the marks that its answer stands between. */
+interface Marked {
+  command: string[];
+  begin: string;
+  end: string;
+}
+
+function markAll(batch: string[][]): Marked[] {
+  const mark = randomBytes(6).toString("hex");
+  return batch.map((command, i) => ({ command, begin: `b${mark}-${i}-`, end: `e${mark}-${i}-` }));
+}
+
+/** Marks are typed in another spelling than they are printed in: an interactive virsh echoes what it reads. */
+const echo = (mark: string, ...options: string[]) =>
+  ["echo", ...options, `'${mark.slice(0, 4)}'${mark.slice(4)}`].join(" ");
+
+const typed = (command: string[]) => command.map(quoteForVirsh).join(" ");
+
+async function askByInput(virsh: VirshProcess, batch: string[][]): Promise<BatchAnswer[]> {
+  const all = markAll(batch);
+  // End marks stand on a line of their own: virsh drops a whole line that it cannot parse, and the wait would never
+  // end.
+  const lines = all.flatMap(({ command, begin, end }) => [
+    `${echo(begin)}; ${typed(command)}`,
+    `${echo(end)}; ${echo(end, "--err")}`,
+  ]);
+  virsh.write(lines.map((line) => `${line}\n`).join(""), batch);
+  return readAnswers(virsh, all);
+}
+
+async function askByScripts(open: (args: string[]) => VirshProcess, batch: string[][]): Promise<BatchAnswer[]> {
+  const answers: BatchAnswer[] = [];
+  const all = markAll(batch).map((marked) => ({
+    ...marked,
+    script: [echo(marked.begin), typed(marked.command), echo(marked.end), echo(marked.end, "--err")].join("; "),
+  }));
+  while (all.length > 0) {
+    let length = 0;
+    const fits = all.findIndex(({ script }) => {
+      length += script.length + 2;
+      return length > longestScript;
+    });
+    const part = all.splice(0, fits < 0 ? all.length : Math.max(1, fits));
+    // Its standard output comes when virsh likes, its standard error at once: this tells that it has a connection.
+    const hello = echo(part[0]?.begin ?? "", "--err");
+    const virsh = open([[hello, ...part.map(({ script }) => script)].join("; ")]);
+    virsh.write(
+      "",
+      part.map(({ command }) => command),
+    );
+    try {
+      answers.push(...(await readAnswers(virsh, part)));
+    } finally {
+      virsh.end();
+    }
+  }
+  return answers;
+}
+
+async function readAnswers(virsh: VirshProcess, all: Marked[]): Promise<BatchAnswer[]> {
+  const answers: BatchAnswer[] = [];
+  for (const { command, begin, end } of all) {
+    const output = await virsh.until("stdout", end);
+    const errors = (await virsh.until("stderr", end)).replace(`error: ${begin}\n`, "").replace(/error: $/, "");
+    const from = output.indexOf(begin);
+    answers.push({
+      command,
+      ok: !/^error: /m.test(errors),
+      output: from < 0 ? "" : tidy(output.slice(from + begin.length)),
+      error: reasonIn(errors),
+    });
+  }
+  return answers;
+}
+
+/**
+ * Without the line breaks around it and, at its end, an interactive virsh's prompt with the echo of the end mark's
+ * command.
+ */
+function tidy(output: string): string {
+  const prompt = output.lastIndexOf("virsh # ");
+  return (prompt < 0 ? output : output.slice(0, prompt)).replace(/^\s*\n|\s+$/g, "");
+}

@@ -1,0 +1,104 @@
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { UserError } from "../../../config/errors.ts";
+import { embeddedHostFor, wipeEmbeddedHost } from "../../../host/embedded.ts";
+import { recallRunning, rememberRunning, whatRuns } from "../../../host/embedded-guests.ts";
+import { parseMountpoints } from "../../../host/embedded-process.ts";
+import { requirePrograms } from "../../../host/programs.ts";
+
+describe("where a checkout's host is", () => {
+  test("follows from its path alone", () => {
+    const dir = "/var/lib/project-vms/vms-f6e2ecc4";
+    expect(embeddedHostFor("/home/me/vms")).toEqual({
+      dir,
+      uri: `qemu+unix:///system?socket=${dir}/run/libvirt/libvirt-sock`,
+      storageDir: `${dir}/vms`,
+      netns: `${dir}/run/netns`,
+    });
+    expect(embeddedHostFor("/home/me/x/../vms/")).toEqual(embeddedHostFor("/home/me/vms"));
+    expect(embeddedHostFor("/home/you/vms").dir).not.toBe(dir);
+  });
+
+  test.each(["/", "/home/me/my vms & more", "/srv/ä?socket=x#", `/srv/${"long".repeat(50)}`])(
+    "%s gives a path that fits into a socket's address and a URI",
+    (root) => {
+      const { dir, uri } = embeddedHostFor(root);
+      expect(dir).toMatch(/^\/var\/lib\/project-vms\/[\w.-]{1,40}-[0-9a-f]{8}$/);
+      expect(Buffer.byteLength(new URL(uri).searchParams.get("socket") ?? "")).toBeLessThan(108);
+    },
+  );
+});
+
+test("mount points, with the kernel's escapes", () => {
+  const mountinfo = `22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
+90 22 0:4 net:[4026532180] /var/lib/project-vms/a\\040b/run/netns rw - nsfs nsfs rw
+`;
+  expect(parseMountpoints(mountinfo)).toEqual(["/", "/var/lib/project-vms/a b/run/netns"]);
+});
+
+describe("what ran", () => {
+  let dir: string;
+  const put = async (...files: string[]) => {
+    for (const file of files) {
+      await mkdir(path.dirname(path.join(dir, file)), { recursive: true });
+      await writeFile(path.join(dir, file), "");
+    }
+  };
+  const host = () => ({ ...embeddedHostFor("/none"), dir });
+
+  beforeEach(async () => {
+    dir = await mkdtemp(path.join(tmpdir(), "what-ran-"));
+  });
+  afterEach(() => rm(dir, { recursive: true, force: true }));
+
+  test("is read from libvirt's status files, which a crash leaves behind", async () => {
+    await put("run/libvirt/qemu/a.xml", "run/libvirt/qemu/a.pid", "run/libvirt/network/n.xml");
+    await expect(whatRuns(host())).resolves.toEqual({ domains: ["a"], networks: ["n"], pools: [] });
+  });
+
+  test("is remembered without what is not defined for good", async () => {
+    await put("run/libvirt/qemu/a.xml", "run/libvirt/qemu/transient.xml", "run/libvirt/storage/p.xml");
+    await put("libvirt/etc/qemu/a.xml", "libvirt/etc/storage/p.xml");
+    await rememberRunning(host());
+    await rm(path.join(dir, "run"), { recursive: true });
+    await expect(recallRunning(host())).resolves.toEqual({ domains: ["a"], networks: [], pools: ["p"] });
+  });
+
+  test("grows by what a stop that was interrupted had found", async () => {
+    await put("libvirt/etc/qemu/a.xml", "libvirt/etc/qemu/b.xml", "run/libvirt/qemu/a.xml", "run/libvirt/qemu/b.xml");
+    await rememberRunning(host());
+    await rm(path.join(dir, "run/libvirt/qemu/a.xml"));
+    await rememberRunning(host());
+    expect((await recallRunning(host())).domains).toEqual(["a", "b"]);
+  });
+
+  test("on a host that never ran is nothing, and leaves no file", async () => {
+    await rememberRunning(host());
+    expect(existsSync(path.join(dir, "running.json"))).toBe(false);
+    await expect(recallRunning(host())).resolves.toEqual({ domains: [], networks: [], pools: [] });
+  });
+
+  test("a folder that is not an embedded host's is never wiped", async () => {
+    await put("precious");
+    const error = await wipeEmbeddedHost(host()).catch((caught) => caught);
+    expect(error).toBeInstanceOf(UserError);
+    expect(error.message).toBe(
+      `The embedded host is not removed.\n  - ${dir}: must be an embedded host's folder\n    Look at what is in it, and remove it by hand.`,
+    );
+    expect(existsSync(path.join(dir, "precious"))).toBe(true);
+  });
+});
+
+test("missing programs are all named, with Debian's packages for them", async () => {
+  const error = await requirePrograms({ sh: "dash", nosuch1: "package-one", nosuch2: "package-two" }).catch((e) => e);
+  expect(error.message).toBe(
+    `The embedded host needs programs that are not here.
+  - nosuch1: must be installed
+    apt-get install --no-install-recommends package-one package-two
+  - nosuch2: must be installed
+    apt-get install --no-install-recommends package-one package-two`,
+  );
+});

@@ -1,0 +1,103 @@
+import { existsSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir, totalmem } from "node:os";
+import path from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { UserError } from "../../../config/errors.ts";
+import { parseHypervisorVersion, parseMemory, parseVolumeNames, takeInventory } from "../../../host/inventory.ts";
+import { localStorage, poolStorage } from "../../../host/storage.ts";
+
+test("memory as nodeinfo prints it, in bytes", () => {
+  const nodeinfo = `CPU model:           x86_64
+CPU(s):              2
+CPU frequency:       2596 MHz
+Memory size:         13854936 KiB`;
+  expect(parseMemory(nodeinfo)).toBe(13854936 * 1024);
+});
+
+test.each([
+  ["Using library: libvirt 9.0.0\nUsing API: QEMU 9.0.0\nRunning hypervisor: QEMU 7.2.22", "QEMU 7.2.22"],
+  ["Using API: QEMU 9.0.0", "unknown"],
+])("the hypervisor's version in %j is %s", (printed, version) => {
+  expect(parseHypervisorVersion(printed)).toBe(version);
+});
+
+test("names of volumes, with blanks in names and folders", () => {
+  const printed = ` disk.qcow2      /vms/a b/disk.qcow2
+ my  disk.raw    /vms/a b/my  disk.raw`;
+  expect(parseVolumeNames(printed, "/vms/a b")).toEqual(["disk.qcow2", "my  disk.raw"]);
+  expect(parseVolumeNames("", "/vms/a b")).toEqual([]);
+});
+
+describe("storage on this machine", () => {
+  let dir: string;
+  beforeEach(async () => {
+    dir = await mkdtemp(path.join(tmpdir(), "storage-"));
+  });
+  afterEach(() => rm(dir, { recursive: true, force: true }));
+
+  test("of a folder that is not there yet is that of the nearest one above", async () => {
+    const folder = path.join(dir, "not/there/yet");
+    const found = await localStorage(folder);
+    expect(found).toMatchObject({ path: folder, writable: true });
+    expect(found?.capacity).toBeGreaterThan(found?.available ?? 0);
+    expect(found?.available).toBeGreaterThan(0);
+  });
+
+  test.each(["file", "file/below"])("%s, where `file` is a file, is a problem", async (name) => {
+    await writeFile(path.join(dir, "file"), "");
+    await expect(localStorage(path.join(dir, name))).resolves.toMatchObject({
+      writable: false,
+      problem: `${dir}/file is not a directory`,
+    });
+  });
+});
+
+describe("storage elsewhere", () => {
+  const pool = { name: "project-a", path: "/vms/a", active: true, capacity: 100, available: 10 };
+  const base = { ...pool, name: "project-vms-base", path: "/vms/base", available: 20 };
+
+  test("is what the base images' pool says, or another one in the folder", () => {
+    expect(poolStorage("/vms", [pool, base])).toEqual({ path: "/vms", capacity: 100, available: 20, writable: true });
+    expect(poolStorage("/vms", [pool])?.available).toBe(10);
+  });
+
+  test("is not known without an active pool in the folder", () => {
+    expect(
+      poolStorage("/vms", [
+        { ...base, active: false },
+        { ...pool, path: "/vms2/a" },
+      ]),
+    ).toBeUndefined();
+  });
+});
+
+describe.skipIf(!existsSync("/usr/bin/virsh"))("a real virsh", () => {
+  test("an inventory of libvirt's own mock", async () => {
+    const found = await takeInventory({ uri: "test:///default", storageDir: "/tmp/none/yet", virtualization: "auto" });
+    expect(found).toMatchObject({ uri: "test:///default", memory: totalmem(), cpus: 16, virtualization: "emulated" });
+    expect(found.domains).toEqual([
+      {
+        name: "test",
+        uuid: "6695eb01-f6a4-8304-79aa-97f2502e193f",
+        state: "running",
+        diskPaths: ["/guest/diskimage1"],
+      },
+    ]);
+    expect(found.networks).toMatchObject([{ name: "default", active: true, cidr: "192.168.122.0/24" }]);
+    expect(found.pools).toMatchObject([{ name: "default-pool", type: "dir", path: "/default-pool", volumes: [] }]);
+  });
+
+  test("a host that is not reachable is the user's matter: URI, reason, remedy, within seconds", async () => {
+    const uri = "qemu+unix:///system?socket=/var/lib/project-vms/none/run/libvirt/libvirt-sock";
+    const error = await takeInventory({ uri, storageDir: "/vms", virtualization: "auto" }).catch((caught) => caught);
+    expect(error).toBeInstanceOf(UserError);
+    expect(error.message).toBe(
+      [
+        `The libvirt host ${uri} does not answer.`,
+        `  - host.uri: must lead to a libvirt that answers (Failed to connect socket to '/var/lib/project-vms/none/run/libvirt/libvirt-sock': No such file or directory), but is "${uri}"`,
+        "    Start this checkout's embedded host: make up",
+      ].join("\n"),
+    );
+  });
+});

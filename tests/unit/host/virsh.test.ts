@@ -1,0 +1,138 @@
+import { existsSync } from "node:fs";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { describe, expect, test } from "vitest";
+import {
+  isLocal,
+  quoteForVirsh,
+  reasonIn,
+  VirshError,
+  virshFor,
+  virshSession,
+  withoutQuestions,
+  withVirshSession,
+} from "../../../host/virsh.ts";
+
+test.each([
+  ["project-myapp", "project-myapp"],
+  ["--config", "--config"],
+  ["/var/lib/a b", "'/var/lib/a b'"],
+  ["it's; list", "'it'\\''s; list'"],
+  ["", "''"],
+  ['{"execute":"guest-ping"}', `'{"execute":"guest-ping"}'`],
+])("the word %j is written %s for virsh", (word, quoted) => {
+  expect(quoteForVirsh(word)).toBe(quoted);
+});
+
+test.each([
+  ["qemu+ssh://root@storage/system", "qemu+ssh://root@storage/system?no_tty=1"],
+  ["qemu+ssh://root@storage/system?keyfile=/k", "qemu+ssh://root@storage/system?keyfile=/k&no_tty=1"],
+  ["qemu+ssh://root@storage/system?no_tty=1", "qemu+ssh://root@storage/system?no_tty=1"],
+  ["qemu:///system", "qemu:///system"],
+  ["qemu+unix:///system?socket=/s", "qemu+unix:///system?socket=/s"],
+])("%s is asked as %s", (uri, asked) => {
+  expect(withoutQuestions(uri)).toBe(asked);
+});
+
+test.each([
+  ["qemu:///system", true],
+  ["qemu+unix:///system?socket=/s", true],
+  ["test:///default", true],
+  ["qemu+ssh://root@storage/system", false],
+  ["qemu+tls://storage/system", false],
+  ["qemu://storage/system", false],
+])("%s leads to this machine: %s", (uri, local) => {
+  expect(isLocal(uri)).toBe(local);
+});
+
+test("the reason is the end of what virsh said, without its prefixes and its complaint about the cache that we deny it", () => {
+  const said = [
+    "error: failed to connect to the hypervisor",
+    "error: Failed to connect socket to '/nonexist': No such file or directory",
+    "error: Failed to create '/dev/null/libvirt/virsh': Not a directory",
+    "",
+  ].join("\n");
+  expect(reasonIn(said)).toBe(
+    "failed to connect to the hypervisor; Failed to connect socket to '/nonexist': No such file or directory",
+  );
+});
+
+test("an error names the command as it can be pasted, the exit code and the reason", () => {
+  expect(new VirshError("qemu:///system", ["dominfo", "a b"], 1, "failed to get domain 'a b'").message).toBe(
+    "virsh -c qemu:///system dominfo 'a b' failed (exit code 1): failed to get domain 'a b'",
+  );
+});
+
+/** libvirt's own mock, inside the virsh process: no daemon, no state. */
+const uri = "test:///default";
+
+describe.skipIf(!existsSync("/usr/bin/virsh"))("a real virsh", () => {
+  test("answers come apart and in order, and a failed command does not stop the rest", async () => {
+    const answers = await virshSession(uri, [
+      ["list", "--name"],
+      ["dominfo", "no such 'domain'; list"],
+      ["net-list", "--name"],
+      ["echo", "--xml", "<é>"],
+      ["domstate", "test"],
+    ]);
+    expect(answers.map(({ ok, output, error }) => ({ ok, output, error }))).toEqual([
+      { ok: true, output: "test", error: "" },
+      { ok: false, output: "", error: "failed to get domain 'no such 'domain'; list'" },
+      { ok: true, output: "default", error: "" },
+      { ok: true, output: "&lt;é&gt;", error: "" },
+      { ok: true, output: "running", error: "" },
+    ]);
+  });
+
+  test("a batch too long for one argument list is asked in several", async () => {
+    const long = "x".repeat(5000);
+    const answers = await virshSession(
+      uri,
+      Array.from({ length: 60 }, (_, i) => ["echo", `${i}${long}`]),
+    );
+    expect(answers.map(({ output }) => output)).toEqual(Array.from({ length: 60 }, (_, i) => `${i}${long}`));
+  });
+
+  test("later commands can depend on earlier answers, and run side by side", async () => {
+    const states = await withVirshSession(uri, async (ask) => {
+      const [list] = await ask([["list", "--name"]]);
+      const name = list?.output ?? "";
+      return Promise.all([ask([["domstate", name]]), ask([["domid", name]]), ask([])]);
+    });
+    expect(states.map((answers) => answers.map(({ output }) => output))).toEqual([["running"], ["1"], []]);
+  });
+
+  test("run gives the output, or throws what virsh said", async () => {
+    const virsh = virshFor(uri);
+    await expect(virsh.run("domstate", "test")).resolves.toBe("running");
+    await expect(virsh.run("domstate", "nosuch")).rejects.toThrow(
+      new VirshError(uri, ["domstate", "nosuch"], undefined, "failed to get domain 'nosuch'"),
+    );
+    await expect(virsh.run("list", "--bogus")).rejects.toThrow("command 'list' doesn't support option --bogus");
+  });
+
+  test.each([
+    ["qemu+unix:///system?socket=/nonexistent/socket", "Failed to connect socket to '/nonexistent/socket'"],
+    ["qemu+ssh://root@127.0.0.1:9/system", "Connection refused"],
+  ])("%s is not reachable, and that is said at once", async (unreachable, reason) => {
+    const started = Date.now();
+    await expect(virshFor(unreachable).run("list")).rejects.toThrow(reason);
+    expect(Date.now() - started).toBeLessThan(5000);
+  });
+
+  test("a host that says nothing is given up when the time is over, and the ssh to it goes too", async () => {
+    const dir = await mkdtemp(path.join(tmpdir(), "virsh-test-"));
+    try {
+      // As an ssh to a host that drops packets.
+      const ssh = path.join(dir, "ssh");
+      await writeFile(ssh, `#!/bin/sh\necho $$ >${dir}/pid\nexec sleep 60\n`, { mode: 0o755 });
+      const silent = `qemu+ssh://root@storage/system?command=${encodeURIComponent(ssh)}`;
+      await expect(virshFor(silent, 1).run("list")).rejects.toThrow("list failed: no connection within 1 s");
+      const pid = (await readFile(path.join(dir, "pid"), "utf8")).trim();
+      await expect.poll(() => readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")).toBe("");
+    } finally {
+      await rm(dir, { recursive: true, force: true });
+    }
+  });
+});
