@@ -1,0 +1,53 @@
+# The whole set-up: `make up` brings the local stack up, `make test` runs all tests. Each can be run again at any time.
+export MAKE_STARTED := $(shell date +%s)
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+TSX := node --import tsx/esm
+REPORT := --reporter=verbose --reporter=json --outputFile.json=test-results
+# Under this environment plain `pulumi` works: engine, plugins, state, passphrase.
+IN_ENV := eval "$$($(TSX) local/env.ts)" &&
+
+.PHONY: help up down clean env test unit e2e bench check prepare packages toolchain
+
+help: ## Say what there is to make
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+up: prepare ## Bring the local stack up; ends with a line that says how to get in
+	@$(IN_ENV) $(TSX) local/up.ts
+
+down: node_modules/.built ## Shut the local VMs down and take the embedded host away; disks stay
+	@$(TSX) local/down.ts
+
+clean: node_modules/.built ## Ask, then remove the local VMs, their disks and this checkout's state
+	@$(TSX) local/clean.ts
+
+env: prepare ## Print what makes plain pulumi work in a shell: eval "$$(make -s env)"
+	@$(TSX) local/env.ts
+
+test: check unit e2e ## Run all tests
+
+check: node_modules/.built ## Types, lint and format
+	@npx tsc -p .
+	@npx biome check --error-on-warnings .
+
+unit: packages node_modules/.built ## Unit tests
+	@npx vitest run --project unit $(REPORT)/unit.json
+
+e2e: prepare ## End-to-end tests, with the real engine and real VMs
+	@$(IN_ENV) npx vitest run --project e2e $(REPORT)/e2e.json
+
+bench: prepare ## Times, side by side with what else does the job
+	@$(IN_ENV) $(TSX) bench/main.ts
+
+prepare: packages node_modules/.built toolchain
+
+packages:
+	@toolchain/debian-packages.sh >&2
+
+node_modules/.built: package-lock.json sdks/libvirt/package.json
+	@toolchain/node-packages.sh >&2
+	@touch $@
+
+toolchain: node_modules/.built
+	@$(TSX) toolchain/ensure.ts >&2

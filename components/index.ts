@@ -1,0 +1,8 @@
+/** What this package offers to other people's Pulumi programs. */
+export { UserError } from "../config/errors.ts";
+export type { HostSettings, ImageSettings, NetworkSettings } from "../config/settings.ts";
+export type { Readiness } from "../guest/ready.ts";
+export { type Inventory, takeInventory } from "../host/inventory.ts";
+export { ProjectVm, type ProjectVmArgs } from "./project-vm.ts";
+export type { Transform } from "./transform.ts";
+export { type PublishedImage, VmHost, type VmHostArgs } from "./vm-host.ts";

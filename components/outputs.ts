@@ -1,0 +1,72 @@
+import { domainName, hostName } from "../config/names.ts";
+import type { Readiness } from "../guest/ready.ts";
+import type { Inventory } from "../host/inventory.ts";
+
+/** What a stack says of one project's VM. */
+export interface ProjectOutput {
+  name: string;
+  /** The domain's state on the host when the update began; `running` for one that it made. */
+  state: string;
+  addresses: string[];
+  /** A command that logs in, with room for a command to run behind it. */
+  ssh: string;
+  /** The SSH server's public host keys. */
+  hostKeys: string[];
+  /** Paths on the host. */
+  disks: { root: string; project: string };
+  /** The base image that the root disk stands on. */
+  image: string;
+  /** How long the VM took to become ready when it was made, in seconds; with each stage's part. */
+  secondsToReady: number | undefined;
+  stages: Readiness["stages"] | undefined;
+}
+
+/** What is known of a VM once it is there. */
+export interface ProjectFacts {
+  disks: { root: string; project: string };
+  ready: Readiness | undefined;
+  /** Name of the base image that new VMs are made from. */
+  newest: string;
+  inventory: Inventory;
+  /** The configuration file for SSH clients. */
+  ssh: { config: string };
+}
+
+/** One project's outputs. @example projectOutput("myapp", { disks, ready, newest, inventory, ssh }) */
+export function projectOutput(name: string, { disks, ready, newest, inventory, ssh }: ProjectFacts): ProjectOutput {
+  return {
+    name,
+    state: inventory.domains.find((domain) => domain.name === domainName(name))?.state ?? "running",
+    addresses: ready?.addresses ?? [],
+    ssh: `ssh -F ${shellWord(ssh.config)} ${hostName(name)}`,
+    hostKeys: ready?.hostKeys ?? [],
+    disks,
+    image: imageOf(inventory, disks.root) ?? newest,
+    secondsToReady: ready?.seconds,
+    stages: ready?.stages,
+  };
+}
+
+/** The base image that a root disk was made from, which a newer one for new VMs does not change. */
+function imageOf(inventory: Inventory, rootDisk: string): string | undefined {
+  const volume = inventory.pools.flatMap((pool) => pool.volumes).find(({ path }) => path === rootDisk);
+  return volume?.backingPath?.split("/").at(-1);
+}
+
+/** A word as a POSIX shell reads it back. */
+const shellWord = (text: string) => (/^[\w./@:+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
+
+/**
+ * What somebody needs to know who has just brought the stack up, as text.
+ * @example instructions("local", "Pulumi.local.yaml", [project])
+ */
+export function instructions(stack: string, file: string, projects: ProjectOutput[]): string {
+  const edit = `project-vms:projects in ${file}, then run \`pulumi up -s ${stack}\``;
+  if (projects.length === 0) return `Stack ${stack} has no projects yet. Add one, e.g. \`myapp: {}\`, under ${edit}.`;
+  return [
+    "Log in as dev. What is in /home/dev/project is on the project's own disk; the rest goes with the VM.",
+    ...projects.map(({ name, ssh }) => `  ${name}: ${ssh}`),
+    `Add or remove projects under ${edit}.`,
+    "A removed project's disk is kept on the host and taken up when the project comes back.",
+  ].join("\n");
+}

@@ -1,0 +1,35 @@
+import type * as pulumi from "@pulumi/pulumi";
+
+/**
+ * The way out for what a component's own arguments do not offer: a function that is given a child's arguments,
+ * options and name just before the child is made, and changes them in place. Nothing is merged, so nothing that the
+ * component set is lost unless the function takes it away.
+ *
+ * @example { domain: (args, opts) => { args.machine = "q35"; opts.protect = true; } }
+ */
+export type Transform<Args> = (args: Args, opts: pulumi.CustomResourceOptions, name: string) => void;
+
+/**
+ * Makes the children of one component: each is named `<component>-<role>`, has the component as its parent, and
+ * passes through the transform of its role, if there is one.
+ */
+export class ChildFactory<Transforms extends object> {
+  constructor(
+    private readonly parent: pulumi.ComponentResource,
+    private readonly parentName: string,
+    private readonly transforms: Transforms | undefined,
+  ) {}
+
+  create<Args, Child>(
+    role: keyof Transforms & string,
+    Resource: new (name: string, args: Args, opts: pulumi.CustomResourceOptions) => Child,
+    args: Args,
+    opts: pulumi.CustomResourceOptions = {},
+  ): Child {
+    const name = `${this.parentName}-${role}`;
+    const childOpts = { ...opts, parent: this.parent };
+    const transform = this.transforms?.[role] as Transform<Args> | undefined;
+    transform?.(args, childOpts, name);
+    return new Resource(name, args, childOpts);
+  }
+}

@@ -1,0 +1,145 @@
+import * as command from "@pulumi/command";
+import * as libvirt from "@pulumi/libvirt";
+import * as pulumi from "@pulumi/pulumi";
+import { basePoolName, networkDomain } from "../config/names.ts";
+import type { HostSettings, ImageSettings } from "../config/parse.ts";
+import type { Inventory } from "../host/inventory.ts";
+import { imageIdentity } from "../images/image.ts";
+import { entryCommand } from "./entry-command.ts";
+import { leftoverDomainHook } from "./leftover-domain.ts";
+import { ChildFactory, type Transform } from "./transform.ts";
+
+/** What a {@link VmHost} is made from. */
+export interface VmHostArgs {
+  /**
+   * Where and how VMs are kept: libvirt URI, storageDir, network, virtualization. A changed `network` restarts the
+   * VMs on it; a changed `storageDir` is another place, in which no VM exists yet: nothing is moved.
+   */
+  settings: HostSettings;
+  /**
+   * Who owns what is made on the host, so that two stacks never take each other's: the stack's name.
+   * @default the stack's name
+   */
+  owner?: string;
+  /**
+   * The base image of new VMs. A changed image makes new VMs new; existing VMs keep the image that they were made from.
+   * @default { kind: "build" }
+   */
+  image?: ImageSettings;
+  /** What is on the host already, from `await takeInventory(settings)`: what is ours there is taken up, not made twice. */
+  inventory: Inventory;
+  /** Changes to the children just before they are made. */
+  transform?: {
+    basePool?: Transform<libvirt.PoolArgs>;
+    baseImage?: Transform<command.local.CommandArgs>;
+    network?: Transform<libvirt.NetworkArgs>;
+  };
+}
+
+/** The base image on the host. */
+export interface PublishedImage {
+  /** The volume's name, content-addressed: `debian-testing-<first 12 of its sha512>.qcow2`. */
+  name: string;
+  /** The volume's path on the host, which is also libvirt's key for it. */
+  path: string;
+}
+
+/**
+ * A libvirt host, made ready for VMs. It makes:
+ * 1. the pool `project-vms-base` at `<storageDir>/base`, shared by all stacks of that host and kept when the stack goes;
+ * 2. the base image in it, built or fetched, verified, and never overwritten;
+ * 3. the network of its VMs (NAT, DHCP, DNS, autostarting), unless an existing one is named.
+ *
+ * @example
+ * const settings = { uri: "qemu:///system", storageDir: "/var/lib/project-vms", network: …, virtualization: "auto" };
+ * const host = new VmHost("storage", { settings, inventory: await takeInventory(settings) });
+ */
+export class VmHost extends pulumi.ComponentResource {
+  readonly settings: HostSettings;
+  readonly inventory: Inventory;
+  readonly owner: string;
+  readonly imageKind: ImageSettings["kind"];
+  /** The libvirt provider of this host; VMs of this host are made with it. */
+  readonly provider: libvirt.Provider;
+  /** The base image that new VMs stand on. */
+  readonly image: pulumi.Output<PublishedImage>;
+  /** The name of the libvirt network that VMs are on. */
+  readonly networkName: pulumi.Output<string>;
+  /** Run before a domain is made on this host. */
+  readonly beforeDomainCreate: pulumi.ResourceHook;
+  readonly nodes: { basePool: libvirt.Pool; baseImage: command.local.Command; network: libvirt.Network | undefined };
+
+  constructor(name: string, args: VmHostArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("project-vms:index:VmHost", name, {}, opts);
+    this.settings = args.settings;
+    this.inventory = args.inventory;
+    this.owner = args.owner ?? pulumi.getStack();
+    const image = args.image ?? { kind: "build" };
+    this.imageKind = image.kind;
+
+    this.provider = new libvirt.Provider(`${name}-libvirt`, { uri: args.settings.uri }, { parent: this });
+    this.beforeDomainCreate = leftoverDomainHook(name, args.settings.uri, this.owner);
+    const children = new ChildFactory(this, name, args.transform);
+    const basePool = createBasePool(children, args, this.provider);
+    const baseImage = createBaseImage(children, args, image, basePool);
+    const network = createNetwork(children, args, this.owner, this.provider);
+
+    this.image = baseImage.stdout.apply((answer) => JSON.parse(answer) as PublishedImage);
+    this.networkName = network ? network.name : pulumi.output(args.settings.network.name);
+    this.nodes = { basePool, baseImage, network };
+    this.registerOutputs({ image: this.image, networkName: this.networkName });
+  }
+}
+
+type Children = ChildFactory<NonNullable<VmHostArgs["transform"]>>;
+
+/** Kept when the stack goes: overlays of other stacks stand on its images. */
+function createBasePool(children: Children, { settings, inventory }: VmHostArgs, provider: libvirt.Provider) {
+  const found = inventory.pools.find((pool) => pool.name === basePoolName);
+  return children.create(
+    "basePool",
+    libvirt.Pool,
+    { name: basePoolName, type: "dir", target: { path: `${settings.storageDir}/base` } },
+    { provider, retainOnDelete: true, ...(found ? { import: found.uuid } : {}) },
+  );
+}
+
+/**
+ * A step of our own and not a Volume: an upload that was cut off must be found out and done again, never stood on.
+ * It is run again only when another image is asked for.
+ */
+function createBaseImage(children: Children, { settings }: VmHostArgs, image: ImageSettings, basePool: libvirt.Pool) {
+  const run = entryCommand(new URL("../images/main.ts", import.meta.url));
+  return children.create(
+    "baseImage",
+    command.local.Command,
+    {
+      create: run,
+      environment: { PROJECT_VMS_IMAGE: JSON.stringify({ image, uri: settings.uri, pool: basePoolName }) },
+      triggers: [imageIdentity(image)],
+      logging: "stderr",
+    },
+    { dependsOn: basePool },
+  );
+}
+
+/** Its DNS domain is the mark of its owner: a libvirt network has no description. */
+function createNetwork(children: Children, args: VmHostArgs, owner: string, provider: libvirt.Provider) {
+  const { network } = args.settings;
+  if (network.kind === "existing") return undefined;
+  const found = args.inventory.networks.find(({ name }) => name === network.name);
+  return children.create(
+    "network",
+    libvirt.Network,
+    {
+      name: network.name,
+      mode: "nat",
+      domain: networkDomain(owner),
+      addresses: [network.cidr],
+      autostart: true,
+      dhcp: { enabled: true },
+      dns: { enabled: true, localOnly: true },
+    },
+    { provider, deleteBeforeReplace: true, ...(found ? { import: found.uuid } : {}) },
+  );
+}

@@ -1,0 +1,30 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { Virsh } from "../host/virsh.ts";
+
+/** How long a guest may take to shut down before its power is cut, in seconds. */
+export const shutdownSeconds = 60;
+
+/**
+ * Shuts a guest down in order and, when it has not gone after {@link shutdownSeconds}, by force, which is said.
+ * A guest that is off, or does not exist, is left at that.
+ */
+export async function shutDown(virsh: Virsh, domain: string, log: (line: string) => void): Promise<void> {
+  if (!(await isRunning(virsh, domain))) return;
+  const started = Date.now();
+  for (let second = 0; second < shutdownSeconds; second++) {
+    // Asked again now and then: a guest that is still booting does not hear the first time.
+    if (second % 10 === 0) await virsh.run("shutdown", domain).catch(() => undefined);
+    await delay(1000);
+    if (!(await isRunning(virsh, domain))) {
+      log(`${domain}: shut down, ${Math.round((Date.now() - started) / 1000)} s`);
+      return;
+    }
+  }
+  log(`${domain}: did not shut down within ${shutdownSeconds} s; its power is cut`);
+  await virsh.run("destroy", domain);
+}
+
+async function isRunning(virsh: Virsh, domain: string): Promise<boolean> {
+  const running = await virsh.run("list", "--name", "--state-running", "--state-paused", "--state-other");
+  return running.split("\n").includes(domain);
+}

@@ -1,0 +1,107 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { Guest } from "./guest.ts";
+
+/** What must hold before a VM is called ready, in the order in which it is asked; the last three side by side. */
+export const stages = ["boot", "cloud-init", "disk", "network", "docker", "nix", "claude"] as const;
+export type Stage = (typeof stages)[number];
+
+/** What was found when a VM became ready. */
+export interface Readiness {
+  /** Seconds from the beginning of the wait until the last stage held. */
+  seconds: number;
+  /** Seconds that each stage took. */
+  stages: Record<Stage, number>;
+  /** The guest's IP addresses on its libvirt network, IPv4 first. */
+  addresses: string[];
+  /** The guest's public SSH host keys, as they stand in a known_hosts file. */
+  hostKeys: string[];
+}
+
+/** How long each stage may take, in seconds. */
+export type Limits = Record<Stage, number>;
+
+/** On KVM a boot takes seconds; a published cloud image installs its packages within `cloud-init`. */
+export const limits: Record<"kvm" | "emulated", Limits> = {
+  kvm: { boot: 180, "cloud-init": 1200, disk: 30, network: 60, docker: 60, nix: 60, claude: 60 },
+  emulated: { boot: 600, "cloud-init": 3600, disk: 120, network: 180, docker: 240, nix: 240, claude: 240 },
+};
+
+/** A stage that did not hold; the message names it, says why, and ends with the guest's log. */
+export class NotReadyError extends Error {
+  override readonly name = "NotReadyError";
+  constructor(
+    domain: string,
+    readonly stage: Stage,
+    seconds: number,
+    reason: string,
+    guestLog: string,
+  ) {
+    const log = guestLog.trim() || "(nothing could be read from the guest)";
+    super(
+      `${domain} is not ready: stage ${stage} failed after ${seconds} s: ${reason}\nThe end of the guest's log:\n${indent(log)}`,
+    );
+  }
+}
+
+const indent = (lines: string) => lines.replace(/^/gm, "  | ");
+
+/** How often a line says that a stage is still being waited for, in seconds. */
+const heartbeatSeconds = 20;
+
+/**
+ * Waits until a guest is ready: cloud-init finished without error, the project disk is mounted, there is an address,
+ * Docker answers, Nix evaluates, Claude Code runs.
+ *
+ * @param log is given a line when a stage holds, and now and then while one is waited for
+ * @throws NotReadyError at the first stage that fails or runs out of time
+ */
+export async function waitUntilReady(guest: Guest, limit: Limits, log: (line: string) => void): Promise<Readiness> {
+  const started = Date.now();
+  const taken = {} as Record<Stage, number>;
+  const run = async <T>(stage: Stage, step: (limitSeconds: number) => Promise<T>): Promise<T> => {
+    const since = Date.now();
+    const heartbeat = setInterval(
+      () => log(`${guest.name}: waiting for ${stage}, ${secondsSince(since)} s`),
+      heartbeatSeconds * 1000,
+    );
+    try {
+      const result = await step(limit[stage]);
+      taken[stage] = secondsSince(since);
+      log(`${guest.name}: ${stage} ok, ${taken[stage]} s`);
+      return result;
+    } catch (error) {
+      throw new NotReadyError(guest.name, stage, secondsSince(since), (error as Error).message, await guest.log());
+    } finally {
+      clearInterval(heartbeat);
+    }
+  };
+  await run("boot", (seconds) => until(() => guest.answers(), seconds, "the guest agent did not answer"));
+  await run("cloud-init", (seconds) => guest.cloudInitDone(seconds));
+  await run("disk", (seconds) => guest.check("disk", seconds));
+  const addresses = await run("network", (seconds) =>
+    until(async () => nonEmpty(await guest.addresses()), seconds, "the guest got no address from its network"),
+  );
+  await allSettledOrFirstError(
+    (["docker", "nix", "claude"] as const).map((stage) => run(stage, (seconds) => guest.check(stage, seconds))),
+  );
+  return { seconds: secondsSince(started), stages: taken, addresses, hostKeys: await guest.hostKeys() };
+}
+
+/** Asks again and again until the answer is truthy. */
+async function until<T>(ask: () => Promise<T | false>, limitSeconds: number, otherwise: string): Promise<T> {
+  const started = Date.now();
+  while (Date.now() - started < limitSeconds * 1000) {
+    const answer = await ask();
+    if (answer) return answer;
+    await delay(500);
+  }
+  throw new Error(`${otherwise} within ${limitSeconds} s`);
+}
+
+/** No check is left running behind an error. */
+async function allSettledOrFirstError(work: Promise<unknown>[]): Promise<void> {
+  for (const result of await Promise.allSettled(work)) if (result.status === "rejected") throw result.reason;
+}
+
+const nonEmpty = <T>(list: T[]): T[] | false => (list.length > 0 ? list : false);
+const secondsSince = (moment: number) => Math.round((Date.now() - moment) / 100) / 10;

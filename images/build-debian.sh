@@ -1,0 +1,139 @@
+#!/bin/bash
+# Builds a bootable Debian image (BIOS, one ext4 root, qcow2) from a recipe. Called by build.ts; as root.
+#
+#   WORK       empty folder for everything in between; the caller makes it and takes it away
+#   OUTPUT     the qcow2 to write
+#   MIRROR     Debian mirror, SUITE its suite, PACKAGES the packages (separated by spaces), DISK_MIB the image's virtual size
+#   CLAUDE_CODE, TAILSCALE   versions of what Debian does not have
+#
+# No loop device and no mount outside of this script's own namespace: mke2fs fills the filesystem straight from the tree, so an
+# interrupted build leaves nothing behind but $WORK. A line "==> name" on stdout opens a stage; all else is a step's own output.
+set -euo pipefail
+
+if [ "${IN_NAMESPACE:-}" != yes ]; then
+  # In namespaces of its own, whatever this build started or mounted ends with it, however it ends.
+  IN_NAMESPACE=yes exec unshare --mount --pid --fork --kill-child=KILL --mount-proc -- "$0" "$@"
+fi
+
+HERE=$(cd "$(dirname "$0")" && pwd)
+TREE=${WORK:?}/tree
+DISK=$WORK/disk.raw
+START=2048 # first sector of the root partition: 1 MiB, the room before it is GRUB's
+export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive TMPDIR=$WORK
+export INITRD=No # the kernel package need not make an initramfs: ours is made at the end, by our configuration
+
+stage() { echo "==> $*"; }
+
+in_tree() { chroot "$TREE" /usr/bin/env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin HOME=/tmp LC_ALL=C.UTF-8 "$@"; }
+
+install_packages() {
+  stage "Debian $SUITE"
+  # Valid-Until is not checked: a mirror that stands still for a week must not stop a build. Signatures are checked.
+  # No recommends, no manual pages, no translations: the image is read by every boot.
+  mmdebstrap --mode=root --variant=minbase --format=directory --include="${PACKAGES// /,}" \
+    --aptopt='Acquire::Check-Valid-Until "false"' --aptopt='APT::Install-Recommends "false"' \
+    --dpkgopt=force-unsafe-io \
+    --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/info/*' \
+    --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
+    --dpkgopt='path-include=/usr/share/doc/*/copyright' \
+    "$SUITE" "$TREE" "$MIRROR"
+}
+
+install_tailscale() {
+  stage "Tailscale $TAILSCALE"
+  (
+    cd "$HERE/tailscale"
+    CGO_ENABLED=0 go build -trimpath -tags ts_include_cli -o "$TREE/usr/sbin/tailscaled" \
+      -ldflags "-s -w -X tailscale.com/version.shortStamp=$TAILSCALE -X tailscale.com/version.longStamp=$TAILSCALE" \
+      tailscale.com/cmd/tailscaled
+  )
+  ln -s ../sbin/tailscaled "$TREE/usr/bin/tailscale" # one binary is both, by its name
+}
+
+install_claude_code() {
+  stage "Claude Code $CLAUDE_CODE"
+  # From outside: inside the tree, npm would not know the certificates and proxies that this machine trusts.
+  npm install --global --prefix "$TREE/usr/local" --cache "$WORK/npm" --no-fund --no-audit --no-update-notifier \
+    "@anthropic-ai/claude-code@$CLAUDE_CODE"
+}
+
+configure() {
+  stage "configuration"
+  # Modes as in a fresh checkout, whatever this one's umask was.
+  cp -r --no-preserve=ownership,timestamps "$HERE/rootfs" "$WORK/rootfs"
+  chmod -R u=rwX,go=rX "$WORK/rootfs"
+  cp -r "$WORK/rootfs/." "$TREE/"
+  cat >"$TREE/etc/apt/sources.list.d/debian.sources" <<END
+Types: deb
+URIs: $MIRROR
+Suites: $SUITE
+Components: main
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+END
+  rm -f "$TREE/etc/apt/sources.list" "$TREE"/etc/apt/apt.conf.d/99mmdebstrap "$TREE"/etc/dpkg/dpkg.cfg.d/99mmdebstrap
+  : >"$TREE/etc/environment"
+  mount -t proc proc "$TREE/proc"
+  in_tree passwd --lock root
+  in_tree systemctl enable --quiet systemd-networkd systemd-resolved ssh docker nix-daemon.socket tailscaled grow-root
+  trim_boot
+  in_tree update-initramfs -c -k all
+  ln -sfn "boot/$(basename "$TREE"/boot/initrd.img-*)" "$TREE/initrd.img"
+  rm -f "$TREE/vmlinuz.old"
+  # What this image is for must be in it and run: fail here, not in everybody's first boot.
+  in_tree claude --version
+  in_tree tailscale version
+  in_tree nix --version
+  umount "$TREE/proc"
+  ln -sf ../run/systemd/resolve/stub-resolv.conf "$TREE/etc/resolv.conf"
+}
+
+# What an emulated boot would wait for, or be slowed down by, without any use for it.
+trim_boot() {
+  in_tree systemctl disable --quiet systemd-networkd-wait-online.service nix-daemon.service getty@tty1.service \
+    apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer e2scrub_reap.service systemd-pstore.service
+  in_tree systemctl mask --quiet modprobe@drm.service modprobe@efi_pstore.service
+  # Debian holds back all other services until cloud-init is nearly through. What must wait for it says so itself.
+  for unit in cloud-init-local cloud-init-network; do
+    sed '/^Before=sysinit.target$/d' "$TREE/usr/lib/systemd/system/$unit.service" >"$TREE/etc/systemd/system/$unit.service"
+  done
+}
+
+clean() {
+  stage "cleaning"
+  # Identity is made at first boot, never shared by all that boot this image.
+  rm -f "$TREE"/etc/ssh/ssh_host_* "$TREE"/var/lib/dbus/machine-id "$TREE"/etc/hostname
+  : >"$TREE/etc/machine-id"
+  rm -rf "$TREE"/var/lib/apt/lists/* "$TREE"/var/cache/apt/* "$TREE"/var/cache/debconf/*-old "$TREE"/var/log/* \
+    "$TREE"/tmp/* "$TREE"/root/.npm "${TREE:?}"/dev/* "${TREE:?}"/run/*
+  mkdir -p "$TREE/var/lib/apt/lists/partial" "$TREE/var/cache/apt/archives/partial"
+  # Caches (ldconfig, journal catalog, users) are up to date: without these files the first boot makes them all anew.
+  touch "$TREE/etc/.updated" "$TREE/var/.updated"
+}
+
+write_disk() {
+  stage "filesystem"
+  truncate --size="${DISK_MIB}M" "$DISK"
+  echo "start=$START, type=83, bootable" | sfdisk --quiet --label dos "$DISK"
+  # Only features that GRUB 2.06 reads. prezeroed: the new sparse file is all zeros, nothing is left to be zeroed by the guest.
+  mke2fs -q -t ext4 -L root -O ^metadata_csum_seed,^orphan_file -E "offset=$((START * 512)),assume_storage_prezeroed=1" \
+    -d "$TREE" "$DISK" "$((DISK_MIB - START / 2048))M"
+  grub-mkimage --format=i386-pc --output="$WORK/core.img" --prefix='(hd0,msdos1)/boot/grub' \
+    biosdisk part_msdos ext2 normal configfile linux echo serial terminal
+  # The boot sector's first 440 bytes are code, the rest is the partition table; boot.img looks for its next stage at sector 1.
+  dd if=/usr/lib/grub/i386-pc/boot.img of="$DISK" bs=440 count=1 conv=notrunc status=none
+  dd if="$WORK/core.img" of="$DISK" bs=512 seek=1 conv=notrunc status=none
+  [ "$(stat -c %s "$WORK/core.img")" -le $(((START - 1) * 512)) ]
+}
+
+write_image() {
+  stage "qcow2"
+  qemu-img convert -f raw -O qcow2 -c -o compression_type=zstd -W "$DISK" "$OUTPUT"
+}
+
+install_packages
+install_tailscale
+install_claude_code
+configure
+clean
+write_disk
+write_image

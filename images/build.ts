@@ -1,0 +1,89 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import path from "node:path";
+import { execa } from "execa";
+import { UserError } from "../config/errors.ts";
+import { requirePrograms, requireRoot } from "../host/programs.ts";
+import { buildEnvironment, type Recipe } from "./recipe.ts";
+
+/** What building needs, and Debian's packages that have it. */
+const programs = {
+  mmdebstrap: "mmdebstrap",
+  mke2fs: "e2fsprogs",
+  sfdisk: "fdisk",
+  "grub-mkimage": "grub2-common",
+  "qemu-img": "qemu-utils",
+  unshare: "util-linux",
+};
+
+/** How many of the last lines of a failed build are shown. */
+const linesOfFailure = 20;
+
+/** How often a line says that a stage is still going on, in seconds. */
+const heartbeatSeconds = 30;
+
+/**
+ * Builds an image from a recipe. Some minutes; whatever it started or mounted goes with it, however it ends.
+ *
+ * @param output the qcow2 to write
+ * @throws UserError with the stage that failed and the end of its output
+ */
+export async function buildImage(recipe: Recipe, output: string, log: (line: string) => void): Promise<void> {
+  requireRoot("Building an image");
+  await requirePrograms(programs);
+  const work = await mkdtemp(path.join(path.dirname(output), "building-"));
+  const started = Date.now();
+  const lines: string[] = [];
+  let stage = "start";
+  const say = () => log(`building the base image: ${stage}, ${Math.round((Date.now() - started) / 1000)} s`);
+  const heartbeat = setInterval(say, heartbeatSeconds * 1000);
+  try {
+    const script = execa(path.join(import.meta.dirname, "build-debian.sh"), {
+      env: buildEnvironment(recipe, await debianMirror(), work, output),
+      stdin: "ignore",
+      all: true,
+      buffer: false,
+      reject: false,
+      forceKillAfterDelay: 2000,
+    });
+    for await (const line of script.iterable({ from: "all" })) {
+      if (line.startsWith("==> ")) {
+        stage = line.slice(4);
+        say();
+      }
+      lines.push(line);
+      if (lines.length > linesOfFailure) lines.shift();
+    }
+    const { exitCode } = await script;
+    if (exitCode !== 0) throw buildFailure(stage, lines);
+  } finally {
+    clearInterval(heartbeat);
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+function buildFailure(stage: string, lines: string[]): UserError {
+  const shown = lines.map((line) => `  | ${line}`).join("\n");
+  return new UserError(`The base image could not be built: stage "${stage}" failed. The end of its output:\n${shown}`);
+}
+
+/** The Debian mirror that this machine's own apt uses. */
+async function debianMirror(): Promise<string> {
+  const { stdout } = await execa("apt-get", ["indextargets", "--format", "$(CREATED_BY) $(REPO_URI)"]);
+  const mirror = mirrorIn(stdout);
+  if (mirror) return mirror;
+  throw new UserError("The base image could not be built: apt on this machine knows no Debian mirror.", [
+    {
+      path: "/etc/apt/sources.list",
+      rule: "must name a Debian mirror",
+      remedy: "add one, or give a published image in the stack's config: image: {kind: url, …}",
+    },
+  ]);
+}
+
+/** The first repository of Debian itself among apt's index targets, one `<kind> <uri>` a line. */
+export function mirrorIn(targets: string): string | undefined {
+  const uris = targets
+    .split("\n")
+    .flatMap((line) => (line.startsWith("Packages ") ? [line.slice("Packages ".length)] : []));
+  return uris.find((uri) => /\/debian\/?$/.test(uri));
+}

@@ -1,0 +1,131 @@
+import { createHash } from "node:crypto";
+import { createReadStream, createWriteStream, statSync } from "node:fs";
+import { Readable, Transform } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { fileURLToPath } from "node:url";
+import { UserError } from "../config/errors.ts";
+import { MiB } from "../config/sizes.ts";
+import { readQcow2 } from "./qcow2.ts";
+
+/** A published image: where it is, and the digest that it must have. */
+export interface PublishedSource {
+  url: string;
+  sha512: string;
+}
+
+/** A server that sends nothing for so long, in seconds, is given up. */
+const silenceSeconds = 60;
+
+/** How often a line says how far it is, in seconds. */
+const progressSeconds = 10;
+
+/**
+ * Downloads an image to a file and makes sure that it is the one that was asked for.
+ *
+ * @param file what is there is overwritten; after an error it is the caller's to remove
+ * @throws UserError when it cannot be had, is cut off, has another digest (naming both), or is no qcow2 image
+ */
+export async function fetchImage(
+  { url, sha512 }: PublishedSource,
+  file: string,
+  log: (line: string) => void,
+): Promise<void> {
+  const hash = createHash("sha512");
+  const silence = new Silence(silenceSeconds);
+  try {
+    const { stream, size } = await open(url, silence.signal);
+    const meter = new Meter(url, size, log);
+    const count = new Transform({
+      transform(chunk: Buffer, _encoding, done) {
+        silence.heard();
+        hash.update(chunk);
+        meter.add(chunk.length);
+        done(null, chunk);
+      },
+    });
+    await pipeline(stream, count, createWriteStream(file), { signal: silence.signal });
+  } catch (error) {
+    throw failed(url, silence.signal.aborted ? `nothing came for ${silenceSeconds} s` : reasonOf(error as Error));
+  } finally {
+    silence.end();
+  }
+  const found = hash.digest("hex");
+  if (found !== sha512) throw wrongDigest(url, sha512, found);
+  readQcow2(file, url);
+}
+
+async function open(url: string, signal: AbortSignal): Promise<{ stream: Readable; size: number | undefined }> {
+  if (url.startsWith("file:")) {
+    const file = fileURLToPath(url);
+    return { size: statSync(file).size, stream: createReadStream(file) };
+  }
+  const response = await fetch(url, { signal });
+  if (!response.ok || !response.body)
+    throw new Error(`the server answers ${response.status} ${response.statusText}`.trim());
+  const size = Number(response.headers.get("content-length")) || undefined;
+  return { size, stream: Readable.fromWeb(response.body) };
+}
+
+/** Aborts when nothing was heard for a while. */
+class Silence {
+  private readonly controller = new AbortController();
+  private readonly timer: NodeJS.Timeout;
+  readonly signal = this.controller.signal;
+
+  constructor(seconds: number) {
+    this.timer = setTimeout(() => this.controller.abort(), seconds * 1000);
+  }
+
+  heard(): void {
+    this.timer.refresh();
+  }
+
+  end(): void {
+    clearTimeout(this.timer);
+  }
+}
+
+/** Says now and then how much has come. */
+class Meter {
+  private bytes = 0;
+  private readonly started = Date.now();
+  private said = this.started;
+
+  constructor(
+    private readonly url: string,
+    private readonly size: number | undefined,
+    private readonly log: (line: string) => void,
+  ) {
+    log(`fetching ${url}`);
+  }
+
+  add(bytes: number): void {
+    this.bytes += bytes;
+    if (Date.now() - this.said < progressSeconds * 1000) return;
+    this.said = Date.now();
+    const of = this.size ? ` of ${Math.round(this.size / MiB)}` : "";
+    this.log(
+      `fetching ${this.url}: ${Math.round(this.bytes / MiB)}${of} MiB, ${Math.round((this.said - this.started) / 1000)} s`,
+    );
+  }
+}
+
+function reasonOf(error: Error & { code?: string; cause?: unknown }): string {
+  const cause = error.cause as (Error & { code?: string }) | undefined;
+  return cause?.message || cause?.code || error.message;
+}
+
+function failed(url: string, reason: string): UserError {
+  const remedy = "check the address and the network, then run it again";
+  return new UserError("The image could not be fetched.", [{ path: url, rule: `must be had, but: ${reason}`, remedy }]);
+}
+
+function wrongDigest(url: string, wanted: string, found: string): UserError {
+  return new UserError("The image is not the one that was asked for, and is not used.", [
+    {
+      path: url,
+      rule: `must have the SHA-512 ${wanted}, but has ${found}`,
+      remedy: "if the publisher has put up a new image, take its digest from the SHA512SUMS beside it",
+    },
+  ]);
+}

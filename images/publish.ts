@@ -1,0 +1,134 @@
+import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { UserError } from "../config/errors.ts";
+import { formatSize, MiB } from "../config/sizes.ts";
+import { withLock } from "../host/lock.ts";
+import { type Virsh, virshFor } from "../host/virsh.ts";
+import type { Image } from "./cache.ts";
+
+/** A base image as a host has it. */
+export interface PublishedVolume {
+  name: string;
+  /** The volume's path on the host, which is libvirt's key for it. */
+  path: string;
+}
+
+/** The longest that an upload may take, in seconds. */
+const uploadSeconds = 3600;
+
+/** What must stay free beside the image, in bytes. */
+const margin = 512 * MiB;
+
+/**
+ * Makes sure that an image is whole in a host's pool. The volume `<name>.sha512` beside it is written last and says that
+ * it is; an image without it was cut off while it was uploaded, and is uploaded anew.
+ *
+ * @throws UserError when there is no room for it, or VMs stand on an image of that name that is not whole
+ */
+export async function publishImage(
+  image: Image,
+  uri: string,
+  pool: string,
+  log: (line: string) => void,
+): Promise<PublishedVolume> {
+  const virsh = virshFor(uri, uploadSeconds);
+  return withLock(`${image.file}.publishing`, uploadSeconds, log, async () => {
+    await virsh.run("pool-refresh", pool);
+    const volumes = await volumesIn(virsh, pool);
+    const isWhole = volumes.has(image.name) && volumes.has(markOf(image));
+    if (!isWhole) await upload(virsh, image, pool, volumes.get(image.name), log);
+    const found = isWhole ? volumes : await volumesIn(virsh, pool);
+    return { name: image.name, path: found.get(image.name) as string };
+  });
+}
+
+const markOf = ({ name }: Image) => `${name}.sha512`;
+
+/** Names of a pool's volumes, with their paths. */
+async function volumesIn(virsh: Virsh, pool: string): Promise<Map<string, string>> {
+  const table = await virsh.run("vol-list", pool);
+  const rows = table
+    .split("\n")
+    .slice(2)
+    .map((row) => /^\s*(\S+)\s+(\S.*?)\s*$/.exec(row));
+  return new Map(rows.flatMap((row) => (row ? [[row[1] as string, row[2] as string]] : [])));
+}
+
+async function upload(
+  virsh: Virsh,
+  image: Image,
+  pool: string,
+  cutOff: string | undefined,
+  log: (line: string) => void,
+): Promise<void> {
+  if (cutOff) await removeCutOff(virsh, image, pool, cutOff, log);
+  const { size } = await stat(image.file);
+  await requireRoom(virsh, pool, size);
+  const started = Date.now();
+  log(`uploading ${image.name} to the host's pool (${formatSize(size)})`);
+  await virsh.run("vol-create-as", pool, image.name, `${image.virtualSize}`, "--format", "qcow2", "--allocation", "0");
+  await virsh.run("vol-upload", image.name, image.file, "--pool", pool);
+  await writeMark(virsh, image, pool);
+  await virsh.run("pool-refresh", pool);
+  log(`uploaded ${image.name}, ${Math.round((Date.now() - started) / 1000)} s`);
+}
+
+/** Only what no VM stands on: an overlay without its base is lost. */
+async function removeCutOff(
+  virsh: Virsh,
+  image: Image,
+  pool: string,
+  file: string,
+  log: (line: string) => void,
+): Promise<void> {
+  const user = await overlayOn(virsh, file);
+  if (user) {
+    throw new UserError("A base image on the host is not marked as whole, and is left alone.", [
+      {
+        path: file,
+        rule: `must have ${markOf(image)} beside it, since ${user} stands on it`,
+        remedy: `if its SHA-512 is ${image.sha512}, write that into ${file}.sha512; else rebuild the VMs on it`,
+      },
+    ]);
+  }
+  log(`${image.name} on the host was cut off while it was uploaded: uploading it anew`);
+  await virsh.run("vol-delete", image.name, "--pool", pool);
+}
+
+/** A volume on the host that has the file as its backing file. */
+async function overlayOn(virsh: Virsh, file: string): Promise<string | undefined> {
+  const pools = (await virsh.run("pool-list", "--name")).split("\n").filter(Boolean);
+  for (const pool of pools) {
+    for (const [name, volume] of await volumesIn(virsh, pool)) {
+      const xml = await virsh.run("vol-dumpxml", name, "--pool", pool);
+      if (xml.includes("<backingStore>") && xml.includes(`<path>${file}</path>`) && volume !== file) return volume;
+    }
+  }
+  return undefined;
+}
+
+async function requireRoom(virsh: Virsh, pool: string, size: number): Promise<void> {
+  const info = await virsh.run("pool-info", "--bytes", pool);
+  const available = Number(/^Available:\s*(\d+)/m.exec(info)?.[1]);
+  if (available >= size + margin) return;
+  throw new UserError("There is no room for the base image on the host.", [
+    {
+      path: `pool ${pool}`,
+      rule: `must have ${formatSize(size + margin)} free, but has ${formatSize(available)}`,
+      remedy: "free space in the host's storageDir, or name another folder",
+    },
+  ]);
+}
+
+async function writeMark(virsh: Virsh, image: Image, pool: string): Promise<void> {
+  const dir = await mkdtemp(path.join(tmpdir(), "mark-"));
+  try {
+    const text = `${image.sha512}  ${image.name}\n`;
+    await writeFile(path.join(dir, "mark"), text);
+    await virsh.run("vol-create-as", pool, markOf(image), `${text.length}`, "--format", "raw");
+    await virsh.run("vol-upload", markOf(image), path.join(dir, "mark"), "--pool", pool);
+  } finally {
+    await rm(dir, { recursive: true });
+  }
+}

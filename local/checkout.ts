@@ -1,0 +1,36 @@
+import { randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
+import path from "node:path";
+import { execa } from "execa";
+import { userSshKeys } from "../config/user-ssh-keys.ts";
+import { localDir, localSshKey } from "../host/resolve.ts";
+
+/** The root of the checkout that a make target is run in, where Pulumi.yaml is. */
+export const projectRoot = process.cwd();
+
+const passphraseFile = (root: string) => path.join(localDir(root), "passphrase");
+
+/**
+ * Makes what Pulumi needs in a checkout and git does not keep: the folder of the state, and the passphrase of its
+ * secrets. What is there stays as it is: without its passphrase a stack's secrets are lost.
+ */
+export function prepareCheckout(root: string): void {
+  mkdirSync(path.join(localDir(root), "state"), { recursive: true });
+  const file = passphraseFile(root);
+  if (!existsSync(file)) writeFileSync(file, randomBytes(24).toString("base64url"), { mode: 0o600, flag: "wx" });
+}
+
+/** The environment variables under which plain `pulumi` works in a checkout, beside those of the toolchain. */
+export function checkoutEnvironment(root: string): Record<string, string> {
+  return { PULUMI_CONFIG_PASSPHRASE_FILE: passphraseFile(root) };
+}
+
+/** Makes an SSH key pair for the VMs of a checkout if its user has none at all. */
+export async function ensureSshKey(root: string, log: (line: string) => void): Promise<void> {
+  const file = localSshKey(root);
+  if (existsSync(file) || userSshKeys(homedir()).length > 0) return;
+  log(`no ~/.ssh/id_*.pub: making a key pair for the VMs in ${path.relative(root, file)}`);
+  mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
+  await execa("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "project-vms", "-f", file]);
+}

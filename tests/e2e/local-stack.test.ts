@@ -1,0 +1,187 @@
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { readdir } from "node:fs/promises";
+import path from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { startEmbeddedHost } from "../../host/embedded.ts";
+import { checkoutEnvironment } from "../../local/checkout.ts";
+import { Checkout } from "./support/checkout.ts";
+import { dockerArchive } from "./support/docker-archive.ts";
+
+const small = { defaults: { memory: "1 GiB", cpus: 2, disk: "2 GiB", rootDisk: "12 GiB" } };
+const checkout = new Checkout("local-stack");
+const { host, virsh } = checkout;
+
+beforeAll(async () => {
+  await checkout.create();
+  await startEmbeddedHost(host, console.error);
+});
+afterAll(() => checkout.remove());
+
+/** What a command printed goes into the failure when it did not do what it should. */
+function expectSuccess({ exitCode, all }: { exitCode?: number | undefined; all: string }): void {
+  expect(exitCode, all).toBe(0);
+}
+
+/** Names of the domains on the host. */
+const domains = async () => (await virsh.run("list", "--all", "--name")).split("\n").filter(Boolean).sort();
+
+/** What tells one boot of a guest from another, and one domain from another. */
+async function lifeOf(project: string) {
+  const bootId = await checkout.ssh(project, "cat /proc/sys/kernel/random/boot_id");
+  return { uuid: (await virsh.run("domuuid", `project-${project}`)).trim(), bootId };
+}
+
+describe("a stack on the embedded host", () => {
+  test("bad input fails at the preview, all mistakes at once, and nothing is made", async () => {
+    checkout.configure({ ...small, projects: { Alpha: {}, beta: { memory: 8, cpuz: 2 } } });
+    expectSuccess(await checkout.pulumi("stack", "init"));
+    const { exitCode, all } = await checkout.pulumi("preview");
+    expect(exitCode).not.toBe(0);
+    expect(all).toContain("Pulumi.local.yaml: projects.Alpha");
+    expect(all).toContain("Pulumi.local.yaml: projects.beta.memory: must have a unit");
+    expect(all).toContain("Pulumi.local.yaml: projects.beta.cpuz");
+    expect(all).not.toMatch(/^\s+at .*\.ts:\d+/m);
+    expect(await domains()).toEqual([]);
+    expect(existsSync(host.storageDir) ? await readdir(host.storageDir) : []).toEqual([]);
+  });
+
+  test("an empty map of projects is valid and makes no VM", async () => {
+    checkout.configure({ ...small, projects: {} });
+    const { exitCode, all } = await checkout.pulumi("preview");
+    expect(exitCode, all).toBe(0);
+    expect(all).toContain("Stack local has no projects yet");
+  });
+
+  test("an up with two projects ends when both are ready", async () => {
+    checkout.configure({ ...small, projects: { alpha: {}, beta: { memory: "1536 MiB" } } });
+    expectSuccess(await checkout.pulumi("up", "--yes", "--skip-preview"));
+    expect(await domains()).toEqual(["project-alpha", "project-beta"]);
+    const { projects, instructions } = await checkout.outputs();
+    expect(projects.alpha).toMatchObject({
+      name: "alpha",
+      state: "running",
+      addresses: [expect.stringMatching(/^10\.77\.0\.\d+$/)],
+      image: expect.stringMatching(/^debian-testing-[0-9a-f]{12}\.qcow2$/),
+      disks: { root: `${host.storageDir}/alpha/disk.qcow2`, project: `${host.storageDir}/alpha/project.qcow2` },
+      secondsToReady: expect.any(Number),
+    });
+    expect(instructions).toContain(projects.beta?.ssh);
+  });
+
+  test("a second up shows no change, also after a refresh", async () => {
+    expectSuccess(await checkout.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes"));
+    expectSuccess(await checkout.pulumi("preview", "--refresh", "--expect-no-changes"));
+    expectSuccess(await checkout.pulumi("up", "--yes", "--skip-preview", "--refresh", "--expect-no-changes"));
+    expectSuccess(await checkout.pulumi("preview", "--expect-no-changes"));
+  });
+
+  test("in each guest the user, the host name, the disks and the tools are in order, without network", async () => {
+    for (const project of ["alpha", "beta"]) {
+      const ssh = (command: string) => checkout.ssh(project, command);
+      expect(await ssh("whoami; hostname; sudo -n whoami")).toBe(`dev\nproject-${project}\nroot`);
+      expect((await ssh("id -nG")).split(" ")).toEqual(expect.arrayContaining(["sudo", "docker"]));
+      expect(await ssh("sudo passwd --status dev | cut -d ' ' -f 2; sudo passwd --status root | cut -d ' ' -f 2")).toBe(
+        "L\nL",
+      );
+      expect(await ssh("findmnt --noheadings --output SOURCE,FSTYPE /home/dev/project")).toMatch(/^\/dev\/vdb +ext4$/);
+      expect(await ssh("stat --format %U:%G /home/dev/project")).toBe("dev:dev");
+      expect(Number(await ssh("df --output=size --block-size=1M / | tail -n 1"))).toBeGreaterThan(11_000);
+      expect(await ssh("nix eval --expr '6 * 7'")).toBe("42");
+      expect(await ssh("claude --version")).toMatch(/^\d+\.\d+\.\d+ \(Claude Code\)$/);
+      expect(
+        await ssh("tmux new-session -d -s work 'sleep 60' && tmux list-sessions -F '#S' && tmux kill-server"),
+      ).toBe("work");
+      expect(
+        await ssh(
+          "jq --version; git --version; curl --version | head -n 1; docker compose version || docker-compose version",
+        ),
+      ).toMatch(/^jq-/);
+    }
+    await checkout.ssh("alpha", "docker load", await dockerArchive());
+    expect(await checkout.ssh("alpha", "docker run --rm --network none project-vms/hello 2>&1")).toBe(
+      "hello from a container",
+    );
+  });
+
+  test("a pulumi that is killed in the middle of an up is repaired by the next up, and the others are not touched", async () => {
+    const before = { alpha: await lifeOf("alpha"), beta: await lifeOf("beta") };
+    checkout.configure({ ...small, projects: { gamma: {}, alpha: {}, beta: { memory: "1536 MiB" } } });
+    await upKilledOnce("project-gamma");
+    const locked = await checkout.pulumi("up", "--yes", "--skip-preview");
+    expect(locked.all).toContain("pulumi cancel");
+    expectSuccess(await checkout.pulumi("cancel", "--yes"));
+    expectSuccess(await checkout.pulumi("up", "--yes", "--skip-preview"));
+    expect(await domains()).toEqual(["project-alpha", "project-beta", "project-gamma"]);
+    expect(await checkout.ssh("gamma", "hostname")).toBe("project-gamma");
+    expect({ alpha: await lifeOf("alpha"), beta: await lifeOf("beta") }).toEqual(before);
+    expectSuccess(await checkout.pulumi("preview", "--expect-no-changes"));
+  });
+
+  test("an entry that goes takes its VM along and nobody else's, and its project disk stays", async () => {
+    const before = { alpha: await lifeOf("alpha"), beta: await lifeOf("beta") };
+    checkout.configure({ ...small, projects: { alpha: {}, beta: { memory: "1536 MiB" } } });
+    const { exitCode, all } = await checkout.pulumi("up", "--yes", "--skip-preview");
+    expect(exitCode, all).toBe(0);
+    expect(all).toContain("project-gamma: shut down");
+    expect(await domains()).toEqual(["project-alpha", "project-beta"]);
+    expect(await readdir(path.join(host.storageDir, "gamma"))).toEqual(["project.qcow2"]);
+    expect({ alpha: await lifeOf("alpha"), beta: await lifeOf("beta") }).toEqual(before);
+  });
+
+  test("a guest that reboots has its files and its identity still", async () => {
+    await checkout.ssh("alpha", "echo precious > /home/dev/project/work && sync");
+    const hostKey = await checkout.ssh("alpha", "cat /etc/ssh/ssh_host_ed25519_key.pub");
+    const { bootId } = await lifeOf("alpha");
+    await virsh.run("reboot", "project-alpha");
+    await expect
+      .poll(() => checkout.ssh("alpha", "cat /proc/sys/kernel/random/boot_id").catch(() => bootId), {
+        timeout: 300_000,
+        interval: 2000,
+      })
+      .not.toBe(bootId);
+    expect(await checkout.ssh("alpha", "cat /home/dev/project/work; cat /etc/ssh/ssh_host_ed25519_key.pub")).toBe(
+      `precious\n${hostKey}`,
+    );
+  });
+
+  test("make down leaves nothing running, and make up brings the same VMs back with their files", async () => {
+    const { uuid } = await lifeOf("alpha");
+    expectSuccess(await checkout.make("down"));
+    expect(existsSync(host.netns)).toBe(false);
+    expectSuccess(await checkout.make("down"));
+    const { exitCode, all, stdout } = await checkout.make("up");
+    expect(exitCode, all).toBe(0);
+    const lastLine = String(stdout).trimEnd().split("\n").at(-1);
+    expect(lastLine).toMatch(/^READY beta \d+s {2}ssh -F \S+ project-beta$/);
+    expect((await lifeOf("alpha")).uuid).toBe(uuid);
+    expect(await checkout.ssh("alpha", "cat /home/dev/project/work")).toBe("precious");
+  });
+
+  test("a destroy leaves nothing on the host but the kept project disks", async () => {
+    expectSuccess(await checkout.pulumi("destroy", "--yes", "--skip-preview"));
+    expect(await domains()).toEqual([]);
+    expect((await virsh.run("net-list", "--all", "--name")).trim()).toBe("");
+    for (const project of ["alpha", "beta"]) {
+      expect(await readdir(path.join(host.storageDir, project))).toEqual(["project.qcow2"]);
+    }
+  });
+});
+
+/** Runs an up and kills its whole process group the moment that a domain appears, as a power cut would. */
+async function upKilledOnce(domain: string): Promise<void> {
+  const up = spawn("pulumi", ["up", "--yes", "--skip-preview", "--stack", "local", "--non-interactive"], {
+    cwd: checkout.dir,
+    env: { ...process.env, ...checkoutEnvironment(checkout.dir) },
+    detached: true,
+    stdio: "ignore",
+  });
+  const ended = new Promise((resolve) => up.once("exit", resolve));
+  while (!(await domains()).includes(domain)) {
+    if (up.exitCode !== null) throw new Error(`the up ended by itself with ${up.exitCode} before ${domain} was there`);
+    await delay(100);
+  }
+  process.kill(-(up.pid as number), "SIGKILL");
+  await ended;
+}

@@ -1,0 +1,92 @@
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { execa, type Result } from "execa";
+import YAML from "yaml";
+import type { ProjectOutput } from "../../../components/outputs.ts";
+import { embeddedHostFor, stopEmbeddedHost, wipeEmbeddedHost } from "../../../host/embedded.ts";
+import { type Virsh, virshFor } from "../../../host/virsh.ts";
+import { checkoutEnvironment, ensureSshKey, prepareCheckout } from "../../../local/checkout.ts";
+
+const repository = path.resolve(import.meta.dirname, "../../..");
+
+/** What a checkout of its own has of its own; all else is the repository's, by link. */
+const ownEntries = [".git", ".local", "Pulumi.yaml", "Pulumi.local.yaml"];
+
+/**
+ * A checkout with its own config, state and embedded host, in which `pulumi` and `make` run as a user would run them.
+ * Its path is fixed, so that what a run before left there is found and cleared away.
+ */
+export class Checkout {
+  readonly dir: string;
+  readonly host;
+  readonly virsh: Virsh;
+
+  constructor(name: string) {
+    this.dir = path.join(tmpdir(), "project-vms-e2e", name);
+    this.host = embeddedHostFor(this.dir);
+    this.virsh = virshFor(this.host.uri);
+  }
+
+  /** Clears what an earlier run left, then lays the checkout anew. */
+  async create(): Promise<void> {
+    await this.remove();
+    mkdirSync(this.dir, { recursive: true });
+    for (const entry of readdirSync(repository)) {
+      if (!ownEntries.includes(entry)) symlinkSync(path.join(repository, entry), path.join(this.dir, entry));
+    }
+    cpSync(path.join(repository, "Pulumi.yaml"), path.join(this.dir, "Pulumi.yaml"));
+    prepareCheckout(this.dir);
+    await ensureSshKey(this.dir, () => undefined);
+  }
+
+  /** Stops the host, removes its disks and the checkout: nothing is left. */
+  async remove(): Promise<void> {
+    await stopEmbeddedHost(this.host, () => undefined);
+    await wipeEmbeddedHost(this.host);
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+
+  /** Sets the `project-vms:` part of the config of the stack `local`, and keeps what else is in the file. */
+  configure(config: Record<string, unknown>): void {
+    const file = path.join(this.dir, "Pulumi.local.yaml");
+    const namespaced = Object.fromEntries(Object.entries(config).map(([key, value]) => [`project-vms:${key}`, value]));
+    const salt = existsSync(file) ? YAML.parse(readFileSync(file, "utf8"))?.encryptionsalt : undefined;
+    writeFileSync(file, YAML.stringify({ ...(salt ? { encryptionsalt: salt } : {}), config: namespaced }));
+  }
+
+  /** Runs `pulumi` on the stack `local`; never throws, the caller looks at exitCode and `all`. */
+  pulumi(...args: string[]): Promise<Result & { all: string }> {
+    return this.run("pulumi", [...args, "--stack", "local", "--non-interactive"]);
+  }
+
+  make(...args: string[]) {
+    return this.run("make", args);
+  }
+
+  /** Runs a command in a project's guest, over SSH, by the configuration that the stack wrote. */
+  async ssh(project: string, command: string, input?: string | Uint8Array): Promise<string> {
+    const config = path.join(this.dir, ".local/ssh/local/config");
+    const args = ["-F", config, "-o", "BatchMode=yes", `project-${project}`, command];
+    const { stdout } = await execa("ssh", args, {
+      ...(input === undefined ? { stdin: "ignore" } : { input }),
+      timeout: 300_000,
+    });
+    return stdout;
+  }
+
+  async outputs(): Promise<{ projects: Record<string, ProjectOutput>; instructions: string }> {
+    return JSON.parse((await this.pulumi("stack", "output", "--json")).stdout as string);
+  }
+
+  private async run(program: string, args: string[]) {
+    const options = {
+      cwd: this.dir,
+      all: true,
+      reject: false,
+      stdin: "ignore",
+      env: checkoutEnvironment(this.dir),
+    } as const;
+    return (await execa(program, args, options)) as Result & { all: string };
+  }
+}

@@ -1,0 +1,37 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { execaSync } from "execa";
+import { afterAll, expect, test } from "vitest";
+import { domainXslt } from "../../../components/domain-xslt.ts";
+
+const dir = mkdtempSync(path.join(tmpdir(), "domain-xslt-"));
+afterAll(() => rmSync(dir, { recursive: true }));
+
+/** What the libvirt provider does with a stylesheet. */
+function apply(xslt: string, xml: string): string {
+  writeFileSync(path.join(dir, "sheet.xsl"), xslt);
+  writeFileSync(path.join(dir, "domain.xml"), xml);
+  return execaSync("xsltproc", ["--nonet", path.join(dir, "sheet.xsl"), path.join(dir, "domain.xml")]).stdout;
+}
+
+test("disks become files with serials, graphics go, a logged serial console comes, the rest stays", () => {
+  const xslt = domainXslt({
+    disks: [
+      { target: "vda", file: "/vms/a&b{c}/disk.qcow2", format: "qcow2", serial: "root-1" },
+      { target: "vdb", file: "/vms/seed.iso", format: "raw", serial: "seed-1", readonly: true },
+    ],
+    consoleLog: "/vms/console.log",
+  });
+  const before =
+    "<domain type='qemu'><name>x</name><devices>" +
+    "<disk type='volume' device='disk'><source pool='p' volume='disk.qcow2'/><target dev='vda' bus='virtio'/></disk>" +
+    "<disk type='volume' device='disk'><source pool='p' volume='seed.iso'/><target dev='vdb' bus='virtio'/></disk>" +
+    "<graphics type='spice'/><rng model='virtio'/></devices></domain>";
+  expect(apply(xslt, before)).toBe(
+    '<?xml version="1.0"?>\n<domain type="qemu"><name>x</name><devices>' +
+      '<disk type="file" device="disk"><driver name="qemu" type="qcow2" discard="unmap"/><source file="/vms/a&amp;b{c}/disk.qcow2"/><target dev="vda" bus="virtio"/><serial>root-1</serial></disk>' +
+      '<disk type="file" device="disk"><driver name="qemu" type="raw"/><source file="/vms/seed.iso"/><target dev="vdb" bus="virtio"/><serial>seed-1</serial><readonly/></disk>' +
+      '<rng model="virtio"/><serial type="pty"><log file="/vms/console.log" append="on"/><target port="0"/></serial><console type="pty"><target type="serial" port="0"/></console></devices></domain>',
+  );
+});

@@ -1,0 +1,55 @@
+import { beforeEach, describe, expect, test } from "vitest";
+import { VmHost, type VmHostArgs } from "../../../components/vm-host.ts";
+import { emptyInventory, registered, resolved, settings } from "./stack.ts";
+
+const url = { kind: "url", url: "https://cloud.debian.org/images/cloud/x.qcow2", sha512: "ab".repeat(64) } as const;
+
+beforeEach(() => {
+  registered.length = 0;
+});
+
+async function make(args: Partial<VmHostArgs> = {}) {
+  const host = new VmHost("storage", { settings, inventory: emptyInventory, image: url, ...args });
+  await Promise.all([host.nodes.basePool, host.nodes.baseImage].map((child) => resolved(child.urn)));
+  await resolved(host.networkName);
+  const child = (role: string) => registered.find(({ name }) => name === `storage-${role}`)?.inputs;
+  return { host, child };
+}
+
+describe("VmHost", () => {
+  test("makes the base pool, the base image in it, and the network with its owner's mark", async () => {
+    const { host, child } = await make();
+    expect(child("basePool")).toMatchObject({ name: "project-vms-base", type: "dir", target: { path: "/vms/base" } });
+    expect(child("baseImage")).toMatchObject({
+      create: "node --import tsx/esm 'images/main.ts'",
+      environment: {
+        PROJECT_VMS_IMAGE: JSON.stringify({ image: url, uri: "qemu:///system", pool: "project-vms-base" }),
+      },
+      triggers: [`url-${url.sha512}`],
+    });
+    expect(child("network")).toMatchObject({
+      name: "project-vms",
+      mode: "nat",
+      addresses: ["10.77.0.0/24"],
+      autostart: true,
+      domain: "teststack.project-vms.internal",
+    });
+    expect(await resolved(host.image)).toEqual({
+      name: "debian-testing-abc.qcow2",
+      path: "/vms/base/debian-testing-abc.qcow2",
+    });
+  });
+
+  test("an existing network is used by its name and not made", async () => {
+    const { host, child } = await make({ settings: { ...settings, network: { kind: "existing", name: "default" } } });
+    expect(child("network")).toBeUndefined();
+    expect(await resolved(host.networkName)).toBe("default");
+  });
+
+  test("every child passes through its transform", async () => {
+    const seen: string[] = [];
+    const note = (_args: object, _opts: object, name: string) => void seen.push(name);
+    await make({ transform: { basePool: note, baseImage: note, network: note } });
+    expect(seen).toEqual(["storage-basePool", "storage-baseImage", "storage-network"]);
+  });
+});

@@ -1,0 +1,58 @@
+import { describe, expect, test } from "vitest";
+import type { Guest } from "../../../guest/guest.ts";
+import { limits, NotReadyError, waitUntilReady } from "../../../guest/ready.ts";
+
+/** A guest that is well in all respects but those given. */
+function guest(changes: Partial<Guest> = {}): Guest {
+  const well: Partial<Guest> = {
+    name: "project-app",
+    answers: async () => true,
+    cloudInitDone: async () => undefined,
+    check: async () => undefined,
+    addresses: async () => ["10.77.0.5"],
+    hostKeys: async () => ["ssh-ed25519 AAAA"],
+    log: async () => "line one\nline two\n",
+  };
+  return { ...well, ...changes } as Guest;
+}
+
+const short = { ...limits.kvm, boot: 0.05, network: 0.05 };
+
+describe("waitUntilReady", () => {
+  test("a guest in order is ready, with each stage's time", async () => {
+    const lines: string[] = [];
+    const ready = await waitUntilReady(guest(), limits.kvm, (line) => lines.push(line));
+    expect(ready).toEqual({
+      seconds: expect.any(Number),
+      stages: { boot: 0, "cloud-init": 0, disk: 0, network: 0, docker: 0, nix: 0, claude: 0 },
+      addresses: ["10.77.0.5"],
+      hostKeys: ["ssh-ed25519 AAAA"],
+    });
+    expect(lines).toContain("project-app: docker ok, 0 s");
+    expect(lines).toHaveLength(7);
+  });
+
+  test("a guest that does not come up is named with its stage and its log", async () => {
+    const waiting = waitUntilReady(guest({ answers: async () => false }), short, () => undefined);
+    await expect(waiting).rejects.toThrow(NotReadyError);
+    await expect(waiting).rejects.toThrow(
+      /^project-app is not ready: stage boot failed after \d\.?\d* s: the guest agent did not answer within 0\.05 s\nThe end of the guest's log:\n {2}\| line one\n {2}\| line two$/,
+    );
+  });
+
+  test("a failing check gives its own reason, and a log that cannot be had is said to be so", async () => {
+    const check = async (stage: string) => {
+      if (stage === "nix") throw new Error("nix-daemon is not running");
+    };
+    const waiting = waitUntilReady(guest({ check, log: async () => "" }), short, () => undefined);
+    await expect(waiting).rejects.toThrow(
+      /stage nix failed after 0 s: nix-daemon is not running\nThe end of the guest's log:\n {2}\| \(nothing could be read from the guest\)$/,
+    );
+  });
+
+  test("a guest without address is not ready", async () => {
+    const waiting = waitUntilReady(guest({ addresses: async () => [] }), short, () => undefined);
+    await expect(waiting).rejects.toThrow("stage network failed");
+    await expect(waiting).rejects.toThrow("the guest got no address from its network within 0.05 s");
+  });
+});
