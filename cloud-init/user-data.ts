@@ -28,9 +28,6 @@ export function userData(settings: GuestSettings): string {
   const published = settings.imageKind === "url";
   const config = {
     ...stages(published),
-    // The host keys are on the project disk: cloud-init makes none, and there are none in the image to delete.
-    ssh_deletekeys: false,
-    ssh_genkeytypes: [],
     ssh_pwauth: false,
     users: [
       {
@@ -52,7 +49,7 @@ export function userData(settings: GuestSettings): string {
 
 /**
  * cloud-init's stages, cut to what is used here: every module costs time, and what Debian has in by default waits for clouds
- * that are not there. `bootcmd` comes last in the first stage, when the files are written and dev exists: it is the one way
+ * that are not there. `ssh` is left out, for the host keys are on the project disk and are not cloud-init's. `bootcmd` comes last in the first stage, when the files are written and dev exists: it is the one way
  * to have the disk mounted and the host keys in place before ssh and Docker start for the first time.
  */
 function stages(published: boolean) {

@@ -92,9 +92,11 @@ trim_boot() {
   in_tree systemctl disable --quiet systemd-networkd-wait-online.service nix-daemon.service getty@tty1.service \
     apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer e2scrub_reap.service systemd-pstore.service
   in_tree systemctl mask --quiet modprobe@drm.service modprobe@efi_pstore.service
-  # Debian holds back all other services until cloud-init is nearly through. What must wait for it says so itself.
+  # Debian holds back all other services, and what waits for the network, until cloud-init is nearly through. What has to
+  # wait for it (ssh, logins) says so itself; Docker need not.
   for unit in cloud-init-local cloud-init-network; do
-    sed '/^Before=sysinit.target$/d' "$TREE/usr/lib/systemd/system/$unit.service" >"$TREE/etc/systemd/system/$unit.service"
+    sed -e '/^Before=sysinit.target$/d' -e '/^Before=network-online.target$/d' \
+      "$TREE/usr/lib/systemd/system/$unit.service" >"$TREE/etc/systemd/system/$unit.service"
   done
 }
 
@@ -130,10 +132,15 @@ write_image() {
   qemu-img convert -f raw -O qcow2 -c -o compression_type=zstd -W "$DISK" "$OUTPUT"
 }
 
-install_packages
-install_tailscale
-install_claude_code
-configure
-clean
-write_disk
-write_image
+# One function, so that an edit of this file does not reach into a build that is running.
+main() {
+  install_packages
+  install_tailscale
+  install_claude_code
+  configure
+  clean
+  write_disk
+  write_image
+  exit
+}
+main

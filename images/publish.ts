@@ -48,10 +48,8 @@ const markOf = ({ name }: Image) => `${name}.sha512`;
 /** Names of a pool's volumes, with their paths. */
 async function volumesIn(virsh: Virsh, pool: string): Promise<Map<string, string>> {
   const table = await virsh.run("vol-list", pool);
-  const rows = table
-    .split("\n")
-    .slice(2)
-    .map((row) => /^\s*(\S+)\s+(\S.*?)\s*$/.exec(row));
+  // With or without a header above: a volume's row ends in its absolute path.
+  const rows = table.split("\n").map((row) => /^\s*(\S+)\s+(\/.*?)\s*$/.exec(row));
   return new Map(rows.flatMap((row) => (row ? [[row[1] as string, row[2] as string]] : [])));
 }
 

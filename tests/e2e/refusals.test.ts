@@ -44,7 +44,9 @@ describe("what cannot be is refused at the preview, with the reason and the reme
     expect(byPulumi.exitCode).not.toBe(0);
     expect(byPulumi.all).toContain("invalid YAML file: yaml: line 3");
     expect(byMake.exitCode).not.toBe(0);
-    expect(byMake.all).toContain("Pulumi.local.yaml does not parse.\n  - Pulumi.local.yaml: line 4, column 3: must be YAML:");
+    expect(byMake.all).toContain(
+      "Pulumi.local.yaml does not parse.\n  - Pulumi.local.yaml: line 4, column 3: must be YAML:",
+    );
   });
 
   test("a pool of a project's name that is somebody else's", async () => {

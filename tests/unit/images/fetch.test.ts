@@ -1,0 +1,145 @@
+import { createHash } from "node:crypto";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { createServer, type RequestListener, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { execaSync } from "execa";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { UserError } from "../../../config/errors.ts";
+import { ImageCache } from "../../../images/cache.ts";
+import { ensureImage } from "../../../images/image.ts";
+
+const dir = mkdtempSync(path.join(tmpdir(), "fetch-"));
+const source = path.join(dir, "source.qcow2");
+let server: Server;
+let serve: RequestListener;
+let requests: number;
+let base: string;
+let cache: ImageCache;
+
+beforeAll(async () => {
+  execaSync("qemu-img", ["create", "-q", "-f", "qcow2", source, "64M"]);
+  server = createServer((request, response) => {
+    requests++;
+    serve(request, response);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+});
+afterAll(() => {
+  server.close();
+  rmSync(dir, { recursive: true });
+});
+beforeEach(() => {
+  requests = 0;
+  cache = new ImageCache(mkdtempSync(path.join(dir, "cache-")));
+  serve = (_request, response) => response.end(readFileSync(source));
+});
+
+const digestOf = (content: Buffer | string) => createHash("sha512").update(content).digest("hex");
+const ensure = (url: string, sha512: string) => ensureImage({ kind: "url", url, sha512 }, () => undefined, cache);
+
+describe("a published image", () => {
+  test("is fetched once, kept read-only under a name that tells its contents, and found at once after that", async () => {
+    const sha512 = digestOf(readFileSync(source));
+    const image = await ensure(`${base}/x.qcow2`, sha512);
+    expect(image).toEqual({
+      file: path.join(cache.dir, `debian-testing-${sha512.slice(0, 12)}.qcow2`),
+      name: `debian-testing-${sha512.slice(0, 12)}.qcow2`,
+      sha512,
+      virtualSize: 64 * 2 ** 20,
+    });
+    expect(statSync(image.file).mode & 0o777).toBe(0o444);
+    expect(await ensure(`${base}/x.qcow2`, sha512)).toEqual(image);
+    expect(requests).toBe(1);
+  });
+
+  test("is fetched once by two runs that want it at once", async () => {
+    const sha512 = digestOf(readFileSync(source));
+    const [one, two] = await Promise.all([ensure(`${base}/x.qcow2`, sha512), ensure(`${base}/x.qcow2`, sha512)]);
+    expect(one).toEqual(two);
+    expect(requests).toBe(1);
+  });
+
+  test("that was altered in the cache is fetched anew", async () => {
+    const sha512 = digestOf(readFileSync(source));
+    const { file } = await ensure(`${base}/x.qcow2`, sha512);
+    rmSync(file);
+    writeFileSync(file, "something else");
+    expect(digestOf(readFileSync((await ensure(`${base}/x.qcow2`, sha512)).file))).toBe(sha512);
+    expect(requests).toBe(2);
+  });
+
+  test("may be a file of this machine", async () => {
+    const sha512 = digestOf(readFileSync(source));
+    expect((await ensure(`file://${source}`, sha512)).sha512).toBe(sha512);
+  });
+});
+
+describe("what is refused leaves nothing behind", () => {
+  async function refused(url: string, sha512: string, message: string | RegExp) {
+    const fetching = ensure(url, sha512);
+    await expect(fetching).rejects.toThrow(UserError);
+    await expect(fetching).rejects.toThrow(message);
+    expect(existsSync(cache.dir) ? readdirSync(cache.dir) : []).toEqual([]);
+  }
+
+  test("a wrong digest, naming both", async () => {
+    const wanted = "ab".repeat(64);
+    const found = digestOf(readFileSync(source));
+    await refused(
+      `${base}/x.qcow2`,
+      wanted,
+      [
+        "The image is not the one that was asked for, and is not used.",
+        `  - ${base}/x.qcow2: must have the SHA-512 ${wanted}, but has ${found}`,
+        "    if the publisher has put up a new image, take its digest from the SHA512SUMS beside it",
+      ].join("\n"),
+    );
+  });
+
+  test("an address that is not there", async () => {
+    serve = (_request, response) => response.writeHead(404, "Not Found").end();
+    await refused(
+      `${base}/gone.qcow2`,
+      "ab".repeat(64),
+      [
+        "The image could not be fetched.",
+        `  - ${base}/gone.qcow2: must be had, but: the server answers 404 Not Found`,
+        "    check the address and the network, then run it again",
+      ].join("\n"),
+    );
+  });
+
+  test("a server that is not there", async () => {
+    await refused("http://127.0.0.1:1/x.qcow2", "ab".repeat(64), /must be had, but: .+/);
+  });
+
+  test("a download that is cut off", async () => {
+    serve = (_request, response) => {
+      response.writeHead(200, { "content-length": "1000000" });
+      response.write("only this", () => response.destroy());
+    };
+    await refused(`${base}/x.qcow2`, digestOf("only this"), /must be had, but: .+/);
+  });
+
+  test("what is no qcow2 image", async () => {
+    serve = (_request, response) => response.end("<html>Please log in</html>");
+    await refused(
+      `${base}/x.qcow2`,
+      digestOf("<html>Please log in</html>"),
+      [
+        "The image is not used.",
+        `  - ${base}/x.qcow2: must be a qcow2 image, but is something else`,
+        "    name the .qcow2 file, not an archive, a raw image or a web page",
+      ].join("\n"),
+    );
+  });
+
+  test("an image that stands on another file of the host", async () => {
+    const overlay = path.join(dir, "overlay.qcow2");
+    execaSync("qemu-img", ["create", "-q", "-f", "qcow2", "-b", "/etc/shadow", "-F", "raw", overlay, "64M"]);
+    await refused(`file://${overlay}`, digestOf(readFileSync(overlay)), "must not have a backing file");
+  });
+});
