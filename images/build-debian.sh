@@ -11,8 +11,9 @@
 set -euo pipefail
 
 if [ "${IN_NAMESPACE:-}" != yes ]; then
-  # In namespaces of its own, whatever this build started or mounted ends with it, however it ends.
-  IN_NAMESPACE=yes exec unshare --mount --pid --fork --kill-child=KILL --mount-proc -- "$0" "$@"
+  # In namespaces of its own, whatever this build started or mounted ends with it, however it ends; and it ends with
+  # whoever started it, even if that was killed.
+  IN_NAMESPACE=yes exec setpriv --pdeathsig KILL -- unshare --mount --pid --fork --kill-child=KILL --mount-proc -- "$0" "$@"
 fi
 
 HERE=$(cd "$(dirname "$0")" && pwd)
