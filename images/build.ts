@@ -1,7 +1,8 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { rmSync } from "node:fs";
+import { access, mkdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { execa } from "execa";
-import { UserError } from "../config/errors.ts";
+import { type Issue, UserError } from "../config/errors.ts";
 import { requirePrograms, requireRoot } from "../host/programs.ts";
 import { buildEnvironment, type Recipe } from "./recipe.ts";
 
@@ -10,10 +11,14 @@ const programs = {
   mmdebstrap: "mmdebstrap",
   mke2fs: "e2fsprogs",
   sfdisk: "fdisk",
-  "grub-mkimage": "grub2-common",
+  "grub-mkimage": "grub-common",
   "qemu-img": "qemu-utils",
   unshare: "util-linux",
+  setpriv: "util-linux",
 };
+
+/** GRUB's boot sector, from Debian's package grub-pc-bin. */
+const bootSector = "/usr/lib/grub/i386-pc/boot.img";
 
 /** How many of the last lines of a failed build are shown. */
 const linesOfFailure = 20;
@@ -30,12 +35,17 @@ const heartbeatSeconds = 30;
 export async function buildImage(recipe: Recipe, output: string, log: (line: string) => void): Promise<void> {
   requireRoot("Building an image");
   await requirePrograms(programs);
-  const work = await mkdtemp(path.join(path.dirname(output), "building-"));
+  await requireBuilders();
+  // Always the same folder: what a killed build left, the next one takes away.
+  const work = `${output}.work`;
+  await rm(work, { recursive: true, force: true });
+  await mkdir(work, { recursive: true });
   const started = Date.now();
   const lines: string[] = [];
   let stage = "start";
   const say = () => log(`building the base image: ${stage}, ${Math.round((Date.now() - started) / 1000)} s`);
   const heartbeat = setInterval(say, heartbeatSeconds * 1000);
+  let forgetSignals = () => {};
   try {
     const script = execa(path.join(import.meta.dirname, "build-debian.sh"), {
       env: buildEnvironment(recipe, await debianMirror(), work, output),
@@ -43,8 +53,8 @@ export async function buildImage(recipe: Recipe, output: string, log: (line: str
       all: true,
       buffer: false,
       reject: false,
-      forceKillAfterDelay: 2000,
     });
+    forgetSignals = stopWhenInterrupted(() => script.kill("SIGKILL"), [work, output]);
     for await (const line of script.iterable({ from: "all" })) {
       if (line.startsWith("==> ")) {
         stage = line.slice(4);
@@ -57,8 +67,39 @@ export async function buildImage(recipe: Recipe, output: string, log: (line: str
     if (exitCode !== 0) throw buildFailure(stage, lines);
   } finally {
     clearInterval(heartbeat);
+    forgetSignals();
     await rm(work, { recursive: true, force: true });
   }
+}
+
+/**
+ * Ctrl-C would end this process without a `finally`: this ends the build and removes what it wrote, before that.
+ *
+ * @returns what takes the handlers away again
+ */
+function stopWhenInterrupted(stop: () => void, leftovers: string[]): () => void {
+  const onSignal = (signal: NodeJS.Signals) => {
+    stop();
+    // Its last processes may still be dying.
+    for (const path of leftovers) rmSync(path, { recursive: true, force: true, maxRetries: 20 });
+    forget();
+    process.kill(process.pid, signal);
+  };
+  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+  const forget = () => signals.forEach((signal) => void process.off(signal, onSignal));
+  for (const signal of signals) process.on(signal, onSignal);
+  return forget;
+}
+
+/** What need not be a Debian package's is looked for on the user's PATH. */
+async function requireBuilders(): Promise<void> {
+  const missing: Issue[] = [];
+  const require = async (path: string, check: Promise<unknown>, remedy: string) =>
+    check.catch(() => missing.push({ path, rule: "must be installed", remedy }));
+  await require("npm", execa("npm", ["--version"]), "install Node.js with npm");
+  await require("go", execa("go", ["version"]), "install Go: Tailscale is built from its Go module");
+  await require(bootSector, access(bootSector), "apt-get install --no-install-recommends grub-pc-bin");
+  if (missing.length > 0) throw new UserError("Building an image needs programs that are not here.", missing);
 }
 
 function buildFailure(stage: string, lines: string[]): UserError {
