@@ -1,0 +1,54 @@
+import { describe, expect, test } from "vitest";
+import { mirrorIn } from "../../../images/build.ts";
+import { imageIdentity } from "../../../images/image.ts";
+import { debianTesting, recipeDigest } from "../../../images/recipe.ts";
+
+const files = [
+  { path: "build.sh", content: "one" },
+  { path: "rootfs/etc/x", content: "two" },
+];
+
+describe("recipeDigest", () => {
+  test("is the same for the same recipe and files, in whatever order", () => {
+    expect(recipeDigest(debianTesting, [...files].reverse())).toBe(recipeDigest(debianTesting, files));
+  });
+
+  test.each([
+    ["another version", { ...debianTesting, claudeCode: "9.9.9" }, files],
+    ["another package", { ...debianTesting, packages: [...debianTesting.packages, "hello"] }, files],
+    ["an edited file", debianTesting, [{ path: "build.sh", content: "edited" }, files[1] as (typeof files)[0]]],
+    ["a renamed file", debianTesting, [{ path: "built.sh", content: "one" }, files[1] as (typeof files)[0]]],
+  ])("is another for %s", (_, recipe, changed) => {
+    expect(recipeDigest(recipe, changed)).not.toBe(recipeDigest(debianTesting, files));
+  });
+});
+
+describe("imageIdentity", () => {
+  test("of a published image is its digest, wherever it comes from", () => {
+    const sha512 = "ab".repeat(64);
+    expect(imageIdentity({ kind: "url", url: "https://a/x.qcow2", sha512 })).toBe(`url-${sha512}`);
+    expect(imageIdentity({ kind: "url", url: "https://b/y.qcow2", sha512 })).toBe(`url-${sha512}`);
+  });
+
+  test("of a built one is that of its recipe", () => {
+    expect(imageIdentity({ kind: "build" })).toMatch(/^build-[0-9a-f]{64}$/);
+  });
+});
+
+describe("mirrorIn", () => {
+  test.each([
+    [
+      "Debian's own repository, not its neighbours",
+      "Packages http://m.example/debian-security/\nPackages http://m.example/debian/\n",
+      "http://m.example/debian/",
+    ],
+    [
+      "whatever its host",
+      "Translations http://m.example/debian/\nPackages https://x.example/some/debian\n",
+      "https://x.example/some/debian",
+    ],
+    ["nothing where there is none", "Packages https://m.example/ubuntu/\n", undefined],
+  ])("finds %s", (_, targets, mirror) => {
+    expect(mirrorIn(targets)).toBe(mirror);
+  });
+});
