@@ -12,6 +12,8 @@ import { dockerArchive } from "./support/docker-archive.ts";
 const small = { defaults: { memory: "1 GiB", cpus: 2, disk: "2 GiB", rootDisk: "12 GiB" } };
 const checkout = new Checkout("local-stack");
 const { host, virsh } = checkout;
+/** Of alpha, from before its first reboot. */
+let hostKey: string;
 
 beforeAll(async () => {
   await checkout.create();
@@ -132,7 +134,7 @@ describe("a stack on the embedded host", () => {
 
   test("a guest that reboots has its files and its identity still", async () => {
     await checkout.ssh("alpha", "echo precious > /home/dev/project/work && sync");
-    const hostKey = await checkout.ssh("alpha", "cat /etc/ssh/ssh_host_ed25519_key.pub");
+    hostKey = await checkout.ssh("alpha", "cat /etc/ssh/ssh_host_ed25519_key.pub");
     const { bootId } = await lifeOf("alpha");
     await virsh.run("reboot", "project-alpha");
     await expect
@@ -166,6 +168,14 @@ describe("a stack on the embedded host", () => {
     for (const project of ["alpha", "beta"]) {
       expect(await readdir(path.join(host.storageDir, project))).toEqual(["project.qcow2"]);
     }
+  });
+
+  test("a project that comes back has a new root, and its files and its identity still", async () => {
+    checkout.configure({ ...small, projects: { alpha: {} } });
+    expectSuccess(await checkout.pulumi("up", "--yes", "--skip-preview"));
+    expect(await checkout.ssh("alpha", "cat /home/dev/project/work; cat /etc/ssh/ssh_host_ed25519_key.pub")).toBe(
+      `precious\n${hostKey}`,
+    );
   });
 });
 
