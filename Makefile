@@ -1,5 +1,7 @@
 # The whole set-up: `make up` brings the local stack up, `make test` runs all tests. Each can be run again at any time.
 export MAKE_STARTED := $(shell date +%s)
+# The last line that a user sees is ours, not make's.
+MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help

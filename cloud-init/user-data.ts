@@ -22,7 +22,14 @@ const identity = "/home/dev/project/.project-vm";
  * The user-data of a VM's seed: who may log in, and the files that give the guest its project disk and its identity.
  * The scripts themselves are files, in cloud-init/guest/.
  *
- * @example userData({ name: "myapp", hostname: "project-myapp", sshKeys: ["ssh-ed25519 AAAA…"], diskSerial: "project-1f0c", imageKind: "build" })
+ * @example
+ * userData({
+ *   name: "myapp",
+ *   hostname: "project-myapp",
+ *   sshKeys: ["ssh-ed25519 AAAA…"],
+ *   diskSerial: "project-0123456789ab",
+ *   imageKind: "build",
+ * });
  */
 export function userData(settings: GuestSettings): string {
   const published = settings.imageKind === "url";
@@ -48,9 +55,10 @@ export function userData(settings: GuestSettings): string {
 }
 
 /**
- * cloud-init's stages, cut to what is used here: every module costs time, and what Debian has in by default waits for clouds
- * that are not there. `ssh` is left out, for the host keys are on the project disk and are not cloud-init's. `bootcmd` comes last in the first stage, when the files are written and dev exists: it is the one way
- * to have the disk mounted and the host keys in place before ssh and Docker start for the first time.
+ * cloud-init's stages, cut to what is used here: every module costs time, and much of what Debian has in by default is
+ * for clouds. `ssh` is left out, for it would make host keys, and ours are on the project disk. `bootcmd` comes last in
+ * the first stage, when the files are written and dev exists: it is the one way to have the disk mounted and the host
+ * keys in place before ssh starts for the first time.
  */
 function stages(published: boolean) {
   return {

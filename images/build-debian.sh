@@ -3,17 +3,20 @@
 #
 #   WORK       empty folder for everything in between; the caller makes it and takes it away
 #   OUTPUT     the qcow2 to write
-#   MIRROR     Debian mirror, SUITE its suite, PACKAGES the packages (separated by spaces), DISK_MIB the image's virtual size
+#   MIRROR     Debian mirror, SUITE its suite, PACKAGES the packages, separated by spaces
+#   DISK_MIB   the image's virtual size
 #   CLAUDE_CODE, TAILSCALE   versions of what Debian does not have
 #
-# No loop device and no mount outside of this script's own namespace: mke2fs fills the filesystem straight from the tree, so an
-# interrupted build leaves nothing behind but $WORK. A line "==> name" on stdout opens a stage; all else is a step's own output.
+# No loop device, and no mount outside of this script's own namespace: mke2fs fills the filesystem straight from the
+# tree, so an interrupted build leaves nothing behind but $WORK. A line "==> name" on stdout opens a stage; all else is a
+# step's own output.
 set -euo pipefail
 
 if [ "${IN_NAMESPACE:-}" != yes ]; then
   # In namespaces of its own, whatever this build started or mounted ends with it, however it ends; and it ends with
   # whoever started it, even if that was killed.
-  IN_NAMESPACE=yes exec setpriv --pdeathsig KILL -- unshare --mount --pid --fork --kill-child=KILL --mount-proc -- "$0" "$@"
+  IN_NAMESPACE=yes exec setpriv --pdeathsig KILL -- \
+    unshare --mount --pid --fork --kill-child=KILL --mount-proc -- "$0" "$@"
 fi
 
 HERE=$(cd "$(dirname "$0")" && pwd)
@@ -21,11 +24,12 @@ TREE=${WORK:?}/tree
 DISK=$WORK/disk.raw
 START=2048 # first sector of the root partition: 1 MiB, the room before it is GRUB's
 export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive TMPDIR=$WORK
-export INITRD=No # the kernel package need not make an initramfs: ours is made at the end, by our configuration
 
 stage() { echo "==> $*"; }
 
-in_tree() { chroot "$TREE" /usr/bin/env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin HOME=/tmp LC_ALL=C.UTF-8 "$@"; }
+in_tree() {
+  chroot "$TREE" /usr/bin/env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin HOME=/tmp LC_ALL=C.UTF-8 "$@"
+}
 
 install_packages() {
   stage "Debian $SUITE"
@@ -93,8 +97,8 @@ trim_boot() {
   in_tree systemctl disable --quiet systemd-networkd-wait-online.service nix-daemon.service getty@tty1.service \
     apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer e2scrub_reap.service systemd-pstore.service
   in_tree systemctl mask --quiet modprobe@drm.service modprobe@efi_pstore.service
-  # Debian holds back all other services, and what waits for the network, until cloud-init is nearly through. What has to
-  # wait for it (ssh, logins) says so itself; Docker need not.
+  # Debian holds back all other services, and what waits for the network, until cloud-init is nearly through. What has
+  # to wait for it (ssh, logins) says so itself; Docker need not.
   for unit in cloud-init-local cloud-init-network; do
     sed -e '/^Before=sysinit.target$/d' -e '/^Before=network-online.target$/d' \
       "$TREE/usr/lib/systemd/system/$unit.service" >"$TREE/etc/systemd/system/$unit.service"
@@ -117,12 +121,12 @@ write_disk() {
   stage "filesystem"
   truncate --size="${DISK_MIB}M" "$DISK"
   echo "start=$START, type=83, bootable" | sfdisk --quiet --label dos "$DISK"
-  # Only features that GRUB 2.06 reads. prezeroed: the new sparse file is all zeros, nothing is left to be zeroed by the guest.
-  mke2fs -q -t ext4 -L root -O ^metadata_csum_seed,^orphan_file -E "offset=$((START * 512)),assume_storage_prezeroed=1" \
-    -d "$TREE" "$DISK" "$((DISK_MIB - START / 2048))M"
+  # Only features that GRUB 2.06 reads. Prezeroed: a new sparse file is all zeros, the guest has nothing left to zero.
+  mke2fs -q -t ext4 -L root -O ^metadata_csum_seed,^orphan_file \
+    -E "offset=$((START * 512)),assume_storage_prezeroed=1" -d "$TREE" "$DISK" "$((DISK_MIB - START / 2048))M"
   grub-mkimage --format=i386-pc --output="$WORK/core.img" --prefix='(hd0,msdos1)/boot/grub' \
     biosdisk part_msdos ext2 normal configfile linux echo serial terminal
-  # The boot sector's first 440 bytes are code, the rest is the partition table; boot.img looks for its next stage at sector 1.
+  # The boot sector's first 440 bytes are code, the rest is the partition table; the next stage is expected in sector 1.
   dd if=/usr/lib/grub/i386-pc/boot.img of="$DISK" bs=440 count=1 conv=notrunc status=none
   dd if="$WORK/core.img" of="$DISK" bs=512 seek=1 conv=notrunc status=none
   [ "$(stat -c %s "$WORK/core.img")" -le $(((START - 1) * 512)) ]
