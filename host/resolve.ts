@@ -23,18 +23,20 @@ export const localSshKey = (projectRoot: string) => path.join(localDir(projectRo
  * @param projectRoot absolute path of the checkout
  */
 export function resolveHost(config: StackConfig, projectRoot: string): ResolvedHost {
-  const identityFile = localSshKey(projectRoot);
-  const identity = existsSync(identityFile) ? { identityFile } : {};
-  if (config.host) return { settings: config.host, ssh: { ...sshPathTo(config.host.uri), ...identity } };
-  const embedded = embeddedHostFor(projectRoot);
+  if (config.host) return { settings: config.host, ssh: { ...sshPathTo(config.host.uri), ...identity(projectRoot) } };
+  const { uri, storageDir } = embeddedHostFor(projectRoot);
   const { network, virtualization } = defaults.host;
-  return {
-    settings: {
-      uri: embedded.uri,
-      storageDir: embedded.storageDir,
-      network: { kind: "managed", ...network },
-      virtualization,
-    },
-    ssh: { proxyCommand: `nsenter --net=${embedded.netns} nc %h %p`, ...identity },
-  };
+  const settings = { uri, storageDir, network: { kind: "managed" as const, ...network }, virtualization };
+  return { settings, ssh: embeddedHostSsh(projectRoot) };
+}
+
+/** How this machine reaches the VMs of a checkout's embedded host: through its network namespace. */
+export function embeddedHostSsh(projectRoot: string): SshPath {
+  const { netns } = embeddedHostFor(projectRoot);
+  return { proxyCommand: `nsenter --net=${netns} nc %h %p`, ...identity(projectRoot) };
+}
+
+function identity(projectRoot: string): SshPath {
+  const identityFile = localSshKey(projectRoot);
+  return existsSync(identityFile) ? { identityFile } : {};
 }

@@ -2,11 +2,14 @@ import path from "node:path";
 import { execa } from "execa";
 import type { ProjectOutput } from "../components/outputs.ts";
 import { UserError } from "../config/errors.ts";
+import { domainName } from "../config/names.ts";
 import { checkStackFile } from "../config/stack-file.ts";
 import { Guest } from "../guest/guest.ts";
-import { limits, waitUntilReady } from "../guest/ready.ts";
+import { limits, type Readiness, waitUntilReady } from "../guest/ready.ts";
+import { sshFilePaths, writeSshFiles } from "../guest/ssh-files.ts";
 import { embeddedHostFor, startEmbeddedHost } from "../host/embedded.ts";
 import { takeInventory } from "../host/inventory.ts";
+import { embeddedHostSsh, localDir } from "../host/resolve.ts";
 import { virshFor } from "../host/virsh.ts";
 import { ensureSshKey, projectRoot } from "./checkout.ts";
 import { log, secondsPassed } from "./progress.ts";
@@ -29,14 +32,16 @@ async function main(): Promise<void> {
     cwd: projectRoot,
   });
   const projects = Object.values(JSON.parse(stdout) as Record<string, ProjectOutput>);
-  await waitForAll(projects);
-  if (projects.length === 0)
-    log(`the stack has no projects: add one under project-vms:projects in Pulumi.${stack}.yaml`);
-  for (const { name, ssh } of projects) console.log(`READY ${name} ${secondsPassed()}s  ${ssh}`);
+  if (projects.length === 0) log(`the stack has no projects: add one to project-vms:projects in Pulumi.${stack}.yaml`);
+  const ready = await waitForRunning(projects);
+  writeSshFiles(sshFilePaths(localDir(projectRoot), stack), ready, embeddedHostSsh(projectRoot));
+  for (const { name, ssh } of ready) console.log(`READY ${name} ${secondsPassed()}s  ${ssh}`);
 }
 
-/** Its output is the user's to see as it comes; what it says of an error is enough. */
+/** Its output is the user's to see as it comes. On Ctrl-C the engine, which hears it too, ends in order, and is waited for. */
 async function pulumi(...args: string[]): Promise<void> {
+  const onInterrupt = () => log("interrupted: waiting for pulumi to end in order");
+  process.on("SIGINT", onInterrupt);
   const { exitCode } = await execa("pulumi", args, {
     cwd: projectRoot,
     stdin: "ignore",
@@ -44,18 +49,27 @@ async function pulumi(...args: string[]): Promise<void> {
     stderr: process.stderr,
     reject: false,
   });
+  process.off("SIGINT", onInterrupt);
   if (exitCode !== 0) throw new UserError(`pulumi ${args.join(" ")} did not succeed; what it says is above.`);
 }
 
-/** The update waited for the VMs that it made; those that came back with the host are still booting. */
-async function waitForAll(projects: ProjectOutput[]): Promise<void> {
+/**
+ * The update waited for the VMs that it made; those that came back with the host are still booting, and may have
+ * another address. One that its user shut down stays off.
+ */
+async function waitForRunning(projects: ProjectOutput[]): Promise<ProjectOutput[]> {
   const { virtualization, domains } = await takeInventory({ ...host, virtualization: "auto" });
-  const running = projects.filter(({ name }) =>
-    domains.some((domain) => domain.name === `project-${name}` && domain.state === "running"),
-  );
-  await Promise.all(
-    running.map(({ name }) => waitUntilReady(new Guest(virshFor(host.uri), name), limits[virtualization], log)),
+  const runs = (name: string) => domains.some((one) => one.name === domainName(name) && one.state === "running");
+  for (const { name } of projects.filter((project) => !runs(project.name))) log(`${domainName(name)} is shut off`);
+  return Promise.all(
+    projects
+      .filter(({ name }) => runs(name))
+      .map(async (project) => {
+        const guest = new Guest(virshFor(host.uri), project.name);
+        return { ...project, ...pick(await waitUntilReady(guest, limits[virtualization], log)) };
+      }),
   );
 }
 
+const pick = ({ addresses, hostKeys }: Readiness) => ({ addresses, hostKeys });
 await run(main);
