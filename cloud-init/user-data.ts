@@ -72,7 +72,8 @@ function stages(published: boolean) {
       "bootcmd",
     ],
     cloud_config_modules: published ? ["apt_configure", "runcmd"] : [],
-    cloud_final_modules: published ? ["package_update_upgrade_install", "scripts_user"] : [],
+    // The last one leaves the mark by which a first boot that was cut off is told from one that was not.
+    cloud_final_modules: [...(published ? ["package_update_upgrade_install", "scripts_user"] : []), "final_message"],
   };
 }
 

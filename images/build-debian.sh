@@ -8,8 +8,8 @@
 #   CLAUDE_CODE, TAILSCALE   versions of what Debian does not have
 #
 # No loop device, and no mount outside of this script's own namespace: mke2fs fills the filesystem straight from the
-# tree, so an interrupted build leaves nothing behind but $WORK. A line "==> name" on stdout opens a stage; all else is a
-# step's own output.
+# tree, so an interrupted build leaves nothing behind but $WORK. A line "==> name" on stdout opens a stage; all else is
+# a step's own output.
 set -euo pipefail
 
 if [ "${IN_NAMESPACE:-}" != yes ]; then
@@ -79,7 +79,8 @@ END
   : >"$TREE/etc/environment"
   mount -t proc proc "$TREE/proc"
   in_tree passwd --lock root
-  in_tree systemctl enable --quiet systemd-networkd systemd-resolved ssh docker nix-daemon.socket tailscaled grow-root
+  in_tree systemctl enable --quiet systemd-networkd systemd-resolved ssh docker nix-daemon.socket tailscaled grow-root \
+    cloud-init-again
   trim_boot
   in_tree update-initramfs -c -k all
   ln -sfn "boot/$(basename "$TREE"/boot/initrd.img-*)" "$TREE/initrd.img"
