@@ -3,7 +3,7 @@ import { metaData } from "../cloud-init/meta-data.ts";
 import { seedIso } from "../cloud-init/seed-iso.ts";
 import { userData } from "../cloud-init/user-data.ts";
 import { domainXslt } from "../components/domain-xslt.ts";
-import { diskSerial, domainName, hostName, macAddress, ownerMark, poolName } from "../config/names.ts";
+import { diskSerial, domainName, domainUuid, hostName, macAddress, ownerMark, poolName } from "../config/names.ts";
 import type { ImageSettings } from "../config/settings.ts";
 import { GiB, MiB } from "../config/sizes.ts";
 
@@ -24,7 +24,7 @@ export interface Workload {
 }
 
 /** The smallest disks that a config allows. */
-export const sizes = { rootDisk: GiB, projectDisk: 64 * MiB } as const;
+export const sizes = { rootDisk: 8 * GiB, projectDisk: 64 * MiB } as const;
 
 /** The stack's name, which is in the marks of whatever is made. */
 export const owner = "bench";
@@ -67,6 +67,7 @@ export function vmFacts(workload: Workload, name: string): VmFacts {
     description: ownerMark(owner),
     seed: seedIso(hostName(name), { userData: userData(guest), metaData: metaData(guest) }),
     xslt: domainXslt({
+      uuid: domainUuid(name),
       disks: [
         { target: "vda", file: `${dir}/disk.qcow2`, format: "qcow2", serial: diskSerial(name, "root") },
         { target: "vdb", file: `${dir}/project.qcow2`, format: "qcow2", serial },
