@@ -1,4 +1,5 @@
 import { XMLBuilder } from "fast-xml-parser";
+import { type DomainMarks, dataNamespace, definitionNamespace, keepWord } from "../host/libvirt-xml.ts";
 
 /** A disk as it stands in the domain's XML: `target` is the device name in the guest (vda, vdb, …). */
 export interface DomainDisk {
@@ -12,9 +13,22 @@ export interface DomainDisk {
 
 /** What the provider's own arguments cannot say about a domain. */
 export interface DomainDetails {
+  /** The domain's UUID; defining a domain again under the same one changes it in place. */
+  uuid: string;
   disks: DomainDisk[];
   /** Absolute path on the host of the file that keeps what the guest's serial console printed. */
   consoleLog: string;
+}
+
+/** What stands in a stylesheet for the marks, which depend on all the rest of the definition. */
+const placeholders = { definition: "@definition@", root: "@root@", keepData: "@keep@" } as const;
+
+/** The same stylesheet with the marks that the domain will bear. */
+export function withMarks(xslt: string, marks: Required<DomainMarks>): string {
+  return xslt
+    .replace(placeholders.definition, marks.definition)
+    .replace(placeholders.root, marks.root)
+    .replace(placeholders.keepData, keepWord(marks.keepData));
 }
 
 /** In a stylesheet's attributes braces are expressions; doubled they stand for themselves. */
@@ -36,15 +50,30 @@ function diskElement(disk: DomainDisk) {
 
 /**
  * The XSLT stylesheet that the libvirt provider applies to a domain's XML before it defines it: disks by file and with
- * serials, no graphics, and a serial console that is also kept in a file. A changed stylesheet redefines the domain
- * (the guest restarts); it never touches a disk.
+ * serials, no graphics, a serial console that is also kept in a file, a UUID and, once {@link withMarks} has put them in,
+ * marks. A changed stylesheet redefines the domain (the guest restarts); it never touches a disk.
  *
- * @example domainXslt({ disks: [{ target: "vda", file: "/vms/app/disk.qcow2", format: "qcow2", serial: "a1" }], consoleLog: "/vms/app/console.log" })
+ * @example domainXslt({ uuid: domainUuid("app"), disks: [{ target: "vda", file: "/vms/app/disk.qcow2", format: "qcow2", serial: "a1" }], consoleLog: "/vms/app/console.log" })
  */
 export function domainXslt(details: DomainDetails): string {
   const everything = { "@_select": "@*|node()" };
   const templates = [
     { "@_match": "@*|node()", "xsl:copy": { "xsl:apply-templates": everything } },
+    {
+      "@_match": "/domain",
+      "xsl:copy": {
+        "xsl:apply-templates": everything,
+        uuid: details.uuid,
+        metadata: {
+          definition: {
+            "@_xmlns": definitionNamespace,
+            "@_digest": placeholders.definition,
+            "@_root": placeholders.root,
+          },
+          data: { "@_xmlns": dataNamespace, "@_keep": placeholders.keepData },
+        },
+      },
+    },
     { "@_match": "/domain/devices/graphics" },
     ...details.disks.map((disk) => ({
       "@_match": `/domain/devices/disk[target/@dev='${disk.target}']`,

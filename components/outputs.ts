@@ -25,15 +25,15 @@ export interface ProjectOutput {
 export interface ProjectFacts {
   disks: { root: string; project: string };
   ready: Readiness | undefined;
-  /** Name of the base image that new VMs are made from. */
-  newest: string;
+  /** Name of the base image that its root disk stands on. */
+  image: string;
   inventory: Inventory;
   /** The configuration file for SSH clients. */
   ssh: { config: string };
 }
 
-/** One project's outputs. @example projectOutput("myapp", { disks, ready, newest, inventory, ssh }) */
-export function projectOutput(name: string, { disks, ready, newest, inventory, ssh }: ProjectFacts): ProjectOutput {
+/** One project's outputs. @example projectOutput("myapp", { disks, ready, image, inventory, ssh }) */
+export function projectOutput(name: string, { disks, ready, image, inventory, ssh }: ProjectFacts): ProjectOutput {
   return {
     name,
     state: inventory.domains.find((domain) => domain.name === domainName(name))?.state ?? "running",
@@ -41,16 +41,10 @@ export function projectOutput(name: string, { disks, ready, newest, inventory, s
     ssh: `ssh -F ${shellWord(ssh.config)} ${hostName(name)}`,
     hostKeys: ready?.hostKeys ?? [],
     disks,
-    image: imageOf(inventory, disks.root) ?? newest,
+    image,
     secondsToReady: ready?.seconds,
     stages: ready?.stages,
   };
-}
-
-/** The base image that a root disk was made from, which a newer one for new VMs does not change. */
-function imageOf(inventory: Inventory, rootDisk: string): string | undefined {
-  const volume = inventory.pools.flatMap((pool) => pool.volumes).find(({ path }) => path === rootDisk);
-  return volume?.backingPath?.split("/").at(-1);
 }
 
 /** A word as a POSIX shell reads it back. */

@@ -1,17 +1,24 @@
-import * as command from "@pulumi/command";
-import * as libvirt from "@pulumi/libvirt";
+import path from "node:path";
+import type * as command from "@pulumi/command";
+import type * as libvirt from "@pulumi/libvirt";
 import * as pulumi from "@pulumi/pulumi";
-import { metaData } from "../cloud-init/meta-data.ts";
-import { seedIso } from "../cloud-init/seed-iso.ts";
-import { userData } from "../cloud-init/user-data.ts";
-import { diskSerial, domainName, hostName, macAddress, ownerMark, poolName } from "../config/names.ts";
-import { resolveVmSettings, type VmRequest, type VmSettings } from "../config/parse.ts";
-import { MiB } from "../config/sizes.ts";
-import { domainEnvironment } from "../guest/entry.ts";
+import { domainName } from "../config/names.ts";
+import { resolveVmSettings, type VmRequest } from "../config/parse.ts";
 import type { Readiness } from "../guest/ready.ts";
-import { domainXslt } from "./domain-xslt.ts";
-import { entryCommand } from "./entry-command.ts";
+import { describePlan, findProject } from "../vm/plan.ts";
 import { ChildFactory, type Transform } from "./transform.ts";
+import {
+  createBackup,
+  createDomain,
+  createPool,
+  createProjectDisk,
+  createReady,
+  createRootDisk,
+  createSeed,
+  createSettings,
+  createTeardown,
+  type VmContext,
+} from "./vm-children.ts";
 import type { VmHost } from "./vm-host.ts";
 
 /** What a {@link ProjectVm} is made from; sizes, CPUs and autostart are those of {@link VmRequest}. */
@@ -38,17 +45,25 @@ export interface ProjectVmArgs extends VmRequest {
     seed?: Transform<libvirt.VolumeArgs>;
     domain?: Transform<libvirt.DomainArgs>;
     ready?: Transform<command.local.CommandArgs>;
+    settings?: Transform<command.local.CommandArgs>;
+    teardown?: Transform<command.local.CommandArgs>;
+    backup?: Transform<command.local.CommandArgs>;
   };
 }
 
 /**
  * A project's own VM on a libvirt host. By default it makes:
  * 1. the pool `project-<name>` at `<storageDir>/<name>`, which is kept when the VM goes;
- * 2. the root disk in it, `disk.qcow2`: a copy-on-write overlay of the host's base image;
- * 3. the project disk, `project.qcow2`: formatted once, when it is blank; kept when the VM goes, taken up when it comes back;
- * 4. the seed for cloud-init, `seed.iso`;
- * 5. the domain `project-<name>`, with a serial console, a guest agent, and a MAC address and disk serials that derive from the name;
- * 6. the wait until the VM is ready, which on removal is the graceful shutdown before the domain goes.
+ * 2. its teardown, which on removal shuts the guest down and takes away what follows, except the project disk;
+ * 3. the root disk, `disk.qcow2`: a copy-on-write overlay of the host's base image;
+ * 4. the project disk, `project.qcow2`: formatted once, when it is blank; kept when the VM goes, taken up when it comes back;
+ * 5. the seed for cloud-init, `seed.iso`;
+ * 6. the domain `project-<name>`, with a serial console, a guest agent, and a MAC address and disk serials that derive from the name;
+ * 7. the wait until the VM is ready;
+ * 8. the settings that take no restart: sizes of disks, autostart, whether its data is kept;
+ * 9. where `backup` asks for it, a timer on the host.
+ *
+ * What a change does to the VM, its root and its data is said in a line, at the preview already.
  *
  * @example
  * const vm = new ProjectVm("myapp", { host, sshKeys: ["ssh-ed25519 AAAA… me@laptop"], memory: "8 GiB" });
@@ -62,162 +77,64 @@ export class ProjectVm extends pulumi.ComponentResource {
   readonly disks: { root: pulumi.Output<string>; project: pulumi.Output<string> };
   /** What was found when the VM became ready; undefined for a VM that was made with `running: false`. */
   readonly readiness: pulumi.Output<Readiness | undefined>;
+  /** Name of the base image that its root disk stands on; a newer one for new VMs does not change it. */
+  readonly image: pulumi.Output<string>;
   readonly nodes: {
     pool: libvirt.Pool;
+    teardown: command.local.Command;
     rootDisk: libvirt.Volume;
     projectDisk: libvirt.Volume;
     seed: libvirt.Volume;
     domain: libvirt.Domain;
     ready: command.local.Command | undefined;
+    settings: command.local.Command;
+    backup: command.local.Command | undefined;
   };
 
   constructor(name: string, args: ProjectVmArgs, opts?: pulumi.ComponentResourceOptions) {
     super("project-vms:index:ProjectVm", name, {}, opts);
     const settings = resolveVmSettings(name, args);
-    const vm: Plan = { name, args, settings, host: args.host, dir: `${args.host.settings.storageDir}/${name}` };
+    const { host } = args;
+    const context: VmContext = {
+      name,
+      args,
+      settings,
+      host,
+      dir: `${host.settings.storageDir}/${name}`,
+      image: settings.image ? host.publish(settings.image) : host.image,
+      found: findProject(host.inventory, host.settings.storageDir, name),
+    };
     const children = new ChildFactory(this, name, args.transform);
 
-    const pool = createPool(children, vm);
-    const rootDisk = createRootDisk(children, vm, pool);
-    const projectDisk = createProjectDisk(children, vm, pool);
-    const seed = createSeed(children, vm, pool);
-    const domain = createDomain(children, vm, { rootDisk, projectDisk, seed });
-    const ready = args.running === false ? undefined : createReady(children, vm, domain);
+    const pool = createPool(children, context);
+    const teardown = createTeardown(children, context, pool);
+    const rootDisk = createRootDisk(children, context, pool, teardown);
+    const projectDisk = createProjectDisk(children, context, pool, teardown);
+    const seed = createSeed(children, context, pool, rootDisk);
+    const { domain, wanted, plan } = createDomain(children, context, { rootDisk, projectDisk, seed });
+    const ready = args.running === false ? undefined : createReady(children, context, domain, wanted.definition);
+    const inPlace = createSettings(children, context, ready ?? domain);
+    const backup = createBackup(children, context, projectDisk);
+    const line = describePlan(context.found, wanted, plan);
+    if (line) pulumi.log.info(line, this);
 
     this.domainName = domainName(name);
     this.disks = { root: rootDisk.id, project: projectDisk.id };
-    this.readiness = pulumi.output(ready?.stdout).apply((text) => (text ? (JSON.parse(text) as Readiness) : undefined));
-    this.nodes = { pool, rootDisk, projectDisk, seed, domain, ready };
-    this.registerOutputs({ domainName: this.domainName, disks: this.disks, readiness: this.readiness });
+    this.readiness = pulumi.output(ready?.stdout).apply((text) => readinessIn(text));
+    const { rootDisk: foundRoot } = context.found;
+    const keeps = plan.root !== "rebuilt" && foundRoot?.backingPath;
+    this.image = keeps ? pulumi.output(path.posix.basename(keeps)) : context.image.name;
+    this.nodes = { pool, teardown, rootDisk, projectDisk, seed, domain, ready, settings: inPlace, backup };
+    this.registerOutputs({
+      domainName: this.domainName,
+      disks: this.disks,
+      readiness: this.readiness,
+      image: this.image,
+    });
   }
 }
 
-interface Plan {
-  name: string;
-  args: ProjectVmArgs;
-  settings: VmSettings;
-  host: VmHost;
-  dir: string;
-}
-type Children = ChildFactory<NonNullable<ProjectVmArgs["transform"]>>;
-
-/** Kept when the VM goes, for the project disk in it: a pool is how libvirt, also a remote one, finds that disk again. */
-function createPool(children: Children, { name, host, dir }: Plan) {
-  const found = host.inventory.pools.find((pool) => pool.name === poolName(name));
-  return children.create(
-    "pool",
-    libvirt.Pool,
-    { name: poolName(name), type: "dir", target: { path: dir } },
-    { provider: host.provider, retainOnDelete: true, ...(found ? { import: found.uuid } : {}) },
-  );
-}
-
-/** Existing VMs keep the image that they were made from: a changed base would be another root. */
-function createRootDisk(children: Children, { host, settings }: Plan, pool: libvirt.Pool) {
-  return children.create(
-    "rootDisk",
-    libvirt.Volume,
-    {
-      name: "disk.qcow2",
-      pool: pool.name,
-      format: "qcow2",
-      baseVolumeId: host.image.path,
-      size: settings.rootDisk,
-    },
-    { provider: host.provider, ignoreChanges: ["baseVolumeId", "size"] },
-  );
-}
-
-/** The provider takes up a volume that is there as it is; a changed size would replace it, so that is never its business. */
-function createProjectDisk(children: Children, { host, settings }: Plan, pool: libvirt.Pool) {
-  return children.create(
-    "projectDisk",
-    libvirt.Volume,
-    { name: "project.qcow2", pool: pool.name, format: "qcow2", size: settings.disk },
-    { provider: host.provider, retainOnDelete: true, ignoreChanges: ["size", "format"] },
-  );
-}
-
-/** cloud-init reads it at first boot only, so a changed one is nothing to a VM that exists. */
-function createSeed(children: Children, { name, args, host }: Plan, pool: libvirt.Pool) {
-  const guest = {
-    name,
-    hostname: hostName(name),
-    sshKeys: args.sshKeys,
-    diskSerial: diskSerial(name, "project"),
-    imageKind: host.imageKind,
-  };
-  return children.create(
-    "seed",
-    libvirt.Volume,
-    {
-      name: "seed.iso",
-      pool: pool.name,
-      format: "iso",
-      source: seedIso(hostName(name), { userData: userData(guest), metaData: metaData(guest) }),
-    },
-    { provider: host.provider, ignoreChanges: ["source"] },
-  );
-}
-
-function createDomain(
-  children: Children,
-  { name, settings, host, dir, args }: Plan,
-  volumes: { rootDisk: libvirt.Volume; projectDisk: libvirt.Volume; seed: libvirt.Volume },
-) {
-  const emulated = host.inventory.virtualization === "emulated";
-  const xslt = domainXslt({
-    disks: [
-      { target: "vda", file: `${dir}/disk.qcow2`, format: "qcow2", serial: diskSerial(name, "root") },
-      { target: "vdb", file: `${dir}/project.qcow2`, format: "qcow2", serial: diskSerial(name, "project") },
-      { target: "vdc", file: `${dir}/seed.iso`, format: "raw", serial: diskSerial(name, "seed"), readonly: true },
-    ],
-    consoleLog: `${dir}/console.log`,
-  });
-  return children.create(
-    "domain",
-    libvirt.Domain,
-    {
-      name: domainName(name),
-      description: ownerMark(host.owner),
-      type: emulated ? "qemu" : "kvm",
-      // The provider's default, qemu64, lacks instructions that Claude Code needs.
-      cpu: { mode: emulated ? "maximum" : "host-passthrough" },
-      memory: settings.memory / MiB,
-      vcpu: settings.cpus,
-      autostart: settings.autostart,
-      running: args.running ?? true,
-      disks: [volumes.rootDisk, volumes.projectDisk, volumes.seed].map((volume) => ({ volumeId: volume.id })),
-      networkInterfaces: [{ networkName: host.networkName, mac: macAddress(name), waitForLease: false }],
-      xml: { xslt },
-    },
-    {
-      provider: host.provider,
-      // Two domains cannot have one name, nor one disk.
-      deleteBeforeReplace: true,
-      // Whether a VM runs is its user's business.
-      ignoreChanges: ["running"],
-      hooks: { beforeCreate: [host.beforeDomainCreate] },
-    },
-  );
-}
-
-/** Waits until the guest is ready; removed before the domain, it shuts the guest down, for the provider would cut its power. */
-function createReady(children: Children, { name, host }: Plan, domain: libvirt.Domain) {
-  return children.create(
-    "ready",
-    command.local.Command,
-    {
-      create: entryCommand(new URL("../guest/wait-until-ready.ts", import.meta.url)),
-      delete: entryCommand(new URL("../guest/shut-down.ts", import.meta.url)),
-      environment: domainEnvironment({
-        uri: host.settings.uri,
-        project: name,
-        virtualization: host.inventory.virtualization,
-      }),
-      triggers: [domain.id],
-      logging: "stderr",
-    },
-    { deleteBeforeReplace: true, dependsOn: domain },
-  );
+/** A VM that was shut off when its definition changed was not waited for, and answers `null`. */
+function readinessIn(text: string | undefined): Readiness | undefined {
+  return text ? ((JSON.parse(text) as Readiness | null) ?? undefined) : undefined;
 }

@@ -25,11 +25,14 @@ export class ChildFactory<Transforms extends object> {
     Resource: new (name: string, args: Args, opts: pulumi.CustomResourceOptions) => Child,
     args: Args,
     opts: pulumi.CustomResourceOptions = {},
+    /** What depends on all that the child is made from, the user's changes included. */
+    finish?: (args: Args, opts: pulumi.CustomResourceOptions) => void,
   ): Child {
     const name = `${this.parentName}-${role}`;
     const childOpts = { ...opts, parent: this.parent };
     const transform = this.transforms?.[role] as Transform<Args> | undefined;
     transform?.(args, childOpts, name);
+    finish?.(args, childOpts);
     return new Resource(name, args, childOpts);
   }
 }

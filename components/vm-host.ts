@@ -1,13 +1,16 @@
+import { createHash } from "node:crypto";
 import * as command from "@pulumi/command";
 import * as libvirt from "@pulumi/libvirt";
 import * as pulumi from "@pulumi/pulumi";
 import { basePoolName, networkDomain } from "../config/names.ts";
 import type { HostSettings, ImageSettings } from "../config/parse.ts";
 import type { Inventory } from "../host/inventory.ts";
+import { virshFor } from "../host/virsh.ts";
 import { imageIdentity } from "../images/image.ts";
+import { type NetworkTeardown, removeNetwork } from "../vm/network.ts";
 import { entryCommand } from "./entry-command.ts";
-import { leftoverDomainHook } from "./leftover-domain.ts";
 import { ChildFactory, type Transform } from "./transform.ts";
+import { type VmHooks, vmHooks } from "./vm-hooks.ts";
 
 /** What a {@link VmHost} is made from. */
 export interface VmHostArgs {
@@ -33,6 +36,7 @@ export interface VmHostArgs {
     basePool?: Transform<libvirt.PoolArgs>;
     baseImage?: Transform<command.local.CommandArgs>;
     network?: Transform<libvirt.NetworkArgs>;
+    networkTeardown?: Transform<command.local.CommandArgs>;
   };
 }
 
@@ -65,9 +69,16 @@ export class VmHost extends pulumi.ComponentResource {
   readonly image: pulumi.Output<PublishedImage>;
   /** The name of the libvirt network that VMs are on. */
   readonly networkName: pulumi.Output<string>;
-  /** Run before a domain is made on this host. */
-  readonly beforeDomainCreate: pulumi.ResourceHook;
-  readonly nodes: { basePool: libvirt.Pool; baseImage: command.local.Command; network: libvirt.Network | undefined };
+  /** What is done just before a child of a VM of this host is made or changed. */
+  readonly hooks: VmHooks;
+  readonly nodes: {
+    basePool: libvirt.Pool;
+    baseImage: command.local.Command;
+    network: libvirt.Network | undefined;
+    networkTeardown: command.local.Command | undefined;
+  };
+  private readonly children: Children;
+  private readonly images = new Map<string, pulumi.Output<PublishedImage>>();
 
   constructor(name: string, args: VmHostArgs, opts?: pulumi.ComponentResourceOptions) {
     super("project-vms:index:VmHost", name, {}, opts);
@@ -78,18 +89,33 @@ export class VmHost extends pulumi.ComponentResource {
     this.imageKind = image.kind;
 
     this.provider = new libvirt.Provider(`${name}-libvirt`, { uri: args.settings.uri }, { parent: this });
-    this.beforeDomainCreate = leftoverDomainHook(name, args.settings.uri, this.owner);
-    const children = new ChildFactory(this, name, args.transform);
-    const basePool = createBasePool(children, args, this.provider);
-    const baseImage = createBaseImage(children, args, image, basePool);
-    const network = createNetwork(children, args, this.owner, this.provider);
+    this.hooks = vmHooks(name, this);
+    this.children = new ChildFactory(this, name, args.transform);
+    const basePool = createBasePool(this.children, args, this.provider);
+    const baseImage = createBaseImage(this.children, args, image, basePool);
+    const { network, networkTeardown } = createNetwork(this.children, name, args, this.owner, this.provider);
 
-    this.image = baseImage.stdout.apply((answer) => JSON.parse(answer) as PublishedImage);
+    this.image = publishedBy(baseImage);
+    this.images.set(imageIdentity(image), this.image);
     this.networkName = network ? network.name : pulumi.output(args.settings.network.name);
-    this.nodes = { basePool, baseImage, network };
+    this.nodes = { basePool, baseImage, network, networkTeardown };
     this.registerOutputs({ image: this.image, networkName: this.networkName });
   }
+
+  /** Another base image, for VMs that want one of their own; each is published once. */
+  publish(image: ImageSettings): pulumi.Output<PublishedImage> {
+    const identity = imageIdentity(image);
+    const known = this.images.get(identity);
+    if (known) return known;
+    const role = `baseImage-${createHash("sha256").update(identity).digest("hex").slice(0, 8)}`;
+    const made = createBaseImage(this.children, this, image, this.nodes.basePool, role);
+    this.images.set(identity, publishedBy(made));
+    return publishedBy(made);
+  }
 }
+
+const publishedBy = (baseImage: command.local.Command) =>
+  baseImage.stdout.apply((answer) => JSON.parse(answer) as PublishedImage);
 
 type Children = ChildFactory<NonNullable<VmHostArgs["transform"]>>;
 
@@ -108,10 +134,16 @@ function createBasePool(children: Children, { settings, inventory }: VmHostArgs,
  * A step of our own and not a Volume: an upload that was cut off must be found out and done again, never stood on.
  * It is run again only when another image is asked for.
  */
-function createBaseImage(children: Children, { settings }: VmHostArgs, image: ImageSettings, basePool: libvirt.Pool) {
+function createBaseImage(
+  children: Children,
+  { settings }: { settings: HostSettings },
+  image: ImageSettings,
+  basePool: libvirt.Pool,
+  role = "baseImage",
+) {
   const run = entryCommand(new URL("../images/main.ts", import.meta.url));
   return children.create(
-    "baseImage",
+    role as "baseImage",
     command.local.Command,
     {
       create: run,
@@ -123,23 +155,49 @@ function createBaseImage(children: Children, { settings }: VmHostArgs, image: Im
   );
 }
 
-/** Its DNS domain is the mark of its owner: a libvirt network has no description. */
-function createNetwork(children: Children, args: VmHostArgs, owner: string, provider: libvirt.Provider) {
-  const { network } = args.settings;
-  if (network.kind === "existing") return undefined;
-  const found = args.inventory.networks.find(({ name }) => name === network.name);
-  return children.create(
+/**
+ * Its DNS domain is the mark of its owner: a libvirt network has no description. As with the children of a VM, the provider
+ * deletes nothing: a network that is in the way is removed by a hook, and the last one by the teardown.
+ */
+function createNetwork(
+  children: Children,
+  hostName: string,
+  { settings, inventory }: VmHostArgs,
+  owner: string,
+  provider: libvirt.Provider,
+) {
+  const { network: wanted, uri } = settings;
+  if (wanted.kind === "existing") return { network: undefined, networkTeardown: undefined };
+  const found = inventory.networks.find(({ name }) => name === wanted.name);
+  const makeWay = new pulumi.ResourceHook(`${hostName}-make-way-for-network`, () =>
+    removeNetwork(virshFor(uri), wanted.name, owner),
+  );
+  const networkTeardown = children.create("networkTeardown", command.local.Command, {
+    create: "true",
+    delete: entryCommand(new URL("../vm/network-entry.ts", import.meta.url)),
+    environment: { PROJECT_VMS_NETWORK: JSON.stringify({ uri, name: wanted.name, owner } satisfies NetworkTeardown) },
+    logging: "stderr",
+  });
+  const network = children.create(
     "network",
     libvirt.Network,
     {
-      name: network.name,
+      name: wanted.name,
       mode: "nat",
       domain: networkDomain(owner),
-      addresses: [network.cidr],
+      addresses: [wanted.cidr],
       autostart: true,
       dhcp: { enabled: true },
       dns: { enabled: true, localOnly: true },
     },
-    { provider, deleteBeforeReplace: true, ...(found ? { import: found.uuid } : {}) },
+    {
+      provider,
+      retainOnDelete: true,
+      hooks: { beforeCreate: [makeWay] },
+      dependsOn: networkTeardown,
+      // One with other addresses is made anew; what is imported could not be.
+      ...(found?.cidr === wanted.cidr ? { import: found.uuid } : {}),
+    },
   );
+  return { network, networkTeardown };
 }

@@ -15,5 +15,6 @@ export const defaults = {
     disk: "50 GiB",
     rootDisk: "20 GiB",
     autostart: false,
+    keepData: true,
   },
 } as const;

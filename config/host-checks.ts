@@ -1,4 +1,5 @@
 import type { Inventory } from "../host/inventory.ts";
+import { diskIssues } from "./disk-checks.ts";
 import { formatPath, type Issue } from "./errors.ts";
 import { foreignDomains, foreignPools, networkIssues, stoppedNetworks } from "./host-owners.ts";
 import { poolName } from "./names.ts";
@@ -40,6 +41,7 @@ export function checkAgainstHost(
       ...networkIssues(check),
       ...foreignPools(check),
       ...foreignDomains(check),
+      ...diskIssues(check),
       ...capacityIssues(check),
     ],
     warnings: [...stoppedNetworks(check), ...overcommitment(check)],

@@ -12,6 +12,8 @@ export interface JsonSchema {
   default?: unknown;
   anyOf?: JsonSchema[];
   oneOf?: JsonSchema[];
+  /** Of a map: what each of its values is; `false` where there are no other keys. */
+  additionalProperties?: JsonSchema | false;
 }
 
 /** The JSON Schema of the config's own keys; `annotate` says what goes into it of a key's documentation. */

@@ -47,7 +47,7 @@ function malformed(name: string): InvalidValue | undefined {
 
 function reserved(name: string): InvalidValue | undefined {
   if (!reservedNames.includes(name)) return undefined;
-  return new InvalidValue("is taken: base images are kept under that name", "choose another name");
+  return new InvalidValue("is taken: base images or backups are kept under that name", "choose another name");
 }
 
 function macTwin(name: string, earlier: string[]): InvalidValue | undefined {

@@ -20,8 +20,11 @@ export const basePoolName = "project-vms-base";
 /** The folder of the base images under storageDir. */
 export const baseFolder = "base";
 
-/** The folder of a project's disks is its name; the base pool's folder and name are taken. */
-export const reservedNames: readonly string[] = [baseFolder, basePoolName.slice(namePrefix.length)];
+/** The folder of the backups under storageDir. */
+export const backupFolder = "backups";
+
+/** The folder of a project's disks is its name; the folders of base images and backups, and the base pool's name, are taken. */
+export const reservedNames: readonly string[] = [baseFolder, backupFolder, basePoolName.slice(namePrefix.length)];
 
 /** The libvirt pool of a project's disks. */
 export function poolName(name: string): string {
@@ -53,6 +56,22 @@ export type DiskRole = "root" | "project" | "seed";
 /** The serial by which the guest finds a disk (`/dev/disk/by-id/virtio-<serial>`). Virtio has room for 20 characters. */
 export function diskSerial(name: string, role: DiskRole): string {
   return `${role}-${sha256(name).slice(0, 12)}`;
+}
+
+/**
+ * The UUID of a project's domain: the same one however often the domain is defined, on whatever state, so that defining it
+ * again changes the domain that is there. Version 8: RFC 9562 leaves its content to us.
+ */
+export function domainUuid(name: string): string {
+  const digest = sha256(`domain ${name}`);
+  const variant = ((Number.parseInt(digest.slice(16, 17), 16) & 3) | 8).toString(16);
+  const groups = [
+    digest.slice(0, 8),
+    digest.slice(8, 12),
+    `8${digest.slice(13, 16)}`,
+    `${variant}${digest.slice(17, 20)}`,
+  ];
+  return [...groups, digest.slice(20, 32)].join("-");
 }
 
 /** The line in a domain's `<description>` that says whose it is. A domain without its stack's line is never touched. */

@@ -2,13 +2,14 @@ import { configMistakes, formatPath, type Issue } from "./errors.ts";
 import { explain } from "./explain.ts";
 import { invalidNames } from "./name-rules.ts";
 import { stackSchema, type ValidConfig, vmKeys } from "./schema.ts";
-import type { Source, StackConfig, VmSettings, VmSources } from "./settings.ts";
+import type { ProjectSettings, Source, StackConfig, VmSettings, VmSources } from "./settings.ts";
 import { readSize } from "./sizes.ts";
 
 export type {
   HostSettings,
   ImageSettings,
   NetworkSettings,
+  ProjectSettings,
   Source,
   StackConfig,
   VmSettings,
@@ -71,7 +72,7 @@ function complete(valid: ValidConfig, written: Record<string, unknown>, file: st
   };
 }
 
-function withDefaults(defaults: VmSettings, project: ValidConfig["projects"][string]): VmSettings {
+function withDefaults(defaults: VmSettings, project: ValidConfig["projects"][string]): ProjectSettings {
   const own = Object.fromEntries(Object.entries(project).filter(([, value]) => value !== undefined));
   return { ...defaults, ...own };
 }
@@ -82,9 +83,11 @@ function sourcesOf(project: object, defaults: object): VmSources {
   return Object.fromEntries(vmKeys.map((key) => [key, source(key)])) as VmSources;
 }
 
+const sizeKeys = ["memory", "disk", "rootDisk"];
+
 function sizeNotices(path: string[], settings: unknown, file: string): string[] {
   return Object.entries(asMap(settings)).flatMap(([key, value]) => {
-    if (typeof value !== "string") return [];
+    if (typeof value !== "string" || !sizeKeys.includes(key)) return [];
     const { readAs } = readSize(value);
     return readAs ? [`${formatPath(file, [...path, key])}: "${value}" is read as ${readAs}`] : [];
   });

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 
 import { configSchema, type JsonSchema } from "./json-schema.ts";
 import { longestName } from "./names.ts";
-import type { FieldDocs } from "./schema.ts";
+import { type FieldDocs, vmKeys } from "./schema.ts";
 
 /** A key of the config with all that the reference says of it. */
 export interface ReferenceKey {
@@ -13,7 +13,7 @@ export interface ReferenceKey {
   required: boolean;
 }
 
-/** All keys of the config, in the schema's order; those of a project are the ones of `defaults`. */
+/** All keys of the config, in the schema's order; a project has those of `defaults` and a few of its own. */
 export function referenceKeys(): ReferenceKey[] {
   return keysBelow(
     configSchema((docs) => ({ docs })),
@@ -68,14 +68,22 @@ ${exampleFile}\`\`\`
 `;
 
 function keysBelow(schema: JsonSchema, path: string[]): ReferenceKey[] {
-  const { properties = {}, required = [], anyOf = [], oneOf = [] } = schema;
+  const { properties = {}, required = [], anyOf = [], oneOf = [], additionalProperties } = schema;
   const own = Object.entries(properties).flatMap(([key, child]) => {
     const docs = child.docs as FieldDocs | undefined;
     const here = [...path, key];
     const entry = { path: here, docs, default: child.default, required: required.includes(key) };
     return [...(docs ? [{ ...entry, docs }] : []), ...keysBelow(child, here)];
   });
-  return [...own, ...[...anyOf, ...oneOf].flatMap((branch) => keysBelow(branch, path))];
+  const entries = additionalProperties ? ownKeysOfEntries(additionalProperties, path) : [];
+  return [...own, ...entries, ...[...anyOf, ...oneOf].flatMap((branch) => keysBelow(branch, path))];
+}
+
+/** What an entry of a map can say that `defaults` cannot, without the keys below. */
+function ownKeysOfEntries(entry: JsonSchema, path: string[]): ReferenceKey[] {
+  const place = [...path, "<name>"];
+  const direct = keysBelow(entry, place).filter((key) => key.path.length === place.length + 1);
+  return direct.filter(({ path: [, , key = ""] }) => !(vmKeys as string[]).includes(key));
 }
 
 function section({ path, docs, default: value, required }: ReferenceKey): string {

@@ -1,5 +1,6 @@
 import { z } from "zod";
 
+import { intervalPattern, parseEvery, parseKeep } from "./backup-settings.ts";
 import { parseCidr } from "./cidr.ts";
 import { defaults } from "./defaults.ts";
 import { InvalidValue } from "./errors.ts";
@@ -78,14 +79,16 @@ const vm = {
     purpose: "Size of the project disk, mounted at `/home/dev/project`. It takes up space on the host as it fills.",
     unit: "MiB, GiB or TiB (steps of 1024)",
     changing:
-      "Counts for project disks made from then on. One that is there keeps its size and all that is on it: " +
-      "no edit of a config replaces, shrinks or deletes it.",
+      "A bigger one grows the disk and its filesystem in place, while the VM runs, with all that is on it. " +
+      "A smaller one is refused: no edit of a config replaces, shrinks or deletes a project disk.",
     example: "100 GiB",
   }),
   rootDisk: size(GiB).register(fieldDocs, {
     purpose: "Size of the root disk, an overlay on the base image. It takes up space on the host as it fills.",
     unit: "MiB, GiB or TiB (steps of 1024)",
-    changing: "Counts for root disks made from then on. One that is there keeps its size and all that is on it.",
+    changing:
+      "A bigger one grows the disk and its filesystem in place, while the VM runs. A smaller one is refused, " +
+      "unless the root is rebuilt (`rebuild`) at the same time. The project disk is not touched.",
     example: "40 GiB",
   }),
   autostart: z.boolean().register(fieldDocs, {
@@ -93,6 +96,35 @@ const vm = {
     changing: "Counts from the host's next start. The VM goes on as it is; no data is touched.",
     example: "true",
   }),
+  keepData: z.boolean().register(fieldDocs, {
+    purpose:
+      "Whether the project disk stays on the host when the entry, or the whole stack, is removed. With `false` it goes " +
+      "too, with all that is on it; backups of it stay.",
+    changing: "Counts from the next update on, for a later removal. The VM goes on as it is; no data is touched.",
+    example: "false",
+  }),
+  backup: closed({
+    every: read(parseEvery, { type: "string", pattern: intervalPattern }).register(fieldDocs, {
+      purpose: "How often a backup is made: a number of hours, days or weeks, from `1h` to `365d`.",
+      changing: "The next backup is made by the new interval. Those that are there stay until `keep` lets them go.",
+      example: "1d",
+    }),
+    keep: read(parseKeep, { type: "integer", minimum: 1 }).register(fieldDocs, {
+      purpose: "How many backups are kept; older ones are removed after a new one was made and checked.",
+      unit: "whole backups",
+      changing: "Counts when the next backup is made. The project disk is not touched.",
+      example: "7",
+    }),
+  })
+    .optional()
+    .register(fieldDocs, {
+      purpose:
+        "Has the host back the project disk up by itself, while the VM runs, into `<storageDir>/backups/<project>/`. " +
+        "It takes a host with systemd, and root there.",
+      absent: "none are made by themselves",
+      changing: "The timer on the host is set anew, or removed. Backups that are there stay; no data is touched.",
+      example: "{every: 1d, keep: 7}",
+    }),
 };
 
 const newNetwork = "The network is made anew, which cuts off the VMs on it until they restart. No data is touched.";
@@ -183,9 +215,36 @@ export const vmSchema = closed({
   disk: vm.disk.prefault(defaults.vm.disk),
   rootDisk: vm.rootDisk.prefault(defaults.vm.rootDisk),
   autostart: vm.autostart.prefault(defaults.vm.autostart),
+  keepData: vm.keepData.prefault(defaults.vm.keepData),
+  backup: vm.backup,
 });
 
-const project = closed(vm)
+/** What a project alone can say, and no default can. */
+const own = {
+  rebuild: read(values.parseRebuild, { type: ["string", "number"] }).register(fieldDocs, {
+    purpose: "Asks for a new root disk, made from the newest base image, whenever another text stands here.",
+    absent: "nothing: the root disk stays as it is",
+    changing:
+      "The VM is shut down gracefully, its root disk is made anew, and it comes up as the same machine: the project disk, " +
+      "SSH host keys and Claude Code's login are kept. What else was installed or written outside of the project disk is gone.",
+    example: "2026-11-21",
+  }),
+  image: image.optional().register(fieldDocs, {
+    purpose: "This project's own base image, in place of the stack's; with the same keys as `project-vms:image`.",
+    absent: "the stack's",
+    changing: "As changing `rebuild`: the root disk is made anew from that image. The project disk is kept.",
+    example: "{kind: build}",
+  }),
+};
+
+/** A single VM's settings, complete with the built-in defaults. */
+export const projectSchema = closed({
+  ...vmSchema.shape,
+  rebuild: own.rebuild.optional(),
+  image: own.image,
+});
+
+const project = closed({ ...vm, ...own })
   .partial()
   .nullable()
   .transform((settings) => settings ?? {});
@@ -238,5 +297,8 @@ export const stackSchema = closed({
 /** A config that keeps all rules, before the projects have their defaults. */
 export type ValidConfig = z.output<typeof stackSchema>;
 
-/** The keys that a VM has, in the order of the documentation. */
+/** The keys that an entry has, those of a VM first. */
+export const projectKeys = Object.keys(projectSchema.shape) as (keyof typeof projectSchema.shape)[];
+
+/** The keys that have a default, in the order of the documentation. */
 export const vmKeys = Object.keys(vm) as (keyof typeof vm)[];

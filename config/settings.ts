@@ -1,3 +1,5 @@
+import type { BackupSettings } from "./backup-settings.ts";
+
 /** What a stack's config says, validated and complete: the form in which the rest of the program knows it. */
 export interface StackConfig {
   /** undefined: the embedded libvirt of the checkout, with the default network and virtualization. */
@@ -5,7 +7,7 @@ export interface StackConfig {
   image: ImageSettings;
   /** undefined: the user's own. */
   sshKeys: string[] | undefined;
-  projects: Record<string, VmSettings>;
+  projects: Record<string, ProjectSettings>;
   /** Where each setting of each project comes from, for errors that are found later, at the host. */
   sources: Record<string, VmSources>;
   /** What was read in a way that the user should know of. @example ["…: projects.webapp.disk: \"50G\" is read as 50 GiB"] */
@@ -19,6 +21,17 @@ export interface VmSettings {
   disk: number;
   rootDisk: number;
   autostart: boolean;
+  keepData: boolean;
+  /** undefined: no backups are made by themselves. */
+  backup?: BackupSettings | undefined;
+}
+
+/** What only an entry of its own can say. */
+export interface ProjectSettings extends VmSettings {
+  /** Another text than before asks for a new root disk. */
+  rebuild?: string | undefined;
+  /** The project's own base image, in place of the stack's. */
+  image?: ImageSettings | undefined;
 }
 
 /** The entry itself, `defaults` in the config, or the table of built-in defaults. */

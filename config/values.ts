@@ -78,6 +78,13 @@ export function parseNetworkName(value: unknown): string {
   );
 }
 
+/** What a root disk is rebuilt for: any text; a number will do, since YAML reads `2026` as one. */
+export function parseRebuild(value: unknown): string {
+  const text = typeof value === "number" ? String(value) : value;
+  if (typeof text === "string" && text.trim() !== "" && !hasControlCharacter(text)) return text;
+  throw new InvalidValue("must be a text on one line", "write any that was not there before, e.g. `2026-11-21`");
+}
+
 /** An image URL as it might be written. */
 export const imageUrlExample = "https://cloud.debian.org/images/cloud/trixie/latest/debian-13-generic-amd64.qcow2";
 

@@ -1,8 +1,9 @@
+import type { BackupSettings } from "./backup-settings.ts";
 import { formatPath, UserError } from "./errors.ts";
 import { explain } from "./explain.ts";
 import { invalidNames } from "./name-rules.ts";
-import { vmKeys, vmSchema } from "./schema.ts";
-import type { VmSettings } from "./settings.ts";
+import { projectKeys, projectSchema } from "./schema.ts";
+import type { ImageSettings, ProjectSettings } from "./settings.ts";
 import { MiB, type SizeText } from "./sizes.ts";
 
 /** A VM's settings as somebody's own program writes them, with the same rules and defaults as in a stack's config. */
@@ -20,13 +21,14 @@ export interface VmRequest {
    */
   cpus?: number;
   /**
-   * Size of the project disk. Counts when the disk is made; a change never replaces, shrinks or deletes one that is there.
+   * Size of the project disk. A bigger one grows the disk and its filesystem in place, with all that is on it; a smaller
+   * one is refused. No change replaces, shrinks or deletes a project disk.
    * @default "50 GiB"
    * @example "100 GiB"
    */
   disk?: SizeText;
   /**
-   * Size of the root disk. Counts when the disk is made; one that is there keeps its size.
+   * Size of the root disk. A bigger one grows it in place; a smaller one takes a rebuild.
    * @default "20 GiB"
    * @example "40 GiB"
    */
@@ -37,6 +39,31 @@ export interface VmRequest {
    * @example true
    */
   autostart?: boolean;
+  /**
+   * Whether the project disk stays on the host when the VM is removed. With `false` it is deleted with it.
+   * A change touches nothing until then.
+   * @default true
+   * @example false
+   */
+  keepData?: boolean;
+  /**
+   * Has the host back the project disk up by itself, by a systemd timer. Backups outlive the VM.
+   * @default undefined, none are made
+   * @example { every: "1d", keep: 7 }
+   */
+  backup?: BackupSettings | undefined;
+  /**
+   * Another text than before shuts the VM down gracefully and makes its root disk anew, from the newest base image. The
+   * project disk and the machine's identity are kept.
+   * @example "2026-11-21"
+   */
+  rebuild?: string | undefined;
+  /**
+   * The VM's own base image, in place of the host's. A change makes the root disk anew, as `rebuild` does.
+   * @default the host's
+   * @example { kind: "build" }
+   */
+  image?: ImageSettings | undefined;
 }
 
 /**
@@ -45,9 +72,10 @@ export interface VmRequest {
  * @throws UserError with all mistakes of the name and the settings
  * @example resolveVmSettings("myapp", { memory: "16 GiB" }).cpus === 4
  */
-export function resolveVmSettings(name: string, request: VmRequest): VmSettings {
-  const written = Object.fromEntries(vmKeys.map((key) => [key, request[key]]));
-  const result = vmSchema.safeParse(written);
+export function resolveVmSettings(name: string, request: VmRequest): ProjectSettings {
+  const keys = projectKeys.filter((key) => request[key] !== undefined);
+  const written = Object.fromEntries(keys.map((key) => [key, request[key]]));
+  const result = projectSchema.safeParse(written);
   const place = `ProjectVm ${name}`;
   const names = [...invalidNames([name]).values()].map(({ rule, remedy }) => ({
     path: formatPath(place, ["name"]),
@@ -60,8 +88,8 @@ export function resolveVmSettings(name: string, request: VmRequest): VmSettings 
 }
 
 /** Settings that are complete, as a request: the way from a stack's config to a component. */
-export function vmRequest(settings: VmSettings): Required<VmRequest> {
-  const { cpus, autostart } = settings;
+export function vmRequest(settings: ProjectSettings): VmRequest {
+  const { cpus, autostart, keepData, backup, rebuild, image } = settings;
   const inMiB = (bytes: number): SizeText => `${bytes / MiB} MiB`;
   return {
     memory: inMiB(settings.memory),
@@ -69,5 +97,9 @@ export function vmRequest(settings: VmSettings): Required<VmRequest> {
     disk: inMiB(settings.disk),
     rootDisk: inMiB(settings.rootDisk),
     autostart,
+    keepData,
+    backup,
+    rebuild,
+    image,
   };
 }

@@ -24,7 +24,15 @@ export async function shutDown(virsh: Virsh, domain: string, log: (line: string)
   await virsh.run("destroy", domain);
 }
 
-async function isRunning(virsh: Virsh, domain: string): Promise<boolean> {
+/** Whether a guest is on: running, paused, or on its way between. */
+export async function isRunning(virsh: Virsh, domain: string): Promise<boolean> {
   const running = await virsh.run("list", "--name", "--state-running", "--state-paused", "--state-other");
   return running.split("\n").includes(domain);
+}
+
+/** Whether a guest is off, and not because it crashed or could not start. */
+export async function isShutOffOnPurpose(virsh: Virsh, domain: string): Promise<boolean> {
+  const [, state, reason] =
+    /^(.*?)(?: \((.*)\))?$/.exec((await virsh.run("domstate", domain, "--reason")).trim()) ?? [];
+  return state === "shut off" && !["crashed", "failed"].includes(reason ?? "");
 }

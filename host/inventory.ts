@@ -1,7 +1,15 @@
 import { totalmem } from "node:os";
 import path from "node:path";
 import { kvmWorks } from "./kvm.ts";
-import { type DiskSource, type PoolXml, parseDomain, parseNetwork, parsePool, parseVolume } from "./libvirt-xml.ts";
+import {
+  type DiskSource,
+  type DomainMarks,
+  type PoolXml,
+  parseDomain,
+  parseNetwork,
+  parsePool,
+  parseVolume,
+} from "./libvirt-xml.ts";
 import { localStorage, poolStorage, type StorageFound } from "./storage.ts";
 import { hostUnreachable } from "./unreachable.ts";
 import { type Ask, type BatchAnswer, isLocal, VirshError, withVirshSession } from "./virsh.ts";
@@ -42,6 +50,8 @@ export interface VolumeFound {
   allocation: number;
   format: string;
   backingPath?: string;
+  /** When the file was changed last, in seconds since the epoch. */
+  modified?: number;
 }
 
 export interface NetworkFound {
@@ -59,7 +69,16 @@ export interface DomainFound {
   uuid: string;
   /** "running", "paused", "shut off" or, for the rare rest, "other". */
   state: string;
+  autostart: boolean;
   description?: string;
+  /** `kvm` or, emulated, `qemu`. */
+  type: string;
+  memory: number;
+  cpus: number;
+  /** The libvirt network of its first interface. */
+  network?: string;
+  /** What this product noted in it when it made it. */
+  marks: DomainMarks;
   diskPaths: string[];
 }
 
@@ -83,6 +102,7 @@ const overview = {
   paused: ["list", "--uuid", "--state-paused"],
   shutOff: ["list", "--all", "--uuid", "--state-shutoff"],
   domains: ["list", "--all", "--uuid"],
+  autostartDomains: ["list", "--all", "--autostart", "--uuid"],
   pools: ["pool-list", "--all", "--uuid"],
   activePools: ["pool-list", "--uuid"],
   autostartPools: ["pool-list", "--all", "--autostart", "--uuid"],
@@ -186,8 +206,10 @@ function findDomains(xmls: string[], seen: Overview, pools: PoolXml[]): DomainFo
     ["paused", new Set(lines(seen.paused))],
     ["shut off", new Set(lines(seen.shutOff))],
   ];
+  const autostart = new Set(lines(seen.autostartDomains));
   return xmls.map(parseDomain).map(({ disks, ...domain }) => ({
     ...domain,
+    autostart: autostart.has(domain.uuid),
     state: states.find(([, uuids]) => uuids.has(domain.uuid))?.[0] ?? "other",
     diskPaths: disks.map((disk) => diskPath(disk, pools)),
   }));

@@ -8,7 +8,25 @@ export interface DomainXml {
   name: string;
   uuid: string;
   description?: string;
+  /** libvirt's virtualization type: `kvm` or, emulated, `qemu`. */
+  type: string;
+  /** Bytes. */
+  memory: number;
+  cpus: number;
+  /** Name of the libvirt network of its first interface. */
+  network?: string;
+  marks: DomainMarks;
   disks: DiskSource[];
+}
+
+/** What this product wrote into a domain's metadata when it made it; empty for other people's domains. */
+export interface DomainMarks {
+  /** Digest of the definition that the domain was made from. */
+  definition?: string;
+  /** Digest of what its root disk was asked to be made from; another one wants a new root. */
+  root?: string;
+  /** Whether the project disk stays when the project goes. */
+  keepData?: boolean;
 }
 
 export interface PoolXml {
@@ -41,6 +59,8 @@ export interface VolumeXml {
   allocation: number;
   format: string;
   backingPath?: string;
+  /** When the file was changed last, in seconds since the epoch. */
+  modified?: number;
 }
 
 /** An element as fast-xml-parser gives it: a text, or attributes (`@name`), a text (`#text`) and child elements. */
@@ -51,7 +71,7 @@ const parser = new XMLParser({
   attributeNamePrefix: "@",
   parseTagValue: false,
   parseAttributeValue: false,
-  isArray: (name) => name === "disk" || name === "ip",
+  isArray: (name) => ["disk", "ip", "interface"].includes(name),
 });
 
 /** Reads what `virsh dumpxml` prints: only what the inventory is about. */
@@ -62,6 +82,11 @@ export function parseDomain(xml: string): DomainXml {
     name: text(domain, "name"),
     uuid: text(domain, "uuid"),
     ...(description === "" ? {} : { description }),
+    type: text(domain, "@type"),
+    memory: bytes(child(domain, "memory"), "KiB"),
+    cpus: Number(text(domain, "vcpu")),
+    ...networkOfFirst(all(child(domain, "devices"), "interface")),
+    marks: marksIn(child(domain, "metadata")),
     disks: all(child(domain, "devices"), "disk").flatMap(diskSource),
   };
 }
@@ -98,6 +123,7 @@ export function parseNetwork(xml: string): NetworkXml {
 export function parseVolume(xml: string): VolumeXml {
   const volume = root(xml, "volume");
   const backingPath = text(child(volume, "backingStore"), "path");
+  const modified = Number(text(child(child(volume, "target"), "timestamps"), "mtime"));
   return {
     name: text(volume, "name"),
     path: text(child(volume, "target"), "path"),
@@ -105,7 +131,40 @@ export function parseVolume(xml: string): VolumeXml {
     allocation: bytes(child(volume, "allocation")),
     format: text(child(child(volume, "target"), "format"), "@type"),
     ...(backingPath === "" ? {} : { backingPath }),
+    ...(modified ? { modified } : {}),
   };
+}
+
+/** The namespaces of this product's elements in a domain's metadata. */
+export const definitionNamespace = "urn:project-vms:definition";
+export const dataNamespace = "urn:project-vms:data";
+
+/** How the marks say whether a project disk stays. */
+export const keepWord = (keepData: boolean) => (keepData ? "yes" : "no");
+
+function marksIn(metadata: Node): DomainMarks {
+  const [made, data] = [definitionNamespace, dataNamespace].map((namespace) => elementOf(metadata, namespace));
+  const [definition, rootDisk, keep] = [text(made, "@digest"), text(made, "@root"), text(data, "@keep")];
+  return {
+    ...(definition === "" ? {} : { definition }),
+    ...(rootDisk === "" ? {} : { root: rootDisk }),
+    ...(keep === "" ? {} : { keepData: keep !== "no" }),
+  };
+}
+
+/** The child element of a namespace, whatever its prefix is: libvirt chooses it. */
+function elementOf(node: Node, namespace: string): Node {
+  if (node === undefined || typeof node === "string") return undefined;
+  const isOf = (element: Node | Node[]) =>
+    typeof element === "object" &&
+    !Array.isArray(element) &&
+    Object.entries(element).some(([key, value]) => key.startsWith("@xmlns") && value === namespace);
+  return Object.values(node).find(isOf) as Node;
+}
+
+function networkOfFirst([nic]: Node[]): { network?: string } {
+  const network = text(child(nic, "source"), "@network");
+  return network === "" ? {} : { network };
 }
 
 function diskSource(disk: Node): DiskSource[] {
@@ -129,9 +188,9 @@ function prefixOf(netmask: string): number {
   return bits.join("").replaceAll("0", "").length;
 }
 
-/** libvirt prints sizes in bytes, but the unit is part of the format. */
-function bytes(node: Node): number {
-  const unit = text(node, "@unit") || "bytes";
+/** libvirt prints the sizes of volumes in bytes and those of memory in KiB, but the unit is part of the format. */
+function bytes(node: Node, unitless = "bytes"): number {
+  const unit = text(node, "@unit") || unitless;
   const factor = { bytes: 1, B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3, TiB: 1024 ** 4 }[unit];
   if (factor === undefined) throw new Error(`libvirt gave a size in an unknown unit: ${unit}`);
   return Number(text(node, "#text") || (typeof node === "string" ? node : "0")) * factor;

@@ -11,7 +11,12 @@ import { checkoutEnvironment, ensureSshKey, prepareCheckout } from "../../../loc
 const repository = path.resolve(import.meta.dirname, "../../..");
 
 /** What a checkout of its own has of its own; all else is the repository's, by link. */
-const ownEntries = [".git", ".local", "Pulumi.yaml", "Pulumi.local.yaml"];
+const ownEntries = [".git", ".local", "Pulumi.yaml", "Pulumi.local.yaml", "index.ts"];
+
+/** The program of a checkout whose VMs are made but not started: for what needs no guest, and many rounds. */
+const programOfVmsThatAreOff = `import { stackProgram } from "./components/stack-program.ts";
+export default () => stackProgram({ running: false });
+`;
 
 /**
  * A checkout with its own config, state and embedded host, in which `pulumi` and `make` run as a user would run them.
@@ -28,14 +33,19 @@ export class Checkout {
     this.virsh = virshFor(this.host.uri);
   }
 
-  /** Clears what an earlier run left, then lays the checkout anew. */
-  async create(): Promise<void> {
+  /**
+   * Clears what an earlier run left, then lays the checkout anew.
+   * @param running whether its VMs are started when they are made
+   */
+  async create({ running = true } = {}): Promise<void> {
     await this.remove();
     mkdirSync(this.dir, { recursive: true });
     for (const entry of readdirSync(repository)) {
       if (!ownEntries.includes(entry)) symlinkSync(path.join(repository, entry), path.join(this.dir, entry));
     }
     cpSync(path.join(repository, "Pulumi.yaml"), path.join(this.dir, "Pulumi.yaml"));
+    if (running) cpSync(path.join(repository, "index.ts"), path.join(this.dir, "index.ts"));
+    else writeFileSync(path.join(this.dir, "index.ts"), programOfVmsThatAreOff);
     prepareCheckout(this.dir);
     await ensureSshKey(this.dir, () => undefined);
   }

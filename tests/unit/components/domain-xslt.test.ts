@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { execaSync } from "execa";
 import { afterAll, expect, test } from "vitest";
-import { domainXslt } from "../../../components/domain-xslt.ts";
+import { domainXslt, withMarks } from "../../../components/domain-xslt.ts";
 
 const dir = mkdtempSync(path.join(tmpdir(), "domain-xslt-"));
 afterAll(() => rmSync(dir, { recursive: true }));
@@ -16,13 +16,15 @@ function apply(xslt: string, xml: string): string {
 }
 
 test("disks become files with serials, graphics go, a logged serial console comes, the rest stays", () => {
-  const xslt = domainXslt({
+  const sheet = domainXslt({
+    uuid: "3b241101-e2bb-8255-8caf-4136c566a962",
     disks: [
       { target: "vda", file: "/vms/a&b{c}/disk.qcow2", format: "qcow2", serial: "root-1" },
       { target: "vdb", file: "/vms/seed.iso", format: "raw", serial: "seed-1", readonly: true },
     ],
     consoleLog: "/vms/console.log",
   });
+  const xslt = withMarks(sheet, { definition: "d1", root: "r1", keepData: false });
   const before =
     "<domain type='qemu'><name>x</name><devices>" +
     "<disk type='volume' device='disk'><source pool='p' volume='disk.qcow2'/><target dev='vda' bus='virtio'/></disk>" +
@@ -32,6 +34,8 @@ test("disks become files with serials, graphics go, a logged serial console come
     '<?xml version="1.0"?>\n<domain type="qemu"><name>x</name><devices>' +
       '<disk type="file" device="disk"><driver name="qemu" type="qcow2" discard="unmap"/><source file="/vms/a&amp;b{c}/disk.qcow2"/><target dev="vda" bus="virtio"/><serial>root-1</serial></disk>' +
       '<disk type="file" device="disk"><driver name="qemu" type="raw"/><source file="/vms/seed.iso"/><target dev="vdb" bus="virtio"/><serial>seed-1</serial><readonly/></disk>' +
-      '<rng model="virtio"/><serial type="pty"><log file="/vms/console.log" append="on"/><target port="0"/></serial><console type="pty"><target type="serial" port="0"/></console></devices></domain>',
+      '<rng model="virtio"/><serial type="pty"><log file="/vms/console.log" append="on"/><target port="0"/></serial><console type="pty"><target type="serial" port="0"/></console></devices>' +
+      "<uuid>3b241101-e2bb-8255-8caf-4136c566a962</uuid>" +
+      '<metadata><definition xmlns="urn:project-vms:definition" digest="d1" root="r1"/><data xmlns="urn:project-vms:data" keep="no"/></metadata></domain>',
   );
 });

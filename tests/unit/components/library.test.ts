@@ -18,7 +18,7 @@ MockMonitor.prototype.registerResourceHook = (request, callback) => callback(nul
 const commands = [];
 pulumi.runtime.setMocks({
   newResource({ type, name, inputs }) {
-    if (type === "command:local:Command") commands.push(inputs.create);
+    if (type === "command:local:Command") commands.push(inputs.create, inputs.delete);
     return { id: name, state: { ...inputs, stdout: '{"name":"i","path":"/vms/base/i"}' } };
   },
   call: () => ({}),
@@ -42,8 +42,12 @@ afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 test("as a package, the components work in somebody else's program, and run their own compiled commands", () => {
   const { stdout } = execaSync("node", ["program.mjs"], { cwd: dir });
-  expect(JSON.parse(stdout)).toEqual([
+  const [notice, commands = ""] = stdout.split("\n");
+  expect(notice).toContain("myapp: new VM, new project disk of 50 GiB");
+  const entries = (JSON.parse(commands) as (string | null)[]).filter((command) => command?.startsWith("node "));
+  expect(entries).toEqual([
     "node '../../dist/images/main.js'",
+    "node '../../dist/vm/teardown-entry.js'",
     "node '../../dist/guest/wait-until-ready.js'",
   ]);
 });

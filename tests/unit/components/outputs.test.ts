@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { instructions, type ProjectFacts, projectOutput } from "../../../components/outputs.ts";
+import { aDomain } from "../found.ts";
 
 const disks = { root: "/vms/app/disk.qcow2", project: "/vms/app/project.qcow2" };
 const facts: ProjectFacts = {
@@ -10,7 +11,7 @@ const facts: ProjectFacts = {
     addresses: ["10.77.0.5"],
     hostKeys: ["ssh-ed25519 AAAA"],
   },
-  newest: "debian-testing-new.qcow2",
+  image: "debian-testing-new.qcow2",
   inventory: {
     uri: "qemu:///system",
     memory: 0,
@@ -26,7 +27,7 @@ const facts: ProjectFacts = {
 };
 
 describe("projectOutput", () => {
-  test("a VM that was just made runs, on the newest image", () => {
+  test("a VM that was just made runs", () => {
     expect(projectOutput("app", facts)).toEqual({
       name: "app",
       state: "running",
@@ -40,29 +41,10 @@ describe("projectOutput", () => {
     });
   });
 
-  test("a VM that was there keeps the image that it stands on, and its state is what was found", () => {
-    const root = { name: "disk.qcow2", path: disks.root, capacity: 1, allocation: 1, format: "qcow2" };
-    const pool = { name: "project-app", uuid: "", type: "dir", path: "/vms/app", active: true, autostart: true };
-    const domain = { name: "project-app", uuid: "", state: "shut off" as const, diskPaths: [] };
-    const inventory = {
-      ...facts.inventory,
-      pools: [
-        {
-          ...pool,
-          capacity: 1,
-          available: 1,
-          volumes: [{ ...root, backingPath: "/vms/base/debian-testing-old.qcow2" }],
-        },
-      ],
-      domains: [domain],
-    };
+  test("the state of a VM that was there is what was found", () => {
+    const inventory = { ...facts.inventory, domains: [aDomain({ name: "project-app", state: "shut off" })] };
     const output = projectOutput("app", { ...facts, ready: undefined, inventory });
-    expect(output).toMatchObject({
-      state: "shut off",
-      image: "debian-testing-old.qcow2",
-      addresses: [],
-      secondsToReady: undefined,
-    });
+    expect(output).toMatchObject({ state: "shut off", addresses: [], secondsToReady: undefined });
   });
 });
 

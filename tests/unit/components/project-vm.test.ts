@@ -17,8 +17,9 @@ beforeEach(() => {
 /** Makes a VM, waits until all of it is registered, and gives its resources by their role. */
 async function make(args: Partial<ProjectVmArgs> = {}, on = host) {
   const vm = new ProjectVm("app", { host: on, sshKeys, ...args });
-  const { ready, ...others } = vm.nodes;
-  await Promise.all([...Object.values(others), ...(ready ? [ready] : [])].map((child) => resolved(child.urn)));
+  const { ready, backup, ...always } = vm.nodes;
+  const children = [...Object.values(always), ...(ready ? [ready] : []), ...(backup ? [backup] : [])];
+  await Promise.all(children.map((child) => resolved(child.urn)));
   await resolved(vm.readiness);
   const child = (role: string) => registered.find(({ name }) => name === `app-${role}`)?.inputs ?? {};
   return { vm, child };
@@ -27,14 +28,18 @@ async function make(args: Partial<ProjectVmArgs> = {}, on = host) {
 describe("ProjectVm", () => {
   test("each child is named after the component and its role, and has it as its parent", async () => {
     const { vm } = await make();
-    const urns = await Promise.all(Object.values(vm.nodes).map((child) => resolved((child as pulumi.Resource).urn)));
+    const urns = await Promise.all(
+      Object.values(vm.nodes).flatMap((child) => (child ? [resolved((child as pulumi.Resource).urn)] : [])),
+    );
     expect(urns.map((urn) => urn.split("::").slice(2).join("::"))).toEqual([
       "project-vms:index:ProjectVm$libvirt:index/pool:Pool::app-pool",
+      "project-vms:index:ProjectVm$command:local:Command::app-teardown",
       "project-vms:index:ProjectVm$libvirt:index/volume:Volume::app-rootDisk",
       "project-vms:index:ProjectVm$libvirt:index/volume:Volume::app-projectDisk",
       "project-vms:index:ProjectVm$libvirt:index/volume:Volume::app-seed",
       "project-vms:index:ProjectVm$libvirt:index/domain:Domain::app-domain",
       "project-vms:index:ProjectVm$command:local:Command::app-ready",
+      "project-vms:index:ProjectVm$command:local:Command::app-settings",
     ]);
   });
 
@@ -72,15 +77,58 @@ describe("ProjectVm", () => {
     });
   });
 
-  test("the wait for readiness is the shutdown on removal, and what it found is an output", async () => {
+  test("what the wait for readiness found is an output, and it is done again when the domain or its root is another", async () => {
     const { vm, child } = await make();
     expect(child("ready")).toMatchObject({
       create: "node --import tsx/esm 'guest/wait-until-ready.ts'",
-      delete: "node --import tsx/esm 'guest/shut-down.ts'",
-      environment: { PROJECT_VMS_URI: "qemu:///system", PROJECT_VMS_PROJECT: "app", PROJECT_VMS_VIRTUALIZATION: "kvm" },
-      triggers: ["app-domain-id"],
+      environment: { PROJECT_VMS_READY: '{"uri":"qemu:///system","project":"app","virtualization":"kvm"}' },
     });
     expect(await resolved(vm.readiness)).toEqual(readiness);
+    const before = child("ready").triggers;
+    registered.length = 0;
+    const { child: changed } = await make({ memory: "16 GiB" });
+    expect(changed("ready").triggers).not.toEqual(before);
+    registered.length = 0;
+    const { child: rebuilt } = await make({ rebuild: "x" });
+    expect(rebuilt("ready").triggers).not.toEqual(before);
+  });
+
+  test("its teardown alone takes it away, and knows whether its data stays", async () => {
+    const { child } = await make({ keepData: false });
+    expect(child("teardown")).toMatchObject({
+      delete: "node --import tsx/esm 'vm/teardown-entry.ts'",
+      environment: {
+        PROJECT_VMS_TEARDOWN: '{"uri":"qemu:///system","project":"app","owner":"teststack","keepData":false}',
+      },
+    });
+  });
+
+  test("no child is ever deleted by its provider, whatever is changed", async () => {
+    const left: string[] = [];
+    const note = (_args: object, opts: pulumi.CustomResourceOptions, name: string) => {
+      if (!opts.retainOnDelete) left.push(name);
+    };
+    await make({ transform: { pool: note, rootDisk: note, projectDisk: note, seed: note, domain: note } });
+    expect(left).toEqual([]);
+  });
+
+  test("sizes, autostart and the fate of its data are settings that no child is replaced for", async () => {
+    const { child: first } = await make();
+    const before = JSON.stringify(first("domain"));
+    registered.length = 0;
+    const { child } = await make({ disk: "100 GiB", rootDisk: "40 GiB", keepData: false });
+    expect(child("settings")).toMatchObject({
+      environment: {
+        PROJECT_VMS_SETTINGS: JSON.stringify({
+          disk: 100 * 2 ** 30,
+          rootDisk: 40 * 2 ** 30,
+          autostart: false,
+          keepData: false,
+        }),
+      },
+    });
+    // Only the note in it differs, which does not count.
+    expect(JSON.stringify(child("domain")).replace('keep=\\"no\\"', 'keep=\\"yes\\"')).toBe(before);
   });
 
   test("a VM that is not to run is not waited for", async () => {
@@ -96,19 +144,24 @@ describe("ProjectVm", () => {
       seen.push(`${name}${opts.parent ? "" : " without parent"}`);
     };
     const { child } = await make({
+      backup: { every: "1d", keep: 7 },
       transform: {
         pool: note,
+        teardown: note,
         rootDisk: note,
         projectDisk: note,
         seed: note,
         ready: note,
+        settings: note,
+        backup: note,
         domain: (args, opts, name) => {
           note(args, opts, name);
           args.machine = "q35";
         },
       },
     });
-    expect(seen).toEqual(["app-pool", "app-rootDisk", "app-projectDisk", "app-seed", "app-domain", "app-ready"]);
+    const roles = ["pool", "teardown", "rootDisk", "projectDisk", "seed", "domain", "ready", "settings", "backup"];
+    expect(seen).toEqual(roles.map((role) => `app-${role}`));
     expect(child("domain")).toMatchObject({ machine: "q35", memory: 8192 });
   });
 

@@ -49,7 +49,16 @@ describe("VmHost", () => {
   test("every child passes through its transform", async () => {
     const seen: string[] = [];
     const note = (_args: object, _opts: object, name: string) => void seen.push(name);
-    await make({ transform: { basePool: note, baseImage: note, network: note } });
-    expect(seen).toEqual(["storage-basePool", "storage-baseImage", "storage-network"]);
+    await make({ transform: { basePool: note, baseImage: note, network: note, networkTeardown: note } });
+    const roles = ["basePool", "baseImage", "networkTeardown", "network"];
+    expect(seen).toEqual(roles.map((role) => `storage-${role}`));
+  });
+
+  test("publishes each image once, whoever asks for it", async () => {
+    const { host } = await make();
+    const other = { ...url, sha512: "cd".repeat(64) };
+    for (const image of [url, other, other]) await resolved(host.publish(image));
+    const images = registered.filter(({ name }) => name.includes("baseImage")).map(({ name }) => name);
+    expect(images).toEqual(["storage-baseImage", expect.stringMatching(/^storage-baseImage-[0-9a-f]{8}$/)]);
   });
 });

@@ -35,7 +35,11 @@ describe("the documentation", () => {
       "sshKeys",
       "defaults",
       ...vmKeys.map((key) => `defaults.${key}`),
+      "defaults.backup.every",
+      "defaults.backup.keep",
       "projects",
+      "projects.<name>.rebuild",
+      "projects.<name>.image",
     ]);
     expect(Object.keys(stackSchema.shape)).toEqual(
       keys.filter(({ path }) => path.length === 1).map(({ path }) => path[0]),
@@ -65,7 +69,7 @@ describe("the documentation", () => {
 
   it("gives a unit for every figure", () => {
     const withUnit = keys.filter(({ docs }) => docs.unit).map(({ path }) => path.at(-1));
-    expect(withUnit).toEqual(["memory", "cpus", "disk", "rootDisk"]);
+    expect(withUnit).toEqual(["memory", "cpus", "disk", "rootDisk", "keep"]);
   });
 });
 

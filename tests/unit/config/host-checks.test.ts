@@ -32,6 +32,11 @@ const domain = (found: Partial<DomainFound>): DomainFound => ({
   name: "project-webapp",
   uuid: "2b7d",
   state: "running",
+  autostart: false,
+  type: "kvm",
+  memory: 8 * GiB,
+  cpus: 4,
+  marks: {},
   diskPaths: [],
   ...found,
 });

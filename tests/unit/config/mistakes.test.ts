@@ -10,7 +10,9 @@ const parse = (config: Record<string, unknown>) => parseStackConfig(asPulumi(con
 const one = (fact: string, remedy: string) =>
   `Pulumi.local.yaml has 1 mistake. Nothing was created or changed.\n  - Pulumi.local.yaml: ${fact}\n    ${remedy}`;
 
-const vmKnown = "(known here: `memory`, `cpus`, `disk`, `rootDisk`, `autostart`)";
+const vmKeys = "`memory`, `cpus`, `disk`, `rootDisk`, `autostart`, `keepData`, `backup`";
+const vmKnown = `(known here: ${vmKeys}, \`rebuild\`, \`image\`)`;
+const defaultsKnown = `(known here: ${vmKeys})`;
 const vm = (settings: Record<string, unknown>) => ({ projects: { webapp: settings } });
 const host = (settings: Record<string, unknown>) => ({ host: { uri: "qemu:///system", ...settings } });
 
@@ -32,7 +34,7 @@ describe("one mistake", () => {
     ],
     [vm({ memroy: "8 GiB" }), "projects.webapp.memroy: is an unknown key", `did you mean \`memory\`? ${vmKnown}`],
     [vm({ Disk: "8 GiB" }), "projects.webapp.Disk: is an unknown key", `did you mean \`disk\`? ${vmKnown}`],
-    [{ defaults: { cpu: 2 } }, "defaults.cpu: is an unknown key", `did you mean \`cpus\`? ${vmKnown}`],
+    [{ defaults: { cpu: 2 } }, "defaults.cpu: is an unknown key", `did you mean \`cpus\`? ${defaultsKnown}`],
     [
       host({ storagedir: "/srv" }),
       "host.storagedir: is an unknown key",
@@ -305,7 +307,7 @@ describe("one mistake", () => {
     ],
     [
       { projects: { base: {} } },
-      "projects.base: is taken: base images are kept under that name",
+      "projects.base: is taken: base images or backups are kept under that name",
       "choose another name",
     ],
     [
@@ -347,7 +349,7 @@ Pulumi.local.yaml has 12 mistakes. Nothing was created or changed.
   - Pulumi.local.yaml: projects.myapp.memory: must be more than zero, but is "0 GiB"
     write a size such as \`8 GiB\`
   - Pulumi.local.yaml: projects.myapp.dsk: is an unknown key
-    did you mean \`disk\`? (known here: \`memory\`, \`cpus\`, \`disk\`, \`rootDisk\`, \`autostart\`)
+    did you mean \`disk\`? ${vmKnown}
   - Pulumi.local.yaml: projcts: is an unknown key
     did you mean \`projects\`? (known here: \`host\`, \`image\`, \`sshKeys\`, \`defaults\`, \`projects\`)
   - Pulumi.local.yaml: projects.MyApp: differs from \`myapp\` only in upper and lower case: both would have the host name \`project-myapp\`

@@ -30,7 +30,7 @@ describe("names on the host", () => {
 
 describe("invalidNames", () => {
   const label = "is not a DNS label: only a-z, 0-9 and `-`, no `-` at either end";
-  const taken = "is taken: base images are kept under that name: choose another name";
+  const taken = "is taken: base images or backups are kept under that name: choose another name";
   it.each([
     [["my_app"], { my_app: `${label}: write \`my-app\`` }],
     [["-app-"], { "-app-": `${label}: write \`app\`` }],

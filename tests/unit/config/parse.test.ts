@@ -7,7 +7,7 @@ import { GiB, MiB } from "../../../config/sizes.ts";
 import { asPulumi, ed25519, file } from "./samples.ts";
 
 const parse = (config: Record<string, unknown>) => parseStackConfig(asPulumi(config), file);
-const builtIn = { memory: 8 * GiB, cpus: 4, disk: 50 * GiB, rootDisk: 20 * GiB, autostart: false };
+const builtIn = { memory: 8 * GiB, cpus: 4, disk: 50 * GiB, rootDisk: 20 * GiB, autostart: false, keepData: true };
 
 describe("parseStackConfig", () => {
   it("takes a config that says nothing", () => {
@@ -47,7 +47,14 @@ describe("parseStackConfig", () => {
       myapp: { ...builtIn, memory: 4 * GiB, cpus: 2 },
       webapp: { ...builtIn, memory: 16 * GiB, cpus: 2, autostart: true },
     });
-    const own = { memory: "defaults", cpus: "defaults", disk: "built-in", rootDisk: "built-in", autostart: "built-in" };
+    const rest = {
+      disk: "built-in",
+      rootDisk: "built-in",
+      autostart: "built-in",
+      keepData: "built-in",
+      backup: "built-in",
+    };
+    const own = { memory: "defaults", cpus: "defaults", ...rest };
     expect(config.sources).toEqual({ myapp: own, webapp: { ...own, memory: "project", autostart: "project" } });
   });
 

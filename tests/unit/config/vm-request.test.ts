@@ -7,7 +7,7 @@ import { messageOf } from "./samples.ts";
 
 describe("resolveVmSettings", () => {
   it("fills in what is not asked for", () => {
-    const settings = { memory: 8 * GiB, cpus: 2, disk: 50 * GiB, rootDisk: 20 * GiB, autostart: false };
+    const settings = { memory: 8 * GiB, cpus: 2, disk: 50 * GiB, rootDisk: 20 * GiB, autostart: false, keepData: true };
     expect(resolveVmSettings("myapp", { cpus: 2 })).toEqual(settings);
   });
 
@@ -30,7 +30,14 @@ ProjectVm MyApp cannot be made.
 
 describe("vmRequest", () => {
   it("asks for exactly the settings that it is given", () => {
-    const settings = { memory: 1537 * MiB, cpus: 3, disk: 50 * GiB, rootDisk: 21 * GiB + MiB, autostart: true };
+    const settings = {
+      memory: 1537 * MiB,
+      cpus: 3,
+      disk: 50 * GiB,
+      rootDisk: 21 * GiB + MiB,
+      autostart: true,
+      keepData: false,
+    };
     expect(resolveVmSettings("myapp", vmRequest(settings))).toEqual(settings);
   });
 });

@@ -81,6 +81,12 @@ describe.skipIf(!existsSync("/usr/bin/virsh"))("a real virsh", () => {
         name: "test",
         uuid: "6695eb01-f6a4-8304-79aa-97f2502e193f",
         state: "running",
+        autostart: false,
+        type: "test",
+        memory: 8 * 2 ** 30,
+        cpus: 2,
+        network: "default",
+        marks: {},
         diskPaths: ["/guest/diskimage1"],
       },
     ]);

@@ -6,7 +6,13 @@ const runningDomain = `<domain type='qemu' id='1'>
   <name>project-p1</name>
   <uuid>721aeebd-cf77-4d00-a826-d95d71fc99a8</uuid>
   <description>project-vms stack local</description>
+  <metadata>
+    <definition xmlns="urn:project-vms:definition" digest="c21312c0895b542c" root="44136fa355b3678a"/>
+    <data:data xmlns:data="urn:project-vms:data" keep="no"/>
+    <note xmlns="urn:somebody:else" digest="0"/>
+  </metadata>
   <memory unit='KiB'>8388608</memory>
+  <vcpu placement='static'>4</vcpu>
   <devices>
     <emulator>/usr/bin/qemu-system-x86_64</emulator>
     <disk type='file' device='disk'>
@@ -80,14 +86,28 @@ describe("a domain", () => {
     expect(parseDomain(runningDomain)).toEqual({
       name: "project-p1",
       uuid: "721aeebd-cf77-4d00-a826-d95d71fc99a8",
+      type: "qemu",
+      memory: 8 * 2 ** 30,
+      cpus: 4,
+      network: "project-vms",
+      marks: { definition: "c21312c0895b542c", root: "44136fa355b3678a", keepData: false },
       description: "project-vms stack local",
       disks: [{ path: "/vms/p1/disk.qcow2" }, { pool: "project-p1", volume: "seed.iso" }, { path: "/dev/vg/one" }],
     });
   });
 
   test("a description is read as its text; a domain without one and without disks has neither", () => {
-    const bare = "<domain type='kvm'><name>a</name><uuid>u</uuid><devices/></domain>";
-    expect(parseDomain(bare)).toEqual({ name: "a", uuid: "u", disks: [] });
+    const bare =
+      "<domain type='kvm'><name>a</name><uuid>u</uuid><memory>131072</memory><vcpu>2</vcpu><devices/></domain>";
+    expect(parseDomain(bare)).toEqual({
+      name: "a",
+      uuid: "u",
+      type: "kvm",
+      memory: 128 * 2 ** 20,
+      cpus: 2,
+      marks: {},
+      disks: [],
+    });
     const described = bare.replace("<devices/>", "<description>Tom &amp; Ann&apos;s &lt;VM&gt;</description>");
     expect(parseDomain(described).description).toBe("Tom & Ann's <VM>");
     expect(parseDomain(bare.replace("<devices/>", "<description>1.0</description>")).description).toBe("1.0");

@@ -1,0 +1,81 @@
+import * as pulumi from "@pulumi/pulumi";
+import { UserError } from "../config/errors.ts";
+import { checkAgainstHost } from "../config/host-checks.ts";
+import { parseStackConfig } from "../config/parse.ts";
+import { sshKeysOrOwn } from "../config/user-ssh-keys.ts";
+import { vmRequest } from "../config/vm-request.ts";
+import { sshFilePaths, writeSshFiles } from "../guest/ssh-files.ts";
+import { takeInventory } from "../host/inventory.ts";
+import { localDir, localSshKey, resolveHost } from "../host/resolve.ts";
+import { describeRemovals, keptDisks } from "../vm/leftovers.ts";
+import { instructions, projectOutput } from "./outputs.ts";
+import { ProjectVm } from "./project-vm.ts";
+import { VmHost } from "./vm-host.ts";
+
+/** What a program may want of its VMs that no config says. */
+export interface StackProgramOptions {
+  /**
+   * Whether new VMs are started and waited for.
+   * @default true
+   */
+  running?: boolean;
+}
+
+/**
+ * The Pulumi program of a stack: config in, host, one ProjectVm an entry, outputs out.
+ *
+ * @throws pulumi.RunError without a stack for a user's mistake, all of them at once, before any resource is made
+ * @example export default () => stackProgram();
+ */
+export function stackProgram(options: StackProgramOptions = {}) {
+  return program(options).catch((error) => {
+    throw error instanceof UserError ? withoutStack(new pulumi.RunError(error.message)) : error;
+  });
+}
+
+async function program({ running = true }: StackProgramOptions) {
+  const stack = pulumi.getStack();
+  const file = `Pulumi.${stack}.yaml`;
+  const root = process.cwd();
+  const config = parseStackConfig(pulumi.runtime.allConfig(), file);
+  for (const notice of config.notices) pulumi.log.info(notice);
+  const sshKeys =
+    Object.keys(config.projects).length > 0 ? sshKeysOrOwn(config.sshKeys, file, [`${localSshKey(root)}.pub`]) : [];
+  const host = resolveHost(config, root);
+  const inventory = await takeInventory(host.settings);
+  const { errors, warnings } = checkAgainstHost(config, host.settings, inventory, stack, file);
+  for (const warning of warnings) pulumi.log.warn(warning);
+  if (errors.length > 0) throw new UserError(`${file} asks for what its host cannot give.`, errors);
+
+  const view = {
+    inventory,
+    storageDir: host.settings.storageDir,
+    owner: stack,
+    projects: Object.keys(config.projects),
+  };
+  for (const line of describeRemovals(view)) pulumi.log.info(line);
+  const vmHost = new VmHost(stack, { settings: host.settings, image: config.image, inventory });
+  const ssh = sshFilePaths(localDir(root), stack);
+  const projects = pulumi.all(
+    Object.entries(config.projects).map(([name, settings]) => {
+      const vm = new ProjectVm(name, { host: vmHost, sshKeys, running, ...vmRequest(settings) });
+      return pulumi
+        .all([vm.disks, vm.readiness, vm.image])
+        .apply(([disks, ready, image]) => projectOutput(name, { disks, ready, image, inventory, ssh }));
+    }),
+  );
+  return {
+    projects: projects.apply((all) => Object.fromEntries(all.map((project) => [project.name, project]))),
+    keptDisks: keptDisks(view),
+    instructions: projects.apply((all) => {
+      if (!pulumi.runtime.isDryRun()) writeSshFiles(ssh, all, host.ssh);
+      return instructions(stack, file, all);
+    }),
+  };
+}
+
+/** Beside not being shown, a stack costs 15 s: Node 20 stumbles over frames such as `node_modules/@pulumi/resource.ts`. */
+function withoutStack(error: Error): Error {
+  error.stack = "";
+  return error;
+}

@@ -1,0 +1,295 @@
+import * as command from "@pulumi/command";
+import * as libvirt from "@pulumi/libvirt";
+import type * as pulumi from "@pulumi/pulumi";
+import { metaData } from "../cloud-init/meta-data.ts";
+import { seedIso } from "../cloud-init/seed-iso.ts";
+import { userData } from "../cloud-init/user-data.ts";
+import { diskSerial, domainName, domainUuid, hostName, macAddress, ownerMark, poolName } from "../config/names.ts";
+import type { ProjectSettings } from "../config/settings.ts";
+import { MiB } from "../config/sizes.ts";
+import type { ReadyRequest } from "../guest/wait-until-ready.ts";
+import { definitionDigest, rootDigest } from "../vm/definition.ts";
+import { type ProjectFound, planVm, type VmPlan, type VmWanted, wantsNewRoot } from "../vm/plan.ts";
+import type { InPlaceSettings } from "../vm/settings.ts";
+import type { Teardown } from "../vm/teardown.ts";
+import { domainXslt, withMarks } from "./domain-xslt.ts";
+import { entryCommand } from "./entry-command.ts";
+import type { ProjectVmArgs } from "./project-vm.ts";
+import type { ChildFactory } from "./transform.ts";
+import { settingsVariable } from "./vm-hooks.ts";
+import type { PublishedImage, VmHost } from "./vm-host.ts";
+
+/** All that the children of one VM are made from. */
+export interface VmContext {
+  name: string;
+  args: ProjectVmArgs;
+  settings: ProjectSettings;
+  host: VmHost;
+  /** The folder of its disks on the host. */
+  dir: string;
+  /** The base image of a new root disk. */
+  image: pulumi.Output<PublishedImage>;
+  /** What is on the host already. */
+  found: ProjectFound;
+}
+export type Children = ChildFactory<NonNullable<ProjectVmArgs["transform"]>>;
+
+/*
+ * The provider deletes nothing of a VM: all children have `retainOnDelete`, and what goes with a VM is taken away by its
+ * teardown, which shuts the guest down first and can be cut off and done again. So no replacement, whatever its reason,
+ * ever deletes a disk. What is in the way of a child that is made anew is removed by a hook just before.
+ */
+
+/** A command that does nothing itself: what it stands for is done by hooks, or at its deletion. */
+const nothing = "true";
+
+/** A pool is how libvirt, also a remote one, finds a kept project disk again. */
+export function createPool(children: Children, { name, host, dir }: VmContext) {
+  const found = host.inventory.pools.find((pool) => pool.name === poolName(name));
+  return children.create(
+    "pool",
+    libvirt.Pool,
+    { name: poolName(name), type: "dir", target: { path: dir } },
+    { provider: host.provider, retainOnDelete: true, ...(found ? { import: found.uuid } : {}) },
+  );
+}
+
+/** Made first, so that it is there to take away whatever of the rest was made. */
+export function createTeardown(children: Children, { name, host, settings }: VmContext, pool: libvirt.Pool) {
+  const teardown: Teardown = {
+    uri: host.settings.uri,
+    project: name,
+    owner: host.owner,
+    keepData: settings.keepData,
+  };
+  return children.create(
+    "teardown",
+    command.local.Command,
+    {
+      create: nothing,
+      delete: entryCommand(new URL("../vm/teardown-entry.ts", import.meta.url)),
+      environment: { PROJECT_VMS_TEARDOWN: JSON.stringify(teardown) },
+      logging: "stderr",
+    },
+    { dependsOn: pool },
+  );
+}
+
+/** A VM keeps the image that it was made from until its root is made anew on purpose. */
+export function createRootDisk(
+  children: Children,
+  { host, settings, image, found }: VmContext,
+  pool: libvirt.Pool,
+  teardown: command.local.Command,
+) {
+  return children.create(
+    "rootDisk",
+    libvirt.Volume,
+    { name: "disk.qcow2", pool: pool.name, format: "qcow2", baseVolumeId: image.path, size: settings.rootDisk },
+    {
+      provider: host.provider,
+      retainOnDelete: true,
+      ignoreChanges: ["baseVolumeId", "size"],
+      replacementTrigger: rootDigest(settings),
+      hooks: wantsNewRoot(found, settings) ? { beforeCreate: [host.hooks.removeRootDisk] } : {},
+      dependsOn: teardown,
+    },
+  );
+}
+
+/** The provider takes up a volume that is there as it is; a changed size would replace it, so that is never its business. */
+export function createProjectDisk(
+  children: Children,
+  { host, settings }: VmContext,
+  pool: libvirt.Pool,
+  teardown: command.local.Command,
+) {
+  return children.create(
+    "projectDisk",
+    libvirt.Volume,
+    { name: "project.qcow2", pool: pool.name, format: "qcow2", size: settings.disk },
+    {
+      provider: host.provider,
+      retainOnDelete: true,
+      ignoreChanges: ["size", "format"],
+      hooks: { beforeCreate: [host.hooks.takeUp, host.hooks.checkProjectDisk] },
+      dependsOn: teardown,
+    },
+  );
+}
+
+/** cloud-init reads it at first boot only, so a changed one is nothing to a VM that exists, until its root is made anew. */
+export function createSeed(
+  children: Children,
+  { name, args, host, settings, found }: VmContext,
+  pool: libvirt.Pool,
+  rootDisk: libvirt.Volume,
+) {
+  const guest = {
+    name,
+    hostname: hostName(name),
+    sshKeys: args.sshKeys,
+    diskSerial: diskSerial(name, "project"),
+    imageKind: settings.image?.kind ?? host.imageKind,
+  };
+  return children.create(
+    "seed",
+    libvirt.Volume,
+    {
+      name: "seed.iso",
+      pool: pool.name,
+      format: "iso",
+      source: seedIso(hostName(name), { userData: userData(guest), metaData: metaData(guest) }),
+    },
+    {
+      provider: host.provider,
+      retainOnDelete: true,
+      ignoreChanges: ["source"],
+      replacementTrigger: rootDigest(settings),
+      hooks: wantsNewRoot(found, settings) ? { beforeCreate: [host.hooks.removeSeed] } : {},
+      // When both are made anew, the guest is shut down once.
+      dependsOn: rootDisk,
+    },
+  );
+}
+
+/** All that can be said of a domain. */
+const allOf = (args: libvirt.DomainArgs) => [...new Set([...Object.keys(args), "type", "xml", "running", "autostart"])];
+
+/**
+ * Whether the domain that is on the host is the one that is wanted, its own marks tell. If it is, nothing of it is
+ * changed, whatever the state knows of it; if it is not, it is defined anew. One that the state does not know is defined
+ * over the one that is there, since an import would read too little back and ask for a replacement.
+ */
+export function createDomain(
+  children: Children,
+  context: VmContext,
+  volumes: { rootDisk: libvirt.Volume; projectDisk: libvirt.Volume; seed: libvirt.Volume },
+) {
+  const { name, settings, host, found } = context;
+  let wanted: VmWanted | undefined;
+  let plan: VmPlan | undefined;
+  const domain = children.create(
+    "domain",
+    libvirt.Domain,
+    domainArgs(context, volumes),
+    {
+      provider: host.provider,
+      retainOnDelete: true,
+    },
+    (args, opts) => {
+      const { running, autostart, ...definition } = args;
+      // With its addresses: a network that is made anew cuts off the guests on it until they restart.
+      const digest = definitionDigest({ ...definition, network: host.settings.network });
+      wanted = {
+        name,
+        settings,
+        network: host.settings.network,
+        virtualization: host.inventory.virtualization,
+        definition: digest,
+      };
+      plan = planVm(found, wanted);
+      const unchanged = plan.domain === "unchanged";
+      const xslt = (args.xml as { xslt: string }).xslt;
+      const marks = { definition: digest, root: rootDigest(settings), keepData: settings.keepData };
+      args.xml = { xslt: withMarks(xslt, marks) };
+      opts.replacementTrigger = [digest, rootDigest(settings)];
+      opts.ignoreChanges = [...(opts.ignoreChanges ?? []), ...(unchanged ? allOf(args) : ["running", "autostart"])];
+      opts.hooks = { beforeCreate: [unchanged ? host.hooks.putByDomain : host.hooks.makeWayForDomain] };
+    },
+  );
+  return { domain, wanted: wanted as VmWanted, plan: plan as VmPlan };
+}
+
+function domainArgs(
+  { name, settings, host, dir, args, found }: VmContext,
+  volumes: { rootDisk: libvirt.Volume; projectDisk: libvirt.Volume; seed: libvirt.Volume },
+): libvirt.DomainArgs {
+  const emulated = host.inventory.virtualization === "emulated";
+  const xslt = domainXslt({
+    uuid: domainUuid(name),
+    disks: [
+      { target: "vda", file: `${dir}/disk.qcow2`, format: "qcow2", serial: diskSerial(name, "root") },
+      { target: "vdb", file: `${dir}/project.qcow2`, format: "qcow2", serial: diskSerial(name, "project") },
+      { target: "vdc", file: `${dir}/seed.iso`, format: "raw", serial: diskSerial(name, "seed"), readonly: true },
+    ],
+    consoleLog: `${dir}/console.log`,
+  });
+  return {
+    name: domainName(name),
+    description: ownerMark(host.owner),
+    type: emulated ? "qemu" : "kvm",
+    // The provider's default, qemu64, lacks instructions that Claude Code needs.
+    cpu: { mode: emulated ? "maximum" : "host-passthrough" },
+    memory: settings.memory / MiB,
+    vcpu: settings.cpus,
+    autostart: settings.autostart,
+    // Whether a VM that is there runs is its user's business.
+    running: found.domain ? found.domain.state !== "shut off" : (args.running ?? true),
+    disks: [volumes.rootDisk, volumes.projectDisk, volumes.seed].map((volume) => ({ volumeId: volume.id })),
+    networkInterfaces: [{ networkName: host.networkName, mac: macAddress(name), waitForLease: false }],
+    xml: { xslt },
+  };
+}
+
+/** Waits until the guest is ready, whenever its domain was defined anew or its root made anew. */
+export function createReady(
+  children: Children,
+  { name, host, settings }: VmContext,
+  domain: libvirt.Domain,
+  definition: string,
+) {
+  const request: ReadyRequest = {
+    uri: host.settings.uri,
+    project: name,
+    virtualization: host.inventory.virtualization,
+  };
+  return children.create(
+    "ready",
+    command.local.Command,
+    {
+      create: entryCommand(new URL("../guest/wait-until-ready.ts", import.meta.url)),
+      environment: { PROJECT_VMS_READY: JSON.stringify(request) },
+      triggers: [definition, rootDigest(settings)],
+      logging: "stderr",
+    },
+    { deleteBeforeReplace: true, dependsOn: domain },
+  );
+}
+
+/** Settings that take no restart: hooks bring the VM to them, before this notes down that they hold. */
+export function createSettings(children: Children, { host, settings }: VmContext, after: pulumi.Resource) {
+  const { disk, rootDisk, autostart, keepData } = settings;
+  const inPlace: InPlaceSettings = { disk, rootDisk, autostart, keepData };
+  return children.create(
+    "settings",
+    command.local.Command,
+    { create: nothing, environment: { [settingsVariable]: JSON.stringify(inPlace) } },
+    {
+      hooks: { beforeCreate: [host.hooks.applyNew], beforeUpdate: [host.hooks.applyChanged] },
+      dependsOn: after,
+    },
+  );
+}
+
+/** Backups that the host makes by itself, if any are wanted. */
+export function createBackup(children: Children, { name, host, settings }: VmContext, after: pulumi.Resource) {
+  if (!settings.backup) return undefined;
+  const entry = entryCommand(new URL("../data/schedule-entry.ts", import.meta.url));
+  return children.create(
+    "backup",
+    command.local.Command,
+    {
+      create: `${entry} install`,
+      delete: `${entry} remove`,
+      environment: {
+        PROJECT_VMS_URI: host.settings.uri,
+        PROJECT_VMS_PROJECT: name,
+        PROJECT_VMS_STORAGE_DIR: host.settings.storageDir,
+        PROJECT_VMS_BACKUP: JSON.stringify(settings.backup),
+      },
+      logging: "stderr",
+    },
+    { dependsOn: after },
+  );
+}

@@ -1,0 +1,84 @@
+import * as pulumi from "@pulumi/pulumi";
+import { type Virsh, virshFor } from "../host/virsh.ts";
+import { findProject, usage } from "../vm/plan.ts";
+import {
+  type DisposableVolume,
+  makeWayForDomain,
+  makeWayForVolume,
+  putByDomain,
+  requireDataDisk,
+  requireRoomForImage,
+} from "../vm/replace.ts";
+import { applyInPlace, type InPlaceSettings } from "../vm/settings.ts";
+import type { VmHost } from "./vm-host.ts";
+
+/** What is done on a host just before a child of a VM is made or changed. The engine runs a hook only when it really does so. */
+export interface VmHooks {
+  /** What is on the host of a VM that the state does not know is said. */
+  takeUp: pulumi.ResourceHook;
+  /** A project disk that is there must be one. */
+  checkProjectDisk: pulumi.ResourceHook;
+  /** A guest in the way is shut down in order. */
+  makeWayForDomain: pulumi.ResourceHook;
+  /** A guest whose domain is already as it should be goes on without a restart. */
+  putByDomain: pulumi.ResourceHook;
+  /** A root disk that is to be made anew is removed; the guest is shut down in order first. */
+  removeRootDisk: pulumi.ResourceHook;
+  /** As is the seed that goes with it. */
+  removeSeed: pulumi.ResourceHook;
+  /** Settings that take no restart. */
+  applyNew: pulumi.ResourceHook;
+  applyChanged: pulumi.ResourceHook;
+}
+
+/** The environment variable that carries a VM's {@link InPlaceSettings} in its `settings` command. */
+export const settingsVariable = "PROJECT_VMS_SETTINGS";
+
+/** A guest's memory is written to the host's disk: 16 GiB at 50 MB a second take six minutes. */
+const putBySeconds = 900;
+
+const log = (line: string) => void pulumi.log.info(line);
+
+/** The hooks of a host's VMs; they find out which VM by the name of the child that they are run for. */
+export function vmHooks(hostName: string, host: Pick<VmHost, "settings" | "owner" | "inventory">): VmHooks {
+  const virsh = virshFor(host.settings.uri);
+  const slow = virshFor(host.settings.uri, putBySeconds);
+  const hook = (
+    name: string,
+    run: (project: string, inputs: Record<string, unknown>) => void | Promise<void>,
+    opts?: pulumi.ResourceHookOptions,
+  ) => new pulumi.ResourceHook(`${hostName}-${name}`, (args) => run(projectOf(args.name), args.newInputs ?? {}), opts);
+  const apply = (changed: boolean) => (project: string, inputs: Record<string, unknown>) =>
+    applyInPlace(virsh, project, settingsIn(inputs), log, changed);
+  return {
+    takeUp: hook("take-up", (project) => sayWhatIsTakenUp(host, project), { onDryRun: true }),
+    checkProjectDisk: hook("check-project-disk", (project) => requireDataDisk(virsh, project)),
+    makeWayForDomain: hook("make-way-for-domain", (project) => makeWayForDomain(virsh, project, host.owner, log)),
+    putByDomain: hook("put-by-domain", (project) => putByDomain(slow, project, host.owner, log)),
+    removeRootDisk: hook("remove-root-disk", async (project, { baseVolumeId, size }) => {
+      await requireRoomForImage(virsh, project, String(baseVolumeId), Number(size));
+      await remove(virsh, project, "disk.qcow2", host.owner);
+    }),
+    removeSeed: hook("remove-seed", (project) => remove(virsh, project, "seed.iso", host.owner)),
+    applyNew: hook("apply-settings", apply(false)),
+    applyChanged: hook("apply-changed-settings", apply(true)),
+  };
+}
+
+const remove = (virsh: Virsh, project: string, volume: DisposableVolume, owner: string) =>
+  makeWayForVolume(virsh, project, volume, owner, log);
+
+/** Children are named `<project>-<role>`. */
+const projectOf = (child: string) => child.slice(0, child.lastIndexOf("-"));
+
+function settingsIn({ environment }: Record<string, unknown>): InPlaceSettings {
+  return JSON.parse((environment as Record<string, string>)[settingsVariable] ?? "") as InPlaceSettings;
+}
+
+function sayWhatIsTakenUp({ inventory, settings }: Pick<VmHost, "inventory" | "settings">, project: string): void {
+  const { domain, rootDisk, projectDisk } = findProject(inventory, settings.storageDir, project);
+  if (!domain) return;
+  const disks = [...(rootDisk ? ["root disk"] : []), ...(projectDisk ? [`project disk (${usage(projectDisk)})`] : [])];
+  const parts = [`VM (${domain.state})`, ...disks].join(", ");
+  log(`${project}: is on the host but not in this stack's state: taken up as it is: ${parts}`);
+}

@@ -1,0 +1,65 @@
+import type { VolumeFound } from "../host/inventory.ts";
+import { findProject, type ProjectFound, wantsNewRoot } from "../vm/plan.ts";
+import { formatPath, type Issue } from "./errors.ts";
+import type { HostCheck } from "./host-checks.ts";
+import type { ProjectSettings } from "./settings.ts";
+import { formatSize, GiB, MiB } from "./sizes.ts";
+
+/** What of a config cannot be done with the disks that are there: nothing shrinks, and nothing foreign is taken up. */
+export function diskIssues(check: HostCheck): Issue[] {
+  return Object.entries(check.config.projects).flatMap(([name, settings]) => {
+    const found = findProject(check.inventory, check.host.storageDir, name);
+    return [...projectDiskIssues(check, name, settings, found), ...rootDiskIssues(check, name, settings, found)];
+  });
+}
+
+function projectDiskIssues(
+  check: HostCheck,
+  name: string,
+  { disk }: ProjectSettings,
+  { domain, projectDisk }: ProjectFound,
+): Issue[] {
+  if (!projectDisk) return [];
+  const foreign = foreignDisk(projectDisk);
+  if (foreign.length > 0) return foreign.map((issue) => ({ ...issue, path: placeOf(check, name) }));
+  const path = placeOf(check, name, "disk");
+  const has = formatSize(projectDisk.capacity);
+  if (disk < projectDisk.capacity) {
+    const rule = `must be at least ${has}, as the project disk ${projectDisk.path} is: a disk is never made smaller`;
+    return [{ path, rule, value: formatSize(disk), remedy: `write \`${exactSize(projectDisk)}\` or more` }];
+  }
+  if (domain || disk === wholeMiB(projectDisk)) return [];
+  const rule = `must be ${has}, as the kept project disk ${projectDisk.path} is, which would be taken up`;
+  const remedy = `write \`${exactSize(projectDisk)}\` to take it up; once the VM is there, the disk can grow`;
+  return [{ path, rule, value: formatSize(disk), remedy }];
+}
+
+function rootDiskIssues(check: HostCheck, name: string, settings: ProjectSettings, found: ProjectFound): Issue[] {
+  const { rootDisk } = found;
+  if (!rootDisk || settings.rootDisk >= rootDisk.capacity || wantsNewRoot(found, settings)) return [];
+  const rule = `must be at least ${formatSize(rootDisk.capacity)}, as the root disk ${rootDisk.path} is`;
+  const remedy = `write \`${exactSize(rootDisk)}\` or more, or have the root made anew by another text in \`rebuild\``;
+  return [{ path: placeOf(check, name, "rootDisk"), rule, value: formatSize(settings.rootDisk), remedy }];
+}
+
+/** Why a volume is no project disk; its path is the file's on the host. */
+export function foreignDisk({ path, format, backingPath }: VolumeFound): Issue[] {
+  const remedy = "move that file away (nothing of ours made it), or choose another name for the project";
+  if (format !== "qcow2") {
+    const rule = `its project disk ${path} must be a qcow2 image, but is ${format || "something unknown"}`;
+    return [{ path, rule, remedy }];
+  }
+  if (!backingPath) return [];
+  const rule = `its project disk ${path} must stand alone, but has the backing file ${backingPath}`;
+  return [{ path, rule, remedy: `flatten it (qemu-img convert -O qcow2), or ${remedy}` }];
+}
+
+/** The least size in whole MiB that a disk has room in, as it would be written. */
+function exactSize(disk: VolumeFound): string {
+  const bytes = wholeMiB(disk);
+  return bytes % GiB === 0 ? `${bytes / GiB} GiB` : `${bytes / MiB} MiB`;
+}
+
+const wholeMiB = ({ capacity }: VolumeFound) => Math.ceil(capacity / MiB) * MiB;
+
+const placeOf = ({ file }: HostCheck, name: string, ...keys: string[]) => formatPath(file, ["projects", name, ...keys]);

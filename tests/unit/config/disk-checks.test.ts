@@ -1,0 +1,101 @@
+import { describe, expect, test } from "vitest";
+import { UserError } from "../../../config/errors.ts";
+import { checkAgainstHost } from "../../../config/host-checks.ts";
+import { type HostSettings, parseStackConfig } from "../../../config/parse.ts";
+import { GiB, MiB } from "../../../config/sizes.ts";
+import type { DomainFound, VolumeFound } from "../../../host/inventory.ts";
+import { rootDigest } from "../../../vm/definition.ts";
+import { aDomain, anInventory, aPool, aVolume } from "../found.ts";
+import { asPulumi, file } from "./samples.ts";
+
+const rootDisk = aVolume({ name: "disk.qcow2", path: "/vms/webapp/disk.qcow2", capacity: 20 * GiB });
+const vm = aDomain({ marks: { definition: "x", root: rootDigest({}) } });
+
+/** The errors for a project that asks for something of a host with these disks, as the user sees them. */
+function errors(asked: object, volumes: VolumeFound[], domains: DomainFound[] = [vm]): string {
+  const raw = asPulumi({
+    host: { uri: "qemu:///system", storageDir: "/vms", network: "lan" },
+    projects: { webapp: asked },
+  });
+  const config = parseStackConfig(raw, file);
+  const networks = [{ name: "lan", uuid: "1", active: true, autostart: true }];
+  const inventory = anInventory({ pools: [aPool({ volumes })], domains, networks });
+  const found = checkAgainstHost(config, config.host as HostSettings, inventory, "storage", file).errors;
+  return new UserError("", found).message.trim();
+}
+
+const mistake = (fact: string, remedy: string) => `- Pulumi.local.yaml: projects.webapp${fact}\n    ${remedy}`;
+
+describe("disks that are there", () => {
+  test.each<[string, object, VolumeFound[], DomainFound[]]>([
+    ["as big as asked for", {}, [aVolume(), rootDisk], [vm]],
+    ["to grow", { disk: "60 GiB", rootDisk: "30 GiB" }, [aVolume(), rootDisk], [vm]],
+    ["kept, and taken up as big as it is", {}, [aVolume()], []],
+    ["kept, and of a size that is no whole MiB", { disk: "101 MiB" }, [aVolume({ capacity: 100 * MiB + 512 })], []],
+    ["a root that is made anew, smaller", { rootDisk: "10 GiB", rebuild: "x" }, [aVolume(), rootDisk], [vm]],
+  ])("are used: %s", (_, asked, volumes, domains) => expect(errors(asked, volumes, domains)).toBe(""));
+
+  test("a project disk is never made smaller", () => {
+    expect(errors({ disk: "40 GiB" }, [aVolume(), rootDisk])).toBe(
+      mistake(
+        '.disk: must be at least 50 GiB, as the project disk /vms/webapp/project.qcow2 is: a disk is never made smaller, but is "40 GiB"',
+        "write `50 GiB` or more",
+      ),
+    );
+  });
+
+  test("nor one of a size that is no whole MiB", () => {
+    expect(errors({ disk: "100 MiB" }, [aVolume({ capacity: 100 * MiB + 512 })])).toBe(
+      mistake(
+        '.disk: must be at least 100 MiB, as the project disk /vms/webapp/project.qcow2 is: a disk is never made smaller, but is "100 MiB"',
+        "write `101 MiB` or more",
+      ),
+    );
+  });
+
+  test("a root disk is not made smaller unless it is made anew", () => {
+    expect(errors({ rootDisk: "10 GiB" }, [aVolume(), rootDisk])).toBe(
+      mistake(
+        '.rootDisk: must be at least 20 GiB, as the root disk /vms/webapp/disk.qcow2 is, but is "10 GiB"',
+        "write `20 GiB` or more, or have the root made anew by another text in `rebuild`",
+      ),
+    );
+  });
+
+  test("a kept disk that is smaller than asked for is not silently grown, which could not be undone", () => {
+    expect(errors({ disk: "60 GiB" }, [aVolume()], [])).toBe(
+      mistake(
+        '.disk: must be 50 GiB, as the kept project disk /vms/webapp/project.qcow2 is, which would be taken up, but is "60 GiB"',
+        "write `50 GiB` to take it up; once the VM is there, the disk can grow",
+      ),
+    );
+  });
+
+  test("what is no qcow2 is not taken up", () => {
+    expect(errors({}, [aVolume({ format: "raw" })], [])).toBe(
+      mistake(
+        ": its project disk /vms/webapp/project.qcow2 must be a qcow2 image, but is raw",
+        "move that file away (nothing of ours made it), or choose another name for the project",
+      ),
+    );
+  });
+
+  test("nor what stands on another file", () => {
+    expect(errors({}, [aVolume({ backingPath: "/etc/secrets.qcow2" })], [])).toBe(
+      mistake(
+        ": its project disk /vms/webapp/project.qcow2 must stand alone, but has the backing file /etc/secrets.qcow2",
+        "flatten it (qemu-img convert -O qcow2), or move that file away (nothing of ours made it), or choose another name for the project",
+      ),
+    );
+  });
+
+  test("nor what another domain uses", () => {
+    const other = aDomain({ name: "database", description: "mine", diskPaths: ["/vms/webapp/project.qcow2"] });
+    expect(errors({}, [aVolume()], [other])).toBe(
+      mistake(
+        ": its disks in /vms/webapp/ are used by the domain `database` on qemu:///system, which is not ours",
+        "choose another name or another storageDir, or take those disks from that domain",
+      ),
+    );
+  });
+});

@@ -1,0 +1,55 @@
+import { describe, expect, test } from "vitest";
+import { GiB } from "../../../config/sizes.ts";
+import { describeRemovals, type HostView, keptDisks } from "../../../vm/leftovers.ts";
+import { aDomain, anInventory, aPool, aVolume } from "../found.ts";
+
+const pool = aPool({ volumes: [aVolume()] });
+const view = (found: Parameters<typeof anInventory>[0], projects: string[] = []): HostView => ({
+  inventory: anInventory({ pools: [pool], ...found }),
+  storageDir: "/vms",
+  owner: "storage",
+  projects,
+});
+const kept = {
+  name: "webapp",
+  path: "/vms/webapp/project.qcow2",
+  size: 50 * GiB,
+  used: 3 * GiB,
+  remove: "project-vm purge webapp --stack storage",
+};
+
+describe("VMs whose entry is gone", () => {
+  test.each([
+    [
+      "whose data is kept",
+      view({ domains: [aDomain()] }),
+      ["webapp: VM removed, data kept: /vms/webapp/project.qcow2 (50 GiB, 3 GiB used)"],
+    ],
+    [
+      "whose data goes",
+      view({ domains: [aDomain({ marks: { keepData: false } })] }),
+      ["webapp: VM removed, and its project disk DELETED with all data (keepData is false; 50 GiB, 3 GiB used)"],
+    ],
+    ["that lost its disk", view({ domains: [aDomain()], pools: [] }), ["webapp: VM removed; it has no project disk"]],
+    ["whose entry is there", view({ domains: [aDomain()] }, ["webapp"]), []],
+    ["of another stack", view({ domains: [aDomain({ description: "project-vms stack raider" })] }), []],
+    ["of nobody we know", view({ domains: [aDomain({ name: "webapp" })] }), []],
+  ])("%s", (_, given, expected) => expect(describeRemovals(given)).toEqual(expected));
+});
+
+describe("kept disks", () => {
+  test.each<[string, HostView, object[]]>([
+    ["one without a VM", view({}), [kept]],
+    ["one whose VM goes with this update", view({ domains: [aDomain()] }), [kept]],
+    ["none whose data goes too", view({ domains: [aDomain({ marks: { keepData: false } })] }), []],
+    ["none that a project has", view({}, ["webapp"]), []],
+    [
+      "none of another stack's VM",
+      view({ domains: [aDomain({ description: "project-vms stack raider", diskPaths: [kept.path] })] }),
+      [],
+    ],
+    ["none that some other domain uses", view({ domains: [aDomain({ name: "x", diskPaths: [kept.path] })] }), []],
+    ["none in another folder", view({ pools: [aPool({ path: "/elsewhere/webapp", volumes: [aVolume()] })] }), []],
+    ["no pool without a project disk", view({ pools: [aPool()] }), []],
+  ])("%s", (_, given, expected) => expect(keptDisks(given)).toEqual(expected));
+});

@@ -1,0 +1,151 @@
+import { describe, expect, test } from "vitest";
+import type { ProjectSettings } from "../../../config/settings.ts";
+import { GiB, MiB } from "../../../config/sizes.ts";
+import { rootDigest } from "../../../vm/definition.ts";
+import { describePlan, type ProjectFound, planVm, type VmWanted } from "../../../vm/plan.ts";
+import { aDomain, aVolume } from "../found.ts";
+
+const settings: ProjectSettings = {
+  memory: 8 * GiB,
+  cpus: 4,
+  disk: 50 * GiB,
+  rootDisk: 20 * GiB,
+  autostart: false,
+  keepData: true,
+};
+const wanted: VmWanted = {
+  name: "webapp",
+  settings,
+  network: { kind: "existing", name: "project-vms" },
+  virtualization: "kvm",
+  definition: "new",
+};
+const domain = aDomain({ marks: { definition: "new", root: rootDigest({}), keepData: true } });
+const redefined = aDomain({ marks: { definition: "old", root: rootDigest({}), keepData: true } });
+const rootDisk = aVolume({ name: "disk.qcow2", path: "/vms/webapp/disk.qcow2", capacity: 20 * GiB });
+const there: ProjectFound = { domain, rootDisk, projectDisk: aVolume(), network: undefined };
+const nothing: ProjectFound = { domain: undefined, rootDisk: undefined, projectDisk: undefined, network: undefined };
+
+/** The line that is shown for what is found and what is asked for. */
+function line(found: Partial<ProjectFound>, asked: Partial<ProjectSettings> = {}, rest: Partial<VmWanted> = {}) {
+  const all = { ...wanted, ...rest, settings: { ...settings, ...asked } };
+  const whole = { ...there, ...found };
+  return describePlan(whole, all, planVm(whole, all));
+}
+
+describe("what is said of an update's effect on a VM, its root and its data", () => {
+  test.each<[string, Partial<ProjectFound>, Partial<ProjectSettings>, Partial<VmWanted>, string | undefined]>([
+    ["nothing new", {}, {}, {}, undefined],
+    ["a new entry", nothing, {}, {}, "webapp: new VM, new project disk of 50 GiB"],
+    [
+      "an entry that comes back",
+      { ...nothing, projectDisk: aVolume() },
+      {},
+      {},
+      "webapp: new VM, takes up its kept project disk (50 GiB, 3 GiB used), data kept",
+    ],
+    [
+      "more memory",
+      { domain: redefined },
+      { memory: 16 * GiB },
+      {},
+      "webapp: restart (memory 8 GiB to 16 GiB), data kept",
+    ],
+    [
+      "more of both, while it is shut off",
+      { domain: { ...redefined, state: "shut off" } },
+      { memory: 1536 * MiB, cpus: 8 },
+      {},
+      "webapp: stays shut off (memory 8 GiB to 1.5 GiB, cpus 4 to 8), data kept",
+    ],
+    [
+      "another network",
+      { domain: redefined },
+      {},
+      { network: { kind: "existing", name: "lan" } },
+      "webapp: restart (network project-vms to lan), data kept",
+    ],
+    [
+      "other addresses of its network",
+      { domain: redefined },
+      {},
+      { network: { kind: "managed", name: "project-vms", cidr: "10.78.0.0/24" } },
+      "webapp: restart (network's addresses to 10.78.0.0/24), data kept",
+    ],
+    [
+      "a host that has KVM now",
+      { domain: { ...redefined, type: "qemu" } },
+      {},
+      {},
+      "webapp: restart (virtualization emulated to kvm), data kept",
+    ],
+    [
+      "something that has no name of its own",
+      { domain: redefined },
+      {},
+      {},
+      "webapp: restart (its definition changed), data kept",
+    ],
+    [
+      "a bigger disk",
+      {},
+      { disk: 100 * GiB },
+      {},
+      "webapp: no restart, project disk grows from 50 GiB to 100 GiB, data kept",
+    ],
+    [
+      "a bigger root",
+      {},
+      { rootDisk: 40 * GiB },
+      {},
+      "webapp: no restart, root disk grows from 20 GiB to 40 GiB, data kept",
+    ],
+    ["a root made anew", {}, { rebuild: "x" }, {}, "webapp: restart, root disk made anew, data kept"],
+    [
+      "an image of its own, while it is shut off",
+      { domain: { ...domain, state: "shut off" } },
+      { image: { kind: "build" } },
+      {},
+      "webapp: stays shut off, root disk made anew, data kept",
+    ],
+    [
+      "a root made anew, with more memory and more disk",
+      { domain: redefined },
+      { rebuild: "x", memory: 16 * GiB, disk: 60 * GiB },
+      {},
+      "webapp: restart (memory 8 GiB to 16 GiB), root disk made anew, project disk grows from 50 GiB to 60 GiB, data kept",
+    ],
+    ["autostart", {}, { autostart: true }, {}, "webapp: no restart, autostart on, data kept"],
+    [
+      "data that is to go with the VM",
+      {},
+      { keepData: false },
+      {},
+      "webapp: no restart, keepData true to false, data kept",
+    ],
+    [
+      "a project disk that was lost",
+      { projectDisk: undefined },
+      {},
+      {},
+      "webapp: no restart, new project disk of 50 GiB",
+    ],
+  ])("%s", (_, found, asked, rest, expected) => expect(line(found, asked, rest)).toBe(expected));
+
+  test("a VM of a version that noted nothing in it is defined anew, and its root is kept", () => {
+    const found = { ...there, domain: aDomain({ marks: {} }) };
+    expect(planVm(found, wanted)).toEqual({
+      domain: "redefined",
+      reasons: ["its definition changed"],
+      runs: true,
+      root: "kept",
+      data: "kept",
+    });
+  });
+
+  test("a text for `rebuild` that stays the same makes no root anew, taking it out does", () => {
+    const found = { ...there, domain: aDomain({ marks: { definition: "new", root: rootDigest({ rebuild: "x" }) } }) };
+    expect(planVm(found, { ...wanted, settings: { ...settings, rebuild: "x" } }).root).toBe("kept");
+    expect(planVm(found, wanted).root).toBe("rebuilt");
+  });
+});

@@ -1,0 +1,92 @@
+import { diskSerial, domainName, poolName } from "../config/names.ts";
+import { formatSize } from "../config/sizes.ts";
+import { GuestAgent } from "../guest/agent.ts";
+import { isRunning } from "../guest/power.ts";
+import { parseVolume } from "../host/libvirt-xml.ts";
+import type { Virsh } from "../host/virsh.ts";
+
+/** Takes a line on what was done. */
+export type Log = (line: string) => void;
+
+/** One of a VM's two disks that can grow. */
+interface GrowingDisk {
+  role: "root" | "project";
+  volume: "disk.qcow2" | "project.qcow2";
+  /** Device name in the domain. */
+  target: "vda" | "vdb";
+}
+
+const growingDisks: Record<GrowingDisk["role"], GrowingDisk> = {
+  root: { role: "root", volume: "disk.qcow2", target: "vda" },
+  project: { role: "project", volume: "project.qcow2", target: "vdb" },
+};
+
+/** How long the guest may take to grow a filesystem, in seconds: an emulated one with a large disk takes minutes. */
+const filesystemSeconds = 600;
+
+/**
+ * Makes a VM's disks at least as big as asked for, with all that is on them, and in a running guest their filesystems too; a
+ * guest that is off does it at its next boot. Can be cut off at any point and done again.
+ *
+ * @param sizes in bytes; a disk that is as big already, or bigger, is left as it is
+ * @param always whether a running guest's filesystems are looked at also when no disk was too small: an earlier run may
+ *   have been cut off between the two
+ * @throws VirshError when the host refuses, e.g. for lack of room; Error when the guest's filesystem cannot grow
+ */
+export async function growDisks(
+  virsh: Virsh,
+  project: string,
+  sizes: Record<GrowingDisk["role"], number>,
+  log: Log,
+  always = false,
+): Promise<void> {
+  for (const disk of [growingDisks.project, growingDisks.root]) {
+    const grown = await growVolume(virsh, project, disk, sizes[disk.role], log);
+    if (grown || always) await growFilesystem(virsh, project, disk, log, grown);
+  }
+}
+
+async function growVolume(virsh: Virsh, project: string, disk: GrowingDisk, size: number, log: Log): Promise<boolean> {
+  const pool = poolName(project);
+  const { capacity } = parseVolume(await virsh.run("vol-dumpxml", disk.volume, "--pool", pool));
+  if (capacity >= size) return false;
+  const domain = domainName(project);
+  if (await isRunning(virsh, domain)) await virsh.run("blockresize", domain, disk.target, `${size}B`);
+  else await virsh.run("vol-resize", disk.volume, `${size}B`, "--pool", pool);
+  await virsh.run("pool-refresh", pool);
+  log(`${domain}: ${disk.role} disk grown from ${formatSize(capacity)} to ${formatSize(size)}`);
+  return true;
+}
+
+/** In the guest: the partition if there is one, then the filesystem. Does nothing where there is nothing to grow. */
+const growScript = `
+set -eu
+device=$(readlink -f "/dev/disk/by-id/virtio-$1")
+[ "$2" = project ] || {
+  device=$(findmnt --noheadings --output SOURCE /)
+  disk=/dev/$(lsblk --noheadings --output PKNAME "$device" | head -n 1)
+  growpart "$disk" "$(cat "/sys/class/block/\${device#/dev/}/partition")" || [ $? -eq 1 ]
+}
+resize2fs "$device"`;
+
+async function growFilesystem(
+  virsh: Virsh,
+  project: string,
+  { role }: GrowingDisk,
+  log: Log,
+  grown: boolean,
+): Promise<void> {
+  const domain = domainName(project);
+  const agent = new GuestAgent(virsh, domain);
+  if (!(await isRunning(virsh, domain))) return;
+  if (!(await agent.answers())) {
+    if (grown)
+      log(`${domain}: its guest agent does not answer; the filesystem on its ${role} disk grows at the next boot`);
+    return;
+  }
+  const command = ["/bin/sh", "-c", growScript, "grow", diskSerial(project, role), role] as const;
+  const result = await agent.exec([...command], filesystemSeconds);
+  if (result.exitCode === 0) return;
+  const lastLines = `${result.stdout}${result.stderr}`.trim().split("\n").slice(-3).join("; ");
+  throw new Error(`${domain}: the filesystem on its ${role} disk did not grow: ${lastLines}`);
+}

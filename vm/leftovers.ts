@@ -1,0 +1,72 @@
+import { posix } from "node:path";
+import { namePrefix, ownerMark, poolName } from "../config/names.ts";
+import type { DomainFound, Inventory, VolumeFound } from "../host/inventory.ts";
+import { findProject, usage } from "./plan.ts";
+
+/** The projects that a host has, beside those of a stack's config. */
+export interface HostView {
+  inventory: Inventory;
+  storageDir: string;
+  /** The stack's name. */
+  owner: string;
+  /** Names of the projects in the stack's config. */
+  projects: string[];
+}
+
+/** A project disk whose project is in no config of this stack. */
+export interface KeptDisk {
+  name: string;
+  path: string;
+  /** Bytes that it may grow to, and bytes that it takes up on the host. */
+  size: number;
+  used: number;
+  /** The command that would remove it, for good. */
+  remove: string;
+}
+
+/** Whether a domain bears a stack's mark. */
+export function isOwnedBy({ description = "" }: Pick<DomainFound, "description">, owner: string): boolean {
+  return description.split("\n").some((line) => line.trim() === ownerMark(owner));
+}
+
+/** VMs of this stack that are on the host and no longer in its config: an update takes them away. */
+function removedVms({ inventory, owner, projects }: HostView): { name: string; domain: DomainFound }[] {
+  return inventory.domains
+    .filter((domain) => domain.name.startsWith(namePrefix) && isOwnedBy(domain, owner))
+    .map((domain) => ({ name: domain.name.slice(namePrefix.length), domain }))
+    .filter(({ name }) => !projects.includes(name));
+}
+
+/** A line on each VM that an update takes away, and on what becomes of its data. */
+export function describeRemovals(view: HostView): string[] {
+  return removedVms(view).map(({ name, domain }) => {
+    const { projectDisk } = findProject(view.inventory, view.storageDir, name);
+    if (!projectDisk) return `${name}: VM removed; it has no project disk`;
+    return domain.marks.keepData === false
+      ? `${name}: VM removed, and its project disk DELETED with all data (keepData is false; ${usage(projectDisk)})`
+      : `${name}: VM removed, data kept: ${projectDisk.path} (${usage(projectDisk)})`;
+  });
+}
+
+/** The project disks that stay on the host without a project, those of VMs that this update takes away among them. */
+export function keptDisks(view: HostView): KeptDisk[] {
+  const { inventory, storageDir, owner, projects } = view;
+  const gone = new Map(removedVms(view).map(({ name, domain }) => [name, domain.marks.keepData !== false]));
+  return inventory.pools.flatMap((pool): KeptDisk[] => {
+    const name = pool.name.slice(namePrefix.length);
+    const isProject = pool.name === poolName(name) && posix.normalize(pool.path) === posix.join(storageDir, name);
+    const { domain, projectDisk } = findProject(inventory, storageDir, name);
+    if (!isProject || projects.includes(name) || !projectDisk) return [];
+    if (domain ? !gone.get(name) : isUsed(inventory, projectDisk)) return [];
+    return [keptDisk(name, projectDisk, owner)];
+  });
+}
+
+function keptDisk(name: string, { path, capacity, allocation }: VolumeFound, stack: string): KeptDisk {
+  return { name, path, size: capacity, used: allocation, remove: `project-vm purge ${name} --stack ${stack}` };
+}
+
+/** By a domain of another name: whatever that is, the disk is not idle. */
+function isUsed({ domains }: Inventory, { path }: VolumeFound): boolean {
+  return domains.some(({ diskPaths }) => diskPaths.includes(path));
+}

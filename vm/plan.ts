@@ -1,0 +1,139 @@
+import { posix } from "node:path";
+import { domainName, poolName } from "../config/names.ts";
+import type { NetworkSettings, ProjectSettings } from "../config/settings.ts";
+import { formatSize } from "../config/sizes.ts";
+import type { DomainFound, Inventory, NetworkFound, VolumeFound } from "../host/inventory.ts";
+import { rootDigest } from "./definition.ts";
+
+/** What of a project is on the host already. */
+export interface ProjectFound {
+  domain: DomainFound | undefined;
+  rootDisk: VolumeFound | undefined;
+  projectDisk: VolumeFound | undefined;
+  /** The libvirt network that its domain is on. */
+  network: NetworkFound | undefined;
+}
+
+/** What a project's VM is to be. */
+export interface VmWanted {
+  name: string;
+  settings: ProjectSettings;
+  network: NetworkSettings;
+  virtualization: "kvm" | "emulated";
+  /** Digest of the domain's definition. */
+  definition: string;
+}
+
+/** What an update does to a VM, to its root and to its data. */
+export interface VmPlan {
+  /** `redefined`: shut down gracefully, defined anew, started again if it ran. */
+  domain: "new" | "unchanged" | "redefined";
+  /** Why it is defined anew. */
+  reasons: string[];
+  /** Whether it runs when the update begins. */
+  runs: boolean;
+  root: "new" | "kept" | "grown" | "rebuilt";
+  data: "new" | "kept" | "grown" | "taken up";
+}
+
+/** Looks a project up in what was found on its host. */
+export function findProject({ domains, pools, networks }: Inventory, storageDir: string, name: string): ProjectFound {
+  const volumes = pools.find((pool) => pool.name === poolName(name))?.volumes ?? [];
+  const volume = (file: string) => volumes.find(({ path }) => path === posix.join(storageDir, name, file));
+  const domain = domains.find((one) => one.name === domainName(name));
+  return {
+    domain,
+    rootDisk: volume("disk.qcow2"),
+    projectDisk: volume("project.qcow2"),
+    network: networks.find((network) => network.name === domain?.network),
+  };
+}
+
+/** Whether an update makes a new root disk for a VM that is there. */
+export function wantsNewRoot({ domain }: ProjectFound, settings: ProjectSettings): boolean {
+  return domain !== undefined && (domain.marks.root ?? rootDigest({})) !== rootDigest(settings);
+}
+
+/** What an update will do, from what is there and what is wanted. Pure: a preview and its update come to the same. */
+export function planVm(found: ProjectFound, wanted: VmWanted): VmPlan {
+  const { domain, rootDisk, projectDisk } = found;
+  const { settings } = wanted;
+  const rebuilt = wantsNewRoot(found, settings);
+  const unchanged = domain?.marks.definition === wanted.definition && !rebuilt;
+  return {
+    domain: !domain ? "new" : unchanged ? "unchanged" : "redefined",
+    reasons: domain && !unchanged ? reasonsFor(found, domain, wanted, rebuilt) : [],
+    runs: domain !== undefined && domain.state !== "shut off",
+    root: rebuilt ? "rebuilt" : sizeChange(rootDisk, settings.rootDisk),
+    data: projectDisk && !domain ? "taken up" : sizeChange(projectDisk, settings.disk),
+  };
+}
+
+function sizeChange(disk: VolumeFound | undefined, size: number): "new" | "kept" | "grown" {
+  if (!disk) return "new";
+  return disk.capacity < size ? "grown" : "kept";
+}
+
+function reasonsFor(
+  found: ProjectFound,
+  domain: DomainFound,
+  { settings, network, virtualization }: VmWanted,
+  rebuilt: boolean,
+): string[] {
+  const was = domain.type === "kvm" ? "kvm" : "emulated";
+  const addresses = network.kind === "managed" && found.network?.cidr !== network.cidr;
+  const reasons = [
+    ...(domain.memory === settings.memory ? [] : [fromTo("memory", domain.memory, settings.memory)]),
+    ...(domain.cpus === settings.cpus ? [] : [`cpus ${domain.cpus} to ${settings.cpus}`]),
+    ...(domain.network === network.name ? [] : [`network ${domain.network ?? "none"} to ${network.name}`]),
+    ...(domain.network === network.name && addresses ? [`network's addresses to ${network.cidr}`] : []),
+    ...(was === virtualization ? [] : [`virtualization ${was} to ${virtualization}`]),
+  ];
+  return reasons.length > 0 || rebuilt ? reasons : ["its definition changed"];
+}
+
+const fromTo = (what: string, from: number, to: number) => `${what} ${formatSize(from)} to ${formatSize(to)}`;
+
+/**
+ * One line on what an update does to a VM, to its root and to its data; undefined when it changes nothing.
+ * @example "webapp: restart (memory 8 GiB to 16 GiB), data kept"
+ */
+export function describePlan(found: ProjectFound, wanted: VmWanted, plan: VmPlan): string | undefined {
+  const parts = [...rootParts(found, wanted, plan), ...dataParts(found, wanted, plan), ...inPlaceParts(found, wanted)];
+  if (plan.domain === "unchanged" && parts.length === 0) return undefined;
+  const told = plan.data === "new" ? parts : [...parts, "data kept"];
+  return `${wanted.name}: ${[vmPart(plan), ...told].join(", ")}`;
+}
+
+function vmPart({ domain, reasons, runs }: VmPlan): string {
+  if (domain === "new") return "new VM";
+  const why = reasons.length > 0 ? ` (${reasons.join(", ")})` : "";
+  if (domain === "redefined") return runs ? `restart${why}` : `stays shut off${why}`;
+  return runs ? "no restart" : "stays shut off";
+}
+
+function rootParts({ rootDisk }: ProjectFound, { settings }: VmWanted, { root }: VmPlan): string[] {
+  if (root === "rebuilt") return ["root disk made anew"];
+  return root === "grown" && rootDisk ? [`root disk grows ${sizes(rootDisk, settings.rootDisk)}`] : [];
+}
+
+function dataParts({ projectDisk }: ProjectFound, { settings }: VmWanted, { data }: VmPlan): string[] {
+  if (!projectDisk) return [`new project disk of ${formatSize(settings.disk)}`];
+  if (data === "taken up") return [`takes up its kept project disk (${usage(projectDisk)})`];
+  return data === "grown" ? [`project disk grows ${sizes(projectDisk, settings.disk)}`] : [];
+}
+
+function inPlaceParts({ domain }: ProjectFound, { settings }: VmWanted): string[] {
+  if (!domain) return [];
+  const keeps = domain.marks.keepData ?? true;
+  return [
+    ...(domain.autostart === settings.autostart ? [] : [`autostart ${settings.autostart ? "on" : "off"}`]),
+    ...(keeps === settings.keepData ? [] : [`keepData ${keeps} to ${settings.keepData}`]),
+  ];
+}
+
+const sizes = ({ capacity }: VolumeFound, to: number) => `from ${formatSize(capacity)} to ${formatSize(to)}`;
+
+/** @example "50 GiB, 3.2 GiB used" */
+export const usage = ({ capacity, allocation }: VolumeFound) =>
+  `${formatSize(capacity)}, ${formatSize(allocation)} used`;

@@ -1,0 +1,126 @@
+import { foreignDisk } from "../config/disk-checks.ts";
+import { UserError } from "../config/errors.ts";
+import { domainName, domainUuid, ownerMark, poolName } from "../config/names.ts";
+import { formatSize } from "../config/sizes.ts";
+import { isRunning, shutDown } from "../guest/power.ts";
+import { parseDomain, parseVolume } from "../host/libvirt-xml.ts";
+import { deleteVolume, volumesIn } from "../host/pool-volumes.ts";
+import type { Virsh, VirshError } from "../host/virsh.ts";
+import type { Log } from "./grow.ts";
+import { isOwnedBy } from "./leftovers.ts";
+
+/**
+ * Before a domain is defined: one of that name may be there, to be defined anew, or because an update was cut off or the
+ * state was lost. Its guest is shut down in order; what is defined then takes its place, on the same disks.
+ *
+ * @throws UserError when it belongs to somebody else
+ */
+export async function makeWayForDomain(virsh: Virsh, project: string, owner: string, log: Log): Promise<void> {
+  const domain = domainName(project);
+  if (!(await names(virsh)).includes(domain)) return;
+  await requireOwn(virsh, domain, owner);
+  await shutDown(virsh, domain, log);
+  // Under the same UUID it is changed in place; under another one libvirt would refuse a second of that name.
+  const { uuid } = parseDomain(await virsh.run("dumpxml", domain));
+  if (uuid !== domainUuid(project)) await undefine(virsh, domain);
+}
+
+/**
+ * Before a domain is defined that is on the host already just as it should be, only the state does not know it: a guest that
+ * runs is put by, memory and all, and goes on from there when libvirt starts what was defined. It does not reboot.
+ *
+ * @throws UserError when it belongs to somebody else
+ */
+export async function putByDomain(virsh: Virsh, project: string, owner: string, log: Log): Promise<void> {
+  const domain = domainName(project);
+  if (!(await names(virsh)).includes(domain)) return;
+  await requireOwn(virsh, domain, owner);
+  if (!(await isRunning(virsh, domain))) return;
+  try {
+    await virsh.run("managedsave", domain, "--running");
+    log(`${domain}: put by with its memory; it goes on without a restart`);
+  } catch (error) {
+    log(`${domain}: cannot be put by (${(error as VirshError).reason}), so it restarts`);
+    await shutDown(virsh, domain, log);
+  }
+}
+
+/** The volumes that can be made anew at any time; there is no other that {@link makeWayForVolume} would remove. */
+export type DisposableVolume = "disk.qcow2" | "seed.iso";
+
+/**
+ * Before a root disk or a seed is made anew: the guest is shut down in order and the old one removed.
+ *
+ * @throws UserError when the domain is somebody else's
+ */
+export async function makeWayForVolume(
+  virsh: Virsh,
+  project: string,
+  volume: DisposableVolume,
+  owner: string,
+  log: Log,
+): Promise<void> {
+  const domain = domainName(project);
+  if ((await names(virsh)).includes(domain)) {
+    await requireOwn(virsh, domain, owner);
+    await shutDown(virsh, domain, log);
+  }
+  await virsh.run("pool-refresh", poolName(project));
+  await deleteVolume(virsh, poolName(project), volume);
+}
+
+/**
+ * A new root cannot be smaller than its base image; better known before the old one is gone.
+ *
+ * @param image path of the base image on the host
+ * @param size of the root disk, in bytes
+ * @throws UserError with both sizes
+ */
+export async function requireRoomForImage(virsh: Virsh, project: string, image: string, size: number): Promise<void> {
+  const { capacity } = parseVolume(await virsh.run("vol-dumpxml", image));
+  if (capacity <= size) return;
+  throw new UserError(`The root disk of ${project} is too small for its base image.`, [
+    {
+      path: `projects.${project}.rootDisk`,
+      rule: `must be at least ${formatSize(capacity)}, as ${image} is`,
+      value: formatSize(size),
+      remedy: `write \`${formatSize(capacity)}\` or more`,
+    },
+  ]);
+}
+
+/** @throws UserError when a domain does not bear this owner's mark */
+export async function requireOwn(virsh: Virsh, domain: string, owner: string): Promise<void> {
+  const description = (await virsh.run("desc", domain)).trim();
+  if (isOwnedBy({ description }, owner)) return;
+  throw new UserError(`The domain ${domain} on this host belongs to somebody else.`, [
+    {
+      path: domain,
+      rule: `a domain that is taken up must be marked "${ownerMark(owner)}"`,
+      value: description,
+      remedy: "rename the project, or remove that domain by hand if it is not needed",
+    },
+  ]);
+}
+
+/** Takes a domain's definition away, with all that libvirt keeps beside it; its disks are none of that. */
+export async function undefine(virsh: Virsh, domain: string): Promise<void> {
+  await virsh.run("undefine", domain, "--managed-save", "--snapshots-metadata", "--checkpoints-metadata", "--nvram");
+}
+
+/** Names of all domains on the host. */
+export const names = async (virsh: Virsh) => (await virsh.run("list", "--all", "--name")).split("\n").filter(Boolean);
+
+/**
+ * A volume of the project disk's name that is on the host will be taken up as it is: so it must be a project disk.
+ *
+ * @throws UserError when it is no qcow2, or stands on another file
+ */
+export async function requireDataDisk(virsh: Virsh, project: string): Promise<void> {
+  const pool = poolName(project);
+  await virsh.run("pool-refresh", pool);
+  if (!(await volumesIn(virsh, pool)).has("project.qcow2")) return;
+  const issues = foreignDisk(parseVolume(await virsh.run("vol-dumpxml", "project.qcow2", "--pool", pool)));
+  if (issues.length === 0) return;
+  throw new UserError(`The project disk of ${project} is not taken up. Nothing on it was changed.`, issues);
+}

@@ -1,0 +1,39 @@
+import { domainName } from "../config/names.ts";
+import { dataNamespace, keepWord, parseDomain } from "../host/libvirt-xml.ts";
+import type { Virsh } from "../host/virsh.ts";
+import { growDisks, type Log } from "./grow.ts";
+
+/** What of a VM changes while it runs, without defining it anew. Sizes in bytes. */
+export interface InPlaceSettings {
+  disk: number;
+  rootDisk: number;
+  autostart: boolean;
+  keepData: boolean;
+}
+
+/**
+ * Brings a VM that is there to its settings, running or off, without a restart. Can be cut off and done again.
+ *
+ * @param changed whether they were others before, in which case an earlier attempt may have been cut off half-way
+ */
+export async function applyInPlace(
+  virsh: Virsh,
+  project: string,
+  { disk, rootDisk, autostart, keepData }: InPlaceSettings,
+  log: Log,
+  changed: boolean,
+): Promise<void> {
+  const domain = domainName(project);
+  const { marks } = parseDomain(await virsh.run("dumpxml", domain));
+  if ((marks.keepData ?? true) !== keepData) await markKeepData(virsh, domain, keepData);
+  const autostarts = (await virsh.run("list", "--all", "--autostart", "--name")).split("\n").includes(domain);
+  if (autostarts !== autostart) await virsh.run("autostart", domain, ...(autostart ? [] : ["--disable"]));
+  await growDisks(virsh, project, { project: disk, root: rootDisk }, log, changed);
+}
+
+/** In the definition and, where the VM runs, in what is shown of it while it does. */
+async function markKeepData(virsh: Virsh, domain: string, keepData: boolean): Promise<void> {
+  const set = ["--uri", dataNamespace, "--key", "data", "--set", `<data keep="${keepWord(keepData)}"/>`];
+  const runs = (await virsh.run("domstate", domain)).trim() !== "shut off";
+  await virsh.run("metadata", domain, ...set, "--config", ...(runs ? ["--live"] : []));
+}

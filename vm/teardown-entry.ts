@@ -1,0 +1,8 @@
+import { runEntry } from "../guest/entry.ts";
+import { virshFor } from "../host/virsh.ts";
+import { type Teardown, tearDown } from "./teardown.ts";
+
+/** Entry of the deletion of a VM's `teardown` command. */
+await runEntry("PROJECT_VMS_TEARDOWN", async (teardown: Teardown) => {
+  await tearDown(virshFor(teardown.uri), teardown, console.error);
+});
