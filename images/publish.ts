@@ -4,6 +4,7 @@ import path from "node:path";
 import { UserError } from "../config/errors.ts";
 import { formatSize, MiB } from "../config/sizes.ts";
 import { withLock } from "../host/lock.ts";
+import { deleteVolume, volumesIn } from "../host/pool-volumes.ts";
 import { type Virsh, virshFor } from "../host/virsh.ts";
 import type { Image } from "./cache.ts";
 
@@ -15,7 +16,7 @@ export interface PublishedVolume {
 }
 
 /** The longest that an upload may take, in seconds. */
-const uploadSeconds = 3600;
+export const uploadSeconds = 3600;
 
 /** What must stay free beside the image, in bytes. */
 const margin = 512 * MiB;
@@ -33,7 +34,7 @@ export async function publishImage(
   log: (line: string) => void,
 ): Promise<PublishedVolume> {
   const virsh = virshFor(uri, uploadSeconds);
-  return withLock(`${image.file}.publishing`, uploadSeconds, log, async () => {
+  return withUploadLock(image.file, log, async () => {
     await virsh.run("pool-refresh", pool);
     const volumes = await volumesIn(virsh, pool);
     const isWhole = volumes.has(image.name) && volumes.has(markOf(image));
@@ -43,14 +44,30 @@ export async function publishImage(
   });
 }
 
-const markOf = ({ name }: Image) => `${name}.sha512`;
+/**
+ * Does something with an image on hosts while no other process of this machine uploads, removes or marks it.
+ *
+ * @param file the image's place in this machine's cache, whether or not it is there
+ */
+export function withUploadLock<T>(file: string, log: (line: string) => void, action: () => Promise<T>): Promise<T> {
+  return withLock(`${file}.publishing`, uploadSeconds, log, action);
+}
 
-/** Names of a pool's volumes, with their paths. */
-async function volumesIn(virsh: Virsh, pool: string): Promise<Map<string, string>> {
-  const table = await virsh.run("vol-list", pool);
-  // With or without a header above: a volume's row ends in its absolute path.
-  const rows = table.split("\n").map((row) => /^\s*(\S+)\s+(\/.*?)\s*$/.exec(row));
-  return new Map(rows.flatMap((row) => (row ? [[row[1] as string, row[2] as string]] : [])));
+/** The name of the volume that says that an image is whole. */
+export const markOf = ({ name }: Pick<Image, "name">) => `${name}.sha512`;
+
+/** Writes the volume that says that an image is whole, anew if it is there. */
+export async function writeMark(virsh: Virsh, image: Pick<Image, "name" | "sha512">, pool: string): Promise<void> {
+  const dir = await mkdtemp(path.join(tmpdir(), "mark-"));
+  try {
+    const text = `${image.sha512}  ${image.name}\n`;
+    await writeFile(path.join(dir, "mark"), text);
+    const isThere = (await volumesIn(virsh, pool)).has(markOf(image));
+    if (!isThere) await virsh.run("vol-create-as", pool, markOf(image), `${text.length}`, "--format", "raw");
+    await virsh.run("vol-upload", markOf(image), path.join(dir, "mark"), "--pool", pool);
+  } finally {
+    await rm(dir, { recursive: true });
+  }
 }
 
 async function upload(
@@ -61,6 +78,8 @@ async function upload(
   log: (line: string) => void,
 ): Promise<void> {
   if (cutOff) await removeCutOff(virsh, image, pool, cutOff, log);
+  // Of an image that went without it: beside a new upload it would be true too soon.
+  await deleteVolume(virsh, pool, markOf(image));
   const { size } = await stat(image.file);
   await requireRoom(virsh, pool, size);
   const started = Date.now();
@@ -117,16 +136,4 @@ async function requireRoom(virsh: Virsh, pool: string, size: number): Promise<vo
       remedy: "free space in the host's storageDir, or name another folder",
     },
   ]);
-}
-
-async function writeMark(virsh: Virsh, image: Image, pool: string): Promise<void> {
-  const dir = await mkdtemp(path.join(tmpdir(), "mark-"));
-  try {
-    const text = `${image.sha512}  ${image.name}\n`;
-    await writeFile(path.join(dir, "mark"), text);
-    await virsh.run("vol-create-as", pool, markOf(image), `${text.length}`, "--format", "raw");
-    await virsh.run("vol-upload", markOf(image), path.join(dir, "mark"), "--pool", pool);
-  } finally {
-    await rm(dir, { recursive: true });
-  }
 }

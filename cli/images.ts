@@ -1,0 +1,61 @@
+import { Command } from "commander";
+import type { ImageRow } from "../images/report.ts";
+import { openStack } from "./open-stack.ts";
+
+const examples = `
+Examples:
+  project-vm images                  # which base images the host has, and which VMs stand on them
+  project-vm images prune            # says what would go, and asks
+  project-vm images verify --stack storage
+
+docs/images.md has more.`;
+
+/** `project-vm images`: the base images of a host. */
+export function imagesCommand(): Command {
+  return new Command("images")
+    .description("list the base images on the host, and what stands on them")
+    .option("--json", "as JSON, with paths on the host; sizes in bytes")
+    .addHelpText("after", examples)
+    .addCommand(prune())
+    .addCommand(verify())
+    .action(async (options: { json?: true }, command: Command) => {
+      const { host } = await openStack(command);
+      const { lookAtImages } = await import("../images/look.ts");
+      const { describeUsers, imageRows } = await import("../images/report.ts");
+      const { imageUsage } = await import("../images/usage.ts");
+      const { printList } = await import("./print.ts");
+      const rows = imageRows(imageUsage(await lookAtImages(host), host.storageDir));
+      printList(rows, { ...columns, "ON IT": describeUsers }, options);
+    });
+}
+
+const columns = {
+  NAME: ({ name }: ImageRow) => name,
+  SIZE: ({ allocation }: ImageRow) => allocation ?? "",
+  STATE: ({ state }: ImageRow) => state,
+};
+
+function prune(): Command {
+  return new Command("prune")
+    .description("remove the base images that nothing stands on and that no new VM of this stack gets")
+    .option("--yes", "do not ask")
+    .action(async (options: { yes?: true }, command: Command) => {
+      const { stack, host, log } = await openStack(command);
+      const { currentImages, pruneImages } = await import("../images/prune.ts");
+      const { describePrune } = await import("../images/report.ts");
+      const { askToGoOn } = await import("./ask-to-go-on.ts");
+      const confirm = (plan: Parameters<typeof describePrune>[0]) =>
+        askToGoOn(describePrune(plan), options.yes ?? false);
+      if (!(await pruneImages(host, currentImages(stack.config), confirm, log))) process.exitCode = 1;
+    });
+}
+
+function verify(): Command {
+  return new Command("verify")
+    .description("read all base images whole, on the host, and compare them with what was uploaded")
+    .action(async (_options, command: Command) => {
+      const { host, log } = await openStack(command);
+      const { requireWhole, verifyImages } = await import("../images/verify.ts");
+      requireWhole(await verifyImages(host, log), host);
+    });
+}

@@ -1,0 +1,145 @@
+import { posix } from "node:path";
+import { type Issue, UserError } from "../config/errors.ts";
+import { basePoolName, poolName } from "../config/names.ts";
+import type { HostSettings } from "../config/settings.ts";
+import { type Inventory, type PoolFound, takeInventory } from "../host/inventory.ts";
+import { shellFor } from "../host/shell.ts";
+import { hostUnreachable } from "../host/unreachable.ts";
+import { quoteForVirsh, VirshError, withVirshSession } from "../host/virsh.ts";
+import { imageUsage, isNamed } from "./usage.ts";
+
+/** A host whose base images are looked at: its libvirt, and its folder for VMs. */
+export type ImageHost = Pick<HostSettings, "uri" | "storageDir">;
+
+/** Pools whose volumes are files, and may have backing files. */
+const fileTypes = "dir,fs,netfs";
+
+/** Seconds for all pools of a host to be read anew. */
+const refreshSeconds = 300;
+
+/** What has no backing file: devices, CD images, what is on the network. */
+const standsAlone = /^\/dev\/|\.iso$|^\w+:\/\//;
+
+/**
+ * An inventory of a host with the volumes of all its active pools, also of those outside `storageDir`. Changes nothing.
+ *
+ * @throws UserError when the pool of the base images is there and not active: nothing in it could be seen
+ */
+export async function lookAtImages({ uri }: ImageHost): Promise<Inventory> {
+  const inventory = await takeInventory({ uri, storageDir: "/", virtualization: "emulated" });
+  const base = inventory.pools.find(({ name }) => name === basePoolName);
+  if (base && !base.active) throw new UserError("The base images cannot be seen.", [inactive(uri, base)]);
+  return inventory;
+}
+
+/**
+ * The same for who is about to remove a base image: all that may stand on one is seen, or nothing is.
+ * Pools are read anew, for libvirt knows nothing of files that came without it.
+ *
+ * @throws UserError naming all that hides something: a pool that is not active or cannot be read, a file in no pool
+ */
+export async function lookAtEverything(host: ImageHost): Promise<Inventory> {
+  const counts = await readPoolsAnew(host.uri);
+  const inventory = await lookAtImages(host);
+  const changed = inventory.pools.filter(
+    ({ name, volumes }) => (counts.get(name) ?? volumes.length) !== volumes.length,
+  );
+  const issues = [
+    ...inventory.pools.filter(({ active }) => !active).map((pool) => inactive(host.uri, pool)),
+    ...changed.map(({ name }) => ({
+      path: `pool ${name}`,
+      rule: "must let all its volumes be seen, but they changed in the meantime",
+      remedy: "run it again when nothing is made or removed there",
+    })),
+    ...hiddenFiles(inventory, host, await rootDisksOf(inventory, host)),
+  ];
+  if (issues.length > 0) throw unseen(issues);
+  return inventory;
+}
+
+/** Has libvirt read all pools of files, and gives how many volumes each one has. */
+async function readPoolsAnew(uri: string): Promise<Map<string, number>> {
+  try {
+    return await withVirshSession(
+      uri,
+      async (ask) => {
+        const [list] = await ask([["pool-list", "--name", "--type", fileTypes]]);
+        const names = lines(list?.output ?? "");
+        const refreshed = await ask(names.map((name) => ["pool-refresh", name]));
+        const failed = refreshed.flatMap(({ ok, error }, i) => (ok ? [] : [unreadable(uri, names[i] ?? "", error)]));
+        if (failed.length > 0) throw unseen(failed);
+        const volumes = await ask(names.map((name) => ["vol-list", name]));
+        return new Map(volumes.map(({ output }, i) => [names[i] ?? "", lines(output).length]));
+      },
+      refreshSeconds,
+    );
+  } catch (error) {
+    throw error instanceof VirshError ? hostUnreachable(uri, error.reason) : error;
+  }
+}
+
+/** Those in the folders of projects, whether or not libvirt still has a pool there. */
+async function rootDisksOf(inventory: Inventory, { uri, storageDir }: ImageHost): Promise<string[]> {
+  if (imageUsage(inventory, storageDir).images.length === 0) return [];
+  const depth = ["-mindepth", "2", "-maxdepth", "2"];
+  return lines(await shellFor(uri).run(["find", storageDir, ...depth, "-name", "disk.qcow2"]));
+}
+
+/** What is in no active pool: its backing file cannot be known. One issue a folder. */
+function hiddenFiles(inventory: Inventory, { uri, storageDir }: ImageHost, rootDisks: string[]): Issue[] {
+  const { pools, domains } = inventory;
+  const { images } = imageUsage(inventory, storageDir);
+  const isCounted = (file: string) => images.some(({ name }) => isNamed(file, name));
+  const backing = pools.flatMap(({ volumes }) => volumes.flatMap(({ backingPath }) => backingPath ?? []));
+  const files = [...backing, ...domains.flatMap(({ diskPaths }) => diskPaths), ...rootDisks]
+    .filter((file) => !standsAlone.test(file) && !isCounted(file))
+    .map((file) => posix.normalize(file));
+  const seen = new Set(pools.filter(({ active, path }) => active && path).map(({ path }) => posix.resolve(path)));
+  const hidden = new Map(files.map((file) => [posix.dirname(file), file]));
+  return [...hidden]
+    .filter(([folder]) => !seen.has(folder))
+    .map(([folder, file]) => ({
+      path: file,
+      rule: "must be in a pool of the host, or nobody can tell which base image it stands on",
+      remedy: `make one of its folder: \`${poolOf(folder, { uri, storageDir })}\``,
+    }));
+}
+
+/** The commands that make a pool of a folder; a project's has the name that its stack will look for. */
+function poolOf(folder: string, { uri, storageDir }: ImageHost): string {
+  const base = posix.basename(folder);
+  const name = posix.dirname(folder) === posix.resolve(storageDir) ? poolName(base) : base;
+  return [
+    ["pool-define-as", name, "dir", "--target", folder],
+    ["pool-start", name],
+  ]
+    .map((words) => virshLine(uri, ...words))
+    .join(" && ");
+}
+
+function inactive(uri: string, { name }: PoolFound): Issue {
+  return {
+    path: `pool ${name}`,
+    rule: "must be active, or what is in it cannot be seen, and may stand on a base image",
+    remedy: `start it: \`${virshLine(uri, "pool-start", name)}\``,
+  };
+}
+
+function unreadable(uri: string, name: string, reason: string): Issue {
+  return {
+    path: `pool ${name}`,
+    rule: `must let itself be read, but: ${reason}`,
+    remedy: `mend that, then start it, for libvirt may have stopped it: \`${virshLine(uri, "pool-start", name)}\``,
+  };
+}
+
+const unseen = (issues: Issue[]) =>
+  new UserError("No base image was removed: not all that may stand on one can be seen.", issues);
+
+const virshLine = (uri: string, ...words: string[]) => ["virsh", "-c", uri, ...words].map(quoteForVirsh).join(" ");
+
+const lines = (output: string) =>
+  output
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "");

@@ -1,0 +1,113 @@
+import path from "node:path";
+import { basePoolName } from "../config/names.ts";
+import type { StackConfig } from "../config/settings.ts";
+import { formatSize } from "../config/sizes.ts";
+import { deleteVolume } from "../host/pool-volumes.ts";
+import { virshFor } from "../host/virsh.ts";
+import { ImageCache, imageCacheDir } from "./cache.ts";
+import { imageIdentity } from "./image.ts";
+import { type ImageHost, lookAtEverything } from "./look.ts";
+import { markOf, uploadSeconds, withUploadLock } from "./publish.ts";
+import { type BaseImage, digestInName, type ImageUsage, imageUsage, usersOf } from "./usage.ts";
+
+/** What is known on this machine of the images that new VMs of a stack would stand on. */
+export interface CurrentImages {
+  /** First digits of their SHA-512, as names of images tell them. */
+  digests: string[];
+  /** Whether that is all of them: which image a build gives is only known once it was built here. */
+  isComplete: boolean;
+}
+
+/** What a prune would do to each base image of a host. */
+export interface PrunePlan {
+  remove: BaseImage[];
+  keep: { image: BaseImage; reason: string }[];
+}
+
+/** The images that new VMs of a stack would stand on: the stack's own, and those of its projects. */
+export function currentImages(
+  { image, projects }: Pick<StackConfig, "image" | "projects">,
+  cache = new ImageCache(imageCacheDir()),
+): CurrentImages {
+  const wanted = [image, ...Object.values(projects).flatMap((project) => project.image ?? [])];
+  const digests = wanted.map((one) => (one.kind === "url" ? one.sha512 : cache.find(imageIdentity(one))?.sha512));
+  const known = digests.flatMap((digest) => digest?.slice(0, 12).toLowerCase() ?? []);
+  return { digests: known, isComplete: known.length === wanted.length };
+}
+
+/**
+ * Which base images nobody needs. Pure; it knows no more than what the look behind `usage` saw.
+ *
+ * @param now in seconds since the epoch
+ */
+export function planPrune({ images }: ImageUsage, current: CurrentImages, now: number): PrunePlan {
+  const judged = images.map((image) => ({ image, reason: reasonToKeep(image, current, now) }));
+  return {
+    remove: judged.flatMap(({ image, reason }) => (reason === undefined ? [image] : [])),
+    keep: judged.flatMap(({ image, reason }) => (reason === undefined ? [] : [{ image, reason }])),
+  };
+}
+
+/**
+ * Removes base images that nobody needs. Each is judged again just before it goes, while nobody on this machine uploads
+ * it; the marker goes first, so that what an interruption leaves is an image that is not marked as whole.
+ *
+ * @param confirm is told what would go, and says whether it may; not asked when nothing would
+ * @returns those that went; undefined when they may not
+ * @throws UserError when not all that may stand on a base image can be seen
+ * @example await pruneImages(host, currentImages(config), async ({ remove }) => remove.length < 3, console.error)
+ */
+export async function pruneImages(
+  host: ImageHost,
+  current: CurrentImages,
+  confirm: (plan: PrunePlan) => Promise<boolean>,
+  log: (line: string) => void,
+  cache = new ImageCache(imageCacheDir()),
+): Promise<BaseImage[] | undefined> {
+  const plan = await look(host, current);
+  if (plan.remove.length === 0) {
+    for (const { image, reason } of plan.keep) log(`kept ${image.name}: ${reason}`);
+    return [];
+  }
+  if (!(await confirm(plan))) return undefined;
+  const removed: BaseImage[] = [];
+  for (const { name } of plan.remove) {
+    const image = await withUploadLock(path.join(cache.dir, name), log, () => removeIfUnused(host, current, name, log));
+    removed.push(...(image ? [image] : []));
+  }
+  return removed;
+}
+
+async function look(host: ImageHost, current: CurrentImages): Promise<PrunePlan> {
+  return planPrune(imageUsage(await lookAtEverything(host), host.storageDir), current, Date.now() / 1000);
+}
+
+async function removeIfUnused(
+  host: ImageHost,
+  current: CurrentImages,
+  name: string,
+  log: (line: string) => void,
+): Promise<BaseImage | undefined> {
+  const { remove, keep } = await look(host, current);
+  const image = remove.find((one) => one.name === name);
+  if (image) {
+    const virsh = virshFor(host.uri);
+    await deleteVolume(virsh, basePoolName, markOf(image));
+    await deleteVolume(virsh, basePoolName, name);
+  }
+  const kept = keep.find((one) => one.image.name === name);
+  const outcome = image ? `removed ${name} (${formatSize(image.allocation)})` : `${name} is gone already`;
+  log(kept ? `kept ${name}: ${kept.reason}` : outcome);
+  return image;
+}
+
+function reasonToKeep(image: BaseImage, current: CurrentImages, now: number): string | undefined {
+  const users = usersOf(image);
+  if (users.length > 0) return `${users.join(", ")} ${users.length === 1 ? "stands" : "stand"} on it`;
+  if (current.digests.includes(digestInName(image.name) ?? "")) return "new VMs of this stack stand on it";
+  if (!current.isComplete) return "new VMs of this stack may stand on it: which image they get was not built here yet";
+  // An update on another machine, whose lock is not seen here, may upload it now or put its first VM on it.
+  return (image.modified ?? 0) > now - uploadSeconds
+    ? "it was uploaded less than an hour ago, maybe for a VM to come"
+    : undefined;
+}
