@@ -1,0 +1,24 @@
+import { Command } from "commander";
+import { openStack } from "./open-stack.ts";
+import { wholeNumber } from "./whole-number.ts";
+
+const examples = `
+Examples:
+  project-vm backup myapp           # the VM may run
+  project-vm backup myapp --keep 7  # afterwards the newest 7 stay
+
+A backup is a compressed qcow2 file on the host. \`project-vm export\` brings one to this machine.`;
+
+/** `project-vm backup`: a whole, checked copy of a project disk, on its host. */
+export function backupCommand(): Command {
+  return new Command("backup")
+    .description("make a backup of a project's disk on its host")
+    .argument("<project>")
+    .option("--keep <number>", "remove older backups of this project, so many stay", wholeNumber)
+    .addHelpText("after", examples)
+    .action(async (project: string, options: { keep?: number }, command: Command) => {
+      const { host, log } = await openStack(command);
+      const { createBackup } = await import("../data/backup.ts");
+      console.log((await createBackup(host, project, options, log)).path);
+    });
+}

@@ -1,0 +1,28 @@
+import { Command } from "commander";
+import { openStack } from "./open-stack.ts";
+
+const examples = `
+Examples:
+  project-vm purge myapp
+  project-vm purge myapp --backups --yes
+
+Only a kept disk can be purged: take the project out of the stack's config and run \`pulumi up\` first.`;
+
+/** `project-vm purge`: removes a kept disk for good. */
+export function purgeCommand(): Command {
+  return new Command("purge")
+    .description("remove the disk that was kept of a project, for good")
+    .argument("<project>")
+    .option("--backups", "remove its backups too")
+    .option("--yes", "do not ask")
+    .addHelpText("after", examples)
+    .action(async (project: string, options: { backups?: true; yes?: true }, command: Command) => {
+      const { stack, host, log } = await openStack(command);
+      const { purgeDisk } = await import("../data/purge.ts");
+      const { askForName } = await import("./ask.ts");
+      const { file, config } = stack;
+      const confirm = (facts: string[]) => askForName(project, facts, options.yes ?? false);
+      const settings = { file, projects: Object.keys(config.projects), backups: options.backups ?? false, confirm };
+      if (!(await purgeDisk(host, project, settings, log))) process.exitCode = 1;
+    });
+}

@@ -1,0 +1,275 @@
+#!/bin/sh
+# Makes one backup of a project's disk, on its host and as root: <storageDir>/backups/<project>/<project>-<UTC>.qcow2,
+# compressed and checked, with its SHA-512 beside it. The VM may run: its filesystem is frozen for a moment only.
+# A file of that name is always whole; what a run that was killed left behind goes at the next one.
+#
+# Usage: backup.sh [--keep <number>] [--unless-within <seconds>] [--stdout] <project> <storageDir> <libvirt URI>
+#   --keep           afterwards only the newest <number> backups of this project stay
+#   --unless-within  does nothing when the newest backup is not older
+#   --stdout         writes the backup there instead, and `sha512 <digest>` to standard error
+# The backup's path goes to standard output, progress to standard error.
+set -eu
+umask 077
+export LC_ALL=C
+
+MOUNT=/home/dev/project
+MARGIN=$((512 * 1048576)) # must stay free, in bytes
+STALLED=600               # seconds in which a job must get on
+HEARTBEAT=20              # seconds between two signs of life
+STAMP='[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]T[0-9][0-9][0-9][0-9][0-9][0-9]Z'
+
+say() { echo "$project: $*" >&2; }
+
+# What is wrong, which rule it breaks, what to do.
+fail() {
+  printf 'error: %s: %s\nremedy: %s\n' "$1" "$2" "$3" >&2
+  exit 1
+}
+
+mib() { echo "$(($1 / 1048576)) MiB"; }
+
+virsh_do() { virsh -q -c "$uri" "$@" 9<&-; }
+
+# Without standing in the way of a signal.
+await() {
+  "$@" &
+  child=$!
+  status=0
+  wait "$child" || status=$?
+  child=
+  return "$status"
+}
+
+read_arguments() {
+  keep='' fresh='' to_stdout=''
+  while [ $# -gt 3 ]; do
+    case $1 in
+      --keep) keep=$2 && shift ;;
+      --unless-within) fresh=$2 && shift ;;
+      --stdout) to_stdout=yes ;;
+      *) break ;;
+    esac
+    shift
+  done
+  [ $# -eq 3 ] || fail backup.sh "must have three arguments behind its options" "see the beginning of backup.sh"
+  project=$1 storage=$2 uri=$3
+  domain=project-$project
+  folder=$storage/$project
+  disk=$folder/project.qcow2
+  dir=$storage/backups/$project
+}
+
+# What a run that was killed left: a job in QEMU, unfinished files, the digest of a backup that did not come.
+clear_leftovers() {
+  end_job
+  # shellcheck disable=SC2086 # a pattern
+  rm -f "$dir/$project"-$STAMP.*partial
+  for digest in "$dir/$project"-$STAMP.qcow2.sha512; do
+    [ -e "${digest%.sha512}" ] || rm -f "$digest"
+  done
+}
+
+# Ends a backup job of the VM that writes into our folder.
+end_job() {
+  tries=0
+  while virsh_do backup-dumpxml "$domain" 2>/dev/null | grep -qF "$(xml_text "$dir/")"; do
+    virsh_do domjobabort "$domain" 2>/dev/null || true
+    tries=$((tries + 1))
+    [ "$tries" -lt 50 ] ||
+      fail "$domain" "must end the job of the backup before, but does not" "virsh -c '$uri' domjobabort $domain"
+    sleep 0.2
+  done
+}
+
+clean_up() {
+  status=$?
+  trap '' INT TERM HUP PIPE
+  # What was begun between freeze and thaw may yet start a job.
+  [ -z "${frozen:-}" ] || wait "$frozen" || true
+  [ -z "${beat:-}" ] || kill "$beat" 2>/dev/null || true
+  [ -z "${child:-}" ] || kill "$child" 2>/dev/null || true
+  [ -z "${child:-}" ] || wait "$child" || true
+  [ -z "${live:-}" ] || end_job
+  rm -f "$dir/$project-$stamp".*partial
+  exit "$status"
+}
+
+# The stamps of all finished backups, oldest first.
+finished() {
+  for file in "$dir/$project"-$STAMP.qcow2; do
+    [ ! -e "$file.sha512" ] || basename "${file#"$dir/$project-"}" .qcow2
+  done
+}
+
+is_fresh() {
+  newest=$(finished | tail -n 1)
+  since=$(date -u -d "@$(($(date +%s) - fresh))" +%Y%m%dT%H%M%SZ)
+  [ "$(printf '%s\n' "$newest" "$since" | sort | tail -n 1)" = "$newest" ]
+}
+
+# Room for so many copies of what the disk takes up now.
+require_room() {
+  need=$(($(du -k "$disk" | cut -f 1) * 1024 * $1 + MARGIN))
+  have=$(($(df -Pk "$dir" | awk 'NR == 2 { print $4 }') * 1024))
+  [ "$have" -ge "$need" ] ||
+    fail "$dir" "must have $(mib "$need") free, but has $(mib "$have")" "free space there, or keep fewer backups"
+}
+
+# The disk's name in the VM (vdb), or nothing when the VM is off or runs without it.
+target_of() {
+  virsh_do domblklist "$domain" --details 2>/dev/null | awk -v file="$disk" '
+    { path = $0; sub(/^ *[^ ]+ +[^ ]+ +[^ ]+ +/, "", path) }
+    path == file { print $3 }'
+}
+
+is_active() {
+  case $(virsh_do domstate "$domain" 2>/dev/null) in
+    '' | 'shut off') return 1 ;;
+  esac
+}
+
+xml_text() { printf %s "$1" | sed 's/&/\&amp;/g; s/</\&lt;/g; s/>/\&gt;/g; s/"/\&quot;/g'; }
+virsh_word() { printf "'%s'" "$(printf %s "$1" | sed "s/'/'\\\\''/g")"; }
+
+# QEMU copies the disk as it is at this moment to $copy, while the VM goes on.
+copy_live() {
+  live=yes
+  copy=$dir/$project-$stamp.live.partial
+  cat >"$dir/$project-$stamp.job.partial" <<END
+<domainbackup mode="push"><disks><disk name="$1" type="file" backup="yes">
+  <driver type="qcow2"/><target file="$(xml_text "$copy")"/>
+</disk></disks></domainbackup>
+END
+  # Whose job it was that ended last is forgotten.
+  virsh_do domjobinfo "$domain" --completed >/dev/null 2>&1 || true
+  begin_job "$(virsh_word "$dir/$project-$stamp.job.partial")"
+  wait_for_job
+  live=
+}
+
+# In one virsh process in a session of its own, which goes on to the thaw whatever becomes of this one, and prints into
+# a file: there is no pipe to break. One of ours freezes at a time. A thaw that finds nothing to thaw does nothing.
+begin_job() {
+  said=$dir/$project-$stamp.said.partial
+  thaw="domfsthaw $domain"
+  begin="echo --err [; backup-begin $domain --backupxml $1; echo --err ]"
+  setsid flock "$folder" virsh -c "$uri" \
+    "domfsfreeze $domain --mountpoint $MOUNT; $begin; $thaw; $thaw; $thaw" </dev/null >"$said" 2>&1 9<&- &
+  frozen=$!
+  wait "$frozen" || true
+  frozen=
+  if ! grep -q '^Froze [1-9]' "$said"; then
+    say "the guest's agent did not freeze the disk: the backup is as after a power cut"
+  elif ! grep -q '^Thawed [1-9]' "$said"; then
+    fail "$domain" "must be thawed, but its guest's agent did not answer" "virsh -c '$uri' domfsthaw $domain"
+  fi
+  grep -q '^Backup started' "$said" && return
+  reason=$(sed -n '/^error: \[$/,/^error: \]$/s/^error: \(..*\)/\1/p' "$said" | sed '/^[][]$/d' | tr '\n' ' ')
+  fail "$disk" "must be copied by libvirt, but it says: $reason" "if $domain has another job, wait until that has ended"
+}
+
+wait_for_job() {
+  remaining='' since=$(date +%s)
+  said_at=$since
+  while job=$(virsh_do domjobinfo "$domain" 2>&1) && ! echo "$job" | grep -q '^Job type: *None'; do
+    now=$(date +%s)
+    left=$(echo "$job" | sed -n 's/^File remaining: *//p')
+    [ "$left" = "$remaining" ] || since=$now
+    remaining=$left
+    [ $((now - since)) -lt "$STALLED" ] ||
+      fail "$disk" "must be copied, but $left are left for $STALLED s" "look at its host"
+    [ $((now - said_at)) -lt "$HEARTBEAT" ] || { said_at=$now && say "copying, $left left"; }
+    await sleep 0.5
+  done
+  # It tells of a job once.
+  virsh_do domjobinfo "$domain" --completed 2>/dev/null | grep -q '^Job type: *Completed' ||
+    fail "$domain" "must run until its disk is copied, but it or the copy was stopped" "run this again"
+}
+
+# $1, compressed, as $packed.
+pack() {
+  packed=$dir/$project-$stamp.qcow2.partial
+  say_packed &
+  beat=$!
+  # The lock on the image is kept: nobody else writes to it meanwhile.
+  await qemu-img convert -c -f qcow2 -O qcow2 "$1" "$packed" ||
+    fail "$1" "must be readable and in use by nobody else" "see above; if its VM was just started, run this again"
+  await qemu-img check -q -f qcow2 "$packed" 2>/dev/null ||
+    fail "$packed" "must be whole, but is not" "check the host's own disk"
+  kill "$beat" 2>/dev/null || true
+  digest=$(sha512sum "$packed" | cut -d ' ' -f 1)
+}
+
+# Holds neither the lock nor, once it is killed, the output.
+say_packed() {
+  exec 9<&-
+  while sleep "$HEARTBEAT" >/dev/null 2>&1 && kill -0 $$ 2>/dev/null; do
+    say "packed $(mib $(($(du -k "$packed" | cut -f 1) * 1024))) so far"
+  done
+}
+
+# The backup comes last: where it is, all of it is.
+publish() {
+  name=$project-$stamp.qcow2
+  echo "$digest  $name" >"$dir/$name.sha512.partial"
+  await sync "$packed" "$dir/$name.sha512.partial"
+  mv "$dir/$name.sha512.partial" "$dir/$name.sha512"
+  mv "$packed" "$dir/$name"
+  await sync "$dir"
+}
+
+# Backups that are too many, the oldest first, but never the one just made, whatever the clock said.
+expire() {
+  excess=$(($(finished | wc -l) - keep))
+  for old in $(finished); do
+    [ "$excess" -gt 0 ] || break
+    [ "$old" != "$stamp" ] || continue
+    rm -f "$dir/$project-$old.qcow2" "$dir/$project-$old.qcow2.sha512"
+    say "removed the backup of $old"
+    excess=$((excess - 1))
+  done
+}
+
+make_backup() {
+  target=
+  if is_active; then target=$(target_of); fi
+  if [ -n "$target" ]; then
+    require_room 2
+    copy_live "$target"
+    pack "$copy"
+  else
+    require_room 1
+    pack "$disk"
+  fi
+}
+
+main() {
+  read_arguments "$@"
+  for program in virsh qemu-img flock setsid sha512sum; do
+    command -v "$program" >/dev/null || fail "$program" "must be on the PATH of the host" "install it there"
+  done
+  [ -e "$disk" ] || fail "$disk" "must be there" "name a project that has a disk"
+  # QEMU itself writes below: it may pass through, and sees nothing.
+  (umask 066 && mkdir -p "$dir")
+  exec 9<"$dir"
+  flock -n 9 || fail "$disk" "must not be backed up twice at once" "wait until the other backup has ended"
+  clear_leftovers
+  if [ -n "$fresh" ] && is_fresh; then
+    say "the newest backup is recent enough"
+    exit
+  fi
+  stamp=$(date -u +%Y%m%dT%H%M%SZ)
+  trap clean_up EXIT
+  trap 'exit 130' INT TERM HUP PIPE
+  make_backup
+  if [ -n "$to_stdout" ]; then
+    echo "sha512 $digest" >&2
+    cat "$packed"
+    return
+  fi
+  publish
+  [ -z "$keep" ] || expire
+  echo "$dir/$project-$stamp.qcow2"
+}
+
+main "$@"

@@ -1,0 +1,53 @@
+import { UserError } from "../config/errors.ts";
+import { ShellError } from "../host/shell.ts";
+import { hostUnreachable } from "../host/unreachable.ts";
+import { VirshError, virshSession } from "../host/virsh.ts";
+import type { ProjectDisk } from "./project-disk.ts";
+
+/** How a project's VM is. */
+export interface DomainState {
+  /** `active` is whatever has a process that uses the disks: running, paused or suspended. */
+  state: "active" | "off" | "none";
+  /** Its memory was saved when it was stopped; the disk must then be as it was at that moment. */
+  hasSavedMemory: boolean;
+}
+
+/** @throws UserError when the host does not answer */
+export async function domainState({ host, domain }: ProjectDisk): Promise<DomainState> {
+  const lists = [
+    ["list", "--all", "--name"],
+    ["list", "--name"],
+    ["list", "--all", "--name", "--with-managed-save"],
+  ];
+  const answers = await virshSession(host.uri, lists).catch((error: unknown) => {
+    throw error instanceof VirshError ? hostUnreachable(host.uri, error.reason) : error;
+  });
+  const failed = answers.find(({ ok }) => !ok);
+  if (failed) throw new VirshError(host.uri, failed.command, undefined, failed.error);
+  const [isThere, isActive, hasSavedMemory] = answers.map(({ output }) => output.split("\n").includes(domain));
+  return { state: isActive ? "active" : isThere ? "off" : "none", hasSavedMemory: hasSavedMemory ?? false };
+}
+
+/** @throws UserError when a VM would go on from a moment that its disk has left */
+export function refuseSavedMemory({ host, domain }: ProjectDisk, { hasSavedMemory }: DomainState): void {
+  if (!hasSavedMemory) return;
+  throw new UserError("The project disk is not changed.", [
+    {
+      path: domain,
+      rule: "must not have saved memory, which fits only the disk as it is",
+      remedy: `start it and shut it down, or give that memory up: virsh -c '${host.uri}' managedsave-remove ${domain}`,
+    },
+  ]);
+}
+
+/** What qemu-img says of a disk that somebody uses, as the user's matter; every other error as it is. */
+export function explainLock(error: unknown, disk: ProjectDisk): unknown {
+  if (!(error instanceof ShellError) || !/Failed to get .*lock/.test(error.stderr)) return error;
+  return new UserError("The project disk is in use.", [
+    {
+      path: disk.file,
+      rule: "must not be used by another program meanwhile: a backup, or a VM that was just started",
+      remedy: "wait until that has ended, and try again",
+    },
+  ]);
+}

@@ -1,0 +1,117 @@
+#!/bin/sh
+# Puts a qcow2 image as the disk of a project that has none, on its host and as root. An image that comes from elsewhere
+# is looked at as a stranger: it must not lead to other files. The disk's own name is given to it at the very end, and
+# only if nobody else has it.
+#
+# Usage: import.sh <project> <storageDir> <libvirt URI> <file on this host>
+#        import.sh <project> <storageDir> <libvirt URI> - <bytes> <sha512> <its name>  (for the standard input)
+# A file on this host is compared with the digest beside it, if there is one.
+# The disk's size in bytes goes to standard output, progress to standard error.
+set -eu
+umask 077
+export LC_ALL=C
+
+MARGIN=$((512 * 1048576)) # must stay free, in bytes
+
+say() { echo "$project: $*" >&2; }
+
+# What is wrong, which rule it breaks, what to do.
+fail() {
+  printf 'error: %s: %s\nremedy: %s\n' "$1" "$2" "$3" >&2
+  exit 1
+}
+
+mib() { echo "$(($1 / 1048576)) MiB"; }
+
+clean_up() {
+  rm -f "$disk.received" "$disk.partial"
+  [ -z "$new_folder" ] || [ -e "$disk" ] || rmdir "$folder"
+}
+
+require_room() {
+  have=$(($(df -Pk "$folder" | awk 'NR == 2 { print $4 }') * 1024))
+  [ "$have" -ge $(($1 + MARGIN)) ] ||
+    fail "$folder" "must have $(mib $(($1 + MARGIN))) free, but has $(mib "$have")" "free space there"
+}
+
+# The image as a file of this host, in $image.
+receive() {
+  if [ "$source" = - ]; then
+    require_room "$bytes"
+    image=$disk.received
+    cat >"$image"
+  else
+    [ -f "$source" ] || fail "$source" "must be a file on the host" "name one that is there"
+    image=$source
+    if [ -e "$image.sha512" ]; then sha512=$(cut -d ' ' -f 1 "$image.sha512" | tr A-F a-f); else return 0; fi
+  fi
+  [ "$(sha512sum <"$image" | cut -d ' ' -f 1)" = "$sha512" ] ||
+    fail "$shown" "must have the SHA-512 that $shown.sha512 says" "copy it again: it was changed, or cut off"
+}
+
+# Named as what it must be: a raw image could pretend to be anything.
+info() { qemu-img info -f qcow2 --output json "$image"; }
+
+examine() {
+  about=$(info) || fail "$shown" "must be a qcow2 image that stands by itself" "see what qemu-img says above"
+  case $about in
+    *'"backing-filename"'* | *'"data-file"'*)
+      fail "$shown" "must not need another file beside it" "make it one: qemu-img convert -O qcow2" ;;
+    *'"encrypted": true'*) fail "$shown" "must not be encrypted" "decrypt it with qemu-img convert" ;;
+  esac
+  status=0
+  qemu-img check -q -f qcow2 "$image" >/dev/null 2>&1 || status=$?
+  # 3: nothing is wrong, but some space is lost.
+  [ "$status" -eq 0 ] || [ "$status" -eq 3 ] ||
+    fail "$shown" "must be whole, but is corrupt" "take another backup; \`qemu-img check\` says what is wrong"
+}
+
+unpack() {
+  require_room "$(qemu-img measure -f qcow2 -O qcow2 "$image" | sed -n 's/^required size: //p')"
+  say "unpacking"
+  qemu-img convert -f qcow2 -O qcow2 "$image" "$disk.partial" ||
+    fail "$shown" "must be readable" "see what qemu-img says above"
+  qemu-img check -q -f qcow2 "$disk.partial" >/dev/null 2>&1 ||
+    fail "$disk.partial" "must be whole, but is not" "check the host's own disk"
+  sync "$disk.partial"
+}
+
+# libvirt finds the disk by its pool.
+make_pool() {
+  pool=project-$project
+  virsh -q -c "$uri" pool-info "$pool" >/dev/null 2>&1 ||
+    virsh -q -c "$uri" pool-define-as "$pool" dir --target "$folder" >&2
+  virsh -q -c "$uri" pool-autostart "$pool" >&2
+  virsh -q -c "$uri" pool-info "$pool" | grep -q '^State: *running' || virsh -q -c "$uri" pool-start "$pool" >&2
+}
+
+already() {
+  fail "$disk" "must not be there yet: nothing is overwritten" "to replace it, purge it first: project-vm purge $project"
+}
+
+main() {
+  project=$1 uri=$3 source=$4 bytes=${5:-} sha512=${6:-} shown=${7:-$4}
+  folder=$2/$project
+  disk=$folder/project.qcow2
+  new_folder=yes
+  [ ! -d "$folder" ] || new_folder=''
+  (umask 066 && mkdir -p "$folder")
+  exec 9<"$folder"
+  flock -n 9 ||
+    fail "$folder" "must not be worked on twice at once" "wait until the other import, backup or removal has ended"
+  trap clean_up EXIT
+  trap 'exit 130' INT TERM HUP PIPE
+  [ ! -e "$disk" ] || already
+  receive
+  examine
+  unpack
+  make_pool
+  # A link and not a rename: it never takes the place of a disk that has come meanwhile.
+  ln "$disk.partial" "$disk" 2>/dev/null || already
+  rm "$disk.partial"
+  sync "$folder"
+  virsh -q -c "$uri" pool-refresh "$pool" >&2
+  qemu-img info -U -f qcow2 --output json "$disk" | sed -n 's/^ *"virtual-size": \([0-9]*\).*/\1/p'
+}
+
+main "$@"

@@ -1,0 +1,76 @@
+#!/bin/sh
+# Removes a project's kept disk with its pool and its folder and, if asked to, its backups: for good. Nothing is removed
+# that somebody uses, or that is none of ours. Can be done again from wherever it was cut off.
+#
+# Usage: purge.sh <project> <storageDir> <libvirt URI> <yes|no, with the backups>
+# What is left of the folders, if they held something else, goes to standard error.
+set -eu
+export LC_ALL=C
+
+STAMP='[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]T[0-9][0-9][0-9][0-9][0-9][0-9]Z'
+
+# What is wrong, which rule it breaks, what to do.
+fail() {
+  printf 'error: %s: %s\nremedy: %s\n' "$1" "$2" "$3" >&2
+  exit 1
+}
+
+# Opens a folder as file descriptor 9, for a lock that goes with this process.
+lock() {
+  exec 9<"$1"
+  flock -n 9 || fail "$1" "must not be worked on meanwhile" "wait until the backup, import or snapshot has ended"
+}
+
+refuse_used() {
+  if virsh -q -c "$uri" dominfo "project-$project" >/dev/null 2>&1; then
+    fail "project-$project" "must not be there: the disk is its own" "remove that VM first"
+  fi
+  [ -e "$disk" ] || return 0
+  # QEMU and qemu-img hold a lock on what they use.
+  said=$(qemu-img info "$disk" 2>&1) || case $said in
+    *' lock'*) fail "$disk" "must not be used by another program" "shut that down: fuser -v '$disk'" ;;
+  esac
+}
+
+remove_folder() {
+  rmdir "$1" 2>/dev/null || echo "$project: left in $1: $(ls -A "$1")" >&2
+}
+
+remove_pool() {
+  virsh -q -c "$uri" pool-info "$pool" >/dev/null 2>&1 || return 0
+  virsh -q -c "$uri" pool-destroy "$pool" >/dev/null 2>&1 || true # it may be inactive
+  virsh -q -c "$uri" pool-undefine "$pool" >/dev/null
+}
+
+# The disk first: what is left of a removal that was cut off is still found by its pool.
+remove_disk() {
+  if [ -d "$folder" ]; then
+    lock "$folder"
+    refuse_used
+    for name in project.qcow2 project.qcow2.partial project.qcow2.received disk.qcow2 seed.iso console.log; do
+      rm -f "$folder/$name"
+    done
+    remove_pool
+    remove_folder "$folder"
+  else
+    remove_pool
+  fi
+}
+
+remove_backups() {
+  [ -d "$backups" ] || return 0
+  lock "$backups"
+  # shellcheck disable=SC2086 # a pattern
+  rm -f "$backups/$project"-$STAMP.*
+  remove_folder "$backups"
+  # Other projects' may be there.
+  rmdir "$(dirname "$backups")" 2>/dev/null || true
+}
+
+project=$1 uri=$3
+pool=project-$project
+folder=$2/$project
+disk=$folder/project.qcow2
+backups=$2/backups/$project
+remove_disk
+[ "$4" != yes ] || remove_backups

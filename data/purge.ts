@@ -1,0 +1,91 @@
+import { UserError } from "../config/errors.ts";
+import { formatSize } from "../config/sizes.ts";
+import { takeInventory } from "../host/inventory.ts";
+import { shellFor } from "../host/shell.ts";
+import { type Backup, backupsOf } from "./backup.ts";
+import { runScript } from "./host-script.ts";
+import {
+  type DiskFound,
+  findDisk,
+  type ProjectDisk,
+  projectDisk,
+  remedyAmong,
+  type StorageHost,
+} from "./project-disk.ts";
+import { usersOf } from "./users.ts";
+
+/** What a purge needs to know beside the project. */
+export interface PurgeOptions {
+  /** The stack's file, and the projects in it: theirs are not kept disks. */
+  file: string;
+  projects: string[];
+  /** Whether the disk's backups go too. */
+  backups: boolean;
+  /** Is given what would be removed, in lines, and says whether it shall be. */
+  confirm: (facts: string[]) => Promise<boolean>;
+}
+
+const title = "Nothing was removed.";
+
+/**
+ * Removes a kept disk for good: the project disk of a project that is no longer in its stack's config, with its
+ * snapshots, its pool and, if that is asked for, its backups. Interrupted, it can be done again.
+ *
+ * @returns whether it was removed; `false` when it was not confirmed
+ * @throws UserError when the project is still in the config, a domain uses the disk, or there is nothing to remove
+ */
+export async function purgeDisk(
+  host: StorageHost,
+  project: string,
+  options: PurgeOptions,
+  log: (line: string) => void,
+): Promise<boolean> {
+  const disk = projectDisk(host, project);
+  refuseEntry(project, options);
+  const inventory = await takeInventory({ ...host, virtualization: "emulated" });
+  const users = usersOf(disk, inventory);
+  if (users.length > 0) throw new UserError(title, users);
+  const shell = shellFor(host.uri);
+  const found = await findDisk(shell, disk);
+  const backups = await backupsOf(shell, disk);
+  const isKept = !Array.isArray(found) || inventory.pools.some(({ name }) => name === disk.pool);
+  if (!isKept && !(options.backups && backups.length > 0)) throw nothing(disk, found, options.projects);
+  if (!(await options.confirm(facts(disk, Array.isArray(found) ? undefined : found, backups, options.backups))))
+    return false;
+  const args = [project, host.storageDir, shell.uri, options.backups ? "yes" : "no"];
+  await runScript(shell, "purge.sh", args, title, { onLine: log });
+  log(`${project}: removed`);
+  return true;
+}
+
+function refuseEntry(project: string, { file, projects }: PurgeOptions): void {
+  if (!projects.includes(project)) return;
+  throw new UserError(title, [
+    {
+      path: `${file}: projects.${project}`,
+      rule: "must not be there: the disk of a project is kept for it",
+      remedy: "take the entry out, then `pulumi up`; after that its disk can be purged",
+    },
+  ]);
+}
+
+function nothing(disk: ProjectDisk, there: string[], projects: string[]): UserError {
+  const kept = there.filter((name) => !projects.includes(name));
+  return new UserError(title, [
+    { path: disk.file, rule: "must be there", remedy: remedyAmong(disk.name, kept, "other disks there") },
+  ]);
+}
+
+function facts(disk: ProjectDisk, found: DiskFound | undefined, backups: Backup[], withBackups: boolean): string[] {
+  const count = (number: number, what: string) => `${number} ${what}${number === 1 ? "" : "s"}`;
+  const lines = found
+    ? [
+        `${disk.file} on ${disk.host.uri}: ${formatSize(found.virtualSize)}, of which ${formatSize(found.allocated)} are used`,
+        ...(found.snapshots.length > 0 ? [`with ${count(found.snapshots.length, "snapshot")}`] : []),
+      ]
+    : [`what is left of ${disk.folder} on ${disk.host.uri}`];
+  if (backups.length === 0) return lines;
+  const size = formatSize(backups.reduce((sum, backup) => sum + backup.size, 0));
+  const all = `${count(backups.length, "backup")} in ${disk.backups}, ${size}`;
+  return [...lines, withBackups ? `and ${all}` : `(${all}: kept)`];
+}

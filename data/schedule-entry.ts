@@ -1,0 +1,23 @@
+import { UserError } from "../config/errors.ts";
+import { ShellError, shellFor } from "../host/shell.ts";
+import { installSchedule, removeSchedule } from "./schedule.ts";
+import { readScheduleEnvironment } from "./schedule-environment.ts";
+
+/**
+ * Entry of a command resource: `install` as its creation and update, `remove` as its deletion. What the user should know
+ * goes to stderr.
+ */
+async function main(action: string | undefined): Promise<void> {
+  const { uri, project, storageDir, backup } = readScheduleEnvironment(process.env);
+  const shell = shellFor(uri);
+  if (action === "install") await installSchedule(shell, { project, storageDir, backup }, console.error);
+  else if (action === "remove") await removeSchedule(shell, { project, storageDir });
+  else throw new Error("install or remove?");
+}
+
+try {
+  await main(process.argv[2]);
+} catch (error) {
+  console.error(error instanceof UserError || error instanceof ShellError ? error.message : error);
+  process.exitCode = 1;
+}

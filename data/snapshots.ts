@@ -1,0 +1,130 @@
+import { formatSize } from "../config/sizes.ts";
+import { shutDown } from "../guest/power.ts";
+import { type Shell, shellFor } from "../host/shell.ts";
+import { quoteForVirsh, virshFor } from "../host/virsh.ts";
+import type { Snapshot } from "./disk-image.ts";
+import { domainState, explainLock, refuseSavedMemory } from "./domain.ts";
+import { whileFrozen } from "./freeze.ts";
+import { runScript } from "./host-script.ts";
+import { diskNode, monitorAnswer, monitorRequest } from "./monitor.ts";
+import { type ProjectDisk, projectDisk, readDisk, type StorageHost } from "./project-disk.ts";
+import { checkSnapshotName, findSnapshot, refuseTwin, safetyName } from "./snapshot-names.ts";
+
+export type { Snapshot } from "./disk-image.ts";
+
+/**
+ * Snapshots of project disks: states that a disk can be brought back to, kept in the disk's own file (qcow2's internal
+ * snapshots). They cost what has changed since. They go with the disk, so they are no backup.
+ */
+
+type Log = (line: string) => void;
+
+/** The longest that QEMU may take to delete a snapshot, in seconds. */
+const deletionSeconds = 900;
+
+/** A disk of qcow2's old format, which this ends, could not become bigger once it has snapshots. */
+const createScript = 'qemu-img amend -q -f qcow2 -o compat=1.1 "$1" && qemu-img snapshot -c "$2" "$1"';
+
+const oldFormat =
+  "its disk is of qcow2's old format, and cannot become bigger while it has snapshots; the next snapshot that is made while its VM is off mends that";
+
+/** The snapshots of a project's disk, in the order in which they were made. Also while its VM runs. */
+export async function listSnapshots(host: StorageHost, project: string): Promise<Snapshot[]> {
+  return (await readDisk(shellFor(host.uri), projectDisk(host, project))).snapshots;
+}
+
+/**
+ * Makes a snapshot. A guest that runs is frozen for that moment, so that its filesystem is in order; where its agent
+ * does not answer, the snapshot is as after a power cut, and that is said.
+ *
+ * @throws UserError when the name is taken or cannot be, or there is no such disk
+ * @example await createSnapshot(host, "myapp", "before-upgrade", console.error)
+ */
+export async function createSnapshot(host: StorageHost, project: string, name: string, log: Log): Promise<void> {
+  checkSnapshotName(name);
+  const disk = projectDisk(host, project);
+  const shell = shellFor(host.uri);
+  const { snapshots, isOldFormat } = await readDisk(shell, disk);
+  refuseTwin(name, snapshots);
+  const { state } = await domainState(disk);
+  if (state === "active") {
+    await snapshotLive(shell, disk, name, log);
+    if (isOldFormat) log(`${project}: ${oldFormat}`);
+  } else await onDisk(shell, disk, ["sh", "-c", createScript, "sh", disk.file, name]);
+  log(`${project}: made the snapshot ${name}`);
+}
+
+/**
+ * Deletes a snapshot. The disk itself stays as it is, and the VM may run.
+ *
+ * @throws UserError when there is none of that name
+ */
+export async function deleteSnapshot(host: StorageHost, project: string, name: string, log: Log): Promise<void> {
+  checkSnapshotName(name);
+  const disk = projectDisk(host, project);
+  const shell = shellFor(host.uri);
+  findSnapshot(name, (await readDisk(shell, disk)).snapshots);
+  const { state } = await domainState(disk);
+  if (state === "active") {
+    const virsh = virshFor(host.uri, deletionSeconds);
+    const args = { device: await diskNode(virsh, disk), name };
+    const request = monitorRequest("blockdev-snapshot-delete-internal-sync", args);
+    monitorAnswer(disk, await virsh.run("qemu-monitor-command", disk.domain, request));
+  } else await onDisk(shell, disk, ["qemu-img", "snapshot", "-d", name, disk.file]);
+  log(`${project}: deleted the snapshot ${name}`);
+}
+
+/**
+ * Brings a disk back to a snapshot. Its VM is shut down first and, if it ran, started again afterwards. What was on the
+ * disk before becomes a snapshot too, and the disk keeps its size. Interrupted, it can be done again.
+ *
+ * @returns the name of the snapshot of the state before
+ * @throws UserError when there is none of that name, or the VM has saved memory that only the disk as it is fits
+ */
+export async function restoreSnapshot(host: StorageHost, project: string, name: string, log: Log): Promise<string> {
+  checkSnapshotName(name);
+  const disk = projectDisk(host, project);
+  const shell = shellFor(host.uri);
+  const { virtualSize, snapshots } = await readDisk(shell, disk);
+  const { created, diskSize = virtualSize } = findSnapshot(name, snapshots);
+  const domain = await domainState(disk);
+  refuseSavedMemory(disk, domain);
+  const wasActive = domain.state === "active";
+  if (wasActive) await shutDown(virshFor(host.uri), disk.domain, log);
+  const safety = safetyName(new Date(), snapshots);
+  // A restore that was cut off before the disk grew again has left it as small as its snapshot was.
+  const size = Math.max(virtualSize, ...snapshots.map((one) => one.diskSize ?? 0));
+  const args = [disk.file, name, safety, String(size), shell.uri, ...(wasActive ? [disk.domain] : [])];
+  await runScript(shell, "restore.sh", args, "The snapshot was not restored.", { toTheEnd: true }).catch(
+    (error: unknown) => {
+      if (wasActive) log(`${disk.domain} is left off; once all is well, start it: ${startCommand(disk)}`);
+      throw explainLock(error, disk);
+    },
+  );
+  log(`${project}: restored ${name} of ${created.toISOString()}; what was there before is the snapshot ${safety}`);
+  if (diskSize < size)
+    log(`${project}: its disk had ${formatSize(diskSize)} then, and has its ${formatSize(size)} again`);
+  if (wasActive) log(`${disk.domain}: started again`);
+  if (domain.state === "off") log(`${disk.domain} is off, as it was: ${startCommand(disk)}`);
+  return safety;
+}
+
+const startCommand = ({ host, domain }: ProjectDisk) => `virsh -c '${host.uri}' start ${domain}`;
+
+async function snapshotLive(shell: Shell, disk: ProjectDisk, name: string, log: Log): Promise<void> {
+  const device = await diskNode(virshFor(disk.host.uri), disk);
+  const request = monitorRequest("blockdev-snapshot-internal-sync", { device, name });
+  const command = `qemu-monitor-command ${disk.domain} ${quoteForVirsh(request)}`;
+  const { wasFrozen, output } = await whileFrozen(shell, disk, command);
+  const answer = output.split("\n").find((line) => line.startsWith("{"));
+  if (!answer) throw new Error(`QEMU made no snapshot of ${disk.file}: ${output.trim()}`);
+  monitorAnswer(disk, answer);
+  if (!wasFrozen) log(`${disk.name}: the guest's agent did not freeze the disk: the snapshot is as after a power cut`);
+}
+
+/** The disk of a VM that is off: qemu-img locks it, and fails if somebody uses it. */
+async function onDisk(shell: Shell, disk: ProjectDisk, argv: string[]): Promise<void> {
+  await shell.run(["flock", disk.folder, ...argv], { toTheEnd: true }).catch((error: unknown) => {
+    throw explainLock(error, disk);
+  });
+}

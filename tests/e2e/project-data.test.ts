@@ -1,0 +1,344 @@
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { execa, execaSync } from "execa";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { startEmbeddedHost } from "../../host/embedded.ts";
+import { Checkout } from "./support/checkout.ts";
+import { killGroup, ProjectVmTool, readDisk, refuse, succeed } from "./support/project-data.ts";
+
+const small = { defaults: { memory: "1 GiB", cpus: 2, disk: "20 GiB", rootDisk: "12 GiB" } };
+const checkout = new Checkout("project-data");
+const { host, virsh } = checkout;
+const tool = new ProjectVmTool(checkout);
+const folder = (project: string) => path.join(host.storageDir, project);
+const disk = (project: string) => path.join(folder(project), "project.qcow2");
+const backups = path.join(host.storageDir, "backups/alpha");
+const exported = path.join(checkout.dir, "alpha.qcow2");
+
+beforeAll(async () => {
+  await checkout.create();
+  await startEmbeddedHost(host, console.error);
+});
+afterAll(() => checkout.remove());
+
+const inGuest = (command: string) => checkout.ssh("alpha", command);
+const write = (text: string) => inGuest(`echo ${text} > /home/dev/project/work && sync -f /home/dev/project/work`);
+const snapshots = async () =>
+  (
+    JSON.parse(await succeed(tool.run("snapshot", "list", "alpha", "--json"))) as { name: string; diskSize: number }[]
+  ).map(({ name }) => name);
+const virtualSize = (file: string) =>
+  JSON.parse(execaSync("qemu-img", ["info", "-U", "--output", "json", file]).stdout)["virtual-size"] as number;
+
+/** Whether a program is running that has this in its command line. */
+const isRunning = (words: string) => execaSync("pgrep", ["-f", words], { reject: false }).exitCode === 0;
+
+/** Whether the guest can write to its disk; in a frozen one the write would hang. */
+async function expectThawed() {
+  await expect(
+    inGuest("timeout 60 sh -c 'date > /home/dev/project/probe && sync -f /home/dev/project/probe' && echo ok"),
+  ).resolves.toBe("ok");
+}
+
+describe("the disk of a VM that runs", () => {
+  test("a snapshot is of a filesystem in order, while the guest writes on", async () => {
+    checkout.configure({ ...small, projects: { alpha: {} } });
+    await succeed(checkout.pulumi("stack", "init"));
+    await succeed(checkout.pulumi("up", "--yes", "--skip-preview"));
+    await write("one");
+    await inGuest("setsid -f sh -c 'while :; do date; sleep 0.05; done' >> /home/dev/project/churn 2>&1 </dev/null");
+    const { all } = await tool.run("snapshot", "create", "alpha", "first");
+    expect(all).toMatch(/^\d\d:\d\d {2}alpha: made the snapshot first$/m);
+    expect(all).not.toContain("power cut");
+    expect(await snapshots()).toEqual(["first"]);
+    expect(readDisk(disk("alpha"), "work", "first")).toEqual({ fsck: "clean", text: "one" });
+    await expectThawed();
+  });
+
+  test.each(["SIGKILL", "SIGINT"] as const)(
+    "a snapshot cut off by %s never leaves the guest frozen",
+    async (signal) => {
+      for (const after of [700, 1000, "the freeze began"] as const) {
+        const child = tool.start(
+          "snapshot",
+          "create",
+          "alpha",
+          `cut-${signal.toLowerCase()}-${String(after).slice(-4)}`,
+        );
+        if (typeof after === "number") await delay(after);
+        else
+          await expect.poll(() => isRunning("domfsfreeze project-alpha"), { timeout: 20_000, interval: 1 }).toBe(true);
+        await killGroup(child, signal);
+        await expectThawed();
+      }
+    },
+  );
+
+  test("a name is taken once, and what is not there is named with what is", async () => {
+    await refuse(
+      tool.run("snapshot", "create", "alpha", "first"),
+      expect.stringContaining("  - snapshot: must have a name of its own, but there is one from"),
+      "    choose another name, or delete that one first",
+    );
+    await refuse(
+      tool.run("snapshot", "delete", "alpha", "frst"),
+      '  - snapshot: must be one that there is, but is "frst"',
+      expect.stringContaining("    did you mean `first`? (snapshots: `first`"),
+    );
+  });
+
+  test("a snapshot is deleted while the VM runs", async () => {
+    for (const name of (await snapshots()).slice(1)) await succeed(tool.run("snapshot", "delete", "alpha", name));
+    expect(await snapshots()).toEqual(["first"]);
+    await expectThawed();
+  });
+
+  test("a backup is whole, of a filesystem in order, and the guest writes on", async () => {
+    await write("two");
+    const file = await succeed(tool.run("backup", "alpha"));
+    expect(path.dirname(file)).toBe(backups);
+    expect(readDisk(file, "work")).toEqual({ fsck: "clean", text: "two" });
+    await expect(execa("sha512sum", ["--check", `${file}.sha512`], { cwd: backups })).resolves.toBeDefined();
+    await expectThawed();
+  });
+
+  test.each(["SIGKILL", "SIGINT"] as const)(
+    "a backup cut off by %s is none, and the next one clears up",
+    async (signal) => {
+      const before = readdirSync(backups);
+      const child = tool.start("backup", "alpha");
+      await expect
+        .poll(() => virsh.run("domjobinfo", "project-alpha"), { timeout: 30_000, interval: 20 })
+        .toMatch(/Backup/);
+      await killGroup(child, signal);
+      await expectThawed();
+      expect(readdirSync(backups).filter((name) => !name.endsWith(".partial"))).toEqual(before);
+      const again = () => tool.run("backup", "alpha", "--keep", "1");
+      await expect.poll(async () => (await again()).exitCode, { timeout: 120_000, interval: 1000 }).toBe(0);
+      expect(readdirSync(backups)).toHaveLength(2);
+      expect(await virsh.run("domjobinfo", "project-alpha")).toMatch(/Job type: +None/);
+    },
+  );
+
+  test("no disk in use is purged, and none is imported over it", async () => {
+    await refuse(
+      tool.run("purge", "alpha", "--yes"),
+      "  - Pulumi.local.yaml: projects.alpha: must not be there: the disk of a project is kept for it",
+      "    take the entry out, then `pulumi up`; after that its disk can be purged",
+    );
+    checkout.configure({ ...small, projects: {} });
+    const used = [
+      "  - project-alpha: must not be there, but is (running): the disk is its own",
+      "    take alpha out of its stack's config, then `pulumi up`",
+    ];
+    await refuse(tool.run("purge", "alpha", "--yes"), "Nothing was removed.", ...used);
+    const [newest = ""] = readdirSync(backups);
+    await refuse(tool.run("import", "alpha", path.join(backups, newest)), "Nothing was imported.", ...used);
+    checkout.configure({ ...small, projects: { alpha: {} } });
+  });
+});
+
+describe("a kept disk", () => {
+  test("stays when its project leaves the config, and has its snapshots and backups still", async () => {
+    await write("three");
+    checkout.configure({ ...small, projects: {} });
+    await succeed(checkout.pulumi("up", "--yes", "--skip-preview"));
+    expect(readdirSync(folder("alpha"))).toEqual(["project.qcow2"]);
+    expect(await snapshots()).toEqual(["first"]);
+    expect(JSON.parse(await succeed(tool.run("backups", "alpha", "--json")))).toHaveLength(1);
+  });
+
+  test("is brought back to a snapshot, loses nothing by it, and keeps its size", async () => {
+    await succeed(tool.run("snapshot", "create", "alpha", "before-growth"));
+    execaSync("qemu-img", ["resize", "-q", disk("alpha"), "24G"]);
+    await succeed(tool.run("snapshot", "create", "alpha", "grown"));
+    const { all } = await tool.run("snapshot", "restore", "alpha", "first");
+    expect(all).toContain("alpha: its disk had 20 GiB then, and has its 24 GiB again");
+    expect(readDisk(disk("alpha"), "work").text).toBe("one");
+    expect(virtualSize(disk("alpha"))).toBe(24 * 2 ** 30);
+    const safety = (await snapshots()).at(-1) ?? "";
+    expect(safety).toMatch(/^before-restore-\d{8}-\d{6}$/);
+    await succeed(tool.run("snapshot", "restore", "alpha", safety));
+    expect(readDisk(disk("alpha"), "work").text).toBe("three");
+  });
+
+  test("whose restore is killed in the middle is restored all the same, and can be restored again", async () => {
+    const begun = path.join(checkout.dir, "begun");
+    tool.fake("qemu-img", `[ "$1 $2" != "snapshot -a" ] || { touch ${begun}; sleep 2; }; exec /usr/bin/qemu-img "$@"`);
+    const child = tool.start("snapshot", "restore", "alpha", "first");
+    await expect.poll(() => existsSync(begun), { timeout: 20_000, interval: 20 }).toBe(true);
+    await killGroup(child, "SIGKILL");
+    tool.fake("qemu-img", undefined);
+    // On the host it goes on; the next one waits for it.
+    await succeed(tool.run("snapshot", "restore", "alpha", "grown"));
+    expect(readDisk(disk("alpha"), "work").text).toBe("three");
+    await succeed(tool.run("snapshot", "restore", "alpha", "first"));
+    expect(readDisk(disk("alpha"), "work")).toEqual({ fsck: "clean", text: "one" });
+    // As a power cut between its two steps would leave it: small.
+    execaSync("qemu-img", ["snapshot", "-a", "first", disk("alpha")]);
+    expect(virtualSize(disk("alpha"))).toBe(20 * 2 ** 30);
+    await succeed(tool.run("snapshot", "restore", "alpha", "grown"));
+    expect([virtualSize(disk("alpha")), readDisk(disk("alpha"), "work").text]).toEqual([24 * 2 ** 30, "three"]);
+  });
+
+  test("is exported to a file that only its owner may read, and no file is overwritten", async () => {
+    expect(await succeed(tool.run("export", "alpha", exported))).toBe(exported);
+    expect(statSync(exported).mode & 0o777).toBe(0o600);
+    expect(readDisk(exported, "work")).toEqual({ fsck: "clean", text: "three" });
+    const bytes = readFileSync(exported);
+    await refuse(
+      tool.run("export", "alpha", exported),
+      "Nothing was exported.",
+      `  - ${exported}: must not be there yet: nothing is overwritten`,
+      "    choose another name, or move that file",
+    );
+    expect(readFileSync(exported).equals(bytes)).toBe(true);
+    expect(readdirSync(checkout.dir).filter((name) => name.includes("partial"))).toEqual([]);
+  });
+
+  test("over ssh goes the same ways: its host is asked by ssh, and files are streamed", async () => {
+    // Runs here what it is to run there.
+    tool.fake("ssh", 'for command; do :; done; exec sh -c "$command"');
+    const query = `command=${encodeURIComponent(tool.fakePath("ssh"))}&socket=${host.dir}/run/libvirt/libvirt-sock&proxy=netcat`;
+    const settings = { uri: `qemu+ssh://root@storage/system?${query}`, storageDir: host.storageDir };
+    writeFileSync(
+      path.join(checkout.dir, "Pulumi.remote.yaml"),
+      JSON.stringify({ config: { "project-vms:host": settings } }),
+    );
+    const remote = (...args: string[]) => tool.run("--stack", "remote", ...args);
+    await succeed(remote("snapshot", "create", "alpha", "by-ssh"));
+    await succeed(remote("backup", "alpha", "--keep", "1"));
+    const copy = path.join(checkout.dir, "copy.qcow2");
+    await succeed(remote("export", "alpha", copy));
+    await succeed(remote("import", "copy", copy));
+    expect(readDisk(disk("copy"), "work")).toEqual({ fsck: "clean", text: "three" });
+    await succeed(remote("purge", "copy", "--yes"));
+    expect(existsSync(folder("copy"))).toBe(false);
+    tool.fake("ssh", undefined);
+  });
+});
+
+describe("an import", () => {
+  const image = (name: string) => path.join(checkout.dir, `${name}.qcow2`);
+  const create = (name: string, ...args: string[]) => {
+    execaSync("qemu-img", ["create", "-q", "-f", "qcow2", image(name), ...args], { cwd: checkout.dir });
+    return image(name);
+  };
+
+  test("takes no file that is missing, is something else, needs another, is changed or corrupt", async () => {
+    const reason = async (file: string, rule: string, remedy: string) => {
+      await refuse(tool.run("import", "beta", file), "Nothing was imported.", `  - ${file}: ${rule}`, `    ${remedy}`);
+      expect(existsSync(folder("beta"))).toBe(false);
+    };
+    await reason(image("none"), "must be a file", "name a backup, or another qcow2 image");
+    writeFileSync(image("text"), "x".repeat(1000));
+    await reason(image("text"), "must be a qcow2 image", "convert it: qemu-img convert -O qcow2");
+    const one = "make it one: qemu-img convert -O qcow2";
+    await reason(create("overlay", "-b", exported, "-F", "qcow2"), "must not need another file beside it", one);
+    await reason(create("split", "-o", "data_file=/etc/passwd.raw", "1M"), "must not need another file beside it", one);
+    rmSync("/etc/passwd.raw");
+    const changed = create("changed", "64M");
+    writeFileSync(`${changed}.sha512`, `${"0".repeat(128)}  changed.qcow2\n`);
+    await reason(
+      changed,
+      `must have the SHA-512 that ${changed}.sha512 says`,
+      "copy it again: it was changed, or cut off",
+    );
+    const corrupt = create("corrupt", "64M");
+    execaSync("qemu-io", ["-c", "write -P 7 0 8M", corrupt]);
+    truncateSync(corrupt, 300_000);
+    await reason(corrupt, "must be whole, but is corrupt", "take another backup; `qemu-img check` says what is wrong");
+  });
+
+  test("takes no name that cannot be, and no place that is taken", async () => {
+    const { all, exitCode } = await tool.run("import", "../beta", exported);
+    expect([exitCode, all]).toEqual([1, expect.stringContaining("is not a DNS label")]);
+    const before = readFileSync(disk("alpha"));
+    await refuse(
+      tool.run("import", "alpha", exported),
+      "Nothing was imported.",
+      `  - ${disk("alpha")}: must not be there yet: nothing is overwritten`,
+      "    to replace it, purge it first: project-vm purge alpha",
+    );
+    expect(readFileSync(disk("alpha")).equals(before)).toBe(true);
+  });
+
+  test("that is killed leaves no disk, and the next one succeeds; of two at once, one does", async () => {
+    const child = tool.start("import", "beta", exported);
+    await expect.poll(() => existsSync(`${disk("beta")}.partial`), { timeout: 20_000, interval: 5 }).toBe(true);
+    await killGroup(child, "SIGKILL");
+    expect(existsSync(disk("beta"))).toBe(false);
+    const both = await Promise.all([tool.run("import", "beta", exported), tool.run("import", "beta", exported)]);
+    expect(both.map(({ exitCode }) => exitCode).sort(), both.map(({ all }) => all).join("\n")).toEqual([0, 1]);
+    expect(readDisk(disk("beta"), "work")).toEqual({ fsck: "clean", text: "three" });
+    expect(readdirSync(folder("beta"))).toEqual(["project.qcow2"]);
+    expect(await virsh.run("vol-list", "project-beta")).toContain(disk("beta"));
+  });
+});
+
+describe("a purge", () => {
+  test("wants to be meant, and removes the disk and its pool, but no backup unless that is asked for", async () => {
+    await refuse(
+      tool.run("purge", "beta"),
+      "Nothing was removed.",
+      "  - --yes: must be given where there is nobody to ask",
+      "    add it, if you mean it",
+    );
+    expect(existsSync(disk("beta"))).toBe(true);
+    const { all } = await tool.run("purge", "beta", "--yes");
+    expect(all).toMatch(/project\.qcow2 on qemu\+unix:.*: 24 GiB, of which .* are used/);
+    expect(existsSync(folder("beta"))).toBe(false);
+    await succeed(tool.run("purge", "alpha", "--yes"));
+    expect(
+      (await virsh.run("pool-list", "--all", "--name")).split("\n").filter((name) => /alpha|beta/.test(name)),
+    ).toEqual([]);
+    expect(readdirSync(backups)).toHaveLength(2);
+    await refuse(
+      tool.run("purge", "alpha", "--yes"),
+      `  - ${disk("alpha")}: must be there`,
+      "    there are no other disks there",
+    );
+    await succeed(tool.run("purge", "alpha", "--yes", "--backups"));
+    expect(existsSync(path.dirname(backups))).toBe(false);
+  });
+});
+
+describe("a disk that was imported", () => {
+  test("is taken up by the next update, as the disk that it was", async () => {
+    await succeed(tool.run("import", "alpha", exported, "--on-host"));
+    checkout.configure({ ...small, projects: { alpha: {} } });
+    await succeed(checkout.pulumi("up", "--yes", "--skip-preview"));
+    expect(await inGuest("cat /home/dev/project/work")).toBe("three");
+    await succeed(tool.run("snapshot", "create", "alpha", "with-three"));
+    await write("four");
+  });
+
+  test("is restored under its VM, which is shut down in order and started again", async () => {
+    const { all } = await tool.run("snapshot", "restore", "alpha", "with-three");
+    const steps = ["project-alpha: shut down", "alpha: restored with-three of", "project-alpha: started again"];
+    expect(all.split("\n").map((line) => steps.findIndex((step) => line.includes(step)))).toEqual([0, 1, 2]);
+    await virsh.run("destroy", "project-alpha");
+    expect(readDisk(disk("alpha"), "work")).toEqual({ fsck: "clean", text: "three" });
+    const safety = (await snapshots()).at(-1);
+    expect(readDisk(disk("alpha"), "work", safety)).toEqual({ fsck: "clean", text: "four" });
+  });
+
+  test("is not restored under memory that was saved, which another disk would not fit", async () => {
+    await virsh.run("start", "project-alpha");
+    await virsh.run("managedsave", "project-alpha");
+    await refuse(
+      tool.run("snapshot", "restore", "alpha", "with-three"),
+      "  - project-alpha: must not have saved memory, which fits only the disk as it is",
+      `    start it and shut it down, or give that memory up: virsh -c '${host.uri}' managedsave-remove project-alpha`,
+    );
+    await virsh.run("managedsave-remove", "project-alpha");
+  });
+});
+
+test("in the end nothing is left but what is meant to stay", async () => {
+  await succeed(checkout.pulumi("destroy", "--yes", "--skip-preview"));
+  checkout.configure({ ...small, projects: {} });
+  await succeed(tool.run("purge", "alpha", "--yes", "--backups"));
+  expect(readdirSync(host.storageDir)).toEqual(["base"]);
+});

@@ -1,0 +1,283 @@
+import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { execa, execaSync } from "execa";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { backupsOf } from "../../../data/backup.ts";
+import { projectDisk } from "../../../data/project-disk.ts";
+import { shellFor } from "../../../host/shell.ts";
+
+const script = path.resolve("data/backup.sh");
+let dir: string;
+let storage: string;
+let backups: string;
+
+beforeEach(async () => {
+  dir = await mkdtemp(path.join(tmpdir(), "backup script's "));
+  storage = path.join(dir, "vms");
+  backups = path.join(storage, "backups/myapp");
+  mkdirSync(path.join(dir, "bin"));
+  mkdirSync(path.join(storage, "myapp"), { recursive: true });
+});
+afterEach(() => rm(dir, { recursive: true, force: true }));
+
+/** Puts a program of that name before those of the machine. */
+const fake = (name: string, text: string) =>
+  writeFileSync(path.join(dir, "bin", name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+
+/** A libvirt that knows of no VM. */
+const noVm = () => fake("virsh", 'echo "error: failed to get domain" >&2; exit 1');
+
+/** One that has it running: freezes, copies as QEMU would, thaws, and tells of the job. */
+const runningVm = (job = "Completed", copy = "cp") =>
+  fake(
+    "virsh",
+    `
+echo "$*" >>'${dir.replaceAll("'", "'\\''")}/asked'
+case $* in
+  *domstate*) echo running ;;
+  *domblklist*) printf ' file   disk     vdb      %s\\n' "$STORAGE/myapp/project.qcow2" ;;
+  *domfsfreeze*)
+    echo "Froze 1 filesystem(s)"
+    ${copy} "$STORAGE/myapp/project.qcow2" "$STORAGE"/backups/myapp/"$(basename "$(ls "$STORAGE"/backups/myapp/*.job.partial)" .job.partial)".live.partial &&
+      echo "Backup started"
+    echo "Thawed 1 filesystem(s)" ;;
+  *"domjobinfo project-myapp --completed") echo "Job type:         ${job}" ;;
+  *domjobinfo*) echo "Job type:         None" ;;
+  *backup-dumpxml*) exit 1 ;;
+esac`,
+  );
+
+const env = () => ({ PATH: `${dir}/bin:${process.env.PATH}`, STORAGE: storage });
+const run = (...args: string[]) =>
+  execa("sh", [script, ...args, "myapp", storage, "qemu:///system"], { env: env(), reject: false, all: true });
+const files = () => readdirSync(backups).sort();
+const info = (file: string) => JSON.parse(execaSync("qemu-img", ["info", "--output", "json", file]).stdout);
+const finished = (stamp: string) => {
+  mkdirSync(backups, { recursive: true });
+  writeFileSync(path.join(backups, `myapp-${stamp}.qcow2`), stamp);
+  writeFileSync(path.join(backups, `myapp-${stamp}.qcow2.sha512`), "");
+};
+const refusal = (place: string, rule: string, remedy: string) => `error: ${place}: ${rule}\nremedy: ${remedy}`;
+
+describe.skipIf(!existsSync("/usr/bin/qemu-io"))("the backup of a disk", () => {
+  const disk = () => path.join(storage, "myapp/project.qcow2");
+  beforeEach(() => {
+    execaSync("qemu-img", ["create", "-q", "-f", "qcow2", disk(), "64M"]);
+    execaSync("qemu-io", ["-c", "write -P 7 1M 1M", disk()]);
+    execaSync("qemu-img", ["snapshot", "-c", "of-before", disk()]);
+    noVm();
+  });
+  const holdsTheDisk = (file: string) =>
+    execaSync("qemu-io", ["-r", "-c", "read -P 7 1M 1M", "-c", "read -P 0 2M 1M", file]);
+
+  test("that no VM uses is whole, compressed, checked, and has its digest beside it", async () => {
+    const { stdout, stderr } = await run();
+    expect(stderr).toBe("");
+    const name = path.basename(stdout);
+    expect(stdout).toBe(path.join(backups, name));
+    expect(name).toMatch(/^myapp-\d{8}T\d{6}Z\.qcow2$/);
+    expect(files()).toEqual([name, `${name}.sha512`]);
+    const digest = createHash("sha512").update(readFileSync(stdout)).digest("hex");
+    expect(readFileSync(`${stdout}.sha512`, "utf8")).toBe(`${digest}  ${name}\n`);
+    holdsTheDisk(stdout);
+    expect(info(stdout)).not.toHaveProperty("snapshots");
+    expect(info(stdout)["actual-size"]).toBeLessThan(info(disk())["actual-size"]);
+    const mode = execaSync("stat", ["-c", "%a", backups, stdout]).stdout;
+    expect(mode).toBe("711\n600");
+    const host = { uri: "qemu:///system", storageDir: storage };
+    const [listed] = await backupsOf(shellFor(host.uri), projectDisk(host, "myapp"));
+    expect(listed).toMatchObject({ name, path: stdout, size: readFileSync(stdout).length });
+    expect(Math.abs(Date.now() - (listed?.created.getTime() ?? 0))).toBeLessThan(60_000);
+  });
+
+  test("that a VM uses is of one moment, between freeze and thaw", async () => {
+    runningVm();
+    const { stdout, stderr } = await run();
+    expect(stderr).toBe("");
+    holdsTheDisk(stdout);
+    expect(files()).toHaveLength(2);
+    const asked = readFileSync(path.join(dir, "asked"), "utf8");
+    expect(asked).toMatch(
+      /domfsfreeze project-myapp --mountpoint \/home\/dev\/project; echo --err \[; backup-begin project-myapp --backupxml '.*'; echo --err \]; domfsthaw project-myapp/,
+    );
+  });
+
+  test("of a VM that stops before its disk is copied is none", async () => {
+    runningVm("None");
+    const { stdout, stderr, exitCode } = await run();
+    expect([exitCode, stdout]).toEqual([1, ""]);
+    expect(stderr).toBe(
+      refusal("project-myapp", "must run until its disk is copied, but it or the copy was stopped", "run this again"),
+    );
+    expect(files()).toEqual([]);
+  });
+
+  test("that libvirt refuses says why, and whose agent is silent is said to be as after a power cut", async () => {
+    fake(
+      "virsh",
+      `case $* in
+  *domstate*) echo paused ;;
+  *domblklist*) printf ' file   disk     vdb      %s\\n' "$STORAGE/myapp/project.qcow2" ;;
+  *domfsfreeze*) printf 'error: %s\\n' 'Unable to freeze' '[' 'Timed out during operation' ']' 'Unable to thaw' >&2 ;;
+  *) exit 1 ;;
+esac`,
+    );
+    expect((await run()).stderr).toBe(
+      [
+        "myapp: the guest's agent did not freeze the disk: the backup is as after a power cut",
+        refusal(
+          disk(),
+          "must be copied by libvirt, but it says: Timed out during operation ",
+          "if project-myapp has another job, wait until that has ended",
+        ),
+      ].join("\n"),
+    );
+    expect(files()).toEqual([]);
+  });
+
+  test("to standard output leaves nothing on the host, and announces the digest", async () => {
+    const { stdout, stderr } = await execa("sh", [script, "--stdout", "myapp", storage, "qemu:///system"], {
+      env: env(),
+      encoding: "buffer",
+    });
+    expect(Buffer.from(stderr).toString()).toBe(`sha512 ${createHash("sha512").update(stdout).digest("hex")}`);
+    expect(files()).toEqual([]);
+  });
+
+  test("keeps so many of its own, never fewer, and nobody else's", async () => {
+    const old = ["20200101T000000Z", "20210101T000000Z", "20220101T000000Z"];
+    for (const stamp of old) finished(stamp);
+    const others = ["myapp-20190101T000000Z.qcow2", "myapp-backup.qcow2", "other-20190101T000000Z.qcow2", "notes.txt"];
+    for (const name of others) writeFileSync(path.join(backups, name), "");
+    const { stdout, stderr } = await run("--keep", "2");
+    expect(stderr).toBe("myapp: removed the backup of 20200101T000000Z\nmyapp: removed the backup of 20210101T000000Z");
+    const left = [path.basename(stdout), "myapp-20220101T000000Z.qcow2"];
+    expect(files()).toEqual([...left, ...left.map((name) => `${name}.sha512`), ...others].sort());
+  });
+
+  test("stays itself, even if the clock says that all others are newer", async () => {
+    for (const stamp of ["29990101T000000Z", "29990102T000000Z"]) finished(stamp);
+    const { stdout } = await run("--keep", "1");
+    expect(files()).toEqual([path.basename(stdout), `${path.basename(stdout)}.sha512`]);
+  });
+
+  test("is not made while the newest one is recent enough", async () => {
+    const { stdout } = await run("--unless-within", "3600");
+    expect(stdout).not.toBe("");
+    const again = await run("--unless-within", "3600");
+    expect([again.exitCode, again.stdout, again.stderr]).toEqual([0, "", "myapp: the newest backup is recent enough"]);
+    rmSync(`${stdout}.sha512`);
+    expect((await run("--unless-within", "3600", "--keep", "5")).stdout).not.toBe("");
+  });
+
+  test("is not begun without room for it", async () => {
+    fake("df", "echo header; echo '/dev/x 100 40 60000 40% /vms'");
+    const { stderr, exitCode } = await run();
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(
+      /^error: .*\/vms\/backups\/myapp: must have 51\d MiB free, but has 58 MiB\nremedy: free space there, or keep fewer backups$/,
+    );
+    expect(files()).toEqual([]);
+  });
+
+  test("is refused when another program writes to the disk", async () => {
+    const writer = spawn("qemu-io", [disk()], { stdio: ["pipe", "pipe", "ignore"] });
+    await new Promise((resolve) => writer.stdout.once("data", resolve));
+    const { stderr, exitCode } = await run();
+    writer.stdin.end("quit\n");
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('Failed to get shared "write" lock');
+    expect(stderr).toContain(
+      refusal(
+        disk(),
+        "must be readable and in use by nobody else",
+        "see above; if its VM was just started, run this again",
+      ),
+    );
+    expect(files()).toEqual([]);
+  });
+
+  test("of a project without a disk is refused", async () => {
+    rmSync(disk());
+    expect((await run()).stderr).toBe(refusal(disk(), "must be there", "name a project that has a disk"));
+    expect(existsSync(backups)).toBe(false);
+  });
+
+  describe("that is killed while it packs", () => {
+    /** Waits, once, as a large disk would have it wait. */
+    const slowly = () => fake("qemu-img", `[ "$1" != convert ] || sleep 2; exec /usr/bin/qemu-img "$@"`);
+    const start = async () => {
+      slowly();
+      const child = spawn("sh", [script, "myapp", storage, "qemu:///system"], {
+        env: { ...process.env, ...env() },
+        stdio: "ignore",
+      });
+      await vi.waitFor(() =>
+        expect(execaSync("pgrep", ["-f", `convert -c .*${storage}`], { reject: false }).stdout).not.toBe(""),
+      );
+      return child;
+    };
+
+    test("by SIGKILL leaves nothing that looks finished; it ends before the next one, which clears up", async () => {
+      const child = await start();
+      const closed = new Promise((resolve) => child.once("close", resolve));
+      child.kill("SIGKILL");
+      await closed;
+      expect(files().filter((name) => !name.endsWith(".partial"))).toEqual([]);
+      expect((await run()).stderr).toBe(
+        refusal(disk(), "must not be backed up twice at once", "wait until the other backup has ended"),
+      );
+      await vi.waitFor(async () => expect((await run()).exitCode).toBe(0), { timeout: 15_000, interval: 200 });
+      expect(files()).toHaveLength(2);
+    });
+
+    test("by SIGTERM clears up by itself", async () => {
+      const child = await start();
+      const closed = new Promise((resolve) => child.once("close", resolve));
+      child.kill("SIGTERM");
+      await closed;
+      expect(files()).toEqual([]);
+    });
+  });
+
+  test("clears up what others left: unfinished files and digests of nothing, but no backup", async () => {
+    finished("20200101T000000Z");
+    const left = [
+      "qcow2.partial",
+      "qcow2.sha512.partial",
+      "live.partial",
+      "job.partial",
+      "said.partial",
+      "qcow2.sha512",
+    ];
+    for (const end of left) writeFileSync(path.join(backups, `myapp-20210101T000000Z.${end}`), "");
+    writeFileSync(path.join(backups, "mine.partial"), "");
+    const { stdout } = await run();
+    const name = path.basename(stdout);
+    const old = "myapp-20200101T000000Z.qcow2";
+    expect(files()).toEqual(["mine.partial", name, `${name}.sha512`, old, `${old}.sha512`].sort());
+  });
+
+  test.each(["virsh", "qemu-img"])("without %s on the host says so", async (program) => {
+    // All that the script uses, but for that one.
+    const bin = path.join(dir, "few");
+    mkdirSync(bin);
+    const wanted = ["sh", "cat", "qemu-img", "flock", "setsid", "sha512sum", "virsh"].filter(
+      (name) => name !== program,
+    );
+    for (const name of wanted) fake(`../few/${name}`, "exit 1");
+    const { stderr } = await execa("/bin/sh", [script, "myapp", storage, "x"], { env: { PATH: bin }, reject: false });
+    expect(stderr).toBe(refusal(program, "must be on the PATH of the host", "install it there"));
+  });
+});
+
+test.skipIf(!existsSync("/usr/bin/shellcheck"))("the scripts are as shellcheck wants them", () => {
+  execaSync(
+    "shellcheck",
+    readdirSync("data").flatMap((name) => (name.endsWith(".sh") ? [path.join("data", name)] : [])),
+  );
+});
