@@ -1,6 +1,6 @@
 import { chmodSync, copyFileSync, linkSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { bridgeVersion, commandVersion, libvirtVersion } from "../plugin/version.ts";
+import { bridgeVersion, commandVersion, libvirtVersion, tailscaleVersion } from "../plugin/version.ts";
 
 /** The folders of the pieces by their names. */
 export type PieceFolders = Record<string, string>;
@@ -20,6 +20,7 @@ export function layOut(folder: string, place: string, pieces: PieceFolders): voi
   linkAll(pieces["pulumi-language-nodejs"], join(folder, "bin"));
   linkAll(pieces["pulumi-resource-terraform-provider"], join(plugins, `resource-terraform-provider-v${bridgeVersion}`));
   linkAll(pieces["pulumi-resource-command"], join(plugins, `resource-command-v${commandVersion}`));
+  linkAll(pieces["pulumi-resource-tailscale"], join(plugins, `resource-tailscale-v${tailscaleVersion}`));
   linkAll(pieces["terraform-provider-libvirt"], join(folder, "libexec"));
   const starter = join(folder, "home", providerPath());
   mkdirSync(dirname(starter), { recursive: true });

@@ -3,7 +3,7 @@ import { lookup } from "node:dns/promises";
 import { accessSync, constants, existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
-import { bridgeVersion, commandVersion, libvirtVersion, pulumiVersion } from "../plugin/version.ts";
+import { bridgeVersion, commandVersion, libvirtVersion, pulumiVersion, tailscaleVersion } from "../plugin/version.ts";
 import type { Log } from "./build.ts";
 
 const run = promisify(execFile);
@@ -131,7 +131,8 @@ export async function installPulumi(
  * @returns whether all are there; if not one line has said why
  */
 export async function downloadPlugins(folder: string, home: string, log: Log): Promise<boolean> {
-  const done = join(home, `complete-${bridgeVersion}-${commandVersion}-${libvirtVersion}`);
+  const versions = [bridgeVersion, commandVersion, libvirtVersion, tailscaleVersion];
+  const done = join(home, `complete-${versions.join("-")}`);
   if (existsSync(done)) return true;
   const environment = { ...process.env, PULUMI_HOME: home, PULUMI_SKIP_UPDATE_CHECK: "1" };
   const pulumi = async (...args: string[]) => {
@@ -142,6 +143,7 @@ export async function downloadPlugins(folder: string, home: string, log: Log): P
     mkdirSync(home, { recursive: true });
     log("downloading the official plugins");
     await pulumi("plugin", "install", "resource", "command", commandVersion);
+    await pulumi("plugin", "install", "resource", "tailscale", tailscaleVersion);
     // To ask for the schema makes the bridge fetch the provider as well.
     await pulumi("package", "get-schema", `terraform-provider@${bridgeVersion}`, "dmacvicar/libvirt", libvirtVersion);
     writeFileSync(done, "");

@@ -1,4 +1,4 @@
-import { bridgeVersion, commandVersion, libvirtVersion, pulumiVersion } from "../plugin/version.ts";
+import { bridgeVersion, commandVersion, libvirtVersion, pulumiVersion, tailscaleVersion } from "../plugin/version.ts";
 import { checkoutFolder, contentsOf, digestOf, sourceFolder } from "./places.ts";
 
 /** A part of the toolchain that is made here, and kept by the digest of what it is made of. */
@@ -13,12 +13,14 @@ export interface Piece {
 
 /** A program built from pinned Go modules. */
 export interface GoPiece extends Piece {
-  /** The folder with go.mod and go.sum, below toolchain/. */
+  /** The folder with go.mod and go.sum, seen from toolchain/. */
   module: string;
   /** The package of the program. */
   package: string;
   /** Go variables to set in the program. */
   variables: Record<string, string>;
+  /** Build tags. */
+  tags?: readonly string[];
   /** How long a first build takes on two cores, for the progress line. */
   expected: string;
 }
@@ -27,6 +29,8 @@ export interface GoPiece extends Piece {
 export interface BundlePiece extends Piece {
   /** The folder with its main.ts, below toolchain/. */
   source: string;
+  /** What else it is made of, below toolchain/. */
+  shared: readonly string[];
 }
 
 /** What is built from Go modules. */
@@ -57,27 +61,47 @@ export function goPieces(): GoPiece[] {
       expected: "about half a minute",
     },
   ];
-  return pieces.map((piece) => {
-    const modules = contentsOf(sourceFolder, [`${piece.module}/go.mod`, `${piece.module}/go.sum`]);
-    return { ...piece, digest: digestOf([...modules, ...goFlags(piece), process.platform, process.arch]) };
-  });
+  return pieces.map(goPiece);
+}
+
+/** Completes the description of a Go program by its digest. */
+export function goPiece(piece: Omit<GoPiece, "digest">): GoPiece {
+  const modules = contentsOf(sourceFolder, [`${piece.module}/go.mod`, `${piece.module}/go.sum`]);
+  return { ...piece, digest: digestOf([...modules, ...goFlags(piece), process.platform, process.arch]) };
 }
 
 /** The flags of `go build`: the same binary on every machine, nothing of the machine in it, no C compiler needed. */
-export function goFlags(piece: Pick<GoPiece, "variables">): string[] {
-  const variables = Object.entries(piece.variables).map(([name, value]) => `-X ${name}=${value}`);
-  return ["-trimpath", "-buildvcs=false", `-ldflags=${["-s", "-w", ...variables].join(" ")}`];
+export function goFlags({ variables, tags = [] }: Pick<GoPiece, "variables" | "tags">): string[] {
+  const settings = Object.entries(variables).map(([name, value]) => `-X ${name}=${value}`);
+  const flags = ["-trimpath", "-buildvcs=false", `-ldflags=${["-s", "-w", ...settings].join(" ")}`];
+  return tags.length > 0 ? [...flags, `-tags=${tags.join(",")}`] : flags;
 }
 
 /** The stand-ins. */
 export function bundlePieces(): BundlePiece[] {
   const pieces: Omit<BundlePiece, "digest">[] = [
-    { name: "pulumi-language-nodejs", title: `the stand-in for the language host`, source: "language-nodejs" },
-    { name: "pulumi-resource-command", title: `the stand-in for command ${commandVersion}`, source: "command" },
+    {
+      name: "pulumi-language-nodejs",
+      title: "the stand-in for the language host",
+      source: "language-nodejs",
+      shared: ["plugin"],
+    },
+    {
+      name: "pulumi-resource-command",
+      title: `the stand-in for command ${commandVersion}`,
+      source: "command",
+      shared: ["plugin"],
+    },
+    {
+      name: "pulumi-resource-tailscale",
+      title: `the stand-in for tailscale ${tailscaleVersion}`,
+      source: "tailscale",
+      shared: ["plugin", "command/values.ts"],
+    },
   ];
   const libraries = contentsOf(checkoutFolder, ["package-lock.json"]);
   return pieces.map((piece) => {
-    const sources = contentsOf(sourceFolder, ["plugin", piece.source]);
+    const sources = contentsOf(sourceFolder, [...piece.shared, piece.source]);
     return { ...piece, digest: digestOf([...sources, ...libraries]) };
   });
 }

@@ -1,10 +1,10 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
-import { lock } from "proper-lockfile";
 import { UserError } from "../../config/errors.ts";
 import { pulumiVersion } from "../plugin/version.ts";
-import { buildBundle, buildGoPiece, clock, ensurePiece, type Log } from "./build.ts";
+import { buildBundle, buildGoPiece, ensurePiece, type Log } from "./build.ts";
 import { layOut, type PieceFolders } from "./layout.ts";
+import { takeLock } from "./lock.ts";
 import { downloadPlugins, findPulumi, installPulumi, unusable } from "./official.ts";
 import { bundlePieces, type GoPiece, goPieces } from "./pieces.ts";
 import { cacheFolder, contentsOf, digestOf, sourceFolder } from "./places.ts";
@@ -18,10 +18,6 @@ export interface Toolchain {
   /** Whether the plugins are the official ones, which the engine downloads by itself. */
   officialPlugins: boolean;
 }
-
-/** Between two looks at a lock that somebody else has, and two lines that say so, in milliseconds. */
-const lockPoll = 500;
-const lockHeartbeat = 30_000;
 
 /**
  * Makes sure that there is a Pulumi to work with: the one on PATH if it is new enough, else what the official
@@ -125,24 +121,4 @@ async function makePieces(cache: string, withCli: boolean, log: Log): Promise<Pi
     folders[piece.name] = await ensurePiece(pieces, piece, make);
   }
   return folders;
-}
-
-/** Takes the one lock on the cache, waiting for whoever has it. */
-async function takeLock(cache: string, log: Log): Promise<() => Promise<void>> {
-  mkdirSync(cache, { recursive: true });
-  const started = Date.now();
-  let said = Number.NEGATIVE_INFINITY;
-  for (;;) {
-    try {
-      // It is renewed while it is held; one that nobody renews belonged to somebody who was killed.
-      return await lock(cache, { stale: 15_000, update: 5_000 });
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ELOCKED") throw error;
-    }
-    if (Date.now() - said >= lockHeartbeat) {
-      said = Date.now();
-      log(`another run is making the toolchain, waiting … ${clock(said - started)}`);
-    }
-    await new Promise((resolve) => setTimeout(resolve, lockPoll));
-  }
 }

@@ -55,6 +55,7 @@ test("one version everywhere: the sources, go.mod, the npm packages, the SDK", (
   const json = (path: string) => JSON.parse(read(path));
   expect(json("node_modules/@pulumi/pulumi/package.json").version).toBe(versions.pulumiVersion);
   expect(json("node_modules/@pulumi/command/package.json").version).toBe(versions.commandVersion);
+  expect(json("node_modules/@pulumi/tailscale/package.json").version).toBe(versions.tailscaleVersion);
   expect(json("sdks/libvirt/package.json").version).toBe(versions.libvirtVersion);
   expect(json("sdks/libvirt/package.json").pulumi.version).toBe(versions.bridgeVersion);
   expect(read("toolchain/pulumi/go.mod")).toContain(`github.com/pulumi/pulumi/pkg/v3 v${versions.pulumiVersion}`);
@@ -147,6 +148,7 @@ describe("the official installer", () => {
     expect(await downloadPlugins(join(folder, "bin"), home, log)).toBe(true);
     expect(readFileSync(join(folder, "calls"), "utf8").trim().split("\n")).toEqual([
       `plugin install resource command ${versions.commandVersion}`,
+      `plugin install resource tailscale ${versions.tailscaleVersion}`,
       `package get-schema terraform-provider@${versions.bridgeVersion} dmacvicar/libvirt ${versions.libvirtVersion}`,
     ]);
   });
@@ -211,7 +213,7 @@ describe("what is built", () => {
 
   test("each piece has a digest of its own", () => {
     const digests = [...goPieces(), ...bundlePieces()].map(({ digest }) => digest);
-    expect(new Set(digests).size).toBe(5);
+    expect(new Set(digests).size).toBe(6);
     expect(digestOf(["ab", "c"])).not.toBe(digestOf(["a", "bc"]));
   });
 
@@ -232,6 +234,7 @@ describe("what is built", () => {
       "bin/pulumi-language-nodejs",
       `${provider}/terraform-provider-libvirt_v0.8.3`,
       "home/plugins/resource-command-v1.2.1/pulumi-resource-command",
+      "home/plugins/resource-tailscale-v0.29.1/pulumi-resource-tailscale",
       "home/plugins/resource-terraform-provider-v1.1.3/pulumi-resource-terraform-provider",
       "libexec/terraform-provider-libvirt",
     ]);

@@ -1,0 +1,12 @@
+import providerService from "@pulumi/pulumi/proto/provider_grpc_pb.js";
+import { leaveWithError, servePlugin } from "../plugin/serve.ts";
+import { standsInFor } from "./config.ts";
+import { TailscaleProvider } from "./provider.ts";
+
+const provider = new TailscaleProvider();
+servePlugin({
+  service: providerService.ResourceProviderService,
+  handlers: provider.handlers(),
+  standsInFor,
+  stop: async () => provider.stop(),
+}).catch(leaveWithError);
