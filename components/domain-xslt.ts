@@ -1,5 +1,12 @@
 import { XMLBuilder } from "fast-xml-parser";
-import { type DomainMarks, dataNamespace, definitionNamespace, keepWord } from "../host/libvirt-xml.ts";
+import {
+  type DomainMarks,
+  dataNamespace,
+  definitionNamespace,
+  startNamespace,
+  tailnetNamespace,
+  yesOrNo,
+} from "../host/libvirt-xml.ts";
 
 /** A disk as it stands in the domain's XML: `target` is the device name in the guest (vda, vdb, …). */
 export interface DomainDisk {
@@ -21,14 +28,27 @@ export interface DomainDetails {
 }
 
 /** What stands in a stylesheet for the marks, which depend on all the rest of the definition. */
-const placeholders = { definition: "@definition@", root: "@root@", keepData: "@keep@" } as const;
+const placeholders = {
+  definition: "@definition@",
+  root: "@root@",
+  keepData: "@keep@",
+  starting: "@starting@",
+  id: "@id@",
+  nodeKey: "@node@",
+} as const;
 
 /** The same stylesheet with the marks that the domain will bear. */
-export function withMarks(xslt: string, marks: Required<DomainMarks>): string {
+export function withMarks(
+  xslt: string,
+  marks: Required<Omit<DomainMarks, "tailnet">> & Pick<DomainMarks, "tailnet">,
+): string {
   return xslt
     .replace(placeholders.definition, marks.definition)
     .replace(placeholders.root, marks.root)
-    .replace(placeholders.keepData, keepWord(marks.keepData));
+    .replace(placeholders.keepData, yesOrNo(marks.keepData))
+    .replace(placeholders.starting, yesOrNo(marks.starting))
+    .replace(placeholders.id, marks.tailnet?.id ?? "")
+    .replace(placeholders.nodeKey, marks.tailnet?.nodeKey ?? "");
 }
 
 /** In a stylesheet's attributes braces are expressions; doubled they stand for themselves. */
@@ -71,6 +91,8 @@ export function domainXslt(details: DomainDetails): string {
             "@_root": placeholders.root,
           },
           data: { "@_xmlns": dataNamespace, "@_keep": placeholders.keepData },
+          start: { "@_xmlns": startNamespace, "@_pending": placeholders.starting },
+          tailnet: { "@_xmlns": tailnetNamespace, "@_id": placeholders.id, "@_node": placeholders.nodeKey },
         },
       },
     },

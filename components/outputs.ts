@@ -12,6 +12,9 @@ export interface ProjectOutput {
   ssh: string;
   /** The SSH server's public host keys. */
   hostKeys: string[];
+  /** Its name in its tailnet, where `ssh dev@<name>` logs in from any device that the tailnet's policy lets in. */
+  tailnetName: string | undefined;
+  tailnetAddresses: string[] | undefined;
   /** Paths on the host. */
   disks: { root: string; project: string };
   /** The base image that the root disk stands on. */
@@ -40,6 +43,8 @@ export function projectOutput(name: string, { disks, ready, image, inventory, ss
     addresses: ready?.addresses ?? [],
     ssh: `ssh -F ${shellWord(ssh.config)} ${hostName(name)}`,
     hostKeys: ready?.hostKeys ?? [],
+    tailnetName: ready?.tailnet?.name,
+    tailnetAddresses: ready?.tailnet?.addresses,
     disks,
     image,
     secondsToReady: ready?.seconds,

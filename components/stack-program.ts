@@ -10,6 +10,7 @@ import { localDir, localSshKey, resolveHost } from "../host/resolve.ts";
 import { describeRemovals, keptDisks } from "../vm/leftovers.ts";
 import { instructions, projectOutput } from "./outputs.ts";
 import { ProjectVm } from "./project-vm.ts";
+import { tailnetArgs } from "./tailnet-args.ts";
 import { VmHost } from "./vm-host.ts";
 
 /** What a program may want of its VMs that no config says. */
@@ -54,7 +55,13 @@ async function program({ running = true }: StackProgramOptions) {
     projects: Object.keys(config.projects),
   };
   for (const line of describeRemovals(view)) pulumi.log.info(line);
-  const vmHost = new VmHost(stack, { settings: host.settings, image: config.image, inventory });
+  const tailnet = config.tailnet && tailnetArgs(config.tailnet, Object.keys(config.projects), { inventory, file });
+  const vmHost = new VmHost(stack, {
+    settings: host.settings,
+    image: config.image,
+    inventory,
+    ...(tailnet ? { tailnet } : {}),
+  });
   const ssh = sshFilePaths(localDir(root), stack);
   const projects = pulumi.all(
     Object.entries(config.projects).map(([name, settings]) => {

@@ -1,20 +1,23 @@
 import * as command from "@pulumi/command";
 import * as libvirt from "@pulumi/libvirt";
-import type * as pulumi from "@pulumi/pulumi";
+import * as pulumi from "@pulumi/pulumi";
+import type * as tailscale from "@pulumi/tailscale";
 import { metaData } from "../cloud-init/meta-data.ts";
 import { seedIso } from "../cloud-init/seed-iso.ts";
 import { userData } from "../cloud-init/user-data.ts";
 import { diskSerial, domainName, domainUuid, hostName, macAddress, ownerMark, poolName } from "../config/names.ts";
 import type { ProjectSettings } from "../config/settings.ts";
 import { MiB } from "../config/sizes.ts";
+import { tailnetVariable } from "../guest/tailnet.ts";
 import type { ReadyRequest } from "../guest/wait-until-ready.ts";
 import { definitionDigest, rootDigest } from "../vm/definition.ts";
-import { type ProjectFound, planVm, type VmPlan, type VmWanted, wantsNewRoot } from "../vm/plan.ts";
+import { isToRun, type ProjectFound, planVm, type VmPlan, type VmWanted, wantsNewRoot } from "../vm/plan.ts";
 import type { InPlaceSettings } from "../vm/settings.ts";
 import type { Teardown } from "../vm/teardown.ts";
 import { domainXslt, withMarks } from "./domain-xslt.ts";
 import { entryCommand } from "./entry-command.ts";
 import type { ProjectVmArgs } from "./project-vm.ts";
+import { joinRequest, tailnetDigest } from "./tailnet.ts";
 import type { ChildFactory } from "./transform.ts";
 import { settingsVariable } from "./vm-hooks.ts";
 import type { PublishedImage, VmHost } from "./vm-host.ts";
@@ -56,19 +59,27 @@ export function createPool(children: Children, { name, host, dir }: VmContext) {
 
 /** Made first, so that it is there to take away whatever of the rest was made. */
 export function createTeardown(children: Children, { name, host, settings }: VmContext, pool: libvirt.Pool) {
+  const { tailnet } = host;
   const teardown: Teardown = {
     uri: host.settings.uri,
     project: name,
     owner: host.owner,
     keepData: settings.keepData,
+    ...(tailnet
+      ? { tailnet: { domain: tailnet.domain, tag: tailnet.tag, server: tailnet.server, headscale: tailnet.headscale } }
+      : {}),
   };
+  const api = tailnet?.api && pulumi.secret(pulumi.output(tailnet.api).apply((config) => JSON.stringify(config)));
   return children.create(
     "teardown",
     command.local.Command,
     {
       create: nothing,
       delete: entryCommand(new URL("../vm/teardown-entry.ts", import.meta.url)),
-      environment: { PROJECT_VMS_TEARDOWN: JSON.stringify(teardown) },
+      environment: {
+        PROJECT_VMS_TEARDOWN: JSON.stringify(teardown),
+        ...(api ? { PROJECT_VMS_TAILNET_API: api } : {}),
+      },
       logging: "stderr",
     },
     { dependsOn: pool },
@@ -187,11 +198,14 @@ export function createDomain(
         network: host.settings.network,
         virtualization: host.inventory.virtualization,
         definition: digest,
+        tailnet: host.tailnet?.domain,
       };
       plan = planVm(found, wanted);
       const unchanged = plan.domain === "unchanged";
       const xslt = (args.xml as { xslt: string }).xslt;
-      const marks = { definition: digest, root: rootDigest(settings), keepData: settings.keepData };
+      const { keepData } = settings;
+      const joined = found.domain?.marks.tailnet ? { tailnet: found.domain.marks.tailnet } : {};
+      const marks = { definition: digest, root: rootDigest(settings), keepData, starting: running === true, ...joined };
       args.xml = { xslt: withMarks(xslt, marks) };
       opts.replacementTrigger = [digest, rootDigest(settings)];
       opts.ignoreChanges = [...(opts.ignoreChanges ?? []), ...(unchanged ? allOf(args) : ["running", "autostart"])];
@@ -225,20 +239,25 @@ function domainArgs(
     vcpu: settings.cpus,
     autostart: settings.autostart,
     // Whether a VM that is there runs is its user's business.
-    running: found.domain ? found.domain.state !== "shut off" : (args.running ?? true),
+    running: found.domain ? isToRun(found.domain) : (args.running ?? true),
     disks: [volumes.rootDisk, volumes.projectDisk, volumes.seed].map((volume) => ({ volumeId: volume.id })),
     networkInterfaces: [{ networkName: host.networkName, mac: macAddress(name), waitForLease: false }],
     xml: { xslt },
   };
 }
 
-/** Waits until the guest is ready, whenever its domain was defined anew or its root made anew. */
+/**
+ * Waits until the guest is ready, whenever its domain was defined anew or its root made anew, or it has another tailnet to join.
+ * What it is told besides is for that moment only: a new key or address of the host is no reason to ask again.
+ */
 export function createReady(
   children: Children,
   { name, host, settings }: VmContext,
   domain: libvirt.Domain,
   definition: string,
+  tailnetKey: tailscale.TailnetKey | undefined,
 ) {
+  const { tailnet } = host;
   const request: ReadyRequest = {
     uri: host.settings.uri,
     project: name,
@@ -249,11 +268,14 @@ export function createReady(
     command.local.Command,
     {
       create: entryCommand(new URL("../guest/wait-until-ready.ts", import.meta.url)),
-      environment: { PROJECT_VMS_READY: JSON.stringify(request) },
-      triggers: [definition, rootDigest(settings)],
+      environment: {
+        PROJECT_VMS_READY: JSON.stringify(request),
+        ...(tailnet ? { [tailnetVariable]: joinRequest(tailnet, tailnetKey) } : {}),
+      },
+      triggers: [definition, rootDigest(settings), ...(tailnet ? [tailnetDigest(tailnet)] : [])],
       logging: "stderr",
     },
-    { deleteBeforeReplace: true, dependsOn: domain },
+    { deleteBeforeReplace: true, ignoreChanges: ["environment"], dependsOn: domain },
   );
 }
 

@@ -3,10 +3,11 @@ import * as command from "@pulumi/command";
 import * as libvirt from "@pulumi/libvirt";
 import * as pulumi from "@pulumi/pulumi";
 import { basePoolName, networkDomain } from "../config/names.ts";
-import type { HostSettings, ImageSettings } from "../config/parse.ts";
+import type { HostSettings, ImageSettings, TailnetSettings } from "../config/parse.ts";
 import type { Inventory } from "../host/inventory.ts";
 import { virshFor } from "../host/virsh.ts";
 import { imageIdentity } from "../images/image.ts";
+import type { ApiConfig } from "../tailnet/access.ts";
 import { type NetworkTeardown, removeNetwork } from "../vm/network.ts";
 import { entryCommand } from "./entry-command.ts";
 import { ChildFactory, type Transform } from "./transform.ts";
@@ -29,6 +30,12 @@ export interface VmHostArgs {
    * @default { kind: "build" }
    */
   image?: ImageSettings;
+  /**
+   * The tailnet that VMs join, under `project-<name>` and with Tailscale SSH, and leave when they are removed. VMs join or
+   * leave when this comes or goes, without a restart.
+   * @default undefined, no tailnet
+   */
+  tailnet?: TailnetArgs;
   /** What is on the host already, from `await takeInventory(settings)`: what is ours there is taken up, not made twice. */
   inventory: Inventory;
   /** Changes to the children just before they are made. */
@@ -38,6 +45,14 @@ export interface VmHostArgs {
     network?: Transform<libvirt.NetworkArgs>;
     networkTeardown?: Transform<command.local.CommandArgs>;
   };
+}
+
+/** A tailnet, with what it takes to join it and to leave it. */
+export interface TailnetArgs extends TailnetSettings {
+  /** A key to join with, in place of one from an API; for VMs that have no identity there yet. */
+  authKey?: pulumi.Input<string> | undefined;
+  /** Credentials for the API; what is not given comes from the usual environment variables. */
+  api?: pulumi.Input<ApiConfig> | undefined;
 }
 
 /** The base image on the host. */
@@ -62,6 +77,7 @@ export class VmHost extends pulumi.ComponentResource {
   readonly settings: HostSettings;
   readonly inventory: Inventory;
   readonly owner: string;
+  readonly tailnet: TailnetArgs | undefined;
   readonly imageKind: ImageSettings["kind"];
   /** The libvirt provider of this host; VMs of this host are made with it. */
   readonly provider: libvirt.Provider;
@@ -85,6 +101,7 @@ export class VmHost extends pulumi.ComponentResource {
     this.settings = args.settings;
     this.inventory = args.inventory;
     this.owner = args.owner ?? pulumi.getStack();
+    this.tailnet = args.tailnet;
     const image = args.image ?? { kind: "build" };
     this.imageKind = image.kind;
 

@@ -9,6 +9,7 @@ export const defaults = {
     virtualization: "auto",
   },
   image: { kind: "build" },
+  tailnet: { tag: "tag:project-vm", reusable: false, keyExpiry: "1h" },
   vm: {
     memory: "8 GiB",
     cpus: 4,

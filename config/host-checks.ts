@@ -1,4 +1,6 @@
 import type { Inventory } from "../host/inventory.ts";
+import { baseImageIssues } from "../images/base-checks.ts";
+import { findProject } from "../vm/plan.ts";
 import { diskIssues } from "./disk-checks.ts";
 import { formatPath, type Issue } from "./errors.ts";
 import { foreignDomains, foreignPools, networkIssues, stoppedNetworks } from "./host-owners.ts";
@@ -42,6 +44,7 @@ export function checkAgainstHost(
       ...foreignPools(check),
       ...foreignDomains(check),
       ...diskIssues(check),
+      ...baseImageIssues(check),
       ...capacityIssues(check),
     ],
     warnings: [...stoppedNetworks(check), ...overcommitment(check)],
@@ -66,11 +69,18 @@ function storageIssues({ config, host, inventory, file }: HostCheck): Issue[] {
     ];
   }
   const isNew = (name: string) => !pools.some((pool) => pool.name === poolName(name) && pool.volumes.length > 0);
-  const added = Object.keys(config.projects).filter(isNew);
-  if (added.length === 0 || storage.available >= leastFree) return [];
+  const needy = Object.entries(config.projects).filter(([name, vm]) => isNew(name) || grows(inventory, host, name, vm));
+  if (needy.length === 0 || storage.available >= leastFree) return [];
   const free = `${formatSize(storage.available)} of ${formatSize(storage.capacity)}`;
-  const rule = `must have ${formatSize(leastFree)} free for ${listed(added)}, but is full: ${free} are free`;
+  const names = listed(needy.map(([name]) => name));
+  const rule = `must have ${formatSize(leastFree)} free for ${names}, but is full: ${free} are free`;
   return [{ path, rule, remedy: `free space in ${host.storageDir}, or name a folder on another filesystem` }];
+}
+
+/** A disk that grows takes up space for its filesystem's own records at once, and a full host pauses the guest in it. */
+function grows(inventory: Inventory, { storageDir }: HostSettings, name: string, vm: VmSettings): boolean {
+  const { projectDisk, rootDisk } = findProject(inventory, storageDir, name);
+  return vm.disk > (projectDisk?.capacity ?? vm.disk) || vm.rootDisk > (rootDisk?.capacity ?? vm.rootDisk);
 }
 
 /** Something that a host has only so much of. */

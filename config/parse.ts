@@ -12,6 +12,7 @@ export type {
   ProjectSettings,
   Source,
   StackConfig,
+  TailnetSettings,
   VmSettings,
   VmSources,
 } from "./settings.ts";
@@ -56,13 +57,14 @@ function nameIssues(projects: unknown, file: string): Issue[] {
 }
 
 function complete(valid: ValidConfig, written: Record<string, unknown>, file: string): StackConfig {
-  const { host, image, sshKeys } = valid;
+  const { host, image, sshKeys, tailnet } = valid;
   const names = Object.keys(valid.projects);
   const writtenProjects = asMap(written.projects);
   return {
     host,
     image,
     sshKeys,
+    tailnet,
     projects: byName(names, (name) => withDefaults(valid.defaults, valid.projects[name] ?? {})),
     sources: byName(names, (name) => sourcesOf(asMap(writtenProjects[name]), asMap(written.defaults))),
     notices: [

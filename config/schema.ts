@@ -7,6 +7,7 @@ import { InvalidValue } from "./errors.ts";
 import { longestName, namePattern } from "./names.ts";
 import { GiB, MiB, sizePattern } from "./sizes.ts";
 import { parsePublicKey } from "./ssh-keys.ts";
+import * as tailnetValues from "./tailnet.ts";
 import * as values from "./values.ts";
 
 /**
@@ -249,6 +250,72 @@ const project = closed({ ...vm, ...own })
   .nullable()
   .transform((settings) => settings ?? {});
 
+const rejoins =
+  "Counts for VMs that join from then on. The others stay in their tailnet; no VM restarts, no data is touched.";
+
+const tailnet = closed({
+  domain: text(tailnetValues.parseTailnetDomain).register(fieldDocs, {
+    purpose: "The tailnet's MagicDNS domain: VMs are reached as `project-<name>.<domain>`.",
+    changing: rejoins,
+    example: "tail1234.ts.net",
+  }),
+  tag: text(tailnetValues.parseTag)
+    .register(fieldDocs, {
+      purpose: "The tag that the VMs have in the tailnet, for its policy; and by which a device is known as ours.",
+      changing: rejoins,
+      example: "tag:project-vm",
+    })
+    .prefault(defaults.tailnet.tag),
+  server: text(tailnetValues.parseControlServer)
+    .register(fieldDocs, {
+      purpose: "The control server that VMs log in to.",
+      absent: "Tailscale's own",
+      changing: rejoins,
+      example: "https://headscale.example.com",
+    })
+    .optional(),
+  keyFile: text(tailnetValues.parseKeyFile)
+    .register(fieldDocs, {
+      purpose:
+        "A file on this machine that holds an auth key, readable by its owner alone; in place of any API. Read only for " +
+        "VMs that have no identity in the tailnet yet.",
+      absent: "keys come from an API",
+      changing: rejoins,
+      example: "/run/secrets/tailscale",
+    })
+    .optional(),
+  headscale: closed({
+    user: text(tailnetValues.parseHeadscaleUser).register(fieldDocs, {
+      purpose: "The headscale user that the VMs' keys are made for.",
+      changing: rejoins,
+      example: "vms",
+    }),
+  })
+    .optional()
+    .register(fieldDocs, {
+      purpose:
+        "Has keys made by the headscale at `server`, with the API key in `project-vms:headscaleApiKey` or HEADSCALE_API_KEY.",
+      absent: "keys come from the Tailscale API",
+      changing: rejoins,
+      example: "{user: vms}",
+    }),
+  reusable: z
+    .boolean()
+    .register(fieldDocs, {
+      purpose: "Whether a VM's key can be used more than once. Each VM has its own in any case.",
+      changing: rejoins,
+      example: "true",
+    })
+    .prefault(defaults.tailnet.reusable),
+  keyExpiry: read(tailnetValues.parseKeyExpiry, { type: "string", pattern: intervalPattern })
+    .register(fieldDocs, {
+      purpose: "How long a key can be used before a VM has joined with it. A VM that has joined stays.",
+      changing: rejoins,
+      example: "1d",
+    })
+    .prefault(defaults.tailnet.keyExpiry),
+});
+
 /** The whole config of a stack, its keys without the namespace `project-vms:`. */
 export const stackSchema = closed({
   host: host
@@ -274,6 +341,26 @@ export const stackSchema = closed({
       absent: "the user's own, from `~/.ssh/id_*.pub`",
       changing: "Counts for VMs made from then on. No data is touched.",
       example: '["ssh-ed25519 AAAA… me@laptop"]',
+    })
+    .optional(),
+  tailnet: tailnet
+    .register(fieldDocs, {
+      purpose:
+        "The tailnet that every VM joins, as `project-<name>` and with Tailscale SSH, and leaves when it is removed. " +
+        "Credentials for the Tailscale API are `tailscale:apiKey` (a secret), or `tailscale:oauthClientId` and " +
+        "`tailscale:oauthClientSecret`, or the usual environment variables.",
+      absent: "the VMs are in no tailnet",
+      changing: "The VMs join the tailnet, or leave it. No VM restarts, no data is touched.",
+      example: "{domain: tail1234.ts.net}",
+    })
+    .optional(),
+  // As text or, encrypted, as a map: an editor sees either.
+  headscaleApiKey: read(tailnetValues.parseSecret, {})
+    .register(fieldDocs, {
+      purpose: "The API key of a headscale server, as a secret: `pulumi config set --secret headscaleApiKey`.",
+      absent: "HEADSCALE_API_KEY of the environment",
+      changing: "No VM is touched.",
+      example: "…",
     })
     .optional(),
   defaults: vmSchema

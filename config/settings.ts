@@ -8,6 +8,8 @@ export interface StackConfig {
   /** undefined: the user's own. */
   sshKeys: string[] | undefined;
   projects: Record<string, ProjectSettings>;
+  /** undefined: the VMs are in no tailnet. */
+  tailnet: TailnetSettings | undefined;
   /** Where each setting of each project comes from, for errors that are found later, at the host. */
   sources: Record<string, VmSources>;
   /** What was read in a way that the user should know of. @example ["…: projects.webapp.disk: \"50G\" is read as 50 GiB"] */
@@ -51,3 +53,20 @@ export interface HostSettings {
 export type NetworkSettings = { kind: "existing"; name: string } | { kind: "managed"; name: string; cidr: string };
 
 export type ImageSettings = { kind: "build" } | { kind: "url"; url: string; sha512: string };
+
+/** A tailnet that VMs join. Without `keyFile` and `headscale` their keys come from the Tailscale API. */
+export interface TailnetSettings {
+  /** Its MagicDNS domain. @example "tail1234.ts.net" */
+  domain: string;
+  /** @example "tag:project-vm" */
+  tag: string;
+  /** The control server's URL; undefined: Tailscale's. */
+  server?: string | undefined;
+  /** A file on this machine that holds a key, in place of any API. */
+  keyFile?: string | undefined;
+  /** Keys are made on the headscale at `server`, for this user of it. */
+  headscale?: { user: string } | undefined;
+  reusable: boolean;
+  /** Seconds. */
+  keyExpiry: number;
+}

@@ -42,12 +42,15 @@ export class GuestAgent {
   /**
    * Runs a program in the guest, as root, and waits for its end.
    *
+   * @param secret goes to its standard input; on the way there it is in no process's arguments
    * @throws Error when it has not ended after `timeoutSeconds`, or the agent is gone
    * @example await agent.exec(["cat", "/etc/hostname"], 10)
    */
-  async exec([path, ...arg]: [string, ...string[]], timeoutSeconds: number): Promise<ExecResult> {
+  async exec([path, ...arg]: [string, ...string[]], timeoutSeconds: number, secret?: string): Promise<ExecResult> {
     const started = Date.now();
-    const { pid } = await this.ask<{ pid: number }>("guest-exec", { path, arg, "capture-output": true });
+    const input = secret === undefined ? {} : { "input-data": Buffer.from(secret).toString("base64") };
+    const command = { path, arg, "capture-output": true, ...input };
+    const { pid } = await this.ask<{ pid: number }>("guest-exec", command, secret !== undefined);
     while (Date.now() - started < timeoutSeconds * 1000) {
       const status = await this.ask<ExecStatus>("guest-exec-status", { pid });
       if (status.exited) {
@@ -67,9 +70,10 @@ export class GuestAgent {
     return this.ask("guest-network-get-interfaces");
   }
 
-  private async ask<Answer>(execute: string, args?: object): Promise<Answer> {
+  private async ask<Answer>(execute: string, args?: object, privately = false): Promise<Answer> {
     const request = JSON.stringify({ execute, ...(args ? { arguments: args } : {}) });
-    const answer = await this.virsh.run("qemu-agent-command", this.domain, request, "--timeout", String(answerSeconds));
+    const command = ["qemu-agent-command", this.domain, request, "--timeout", String(answerSeconds)];
+    const answer = await (privately ? this.virsh.runPrivately(...command) : this.virsh.run(...command));
     return (JSON.parse(answer) as { return: Answer }).return;
   }
 }

@@ -4,6 +4,7 @@ import path from "node:path";
 import { domainName, macAddress, poolName } from "../config/names.ts";
 import type { Virsh } from "../host/virsh.ts";
 import { GuestAgent } from "./agent.ts";
+import { joinTailnet, leaveTailnet, type TailnetJoin, type TailnetNode } from "./tailnet.ts";
 
 /** The stages that a script in the guest answers for: cloud-init/guest/check. */
 export type GuestCheck = "disk" | "docker" | "nix" | "claude";
@@ -50,6 +51,16 @@ export class Guest {
     const result = await this.agent.exec([checkScript, stage], limitSeconds);
     if (result.exitCode !== 0)
       throw new Error(`${result.stdout}${result.stderr}`.trim() || `exit code ${result.exitCode}`);
+  }
+
+  /** @throws Error with the guest's own reason */
+  joinTailnet(tailnet: TailnetJoin, limitSeconds: number): Promise<TailnetNode> {
+    return joinTailnet(this.agent, this.project, tailnet, limitSeconds);
+  }
+
+  /** Has it leave the tailnet that it is in, if any. */
+  leaveTailnet(): Promise<void> {
+    return leaveTailnet(this.agent, 60);
   }
 
   /** The addresses of the interface that libvirt gave it; not Docker's, not the tailnet's. IPv4 first. */

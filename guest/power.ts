@@ -5,13 +5,20 @@ import type { Virsh } from "../host/virsh.ts";
 export const shutdownSeconds = 60;
 
 /**
- * Shuts a guest down in order and, when it has not gone after {@link shutdownSeconds}, by force, which is said.
- * A guest that is off, or does not exist, is left at that.
+ * Shuts a guest down in order and, when it has not gone after a while, by force, which is said. A guest that is off, or does
+ * not exist, is left at that.
+ *
+ * @param limitSeconds how long it may take
  */
-export async function shutDown(virsh: Virsh, domain: string, log: (line: string) => void): Promise<void> {
+export async function shutDown(
+  virsh: Virsh,
+  domain: string,
+  log: (line: string) => void,
+  limitSeconds = shutdownSeconds,
+): Promise<void> {
   if (!(await isRunning(virsh, domain))) return;
   const started = Date.now();
-  for (let second = 0; second < shutdownSeconds; second++) {
+  for (let second = 0; second < limitSeconds; second++) {
     // Asked again now and then: a guest that is still booting does not hear the first time.
     if (second % 10 === 0) await virsh.run("shutdown", domain).catch(() => undefined);
     await delay(1000);
@@ -20,7 +27,7 @@ export async function shutDown(virsh: Virsh, domain: string, log: (line: string)
       return;
     }
   }
-  log(`${domain}: did not shut down within ${shutdownSeconds} s; its power is cut`);
+  log(`${domain}: did not shut down within ${limitSeconds} s; its power is cut`);
   await virsh.run("destroy", domain);
 }
 
@@ -35,4 +42,9 @@ export async function isShutOffOnPurpose(virsh: Virsh, domain: string): Promise<
   const [, state, reason] =
     /^(.*?)(?: \((.*)\))?$/.exec((await virsh.run("domstate", domain, "--reason")).trim()) ?? [];
   return state === "shut off" && !["crashed", "failed"].includes(reason ?? "");
+}
+
+/** Starts a guest that is off; what it says itself when it cannot is in the error. */
+export async function startIfOff(virsh: Virsh, domain: string): Promise<void> {
+  if (!(await isRunning(virsh, domain))) await virsh.run("start", domain);
 }

@@ -1,20 +1,23 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Guest } from "./guest.ts";
+import type { TailnetJoin, TailnetNode } from "./tailnet.ts";
 
-/** What must hold before a VM is called ready, in the order in which it is asked; the last three side by side. */
-export const stages = ["boot", "cloud-init", "disk", "network", "docker", "nix", "claude"] as const;
+/** What must hold before a VM is called ready, in the order in which it is asked; the last ones side by side. */
+export const stages = ["boot", "cloud-init", "disk", "network", "docker", "nix", "claude", "tailnet"] as const;
 export type Stage = (typeof stages)[number];
 
 /** What was found when a VM became ready. */
 export interface Readiness {
   /** Seconds from the beginning of the wait until the last stage held. */
   seconds: number;
-  /** Seconds that each stage took. */
-  stages: Record<Stage, number>;
+  /** Seconds that each stage took; `tailnet` is there only where a tailnet is. */
+  stages: Partial<Record<Stage, number>>;
   /** The guest's IP addresses on its libvirt network, IPv4 first. */
   addresses: string[];
   /** The guest's public SSH host keys, as they stand in a known_hosts file. */
   hostKeys: string[];
+  /** The VM as its tailnet knows it, where there is one. */
+  tailnet?: TailnetNode | undefined;
 }
 
 /** How long each stage may take, in seconds. */
@@ -22,8 +25,17 @@ export type Limits = Record<Stage, number>;
 
 /** On KVM a boot takes seconds; a published cloud image installs its packages within `cloud-init`. */
 export const limits: Record<"kvm" | "emulated", Limits> = {
-  kvm: { boot: 180, "cloud-init": 1200, disk: 30, network: 60, docker: 60, nix: 60, claude: 60 },
-  emulated: { boot: 600, "cloud-init": 3600, disk: 120, network: 180, docker: 240, nix: 240, claude: 240 },
+  kvm: { boot: 180, "cloud-init": 1200, disk: 30, network: 60, docker: 60, nix: 60, claude: 60, tailnet: 120 },
+  emulated: {
+    boot: 600,
+    "cloud-init": 3600,
+    disk: 120,
+    network: 180,
+    docker: 240,
+    nix: 240,
+    claude: 240,
+    tailnet: 300,
+  },
 };
 
 /** A stage that did not hold; the message names it, says why, and ends with the guest's log. */
@@ -50,14 +62,20 @@ const heartbeatSeconds = 20;
 
 /**
  * Waits until a guest is ready: cloud-init finished without error, the project disk is mounted, there is an address,
- * Docker answers, Nix evaluates, Claude Code runs.
+ * Docker answers, Nix evaluates, Claude Code runs, and it is in its tailnet, if there is one.
  *
+ * @param tailnet the tailnet to join
  * @param log is given a line when a stage holds, and now and then while one is waited for
  * @throws NotReadyError at the first stage that fails or runs out of time
  */
-export async function waitUntilReady(guest: Guest, limit: Limits, log: (line: string) => void): Promise<Readiness> {
+export async function waitUntilReady(
+  guest: Guest,
+  limit: Limits,
+  log: (line: string) => void,
+  tailnet?: TailnetJoin,
+): Promise<Readiness> {
   const started = Date.now();
-  const taken = {} as Record<Stage, number>;
+  const taken: Partial<Record<Stage, number>> = {};
   const run = async <T>(stage: Stage, step: (limitSeconds: number) => Promise<T>): Promise<T> => {
     const since = Date.now();
     const heartbeat = setInterval(
@@ -81,10 +99,15 @@ export async function waitUntilReady(guest: Guest, limit: Limits, log: (line: st
   const addresses = await run("network", (seconds) =>
     until(async () => nonEmpty(await guest.addresses()), seconds, "the guest got no address from its network"),
   );
-  await allSettledOrFirstError(
-    (["docker", "nix", "claude"] as const).map((stage) => run(stage, (seconds) => guest.check(stage, seconds))),
-  );
-  return { seconds: secondsSince(started), stages: taken, addresses, hostKeys: await guest.hostKeys() };
+  const joined = tailnet
+    ? run("tailnet", (seconds) => guest.joinTailnet(tailnet, seconds))
+    : Promise.resolve(undefined);
+  await allSettledOrFirstError([
+    ...(["docker", "nix", "claude"] as const).map((stage) => run(stage, (seconds) => guest.check(stage, seconds))),
+    joined,
+  ]);
+  const hostKeys = await guest.hostKeys();
+  return { seconds: secondsSince(started), stages: taken, addresses, hostKeys, tailnet: await joined };
 }
 
 /** Asks again and again until the answer is truthy. */

@@ -8,6 +8,8 @@ export interface SshTarget {
   addresses: string[];
   /** Public host keys; the client trusts these and no others. */
   hostKeys: string[];
+  /** Its name in a tailnet, under which it is reached without a detour. */
+  tailnetName?: string | undefined;
 }
 
 /** How the client's machine reaches the host's network. */
@@ -33,22 +35,23 @@ export interface SshFiles {
  * @example sshFiles([{ name: "myapp", addresses: ["10.77.0.5"], hostKeys: ["ssh-ed25519 AAAA…"] }], {}, "/x/known_hosts")
  */
 export function sshFiles(targets: SshTarget[], path: SshPath, knownHostsFile: string): SshFiles {
+  const known = ["User dev", `UserKnownHostsFile "${knownHostsFile}"`, "StrictHostKeyChecking yes"];
   const shared = [
-    "User dev",
-    `UserKnownHostsFile "${knownHostsFile}"`,
-    "StrictHostKeyChecking yes",
+    ...known,
     ...(path.proxyCommand ? [`ProxyCommand ${path.proxyCommand}`] : []),
     ...(path.proxyJump ? [`ProxyJump ${path.proxyJump}`] : []),
     ...(path.identityFile ? [`IdentityFile "${path.identityFile}"`] : []),
   ];
   const reachable = targets
-    .flatMap(({ name, addresses: [address], hostKeys }) =>
-      address ? [{ alias: hostName(name), address, hostKeys }] : [],
+    .flatMap(({ name, addresses: [address], hostKeys, tailnetName }) =>
+      address ? [{ alias: hostName(name), address, hostKeys, tailnetName }] : [],
     )
     .sort((a, b) => a.alias.localeCompare(b.alias));
-  const sections = reachable.map(({ alias, address }) =>
-    [`Host ${alias}`, `HostName ${address}`, `HostKeyAlias ${alias}`, ...shared].join("\n  ").concat("\n"),
-  );
+  const section = (...lines: string[]) => lines.join("\n  ").concat("\n");
+  const sections = reachable.flatMap(({ alias, address, tailnetName }) => [
+    section(`Host ${alias}`, `HostName ${address}`, `HostKeyAlias ${alias}`, ...shared),
+    ...(tailnetName ? [section(`Host ${tailnetName}`, `HostKeyAlias ${alias}`, ...known)] : []),
+  ]);
   return {
     config: sections.join("\n"),
     knownHosts: reachable.flatMap(({ alias, hostKeys }) => hostKeys.map((key) => `${alias} ${key}\n`)).join(""),

@@ -1,19 +1,48 @@
-import { mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { type SshPath, type SshTarget, sshFiles } from "./ssh-config.ts";
 
-/** Where a stack's files for SSH clients are, below a folder of the checkout that is not committed. */
-export function sshFilePaths(dir: string, stack: string): { config: string; knownHosts: string } {
-  const stackDir = path.join(dir, "ssh", stack);
-  return { config: path.join(stackDir, "config"), knownHosts: path.join(stackDir, "known_hosts") };
+/** A stack's files for SSH clients. */
+export interface SshFilePaths {
+  config: string;
+  knownHosts: string;
+  /** What the other two were last made from. */
+  targets: string;
 }
 
-/** Writes a stack's files for SSH clients anew; a client that reads at that moment sees the old ones or the new ones, whole. */
-export function writeSshFiles(paths: { config: string; knownHosts: string }, targets: SshTarget[], via: SshPath): void {
-  const files = sshFiles(targets, via, paths.knownHosts);
+/** Where a stack's files for SSH clients are, below a folder of the checkout that is not committed. */
+export function sshFilePaths(dir: string, stack: string): SshFilePaths {
+  const stackDir = path.join(dir, "ssh", stack);
+  const [config, knownHosts, targets] = ["config", "known_hosts", "targets.json"].map((name) =>
+    path.join(stackDir, name),
+  ) as [string, string, string];
+  return { config, knownHosts, targets };
+}
+
+/**
+ * Writes a stack's files for SSH clients anew; a client that reads at that moment sees the old ones or the new ones, whole. A VM
+ * that is off, and so has no address, keeps what was last known of it: it will have the same again when it is started.
+ */
+export function writeSshFiles(paths: SshFilePaths, targets: SshTarget[], via: SshPath): void {
+  const before = lastTargets(paths.targets);
+  const known = targets.map((target) => {
+    const last = before.find(({ name }) => name === target.name);
+    return target.addresses.length > 0 || !last ? target : last;
+  });
+  const files = sshFiles(known, via, paths.knownHosts);
   mkdirSync(path.dirname(paths.config), { recursive: true });
+  const facts = known.map(({ name, addresses, hostKeys, tailnetName }) => ({ name, addresses, hostKeys, tailnetName }));
+  replaceFile(paths.targets, `${JSON.stringify(facts, null, 2)}\n`);
   replaceFile(paths.knownHosts, files.knownHosts);
   replaceFile(paths.config, files.config);
+}
+
+function lastTargets(file: string): SshTarget[] {
+  try {
+    return JSON.parse(readFileSync(file, "utf8")) as SshTarget[];
+  } catch {
+    return []; // the first time, or somebody had his hands in it
+  }
 }
 
 function replaceFile(file: string, text: string): void {

@@ -1,8 +1,10 @@
 import { virshFor } from "../host/virsh.ts";
+import { markStarting, marksOf, markTailnet } from "../vm/marks.ts";
 import { runEntry } from "./entry.ts";
 import { Guest } from "./guest.ts";
-import { isShutOffOnPurpose } from "./power.ts";
-import { limits, waitUntilReady } from "./ready.ts";
+import { isShutOffOnPurpose, startIfOff } from "./power.ts";
+import { limits, NotReadyError, waitUntilReady } from "./ready.ts";
+import { type TailnetJoin, tailnetVariable } from "./tailnet.ts";
 
 /** What the `ready` command of a VM is told: which VM on which host. */
 export interface ReadyRequest {
@@ -13,15 +15,30 @@ export interface ReadyRequest {
 
 /**
  * Entry of the `ready` command of a VM: its stages go to stderr as they pass, what was found to stdout as JSON. A VM that its
- * user has shut off stays so, and is not waited for.
+ * user has shut off stays so, and is not waited for; one that an interrupted update left off is started.
  */
 await runEntry("PROJECT_VMS_READY", async ({ uri, project, virtualization }: ReadyRequest) => {
   const virsh = virshFor(uri);
+  const tailnet = process.env[tailnetVariable] ? (JSON.parse(process.env[tailnetVariable]) as TailnetJoin) : undefined;
   const guest = new Guest(virsh, project);
-  if (await isShutOffOnPurpose(virsh, guest.name)) {
+  const { starting, tailnet: joined } = await marksOf(virsh, guest.name);
+  if (starting) await startIfOff(virsh, guest.name);
+  else if (await isShutOffOnPurpose(virsh, guest.name)) {
     console.error(`${guest.name}: is shut off, and stays so`);
     console.log("null");
     return;
   }
-  console.log(JSON.stringify(await waitUntilReady(guest, limits[virtualization], console.error)));
+  const readiness = await waitUntilReady(guest, limits[virtualization], console.error, tailnet).catch(async (error) => {
+    // Whatever it had been, it cannot go on as that: the next update has a new key for it.
+    if (error instanceof NotReadyError && error.stage === "tailnet") await markTailnet(virsh, guest.name, undefined);
+    throw error;
+  });
+  if (!tailnet && joined) {
+    await guest.leaveTailnet();
+    await markTailnet(virsh, guest.name, undefined);
+    console.error(`${guest.name}: left its tailnet; its device stays on the tailnet's list until it is removed there`);
+  }
+  if (readiness.tailnet) await markTailnet(virsh, guest.name, readiness.tailnet);
+  if (starting) await markStarting(virsh, guest.name, false);
+  console.log(JSON.stringify(readiness));
 });

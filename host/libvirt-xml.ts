@@ -27,6 +27,10 @@ export interface DomainMarks {
   root?: string;
   /** Whether the project disk stays when the project goes. */
   keepData?: boolean;
+  /** Whether it is to be started, or was shut down to be started again, and has not become ready since. */
+  starting?: boolean;
+  /** The device that it is in its tailnet, since it joined. */
+  tailnet?: { id: string; nodeKey: string };
 }
 
 export interface PoolXml {
@@ -138,17 +142,23 @@ export function parseVolume(xml: string): VolumeXml {
 /** The namespaces of this product's elements in a domain's metadata. */
 export const definitionNamespace = "urn:project-vms:definition";
 export const dataNamespace = "urn:project-vms:data";
+export const startNamespace = "urn:project-vms:start";
+export const tailnetNamespace = "urn:project-vms:tailnet";
 
-/** How the marks say whether a project disk stays. */
-export const keepWord = (keepData: boolean) => (keepData ? "yes" : "no");
+/** How the marks say yes and no. */
+export const yesOrNo = (value: boolean) => (value ? "yes" : "no");
 
 function marksIn(metadata: Node): DomainMarks {
-  const [made, data] = [definitionNamespace, dataNamespace].map((namespace) => elementOf(metadata, namespace));
+  const namespaces = [definitionNamespace, dataNamespace, startNamespace, tailnetNamespace];
+  const [made, data, start, tailnet] = namespaces.map((namespace) => elementOf(metadata, namespace));
   const [definition, rootDisk, keep] = [text(made, "@digest"), text(made, "@root"), text(data, "@keep")];
+  const id = text(tailnet, "@id");
   return {
     ...(definition === "" ? {} : { definition }),
     ...(rootDisk === "" ? {} : { root: rootDisk }),
     ...(keep === "" ? {} : { keepData: keep !== "no" }),
+    ...(text(start, "@pending") === "yes" ? { starting: true } : {}),
+    ...(id === "" ? {} : { tailnet: { id, nodeKey: text(tailnet, "@node") } }),
   };
 }
 

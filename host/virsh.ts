@@ -18,6 +18,8 @@ export interface Virsh {
    * @example await virsh.run("dominfo", "project-myapp")
    */
   run(...args: string[]): Promise<string>;
+  /** The same for a command that holds a secret: it is not in the process's arguments, and not in an error. */
+  runPrivately(...args: string[]): Promise<string>;
 }
 
 /** A virsh command that failed: which one, how, and the last lines of what it said. */
@@ -59,6 +61,16 @@ export function virshFor(uri: string, timeoutSeconds = 60): Virsh {
       const [answer] = await virshSession(uri, [args], timeoutSeconds);
       if (!answer?.ok) throw new VirshError(uri, args, undefined, answer?.error ?? "no answer");
       return answer.output;
+    },
+    runPrivately: async (...args) => {
+      const virsh = new VirshProcess(uri, [], timeoutSeconds, timeoutSeconds);
+      try {
+        const [answer] = await askByInput(virsh, [args]);
+        if (!answer?.ok) throw new VirshError(uri, args.slice(0, 1), undefined, answer?.error ?? "no answer");
+        return answer.output;
+      } finally {
+        virsh.end();
+      }
     },
   };
 }

@@ -25,7 +25,10 @@ async function main(): Promise<void> {
   await ensureSshKey(projectRoot, log);
   await startEmbeddedHost(host, log);
   await pulumi("stack", "select", "--create", stack);
-  await releaseDeadLocks(projectRoot, stack, log);
+  if (await releaseDeadLocks(projectRoot, stack, log)) {
+    // What was being made when it was killed is found by the up itself.
+    await pulumi("refresh", "--stack", stack, "--yes", "--skip-preview", "--clear-pending-creates");
+  }
   log(`pulumi up -s ${stack}`);
   await pulumi("up", "--stack", stack, "--yes", "--skip-preview");
   const { stdout } = await execa("pulumi", ["stack", "output", "projects", "--json", "--stack", stack], {
@@ -34,7 +37,8 @@ async function main(): Promise<void> {
   const projects = Object.values(JSON.parse(stdout) as Record<string, ProjectOutput>);
   if (projects.length === 0) log(`the stack has no projects: add one to project-vms:projects in Pulumi.${stack}.yaml`);
   const ready = await waitForRunning(projects);
-  writeSshFiles(sshFilePaths(localDir(projectRoot), stack), ready, embeddedHostSsh(projectRoot));
+  const off = projects.filter(({ name }) => !ready.some((project) => project.name === name));
+  writeSshFiles(sshFilePaths(localDir(projectRoot), stack), [...ready, ...off], embeddedHostSsh(projectRoot));
   for (const { name, ssh } of ready) console.log(`READY ${name} ${secondsPassed()}s  ${ssh}`);
 }
 

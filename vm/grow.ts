@@ -3,6 +3,7 @@ import { formatSize } from "../config/sizes.ts";
 import { GuestAgent } from "../guest/agent.ts";
 import { isRunning } from "../guest/power.ts";
 import { parseVolume } from "../host/libvirt-xml.ts";
+import { refreshPool } from "../host/pool-volumes.ts";
 import type { Virsh } from "../host/virsh.ts";
 
 /** Takes a line on what was done. */
@@ -53,7 +54,7 @@ async function growVolume(virsh: Virsh, project: string, disk: GrowingDisk, size
   const domain = domainName(project);
   if (await isRunning(virsh, domain)) await virsh.run("blockresize", domain, disk.target, `${size}B`);
   else await virsh.run("vol-resize", disk.volume, `${size}B`, "--pool", pool);
-  await virsh.run("pool-refresh", pool);
+  await refreshPool(virsh, pool);
   log(`${domain}: ${disk.role} disk grown from ${formatSize(capacity)} to ${formatSize(size)}`);
   return true;
 }

@@ -22,6 +22,8 @@ export interface VmWanted {
   virtualization: "kvm" | "emulated";
   /** Digest of the domain's definition. */
   definition: string;
+  /** Domain of the tailnet that it is to be in. */
+  tailnet?: string | undefined;
 }
 
 /** What an update does to a VM, to its root and to its data. */
@@ -30,7 +32,7 @@ export interface VmPlan {
   domain: "new" | "unchanged" | "redefined";
   /** Why it is defined anew. */
   reasons: string[];
-  /** Whether it runs when the update begins. */
+  /** Whether it runs when the update begins, or an update that was cut off should have started it. */
   runs: boolean;
   root: "new" | "kept" | "grown" | "rebuilt";
   data: "new" | "kept" | "grown" | "taken up";
@@ -63,11 +65,14 @@ export function planVm(found: ProjectFound, wanted: VmWanted): VmPlan {
   return {
     domain: !domain ? "new" : unchanged ? "unchanged" : "redefined",
     reasons: domain && !unchanged ? reasonsFor(found, domain, wanted, rebuilt) : [],
-    runs: domain !== undefined && domain.state !== "shut off",
+    runs: domain !== undefined && isToRun(domain),
     root: rebuilt ? "rebuilt" : sizeChange(rootDisk, settings.rootDisk),
     data: projectDisk && !domain ? "taken up" : sizeChange(projectDisk, settings.disk),
   };
 }
+
+/** Whether a VM that is there runs when the update is done: that is its user's business, and not changed. */
+export const isToRun = ({ state, marks }: DomainFound) => state !== "shut off" || marks.starting === true;
 
 function sizeChange(disk: VolumeFound | undefined, size: number): "new" | "kept" | "grown" {
   if (!disk) return "new";
@@ -123,11 +128,14 @@ function dataParts({ projectDisk }: ProjectFound, { settings }: VmWanted, { data
   return data === "grown" ? [`project disk grows ${sizes(projectDisk, settings.disk)}`] : [];
 }
 
-function inPlaceParts({ domain }: ProjectFound, { settings }: VmWanted): string[] {
+function inPlaceParts({ domain }: ProjectFound, { settings, tailnet }: VmWanted): string[] {
   if (!domain) return [];
+  const isIn = domain.marks.tailnet !== undefined;
   const keeps = domain.marks.keepData ?? true;
   return [
     ...(domain.autostart === settings.autostart ? [] : [`autostart ${settings.autostart ? "on" : "off"}`]),
+    ...(tailnet && !isIn && isToRun(domain) ? [`joins the tailnet ${tailnet}`] : []),
+    ...(!tailnet && isIn && isToRun(domain) ? ["leaves its tailnet"] : []),
     ...(keeps === settings.keepData ? [] : [`keepData ${keeps} to ${settings.keepData}`]),
   ];
 }

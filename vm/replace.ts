@@ -4,10 +4,11 @@ import { domainName, domainUuid, ownerMark, poolName } from "../config/names.ts"
 import { formatSize } from "../config/sizes.ts";
 import { isRunning, shutDown } from "../guest/power.ts";
 import { parseDomain, parseVolume } from "../host/libvirt-xml.ts";
-import { deleteVolume, volumesIn } from "../host/pool-volumes.ts";
+import { deleteVolume, refreshPool, volumesIn } from "../host/pool-volumes.ts";
 import type { Virsh, VirshError } from "../host/virsh.ts";
 import type { Log } from "./grow.ts";
 import { isOwnedBy } from "./leftovers.ts";
+import { markStarting } from "./marks.ts";
 
 /**
  * Before a domain is defined: one of that name may be there, to be defined anew, or because an update was cut off or the
@@ -19,7 +20,7 @@ export async function makeWayForDomain(virsh: Virsh, project: string, owner: str
   const domain = domainName(project);
   if (!(await names(virsh)).includes(domain)) return;
   await requireOwn(virsh, domain, owner);
-  await shutDown(virsh, domain, log);
+  await shutDownToStartAgain(virsh, domain, log);
   // Under the same UUID it is changed in place; under another one libvirt would refuse a second of that name.
   const { uuid } = parseDomain(await virsh.run("dumpxml", domain));
   if (uuid !== domainUuid(project)) await undefine(virsh, domain);
@@ -41,7 +42,7 @@ export async function putByDomain(virsh: Virsh, project: string, owner: string, 
     log(`${domain}: put by with its memory; it goes on without a restart`);
   } catch (error) {
     log(`${domain}: cannot be put by (${(error as VirshError).reason}), so it restarts`);
-    await shutDown(virsh, domain, log);
+    await shutDownToStartAgain(virsh, domain, log);
   }
 }
 
@@ -63,9 +64,9 @@ export async function makeWayForVolume(
   const domain = domainName(project);
   if ((await names(virsh)).includes(domain)) {
     await requireOwn(virsh, domain, owner);
-    await shutDown(virsh, domain, log);
+    await shutDownToStartAgain(virsh, domain, log);
   }
-  await virsh.run("pool-refresh", poolName(project));
+  await refreshPool(virsh, poolName(project));
   await deleteVolume(virsh, poolName(project), volume);
 }
 
@@ -87,6 +88,12 @@ export async function requireRoomForImage(virsh: Virsh, project: string, image: 
       remedy: `write \`${formatSize(capacity)}\` or more`,
     },
   ]);
+}
+
+/** Should the rest of the update not come about, the next one finds that the guest is to run. */
+async function shutDownToStartAgain(virsh: Virsh, domain: string, log: Log): Promise<void> {
+  if (await isRunning(virsh, domain)) await markStarting(virsh, domain, true);
+  await shutDown(virsh, domain, log);
 }
 
 /** @throws UserError when a domain does not bear this owner's mark */
@@ -118,7 +125,7 @@ export const names = async (virsh: Virsh) => (await virsh.run("list", "--all", "
  */
 export async function requireDataDisk(virsh: Virsh, project: string): Promise<void> {
   const pool = poolName(project);
-  await virsh.run("pool-refresh", pool);
+  await refreshPool(virsh, pool);
   if (!(await volumesIn(virsh, pool)).has("project.qcow2")) return;
   const issues = foreignDisk(parseVolume(await virsh.run("vol-dumpxml", "project.qcow2", "--pool", pool)));
   if (issues.length === 0) return;

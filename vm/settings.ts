@@ -1,7 +1,7 @@
 import { domainName } from "../config/names.ts";
-import { dataNamespace, keepWord, parseDomain } from "../host/libvirt-xml.ts";
 import type { Virsh } from "../host/virsh.ts";
 import { growDisks, type Log } from "./grow.ts";
+import { markKeepData, marksOf } from "./marks.ts";
 
 /** What of a VM changes while it runs, without defining it anew. Sizes in bytes. */
 export interface InPlaceSettings {
@@ -24,16 +24,9 @@ export async function applyInPlace(
   changed: boolean,
 ): Promise<void> {
   const domain = domainName(project);
-  const { marks } = parseDomain(await virsh.run("dumpxml", domain));
+  const marks = await marksOf(virsh, domain);
   if ((marks.keepData ?? true) !== keepData) await markKeepData(virsh, domain, keepData);
   const autostarts = (await virsh.run("list", "--all", "--autostart", "--name")).split("\n").includes(domain);
   if (autostarts !== autostart) await virsh.run("autostart", domain, ...(autostart ? [] : ["--disable"]));
   await growDisks(virsh, project, { project: disk, root: rootDisk }, log, changed);
-}
-
-/** In the definition and, where the VM runs, in what is shown of it while it does. */
-async function markKeepData(virsh: Virsh, domain: string, keepData: boolean): Promise<void> {
-  const set = ["--uri", dataNamespace, "--key", "data", "--set", `<data keep="${keepWord(keepData)}"/>`];
-  const runs = (await virsh.run("domstate", domain)).trim() !== "shut off";
-  await virsh.run("metadata", domain, ...set, "--config", ...(runs ? ["--live"] : []));
 }

@@ -1,9 +1,15 @@
-import { domainName, poolName } from "../config/names.ts";
+import { domainName, hostName, poolName } from "../config/names.ts";
+import type { TailnetSettings } from "../config/settings.ts";
+import { GuestAgent } from "../guest/agent.ts";
 import { shutDown } from "../guest/power.ts";
-import { parseDomain } from "../host/libvirt-xml.ts";
-import { deleteVolume, volumesIn } from "../host/pool-volumes.ts";
+import { leaveTailnet } from "../guest/tailnet.ts";
+import { type DiskSource, type DomainMarks, parseDomain } from "../host/libvirt-xml.ts";
+import { deleteVolume, refreshPool, volumesIn } from "../host/pool-volumes.ts";
 import type { Virsh } from "../host/virsh.ts";
+import { type ApiConfig, accessOf } from "../tailnet/access.ts";
+import { removeVmDevice, tailnetDevices } from "../tailnet/devices.ts";
 import type { Log } from "./grow.ts";
+import { marksOf } from "./marks.ts";
 import { names, requireOwn, undefine } from "./replace.ts";
 
 /** What a project's teardown must know. */
@@ -14,7 +20,12 @@ export interface Teardown {
   owner: string;
   /** Whether the project disk stays. */
   keepData: boolean;
+  /** The tailnet that it leaves. */
+  tailnet?: Pick<TailnetSettings, "tag" | "headscale" | "server" | "domain"> | undefined;
 }
+
+/** Seconds for a guest to log out of its tailnet. */
+const logOutSeconds = 30;
 
 /** What goes with a VM in any case; all of it can be made again. */
 const disposable = ["disk.qcow2", "seed.iso", "console.log"];
@@ -22,21 +33,61 @@ const disposable = ["disk.qcow2", "seed.iso", "console.log"];
 /**
  * Takes a project's VM away: the guest shuts down in order, then its definition, root disk, seed and console log go. The
  * project disk goes only where `keepData` is false, and only with its own domain gone and no other one on it. The pool goes
- * when nothing is left in it. Can be cut off at any point and done again.
+ * when nothing is left in it. Its device leaves the tailnet, also when the VM was dead or never up. Can be cut off at any point
+ * and done again.
  *
- * @throws UserError when the domain is somebody else's: nothing is removed then
+ * @param api credentials for the tailnet's API
+ * @throws UserError when the domain is somebody else's: nothing is removed then; or, when all else is done, when the
+ *   tailnet's API cannot be asked
  */
-export async function tearDown(virsh: Virsh, { project, owner, keepData }: Teardown, log: Log): Promise<void> {
+export async function tearDown(virsh: Virsh, teardown: Teardown, api: ApiConfig, log: Log): Promise<void> {
+  const { project, owner, keepData, tailnet } = teardown;
   const domain = domainName(project);
+  let device: DomainMarks["tailnet"];
   if ((await names(virsh)).includes(domain)) {
     await requireOwn(virsh, domain, owner);
+    device = (await marksOf(virsh, domain)).tailnet;
+    const access = tailnet && accessOf(tailnet, api);
+    if (device && !access) await logOut(virsh, project, log);
     await shutDown(virsh, domain, log);
     await undefine(virsh, domain);
   }
+  await removeStorage(virsh, project, keepData, log);
+  if (tailnet) await removeDevice(project, tailnet, device, api, log);
+}
+
+/** Without an API the guest itself can only end its login; the device stays on the tailnet's list. */
+async function logOut(virsh: Virsh, project: string, log: Log): Promise<void> {
+  await leaveTailnet(new GuestAgent(virsh, domainName(project)), logOutSeconds).catch(() => undefined);
+  log(`${project}: logged out of its tailnet; without the API's credentials its device stays there: remove it by hand`);
+}
+
+async function removeDevice(
+  project: string,
+  tailnet: NonNullable<Teardown["tailnet"]>,
+  device: DomainMarks["tailnet"],
+  api: ApiConfig,
+  log: Log,
+): Promise<void> {
+  const access = accessOf(tailnet, api);
+  if (!access) return;
+  const name = hostName(project);
+  const { removed, foreign } = await removeVmDevice(tailnetDevices(access), {
+    hostname: name,
+    tag: tailnet.tag,
+    ...device,
+  });
+  for (const { name } of removed) log(`${project}: its device ${name} left the tailnet`);
+  for (const { name, tags } of foreign) {
+    log(`${project}: the device ${name} in the tailnet is not ours (tags: ${tags.join(", ") || "none"}) and stays`);
+  }
+}
+
+async function removeStorage(virsh: Virsh, project: string, keepData: boolean, log: Log): Promise<void> {
   const pool = poolName(project);
   if (!(await poolNames(virsh)).includes(pool)) return;
   await virsh.run("pool-start", pool).catch(() => undefined); // it may run already
-  await virsh.run("pool-refresh", pool);
+  await refreshPool(virsh, pool);
   for (const volume of disposable) await deleteVolume(virsh, pool, volume);
   if (!keepData) await deleteProjectDisk(virsh, project, log);
   await removeIfEmpty(virsh, pool, log);
@@ -45,16 +96,32 @@ export async function tearDown(virsh: Virsh, { project, owner, keepData }: Teard
 async function deleteProjectDisk(virsh: Virsh, project: string, log: Log): Promise<void> {
   const path = (await volumesIn(virsh, poolName(project))).get("project.qcow2");
   if (!path) return;
-  for (const domain of await names(virsh)) {
-    const { disks } = parseDomain(await virsh.run("dumpxml", domain));
-    const uses = disks.some((disk) => ("path" in disk ? disk.path === path : disk.pool === poolName(project)));
-    if (uses) {
-      log(`${project}: its project disk is kept, although keepData is false: the domain ${domain} uses it (${path})`);
-      return;
-    }
+  const user = await userOf(virsh, path, poolName(project));
+  if (user) {
+    log(`${project}: its project disk is kept, although keepData is false: the domain ${user} uses it (${path})`);
+    return;
   }
   await deleteVolume(virsh, poolName(project), "project.qcow2");
   log(`${project}: its project disk is deleted (keepData is false)`);
+}
+
+/** A domain that has the disk, whatever it is called. */
+async function userOf(virsh: Virsh, path: string, pool: string): Promise<string | undefined> {
+  for (const domain of await names(virsh)) {
+    const disks = await disksOf(virsh, domain);
+    if (disks.some((disk) => ("path" in disk ? disk.path === path : disk.pool === pool))) return domain;
+  }
+  return undefined;
+}
+
+async function disksOf(virsh: Virsh, domain: string): Promise<DiskSource[]> {
+  try {
+    return parseDomain(await virsh.run("dumpxml", domain)).disks;
+  } catch (error) {
+    // Another VM that is taken away at the same time may be gone by now.
+    if ((await names(virsh)).includes(domain)) throw error;
+    return [];
+  }
 }
 
 async function removeIfEmpty(virsh: Virsh, pool: string, log: Log): Promise<void> {

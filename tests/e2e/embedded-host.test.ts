@@ -25,6 +25,7 @@ import { clearLeftovers, findProcesses, killHost, mountsBelow } from "../../host
 import { takeInventory } from "../../host/inventory.ts";
 import { localStorage } from "../../host/storage.ts";
 import { virshFor } from "../../host/virsh.ts";
+import { pidInside } from "./support/process-inside.ts";
 
 // A host of this test's own, at a path that depends on nothing, so that a run that was cut off is cleared by the next.
 const host = embeddedHostFor("/nonexistent/embedded-host-test");
@@ -83,22 +84,6 @@ function processesInside(): string[] {
         return []; // it ended, or is the kernel's
       }
     });
-}
-
-/** The PID, as the machine sees it, of a process of the host's. */
-function pidInside(name: string): number {
-  const inside = readlinkSync(`/proc/${findProcesses(host)[0]}/ns/net`);
-  const pid = readdirSync("/proc").find((entry) => {
-    try {
-      return (
-        readFileSync(`/proc/${entry}/comm`, "utf8").trim() === name && readlinkSync(`/proc/${entry}/ns/net`) === inside
-      );
-    } catch {
-      return false;
-    }
-  });
-  if (pid === undefined) throw new Error(`no ${name} runs in the host`);
-  return Number(pid);
 }
 
 const define = async (command: string, name: string, xml: string) => {
@@ -168,7 +153,7 @@ describe("the embedded host", () => {
   });
 
   test("no guest runs as root", () => {
-    const status = readFileSync(`/proc/${pidInside("qemu-system-x86")}/status`, "utf8");
+    const status = readFileSync(`/proc/${pidInside(host, "qemu-system-x86")}/status`, "utf8");
     expect(/^Uid:\s+(\d+)/m.exec(status)?.[1]).toBe("64055");
   });
 
@@ -219,11 +204,11 @@ describe("the embedded host", () => {
   });
 
   test("comes back by itself when only its libvirtd dies, and its guests have not noticed", async () => {
-    const qemu = pidInside("qemu-system-x86");
-    process.kill(pidInside("libvirtd"), "SIGKILL");
+    const qemu = pidInside(host, "qemu-system-x86");
+    process.kill(pidInside(host, "libvirtd"), "SIGKILL");
     expect(await start()).toBe("embedded host: runs already");
     await expect(virsh.run("domstate", "project-a")).resolves.toBe("running");
-    expect(pidInside("qemu-system-x86")).toBe(qemu);
+    expect(pidInside(host, "qemu-system-x86")).toBe(qemu);
   });
 
   test("a crash's leftovers are cleared by the next start, also by two at once, and its guests run again", async () => {

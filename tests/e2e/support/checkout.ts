@@ -7,6 +7,7 @@ import type { ProjectOutput } from "../../../components/outputs.ts";
 import { embeddedHostFor, stopEmbeddedHost, wipeEmbeddedHost } from "../../../host/embedded.ts";
 import { type Virsh, virshFor } from "../../../host/virsh.ts";
 import { checkoutEnvironment, ensureSshKey, prepareCheckout } from "../../../local/checkout.ts";
+import type { KeptDisk } from "../../../vm/leftovers.ts";
 
 const repository = path.resolve(import.meta.dirname, "../../..");
 
@@ -60,9 +61,10 @@ export class Checkout {
   /** Sets the `project-vms:` part of the config of the stack `local`, and keeps what else is in the file. */
   configure(config: Record<string, unknown>): void {
     const file = path.join(this.dir, "Pulumi.local.yaml");
-    const namespaced = Object.fromEntries(Object.entries(config).map(([key, value]) => [`project-vms:${key}`, value]));
-    const salt = existsSync(file) ? YAML.parse(readFileSync(file, "utf8"))?.encryptionsalt : undefined;
-    writeFileSync(file, YAML.stringify({ ...(salt ? { encryptionsalt: salt } : {}), config: namespaced }));
+    const there = existsSync(file) ? YAML.parse(readFileSync(file, "utf8")) : {};
+    const others = Object.entries(there.config ?? {}).filter(([key]) => !key.startsWith("project-vms:"));
+    const own = Object.entries(config).map(([key, value]) => [`project-vms:${key}`, value]);
+    writeFileSync(file, YAML.stringify({ ...there, config: Object.fromEntries([...others, ...own]) }));
   }
 
   /** Runs `pulumi` on the stack `local`; never throws, the caller looks at exitCode and `all`. */
@@ -85,7 +87,7 @@ export class Checkout {
     return stdout;
   }
 
-  async outputs(): Promise<{ projects: Record<string, ProjectOutput>; instructions: string }> {
+  async outputs(): Promise<{ projects: Record<string, ProjectOutput>; keptDisks: KeptDisk[]; instructions: string }> {
     return JSON.parse((await this.pulumi("stack", "output", "--json")).stdout as string);
   }
 

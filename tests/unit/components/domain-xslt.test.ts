@@ -24,7 +24,13 @@ test("disks become files with serials, graphics go, a logged serial console come
     ],
     consoleLog: "/vms/console.log",
   });
-  const xslt = withMarks(sheet, { definition: "d1", root: "r1", keepData: false });
+  const xslt = withMarks(sheet, {
+    definition: "d1",
+    root: "r1",
+    keepData: false,
+    starting: true,
+    tailnet: { id: "n1", nodeKey: "nodekey:2" },
+  });
   const before =
     "<domain type='qemu'><name>x</name><devices>" +
     "<disk type='volume' device='disk'><source pool='p' volume='disk.qcow2'/><target dev='vda' bus='virtio'/></disk>" +
@@ -36,6 +42,6 @@ test("disks become files with serials, graphics go, a logged serial console come
       '<disk type="file" device="disk"><driver name="qemu" type="raw"/><source file="/vms/seed.iso"/><target dev="vdb" bus="virtio"/><serial>seed-1</serial><readonly/></disk>' +
       '<rng model="virtio"/><serial type="pty"><log file="/vms/console.log" append="on"/><target port="0"/></serial><console type="pty"><target type="serial" port="0"/></console></devices>' +
       "<uuid>3b241101-e2bb-8255-8caf-4136c566a962</uuid>" +
-      '<metadata><definition xmlns="urn:project-vms:definition" digest="d1" root="r1"/><data xmlns="urn:project-vms:data" keep="no"/></metadata></domain>',
+      '<metadata><definition xmlns="urn:project-vms:definition" digest="d1" root="r1"/><data xmlns="urn:project-vms:data" keep="no"/><start xmlns="urn:project-vms:start" pending="yes"/><tailnet xmlns="urn:project-vms:tailnet" id="n1" node="nodekey:2"/></metadata></domain>',
   );
 });

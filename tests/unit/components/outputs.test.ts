@@ -10,6 +10,7 @@ const facts: ProjectFacts = {
     stages: { boot: 30, "cloud-init": 9, disk: 1, network: 1, docker: 1, nix: 1, claude: 1 },
     addresses: ["10.77.0.5"],
     hostKeys: ["ssh-ed25519 AAAA"],
+    tailnet: { name: "project-app.tail1234.ts.net", addresses: ["100.64.0.7"], id: "1", nodeKey: "nodekey:2" },
   },
   image: "debian-testing-new.qcow2",
   inventory: {
@@ -34,6 +35,8 @@ describe("projectOutput", () => {
       addresses: ["10.77.0.5"],
       ssh: "ssh -F '/my work/.local/ssh/local/config' project-app",
       hostKeys: ["ssh-ed25519 AAAA"],
+      tailnetName: "project-app.tail1234.ts.net",
+      tailnetAddresses: ["100.64.0.7"],
       disks,
       image: "debian-testing-new.qcow2",
       secondsToReady: 42,

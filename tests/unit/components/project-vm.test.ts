@@ -1,9 +1,11 @@
-import type * as pulumi from "@pulumi/pulumi";
+import * as pulumi from "@pulumi/pulumi";
 import { beforeEach, describe, expect, test } from "vitest";
 import { ProjectVm, type ProjectVmArgs } from "../../../components/project-vm.ts";
 import { VmHost } from "../../../components/vm-host.ts";
 import { UserError } from "../../../config/errors.ts";
 import { macAddress } from "../../../config/names.ts";
+import type { DomainFound } from "../../../host/inventory.ts";
+import { aDomain, anInventory } from "../found.ts";
 import { emptyInventory, readiness, registered, resolved, settings } from "./stack.ts";
 
 const sshKeys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIII me"];
@@ -17,13 +19,61 @@ beforeEach(() => {
 /** Makes a VM, waits until all of it is registered, and gives its resources by their role. */
 async function make(args: Partial<ProjectVmArgs> = {}, on = host) {
   const vm = new ProjectVm("app", { host: on, sshKeys, ...args });
-  const { ready, backup, ...always } = vm.nodes;
-  const children = [...Object.values(always), ...(ready ? [ready] : []), ...(backup ? [backup] : [])];
+  const children = Object.values(vm.nodes).filter((child) => child !== undefined);
   await Promise.all(children.map((child) => resolved(child.urn)));
   await resolved(vm.readiness);
   const child = (role: string) => registered.find(({ name }) => name === `app-${role}`)?.inputs ?? {};
   return { vm, child };
 }
+
+describe("a VM in a tailnet", () => {
+  const tailnet = { domain: "tail1234.ts.net", tag: "tag:project-vm", reusable: false, keyExpiry: 3600 };
+  const inTailnet = (more: object = {}, found: Partial<DomainFound> = {}) =>
+    new VmHost("storage", {
+      settings,
+      tailnet: { ...tailnet, ...more },
+      inventory:
+        Object.keys(found).length > 0
+          ? anInventory({ domains: [aDomain({ name: "project-app", ...found })] })
+          : emptyInventory,
+    });
+
+  test("has a tagged, single-use, short-lived key of its own, and is told to join by it, in secret", async () => {
+    const { vm, child } = await make({}, inTailnet());
+    expect(child("tailnetKey")).toEqual({
+      description: "project-vms teststack app",
+      preauthorized: true,
+      reusable: false,
+      expiry: 3600,
+      tags: ["tag:project-vm"],
+      recreateIfInvalid: "never",
+    });
+    const environment = vm.nodes.ready?.environment as pulumi.Output<Record<string, string>>;
+    expect(await pulumi.isSecret(environment)).toBe(true);
+    expect(child("teardown")).toMatchObject({
+      environment: { PROJECT_VMS_TEARDOWN: expect.stringContaining('"tailnet":{"domain":"tail1234.ts.net"') },
+    });
+  });
+
+  test.each([
+    ["a key from a file", { keyFile: "/run/key", authKey: "tskey-from-file" }],
+    ["a headscale server", { server: "https://hs", headscale: { user: "vms" }, api: { headscaleApiKey: "hs-key" } }],
+  ])("with %s has none from the Tailscale API", async (_, more) => {
+    const { vm } = await make({}, inTailnet(more));
+    expect(vm.nodes.tailnetKey).toBeUndefined();
+    expect(vm.nodes.ready).toBeDefined();
+  });
+
+  test("has its key made anew only while it is outside and about to join", async () => {
+    const triggers: unknown[] = [];
+    const note = (_args: object, opts: pulumi.CustomResourceOptions) => void triggers.push(opts.replacementTrigger);
+    const transform = { tailnetKey: note };
+    await make({ transform }, inTailnet({}, { marks: { tailnet: { id: "1", nodeKey: "nodekey:2" } } }));
+    await make({ transform }, inTailnet({}, { state: "shut off" }));
+    await make({ transform }, inTailnet({}, { state: "running" }));
+    expect(triggers).toEqual([undefined, undefined, expect.stringMatching(/^20\d\d-/)]);
+  });
+});
 
 describe("ProjectVm", () => {
   test("each child is named after the component and its role, and has it as its parent", async () => {

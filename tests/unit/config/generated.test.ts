@@ -33,6 +33,16 @@ describe("the documentation", () => {
       "image.url",
       "image.sha512",
       "sshKeys",
+      "tailnet",
+      "tailnet.domain",
+      "tailnet.tag",
+      "tailnet.server",
+      "tailnet.keyFile",
+      "tailnet.headscale",
+      "tailnet.headscale.user",
+      "tailnet.reusable",
+      "tailnet.keyExpiry",
+      "headscaleApiKey",
       "defaults",
       ...vmKeys.map((key) => `defaults.${key}`),
       "defaults.backup.every",
@@ -61,10 +71,11 @@ describe("the documentation", () => {
     expect(documented).toMatchObject({
       ...prefixed("host", defaults.host),
       ...prefixed("host.network", defaults.host.network),
+      ...prefixed("tailnet", defaults.tailnet),
       ...prefixed("defaults", defaults.vm),
       image: defaults.image,
     });
-    expect(Object.keys(defaults)).toEqual(["host", "image", "vm"]);
+    expect(Object.keys(defaults)).toEqual(["host", "image", "tailnet", "vm"]);
   });
 
   it("gives a unit for every figure", () => {

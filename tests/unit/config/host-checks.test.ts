@@ -204,6 +204,19 @@ describe("a host that cannot do it", () => {
       "free space in /srv/vms, or name a folder on another filesystem",
     ],
     [
+      "a full filesystem, on which a disk is to grow",
+      {
+        config: { projects: { webapp: { disk: "60 GiB" } } },
+        found: {
+          storage: { ...storage, available: GiB },
+          pools: [pool({ volumes: [projectDisk] })],
+          domains: [domain({ description: "project-vms stack storage" })],
+        },
+      },
+      "host.storageDir: must have 2 GiB free for projects.webapp, but is full: 1 GiB of 500 GiB are free",
+      "free space in /srv/vms, or name a folder on another filesystem",
+    ],
+    [
       "an existing network that is not there",
       { host: { network: "default" }, found: { networks: [network({ name: "lan" }), network({ name: "wan" })] } },
       `host.network: must be a network that is there: ${uri} has \`lan\`, \`wan\`, but is "default"`,

@@ -25,12 +25,12 @@ describe("one mistake", () => {
     [
       { projcts: {} },
       "projcts: is an unknown key",
-      "did you mean `projects`? (known here: `host`, `image`, `sshKeys`, `defaults`, `projects`)",
+      "did you mean `projects`? (known here: `host`, `image`, `sshKeys`, `tailnet`, `headscaleApiKey`, `defaults`, `projects`)",
     ],
     [
       { memory: "8 GiB" },
       "memory: is an unknown key",
-      "known here: `host`, `image`, `sshKeys`, `defaults`, `projects`",
+      "known here: `host`, `image`, `sshKeys`, `tailnet`, `headscaleApiKey`, `defaults`, `projects`",
     ],
     [vm({ memroy: "8 GiB" }), "projects.webapp.memroy: is an unknown key", `did you mean \`memory\`? ${vmKnown}`],
     [vm({ Disk: "8 GiB" }), "projects.webapp.Disk: is an unknown key", `did you mean \`disk\`? ${vmKnown}`],
@@ -351,7 +351,7 @@ Pulumi.local.yaml has 12 mistakes. Nothing was created or changed.
   - Pulumi.local.yaml: projects.myapp.dsk: is an unknown key
     did you mean \`disk\`? ${vmKnown}
   - Pulumi.local.yaml: projcts: is an unknown key
-    did you mean \`projects\`? (known here: \`host\`, \`image\`, \`sshKeys\`, \`defaults\`, \`projects\`)
+    did you mean \`projects\`? (known here: \`host\`, \`image\`, \`sshKeys\`, \`tailnet\`, \`headscaleApiKey\`, \`defaults\`, \`projects\`)
   - Pulumi.local.yaml: projects.MyApp: differs from \`myapp\` only in upper and lower case: both would have the host name \`project-myapp\`
     give one of them another name
   - Pulumi.local.yaml: projects.my_app: is not a DNS label: only a-z, 0-9 and \`-\`, no \`-\` at either end

@@ -4,7 +4,12 @@ import { sshFiles, sshPathTo } from "../../../guest/ssh-config.ts";
 test("each VM with an address is a host of its own, with its keys pinned under its name", () => {
   const files = sshFiles(
     [
-      { name: "web", addresses: ["10.77.0.6"], hostKeys: ["ssh-ed25519 BBBB"] },
+      {
+        name: "web",
+        addresses: ["10.77.0.6"],
+        hostKeys: ["ssh-ed25519 BBBB"],
+        tailnetName: "project-web.tail1.ts.net",
+      },
       { name: "app", addresses: ["10.77.0.5", "fd00::5"], hostKeys: ["ecdsa-sha2-nistp256 EEEE", "ssh-ed25519 AAAA"] },
       { name: "off", addresses: [], hostKeys: [] },
     ],
@@ -28,6 +33,12 @@ Host project-web
   StrictHostKeyChecking yes
   ProxyCommand nsenter --net=/run/x nc %h %p
   IdentityFile "/home/me/key"
+
+Host project-web.tail1.ts.net
+  HostKeyAlias project-web
+  User dev
+  UserKnownHostsFile "/state/known_hosts"
+  StrictHostKeyChecking yes
 `);
   expect(files.knownHosts).toBe(
     "project-app ecdsa-sha2-nistp256 EEEE\nproject-app ssh-ed25519 AAAA\nproject-web ssh-ed25519 BBBB\n",

@@ -9,6 +9,7 @@ const runningDomain = `<domain type='qemu' id='1'>
   <metadata>
     <definition xmlns="urn:project-vms:definition" digest="c21312c0895b542c" root="44136fa355b3678a"/>
     <data:data xmlns:data="urn:project-vms:data" keep="no"/>
+    <start xmlns="urn:project-vms:start" pending="yes"/>
     <note xmlns="urn:somebody:else" digest="0"/>
   </metadata>
   <memory unit='KiB'>8388608</memory>
@@ -90,7 +91,7 @@ describe("a domain", () => {
       memory: 8 * 2 ** 30,
       cpus: 4,
       network: "project-vms",
-      marks: { definition: "c21312c0895b542c", root: "44136fa355b3678a", keepData: false },
+      marks: { definition: "c21312c0895b542c", root: "44136fa355b3678a", keepData: false, starting: true },
       description: "project-vms stack local",
       disks: [{ path: "/vms/p1/disk.qcow2" }, { pool: "project-p1", volume: "seed.iso" }, { path: "/dev/vg/one" }],
     });

@@ -59,6 +59,13 @@ describe("what is said of an update's effect on a VM, its root and its data", ()
       "webapp: stays shut off (memory 8 GiB to 1.5 GiB, cpus 4 to 8), data kept",
     ],
     [
+      "what an update that was cut off had shut down for it",
+      { domain: { ...redefined, state: "shut off", marks: { ...redefined.marks, starting: true } } },
+      { cpus: 8 },
+      {},
+      "webapp: restart (cpus 4 to 8), data kept",
+    ],
+    [
       "another network",
       { domain: redefined },
       {},
@@ -122,6 +129,27 @@ describe("what is said of an update's effect on a VM, its root and its data", ()
       { keepData: false },
       {},
       "webapp: no restart, keepData true to false, data kept",
+    ],
+    [
+      "a tailnet to join",
+      {},
+      {},
+      { tailnet: "tail1234.ts.net" },
+      "webapp: no restart, joins the tailnet tail1234.ts.net, data kept",
+    ],
+    [
+      "a tailnet that it is in",
+      { domain: { ...domain, marks: { ...domain.marks, tailnet: { id: "1", nodeKey: "nodekey:2" } } } },
+      {},
+      { tailnet: "tail1234.ts.net" },
+      undefined,
+    ],
+    [
+      "a tailnet to leave",
+      { domain: { ...domain, marks: { ...domain.marks, tailnet: { id: "1", nodeKey: "nodekey:2" } } } },
+      {},
+      {},
+      "webapp: no restart, leaves its tailnet, data kept",
     ],
     [
       "a project disk that was lost",

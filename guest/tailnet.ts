@@ -1,0 +1,126 @@
+import { hostName } from "../config/names.ts";
+import { type HeadscaleKeyRequest, mintHeadscaleKey } from "../tailnet/keys.ts";
+import type { GuestAgent } from "./agent.ts";
+
+/** What a VM is told to join a tailnet by. */
+export interface TailnetJoin {
+  /** The control server's URL; undefined: Tailscale's. */
+  server?: string | undefined;
+  /** Where a key comes from, should the VM have no identity there yet. */
+  key: { auth: string } | { headscale: { url: string; apiKey: string; request: HeadscaleKeyRequest } };
+}
+
+/** The environment variable that carries it, a secret, as JSON. */
+export const tailnetVariable = "PROJECT_VMS_TAILNET";
+
+/** A VM as its tailnet knows it. */
+export interface TailnetNode {
+  /** Its name there, with the domain. @example "project-webapp.tail1234.ts.net" */
+  name: string;
+  addresses: string[];
+  /** By which the tailnet knows the device. */
+  id: string;
+  nodeKey: string;
+}
+
+/** How long `tailscale up` waits for the control server, in seconds. */
+const loginSeconds = 60;
+
+/** How long tailscaled may take to find out what it is, in seconds. */
+const startSeconds = 60;
+
+/** What the scripts below have in common: `state` once tailscaled knows whether it is logged in. */
+const scriptStart = `
+set -eu
+fail() { echo "$*" >&2; exit 1; }
+status() { tailscale status --json --peers=false 2>/dev/null; }
+# Whatever it is on its way to, it is there in time or it is not.
+state() {
+  tries=0
+  while :; do
+    state=$(status | jq -r '.BackendState // ""') || state=
+    case $state in Running | NeedsLogin | Stopped | NeedsMachineAuth) echo "$state"; return ;; esac
+    tries=$((tries + 1))
+    [ "$tries" -lt ${startSeconds} ] || { echo "\${state:-NoState}"; return; }
+    sleep 1
+  done
+}`;
+
+/** Brings tailscaled up and says what it is. */
+const lookScript = `${scriptStart}
+command -v tailscale >/dev/null || fail "tailscale is not installed in this VM"
+mkdir -p /etc/project-vm
+: >/etc/project-vm/tailnet
+systemctl start tailscaled || fail "tailscaled does not start: $(journalctl --quiet --boot --unit tailscaled --output cat --lines 1)"
+state`;
+
+/** Logs in with the key on standard input; it passes through a file that nobody else can read, for a moment. */
+const joinScript = `${scriptStart}
+umask 077
+key=$(mktemp /run/project-vm-key.XXXXXX)
+trap 'rm -f "$key"' EXIT
+cat >"$key"
+[ -s "$key" ] || fail "there is no key to join with"
+set -- --hostname="$1" \${2:+--login-server="$2"}
+tailscale up --reset --auth-key=file:"$key" --ssh --timeout=${loginSeconds}s "$@" 2>&1 | grep -v '^$' >&2 || true
+[ "$(state)" = Running ] || fail "did not log in: $(state)"`;
+
+const whoScript = "tailscale status --json --peers=false";
+
+/** Logs out, so that nobody can go on with this identity, and forgets the tailnet. */
+const leaveScript = `
+[ -e /etc/project-vm/tailnet ] || exit 0
+timeout 20 tailscale logout 2>&1 || true
+rm -f /etc/project-vm/tailnet
+systemctl stop tailscaled`;
+
+/**
+ * Has a VM join its tailnet. One that has an identity there, on its project disk, goes on with it and needs no key; a key is
+ * made or used only for one that has none.
+ *
+ * @param limitSeconds for each step
+ * @returns the node, and whether it is in the tailnet since just now
+ * @throws Error with what tailscale said
+ */
+export async function joinTailnet(
+  agent: GuestAgent,
+  project: string,
+  { server = "", key }: TailnetJoin,
+  limitSeconds: number,
+): Promise<TailnetNode> {
+  const state = (await run(agent, ["/bin/sh", "-c", lookScript], limitSeconds)).trim();
+  if (state !== "Running") {
+    const auth =
+      "auth" in key ? key.auth : (await mintHeadscaleKey(accessTo(key.headscale), key.headscale.request)).key;
+    await run(agent, ["/bin/sh", "-c", joinScript, "join", hostName(project), server], limitSeconds, auth);
+  }
+  return nodeIn(await run(agent, ["/bin/sh", "-c", whoScript], limitSeconds));
+}
+
+const accessTo = ({ url, apiKey }: { url: string; apiKey: string }) => ({ kind: "headscale", url, apiKey }) as const;
+
+/** Has a VM that was in a tailnet leave it; does nothing in one that was not. */
+export async function leaveTailnet(agent: GuestAgent, limitSeconds: number): Promise<void> {
+  await run(agent, ["/bin/sh", "-c", leaveScript], limitSeconds);
+}
+
+/** What `tailscale status --json` says of the node itself. */
+export function nodeIn(status: string): TailnetNode {
+  const { Self } = JSON.parse(status) as {
+    Self: { ID: string; PublicKey: string; DNSName: string; TailscaleIPs: string[] };
+  };
+  const { ID, PublicKey, DNSName, TailscaleIPs } = Self;
+  return { name: DNSName.replace(/\.$/, ""), addresses: TailscaleIPs ?? [], id: ID, nodeKey: PublicKey };
+}
+
+async function run(
+  agent: GuestAgent,
+  command: [string, ...string[]],
+  limitSeconds: number,
+  secret?: string,
+): Promise<string> {
+  const { exitCode, stdout, stderr } = await agent.exec(command, limitSeconds, secret);
+  if (exitCode === 0) return stdout;
+  const said = `${stdout}${stderr}`.trim().split("\n").slice(-3).join("; ");
+  throw new Error(said || `exit code ${exitCode}`);
+}

@@ -1,0 +1,90 @@
+import { type Virsh, VirshError } from "../../../host/virsh.ts";
+
+/** A domain of the fake. */
+export interface FakeDomain {
+  description: string;
+  running: boolean;
+  disks: string[];
+  /** Of the domain; another one than the project's own has to go before it is defined anew. */
+  uuid?: string;
+}
+
+/**
+ * A libvirt that only remembers: domains, pools with volumes by name. A double of `virsh` for what is removed and what is
+ * kept, which is looked at afterwards; real ones are in the end-to-end tests.
+ */
+export class FakeVirsh implements Virsh {
+  readonly domains = new Map<string, FakeDomain>();
+  readonly pools = new Map<
+    string,
+    Map<string, { path: string; backing?: string; capacity?: number; format?: string }>
+  >();
+  /** All that changed anything. */
+  readonly changes: string[] = [];
+
+  async run(...args: string[]): Promise<string> {
+    const [verb = "", first = ""] = args;
+    const pool = args.includes("--pool") ? (args[args.indexOf("--pool") + 1] ?? "") : "";
+    switch (verb) {
+      case "list":
+        return this.list(args);
+      case "desc":
+        return this.domain(first).description;
+      case "domstate":
+        return this.domain(first).running ? "running" : "shut off";
+      case "dumpxml":
+        return this.xmlOf(first);
+      case "pool-list":
+        return [...this.pools.keys()].join("\n");
+      case "pool-start":
+      case "pool-refresh":
+        return "";
+      case "vol-list":
+        return [...this.volumes(first)].map(([name, { path }]) => ` ${name}   ${path}`).join("\n");
+      case "vol-dumpxml":
+        return this.volumeXml(pool, first);
+    }
+    this.changes.push([verb, ...args.slice(1)].join(" "));
+    if (verb === "shutdown" || verb === "destroy") this.domain(first).running = false;
+    if (verb === "undefine") this.domains.delete(first);
+    if (verb === "vol-delete") this.volumes(pool).delete(first);
+    if (verb === "pool-undefine") this.pools.delete(first);
+    return "";
+  }
+
+  runPrivately(...args: string[]): Promise<string> {
+    return this.run(...args);
+  }
+
+  private list(args: string[]): string {
+    const running = args.includes("--state-running");
+    return [...this.domains]
+      .filter(([, domain]) => !running || domain.running)
+      .map(([name]) => name)
+      .join("\n");
+  }
+
+  private domain(name: string): FakeDomain {
+    const found = this.domains.get(name);
+    if (!found) throw new VirshError("fake", ["dominfo", name], 1, "no such domain");
+    return found;
+  }
+
+  private volumes(pool: string) {
+    const found = this.pools.get(pool);
+    if (!found) throw new VirshError("fake", ["vol-list", pool], 1, "no such pool");
+    return found;
+  }
+
+  private xmlOf(name: string): string {
+    const { disks, uuid = "u" } = this.domain(name);
+    const elements = disks.map((path) => `<disk type='file'><source file='${path}'/></disk>`).join("");
+    return `<domain type='kvm'><name>${name}</name><uuid>${uuid}</uuid><memory>1</memory><vcpu>1</vcpu><devices>${elements}</devices></domain>`;
+  }
+
+  private volumeXml(pool: string, name: string): string {
+    const { path, backing, capacity = 1, format = "qcow2" } = this.volumes(pool).get(name) ?? { path: "" };
+    const store = backing ? `<backingStore><path>${backing}</path></backingStore>` : "";
+    return `<volume><name>${name}</name><capacity>${capacity}</capacity><allocation>1</allocation><target><path>${path}</path><format type='${format}'/></target>${store}</volume>`;
+  }
+}

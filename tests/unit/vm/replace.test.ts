@@ -1,0 +1,85 @@
+import { beforeEach, describe, expect, test } from "vitest";
+import { domainUuid } from "../../../config/names.ts";
+import { makeWayForDomain, makeWayForVolume, requireDataDisk, requireRoomForImage } from "../../../vm/replace.ts";
+import { FakeVirsh } from "./fake-virsh.ts";
+
+const uuid = domainUuid("webapp");
+const ours = { description: "project-vms stack storage", running: true, disks: [], uuid };
+let virsh: FakeVirsh;
+const log = () => {};
+
+beforeEach(() => {
+  virsh = new FakeVirsh();
+  virsh.domains.set("project-webapp", { ...ours });
+  virsh.pools.set(
+    "project-webapp",
+    new Map(["disk.qcow2", "project.qcow2"].map((name) => [name, { path: `/vms/webapp/${name}`, capacity: 2 ** 30 }])),
+  );
+});
+const volumes = () => [...(virsh.pools.get("project-webapp")?.keys() ?? [])];
+
+describe("before a domain is defined anew", () => {
+  test("its guest is shut down, its definition stays to be changed in place, and a note says that it is to run", async () => {
+    await makeWayForDomain(virsh, "webapp", "storage", log);
+    expect(virsh.domains.get("project-webapp")).toMatchObject({ running: false });
+    expect(virsh.changes.map((change) => change.split(" ")[0])).toEqual(["metadata", "shutdown"]);
+    expect(volumes()).toEqual(["disk.qcow2", "project.qcow2"]);
+  });
+
+  test("one under another UUID is undefined; its disks are not touched", async () => {
+    virsh.domains.set("project-webapp", { ...ours, running: false, uuid: "another" });
+    await makeWayForDomain(virsh, "webapp", "storage", log);
+    expect(virsh.domains.size).toBe(0);
+    expect(volumes()).toEqual(["disk.qcow2", "project.qcow2"]);
+  });
+
+  test("somebody else's is refused and goes on", async () => {
+    virsh.domains.set("project-webapp", { ...ours, description: "mine" });
+    await expect(makeWayForDomain(virsh, "webapp", "storage", log)).rejects.toThrow(
+      [
+        "The domain project-webapp on this host belongs to somebody else.",
+        '  - project-webapp: a domain that is taken up must be marked "project-vms stack storage", but is "mine"',
+        "    rename the project, or remove that domain by hand if it is not needed",
+      ].join("\n"),
+    );
+    expect(virsh.changes).toEqual([]);
+  });
+});
+
+describe("before a root disk is made anew", () => {
+  test("the guest is shut down and the old one goes, and nothing else", async () => {
+    await makeWayForVolume(virsh, "webapp", "disk.qcow2", "storage", log);
+    expect(volumes()).toEqual(["project.qcow2"]);
+    expect(virsh.domains.get("project-webapp")).toMatchObject({ running: false });
+  });
+
+  test("it must have room for its image, or nothing is removed", async () => {
+    virsh.pools.set("", new Map([["/vms/base/i.qcow2", { path: "/vms/base/i.qcow2", capacity: 4 * 2 ** 30 }]]));
+    const check = (size: number) => requireRoomForImage(virsh, "webapp", "/vms/base/i.qcow2", size);
+    await expect(check(4 * 2 ** 30)).resolves.toBeUndefined();
+    await expect(check(2 * 2 ** 30)).rejects.toThrow(
+      [
+        "The root disk of webapp is too small for its base image.",
+        '  - projects.webapp.rootDisk: must be at least 4 GiB, as /vms/base/i.qcow2 is, but is "2 GiB"',
+        "    write `4 GiB` or more",
+      ].join("\n"),
+    );
+  });
+});
+
+describe("a project disk that is taken up", () => {
+  test("is there or not", async () => {
+    await expect(requireDataDisk(virsh, "webapp")).resolves.toBeUndefined();
+    virsh.pools.set("project-webapp", new Map());
+    await expect(requireDataDisk(virsh, "webapp")).resolves.toBeUndefined();
+  });
+
+  test.each([
+    [{ format: "raw" }, "must be a qcow2 image, but is raw"],
+    [{ backing: "/etc/x" }, "must stand alone, but has the backing file /etc/x"],
+  ])("with %j is refused", async (volume, fact) => {
+    virsh.pools.set("project-webapp", new Map([["project.qcow2", { path: "/vms/webapp/project.qcow2", ...volume }]]));
+    await expect(requireDataDisk(virsh, "webapp")).rejects.toThrow(fact);
+    expect(virsh.changes).toEqual([]);
+  });
+});

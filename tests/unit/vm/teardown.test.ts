@@ -1,0 +1,64 @@
+import { beforeEach, describe, expect, test } from "vitest";
+import { tearDown } from "../../../vm/teardown.ts";
+import { FakeVirsh } from "./fake-virsh.ts";
+
+const disk = "/vms/webapp/project.qcow2";
+const files = ["disk.qcow2", "seed.iso", "console.log", "project.qcow2"];
+const ours = { description: "project-vms stack storage", running: true, disks: ["/vms/webapp/disk.qcow2", disk] };
+let virsh: FakeVirsh;
+let said: string[];
+
+beforeEach(() => {
+  virsh = new FakeVirsh();
+  said = [];
+  virsh.domains.set("project-webapp", { ...ours });
+  virsh.pools.set("project-webapp", new Map(files.map((name) => [name, { path: `/vms/webapp/${name}` }])));
+});
+
+const run = (keepData: boolean) =>
+  tearDown(virsh, { uri: "fake", project: "webapp", owner: "storage", keepData }, {}, (line) => said.push(line));
+const left = () => [...(virsh.pools.get("project-webapp")?.keys() ?? [])];
+
+describe("the teardown of a VM", () => {
+  test("takes all away but the project disk, and says where that is", async () => {
+    await run(true);
+    expect([...virsh.domains.keys()]).toEqual([]);
+    expect(left()).toEqual(["project.qcow2"]);
+    expect(said).toContain(`project-webapp: kept ${disk}`);
+  });
+
+  test("with keepData false takes that too, and the pool", async () => {
+    await run(false);
+    expect(virsh.pools.size).toBe(0);
+    expect(said).toContain("webapp: its project disk is deleted (keepData is false)");
+  });
+
+  test.each([[true], [false]])("done again finds nothing left to do (keepData %s)", async (keepData) => {
+    await run(keepData);
+    const after = left();
+    virsh.changes.length = 0;
+    await run(keepData);
+    expect([virsh.changes, left()]).toEqual([[], after]);
+  });
+
+  test("keeps a project disk that another domain uses, whatever keepData says", async () => {
+    virsh.domains.set("rescue", { description: "", running: true, disks: [disk] });
+    await run(false);
+    expect(left()).toEqual(["project.qcow2"]);
+    expect(said).toContain(
+      `webapp: its project disk is kept, although keepData is false: the domain rescue uses it (${disk})`,
+    );
+  });
+
+  test("touches nothing of a VM that is somebody else's", async () => {
+    virsh.domains.set("project-webapp", { ...ours, description: "project-vms stack raider" });
+    await expect(run(false)).rejects.toThrow("The domain project-webapp on this host belongs to somebody else.");
+    expect([virsh.changes, left()]).toEqual([[], files]);
+  });
+
+  test("leaves what somebody put beside it, and the pool with it", async () => {
+    virsh.pools.get("project-webapp")?.set("notes.raw", { path: "/vms/webapp/notes.raw" });
+    await run(false);
+    expect(left()).toEqual(["notes.raw"]);
+  });
+});

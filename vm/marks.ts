@@ -1,0 +1,40 @@
+import {
+  type DomainMarks,
+  dataNamespace,
+  parseDomain,
+  startNamespace,
+  tailnetNamespace,
+  yesOrNo,
+} from "../host/libvirt-xml.ts";
+import type { Virsh } from "../host/virsh.ts";
+
+/** What a domain notes about itself, at this moment. */
+export async function marksOf(virsh: Virsh, domain: string): Promise<DomainMarks> {
+  return parseDomain(await virsh.run("dumpxml", domain)).marks;
+}
+
+/** Notes whether a domain's project disk stays when the project goes. */
+export function markKeepData(virsh: Virsh, domain: string, keepData: boolean): Promise<void> {
+  return mark(virsh, domain, dataNamespace, "data", `<data keep="${yesOrNo(keepData)}"/>`);
+}
+
+/**
+ * Notes that a domain is to run: set before a guest is shut down to come up again, taken back when it is ready. So one that an
+ * interrupted update left off is told from one that its user shut off.
+ */
+export function markStarting(virsh: Virsh, domain: string, starting: boolean): Promise<void> {
+  return mark(virsh, domain, startNamespace, "start", `<start pending="${yesOrNo(starting)}"/>`);
+}
+
+/** Notes which device of its tailnet a VM is; undefined: none that it could go on as. */
+export function markTailnet(virsh: Virsh, domain: string, tailnet: DomainMarks["tailnet"]): Promise<void> {
+  const { id = "", nodeKey = "" } = tailnet ?? {};
+  return mark(virsh, domain, tailnetNamespace, "tailnet", `<tailnet id="${id}" node="${nodeKey}"/>`);
+}
+
+/** In the definition and, where the VM runs, in what is shown of it while it does. */
+async function mark(virsh: Virsh, domain: string, namespace: string, key: string, element: string): Promise<void> {
+  const runs = (await virsh.run("domstate", domain)).trim() !== "shut off";
+  const places = ["--config", ...(runs ? ["--live"] : [])];
+  await virsh.run("metadata", domain, "--uri", namespace, "--key", key, "--set", element, ...places);
+}
