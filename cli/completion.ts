@@ -1,0 +1,43 @@
+import { Argument, Command } from "commander";
+import { completeVerb, shells } from "../daily/completion.ts";
+
+const examples = `
+Examples:
+  source <(project-vm completion bash)            # in ~/.bashrc
+  source <(project-vm completion zsh)             # in ~/.zshrc, after compinit
+  project-vm completion fish | source             # in ~/.config/fish/config.fish`;
+
+/** `project-vm completion`: the script by which a shell completes verbs, options, stacks and projects. */
+export function completionCommand(): Command {
+  return new Command("completion")
+    .description("print the script by which a shell completes verbs, options, stacks and names of projects")
+    .addArgument(new Argument("<shell>").choices(shells))
+    .addHelpText("after", examples)
+    .action(async (shell: string) => {
+      const { completionScript } = await import("../daily/completion.ts");
+      process.stdout.write(completionScript(shell) ?? "");
+    });
+}
+
+/** What these scripts call: prints what the last word may become, a line each. It asks no host. */
+export function completeCommand(): Command {
+  return new Command(completeVerb)
+    .description("what the last of the words may become, for shells")
+    .argument("[words...]", "after `--`")
+    .addHelpText("after", `\nExample:\n  project-vm ${completeVerb} -- ssh my`)
+    .action(async (words: string[], _options, command: Command) => {
+      const { completionsFor, stackIn } = await import("../daily/completion.ts");
+      const { checkoutOf, stacksIn } = await import("../daily/checkout-folder.ts");
+      const { readOutline } = await import("../daily/outline.ts");
+      const checkout = checkoutOf(process.cwd());
+      const stack = stackIn(words) ?? command.optsWithGlobals<{ stack: string }>().stack;
+      // Outside a checkout, and with a config that has mistakes, there is just less to complete.
+      const projects = await readOutline(stack, process.cwd()).then(
+        (outline) => Object.keys(outline.projects),
+        () => [],
+      );
+      const names = { stacks: checkout ? stacksIn(checkout) : [], projects };
+      const program = command.parent;
+      for (const one of program ? completionsFor(program, words, names) : []) console.log(one);
+    });
+}

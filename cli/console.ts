@@ -1,0 +1,22 @@
+import { Command } from "commander";
+
+const examples = `
+Examples:
+  project-vm console myapp
+  project-vm console myapp --force  # somebody else has it
+
+Ctrl-] leaves it. What it printed before: project-vm logs myapp`;
+
+/** `project-vm console`: a VM's serial console. */
+export function consoleCommand(): Command {
+  return new Command("console")
+    .description("attach this terminal to a VM's serial console, until Ctrl-]")
+    .argument("<project>")
+    .option("--force", "take it from whoever has it")
+    .addHelpText("after", examples)
+    .action(async (project: string, options: { force?: true }, command: Command) => {
+      const { attachConsole } = await import("../daily/console.ts");
+      const { stack } = command.optsWithGlobals<{ stack: string }>();
+      process.exitCode = await attachConsole(stack, project, options.force ?? false, process.cwd());
+    });
+}

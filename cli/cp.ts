@@ -1,0 +1,30 @@
+import { Command } from "commander";
+
+const examples = `
+Examples:
+  project-vm cp notes.md myapp:project/
+  project-vm cp -r myapp:project/dist .
+  project-vm cp myapp:project/dump.sql webapp:/tmp/
+
+A path in a VM begins at dev's home; /home/dev/project is the project's own disk.`;
+
+/** `project-vm cp`: files from and to a VM. */
+export function cpCommand(): Command {
+  return new Command("cp")
+    .description("copy files from or to a VM, over SSH")
+    .argument("<from>", "`project:path`, or a path of this machine")
+    .argument("<to>", "likewise")
+    .option("-r, --recursive", "folders with all that is in them")
+    .addHelpText("after", examples)
+    .action(async (from: string, to: string, options: { recursive?: true }, command: Command) => {
+      const { copyFiles, copySide } = await import("../daily/copy.ts");
+      const { log } = await import("../local/progress.ts");
+      const sides = { from: copySide(from), to: copySide(to) };
+      if (sides.from.project === undefined && sides.to.project === undefined) {
+        command.error("error: neither side is in a VM: write `<project>:<path>` for one that is");
+      }
+      const { stack } = command.optsWithGlobals<{ stack: string }>();
+      const copy = { ...sides, recursive: options.recursive ?? false };
+      process.exitCode = await copyFiles(stack, copy, process.cwd(), log);
+    });
+}

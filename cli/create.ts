@@ -1,0 +1,46 @@
+import { Command } from "commander";
+import { cpusArgument, given, memoryArgument, sizeArgument } from "../engine/arguments.ts";
+import { openStack } from "./open-stack.ts";
+
+const examples = `
+Examples:
+  project-vm create myapp                  # with the stack's defaults
+  project-vm create myapp 16384 8 100G     # 16384 MiB of memory, 8 CPUs, a project disk of 100 GiB
+  project-vm create myapp "16 GiB" --yes
+  project-vm new                           # asks for everything
+
+It writes the project into the stack's file, as \`pulumi up\` reads it. A kept disk of that name is taken up.`;
+
+/** `project-vm create`: a new project, and its VM. */
+export function createCommand(): Command {
+  return new Command("create")
+    .alias("new")
+    .description("make a project's VM, and wait until it is ready")
+    .argument("[name]", "without it everything is asked for")
+    .argument("[memory]", "e.g. `16 GiB`; a bare number is MiB", memoryArgument)
+    .argument("[cpus]", "a whole number", cpusArgument)
+    .argument("[disk]", "size of the project disk, e.g. `100 GiB`", sizeArgument)
+    .option("--yes", "do not ask")
+    .option("--dry-run", "only say what would be done")
+    .addHelpText("after", examples)
+    .action(create);
+}
+
+async function create(
+  name: string | undefined,
+  memory: string | undefined,
+  cpus: number | undefined,
+  disk: string | undefined,
+  options: { yes?: true; dryRun?: true },
+  command: Command,
+): Promise<void> {
+  const { stack, log } = await openStack(command);
+  const { placeOf } = await import("../engine/change.ts");
+  const { askOrShow } = await import("../engine/confirm.ts");
+  const { createProject, describeReady } = await import("../engine/project-changes.ts");
+  const { askForProject } = await import("../engine/new-project.ts");
+  const project = name === undefined ? await askForProject(stack.config) : { name, ...given({ memory, cpus, disk }) };
+  const made = project && (await createProject(placeOf(stack), project, askOrShow(options), log));
+  if (made) console.log(describeReady(made));
+  else if (!options.dryRun) process.exitCode = 1;
+}

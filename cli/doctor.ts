@@ -1,0 +1,43 @@
+import { Command } from "commander";
+import type { Finding } from "../daily/doctor/finding.ts";
+import type { Colour } from "./print.ts";
+
+const examples = `
+Examples:
+  project-vm doctor
+  project-vm doctor --stack storage
+  project-vm doctor --fix
+  project-vm doctor --json | jq -r '.[] | select(.level != "ok") | .remedy'
+
+It ends with 1 when something would fail. --fix starts a stopped network or pool, has the network start with its host, ends
+plugin processes that were left behind, and releases the lock of an update that was killed; it changes no VM and no disk.`;
+
+/** `project-vm doctor`: whether a stack's host and this machine are in order. */
+export function doctorCommand(): Command {
+  return new Command("doctor")
+    .description("examine the stack's host and this machine: each line ok, warning or failure, with its remedy")
+    .option("--fix", "mend what can be mended without risk")
+    .option("--json", "as JSON")
+    .addHelpText("after", examples)
+    .action(async (options: { fix?: true; json?: true }, command: Command) => {
+      const { examine } = await import("../daily/doctor/examine.ts");
+      const { isWell } = await import("../daily/doctor/finding.ts");
+      const { log } = await import("../local/progress.ts");
+      const { inColour } = await import("./print.ts");
+      const { stack } = command.optsWithGlobals<{ stack: string }>();
+      const findings = await examine(stack, process.cwd(), options.fix ?? false, log);
+      if (options.json) console.log(JSON.stringify(findings, null, 2));
+      else for (const finding of findings) console.log(describe(finding, inColour));
+      if (!isWell(findings)) process.exitCode = 1;
+    });
+}
+
+const colours = { ok: "green", warning: "yellow", failure: "red" } as const;
+
+/** One line, and its remedy below it. */
+function describe({ check, level, says, remedy, fix }: Finding, inColour: (text: string, colour: Colour) => string) {
+  const result = inColour((fix === "fixed" ? "fixed" : level).padEnd("warning".length), colours[level]);
+  const line = `${result}  ${check}: ${says}`;
+  if (remedy === null || fix === "fixed") return line;
+  return `${line}\n         ${fix === "possible" ? "--fix, or: " : ""}${remedy}`;
+}

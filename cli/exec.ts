@@ -1,0 +1,28 @@
+import { Command } from "commander";
+
+const examples = `
+Examples:
+  project-vm exec myapp -- systemctl --failed
+  project-vm exec myapp --user dev -- claude --version
+  project-vm exec myapp -- sh -c 'df -h / | tail -n 1'
+
+It goes through the guest's agent, so it needs no network. The words reach the program as they are. Its output comes when it
+has ended, and it reads nothing; its exit code is kept. For what asks questions or takes long there is \`project-vm ssh\`.`;
+
+/** `project-vm exec`: runs a program in a guest, by its agent. */
+export function execCommand(): Command {
+  return new Command("exec")
+    .description("run a program in a VM as root, through its guest agent, without a network")
+    .argument("<project>")
+    .argument("<command...>", "after `--`")
+    .option("-u, --user <name>", "as whom", "root")
+    .addHelpText("after", examples)
+    .action(async (project: string, words: string[], options: { user: string }, command: Command) => {
+      const { execIn } = await import("../daily/exec.ts");
+      const { stack } = command.optsWithGlobals<{ stack: string }>();
+      const { stdout, stderr, exitCode } = await execIn(stack, project, words, options.user, process.cwd());
+      process.stdout.write(stdout);
+      process.stderr.write(stderr);
+      process.exitCode = exitCode;
+    });
+}

@@ -1,0 +1,25 @@
+import { Command } from "commander";
+import { openStack } from "./open-stack.ts";
+
+const examples = `
+Examples:
+  project-vm plan
+  project-vm plan --stack storage --json | jq -r '.changes[]'
+
+It is \`pulumi preview\` in the product's own words: a line for each project that changes.`;
+
+/** `project-vm plan`: what an update would do. */
+export function planCommand(): Command {
+  return new Command("plan")
+    .description("say what an update of the stack would do to its VMs and their data")
+    .option("--json", "as JSON: {stack, changes, resources}")
+    .addHelpText("after", examples)
+    .action(async (options: { json?: true }, command: Command) => {
+      const { stack, log } = await openStack(command);
+      const { describeChanges } = await import("../engine/confirm.ts");
+      const { planStack } = await import("../engine/project-changes.ts");
+      const { changes, resources } = await planStack(stack, log);
+      if (options.json) console.log(JSON.stringify({ stack: stack.name, changes, resources }, null, 2));
+      else console.log(describeChanges({ changes, resources }).join("\n"));
+    });
+}

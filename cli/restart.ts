@@ -1,0 +1,31 @@
+import { Command } from "commander";
+import { wholeNumber } from "./whole-number.ts";
+
+const examples = `
+Examples:
+  project-vm restart myapp
+  project-vm restart myapp --wait`;
+
+interface RestartOptions {
+  wait?: true;
+  timeout?: number;
+  force?: true;
+}
+
+/** `project-vm restart`: shuts a VM down and starts it again. */
+export function restartCommand(): Command {
+  return new Command("restart")
+    .description("shut a VM down and start it again; one that is off is started")
+    .argument("<project>")
+    .option("-w, --wait", "until it is ready, with each stage as it passes")
+    .option("--timeout <seconds>", "how long it may take to shut down before its power is cut", wholeNumber)
+    .option("--force", "cut its power at once")
+    .addHelpText("after", examples)
+    .action(async (project: string, { wait, ...options }: RestartOptions, command: Command) => {
+      const { findVm } = await import("../daily/find-vm.ts");
+      const { restartVm } = await import("../daily/power.ts");
+      const { log } = await import("../local/progress.ts");
+      const { stack } = command.optsWithGlobals<{ stack: string }>();
+      await restartVm(await findVm(stack, project, process.cwd()), { ...options, wait: wait ?? false }, log);
+    });
+}

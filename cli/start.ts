@@ -1,0 +1,22 @@
+import { Command } from "commander";
+
+const examples = `
+Examples:
+  project-vm start myapp
+  project-vm start myapp --wait && project-vm ssh myapp`;
+
+/** `project-vm start`: starts a VM that is off. */
+export function startCommand(): Command {
+  return new Command("start")
+    .description("start a VM that is off; it then runs through every update")
+    .argument("<project>")
+    .option("-w, --wait", "until it is ready, with each stage as it passes")
+    .addHelpText("after", examples)
+    .action(async (project: string, options: { wait?: true }, command: Command) => {
+      const { findVm } = await import("../daily/find-vm.ts");
+      const { startVm } = await import("../daily/power.ts");
+      const { log } = await import("../local/progress.ts");
+      const { stack } = command.optsWithGlobals<{ stack: string }>();
+      await startVm(await findVm(stack, project, process.cwd()), options.wait ?? false, log);
+    });
+}

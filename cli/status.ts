@@ -1,0 +1,48 @@
+import { Command } from "commander";
+import type { VmStatus } from "../daily/status.ts";
+
+const examples = `
+Examples:
+  project-vm status myapp
+  project-vm status myapp --json | jq -r '.addresses[0]'`;
+
+/** `project-vm status`: all that is known of one VM. */
+export function statusCommand(): Command {
+  return new Command("status")
+    .description("show a VM: its state, addresses, disks, image, and how it became ready")
+    .argument("<project>")
+    .option("--json", "as JSON; sizes in bytes, times in seconds")
+    .addHelpText("after", examples)
+    .action(async (project: string, options: { json?: true }, command: Command) => {
+      const { statusOf } = await import("../daily/status.ts");
+      const { printFacts } = await import("./print.ts");
+      const { formatSize } = await import("../config/sizes.ts");
+      const { stack } = command.optsWithGlobals<{ stack: string }>();
+      const status = await statusOf(stack, project, process.cwd());
+      printFacts(status, factsOf(status, formatSize), options);
+    });
+}
+
+function factsOf(status: VmStatus, formatSize: (bytes: number) => string) {
+  const { name, stack, state, inConfig, memory, cpus, addresses, tailnetName, disks, image, ssh } = status;
+  const disk = (found: VmStatus["disks"]["root"]) =>
+    found ? `${formatSize(found.used)} used of ${formatSize(found.size)}  ${found.path}` : undefined;
+  const stages = Object.entries(status.stages).map(([stage, seconds]) => `${stage} ${seconds} s`);
+  return {
+    project: name,
+    stack,
+    state: {
+      text: inConfig ? state : `${state}, not in the config: the next update takes it away`,
+      colour: state === "running" ? ("green" as const) : ("yellow" as const),
+    },
+    memory,
+    cpus: String(cpus),
+    addresses: addresses.join(", "),
+    "tailnet name": tailnetName ?? undefined,
+    "root disk": disk(disks.root),
+    "project disk": disk(disks.project),
+    image: image ?? undefined,
+    "was ready after": status.secondsToReady === null ? undefined : `${status.secondsToReady} s: ${stages.join(", ")}`,
+    "log in": ssh,
+  };
+}

@@ -1,0 +1,25 @@
+import { Command } from "commander";
+
+const examples = `
+Examples:
+  project-vm use storage
+  project-vm use          # which one it is`;
+
+/** `project-vm use`: the stack that verbs work on. */
+export function useCommand(): Command {
+  return new Command("use")
+    .description("make a stack the one that verbs work on in this checkout")
+    .argument("[stack]", "without one, the name of that stack is printed")
+    .addHelpText("after", examples)
+    .action(async (stack: string | undefined, _options, command: Command) => {
+      if (stack === undefined) {
+        console.log(command.optsWithGlobals<{ stack: string }>().stack);
+        return;
+      }
+      const { readOutline } = await import("../daily/outline.ts");
+      const { rememberStack } = await import("../daily/checkout-folder.ts");
+      const { root } = await readOutline(stack, process.cwd());
+      rememberStack(root, stack);
+      console.error(`verbs work on ${stack} now, unless --stack says otherwise`);
+    });
+}

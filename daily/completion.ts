@@ -1,0 +1,101 @@
+import type { Command } from "commander";
+
+/** What can be completed beside verbs and options. */
+export interface Names {
+  stacks: string[];
+  projects: string[];
+}
+
+/** What the shell scripts call; it is in no help. */
+export const completeVerb = "__complete";
+
+/** What an argument of a verb is, by its name in the verb's usage. */
+const kinds: Record<string, (names: Names) => string[]> = {
+  project: ({ projects }) => projects,
+  stack: ({ stacks }) => stacks,
+  shell: () => shells,
+  from: ({ projects }) => projects.map((name) => `${name}:`),
+  to: ({ projects }) => projects.map((name) => `${name}:`),
+};
+
+/**
+ * What the last of a command line's words may become, by the program's own verbs. Pure.
+ *
+ * @param words after the program's name, up to the cursor; the last one may be empty
+ * @example completionsFor(program, ["ssh", "my"], { stacks: ["local"], projects: ["myapp"] }) // ["myapp"]
+ */
+export function completionsFor(program: Command, words: string[], names: Names): string[] {
+  const before = words.slice(0, -1);
+  const current = words.at(-1) ?? "";
+  // What comes after it is the guest's.
+  if (before.includes("--")) return [];
+  if (takesStack(before.at(-1))) return matching(names.stacks, current);
+  const { command, given } = verbIn(program, before);
+  if (current.startsWith("-")) return matching(optionsOf(program, command), current);
+  if (command.commands.length > 0) return matching(verbsOf(command), current);
+  const argument = command.registeredArguments[given]?.name() ?? "";
+  // The name of a project that is to be made is nobody's yet, and that of a snapshot is on its host.
+  const kind = argument === "name" && given === 0 && command.name() !== "create" ? "project" : argument;
+  return matching(kinds[kind]?.(names) ?? [], current);
+}
+
+/** The stack that a command line names, if it does. */
+export function stackIn(words: string[]): string | undefined {
+  const at = words.findIndex(takesStack);
+  if (at >= 0) return words[at + 1];
+  return words.find((word) => word.startsWith("--stack="))?.slice("--stack=".length);
+}
+
+const takesStack = (word: string | undefined) => word === "-s" || word === "--stack";
+
+/** The innermost verb that the words lead to, and how many arguments it has been given. */
+function verbIn(program: Command, words: string[]): { command: Command; given: number } {
+  let command = program;
+  let given = 0;
+  const plain = words.filter((word, i) => !word.startsWith("-") && !takesStack(words[i - 1]));
+  for (const word of plain) {
+    const sub = command.commands.find((one) => one.name() === word);
+    if (sub) command = sub;
+    else given++;
+  }
+  return { command, given };
+}
+
+const verbsOf = (command: Command) => command.commands.map((sub) => sub.name()).filter((name) => name !== completeVerb);
+
+function optionsOf(program: Command, command: Command): string[] {
+  const options = [...command.options, ...(command === program ? [] : program.options)];
+  return ["--help", ...options.flatMap(({ long }) => long ?? [])];
+}
+
+const matching = (candidates: string[], start: string) => candidates.filter((one) => one.startsWith(start));
+
+/** The shells that there is a script for. */
+export const shells = ["bash", "zsh", "fish"];
+
+/** A shell's script that completes project-vm; undefined: there is none for that shell. */
+export const completionScript = (shell: string): string | undefined => scripts[shell];
+
+const scripts: Record<string, string> = {
+  bash: `_project_vm() {
+  local IFS=$'\\n'
+  COMPREPLY=($(project-vm ${completeVerb} -- "\${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
+  [[ \${COMPREPLY[0]} != *: ]] || compopt -o nospace
+}
+complete -o default -F _project_vm project-vm
+`,
+  zsh: `#compdef project-vm
+_project_vm() {
+  local -a found
+  found=("\${(@f)$(project-vm ${completeVerb} -- "\${(@)words[2,CURRENT]}" 2>/dev/null)}")
+  if [[ -z $found[1] ]]; then _files
+  elif [[ $found[1] == *: ]]; then compadd -S '' -- $found; _files
+  else compadd -- $found
+  fi
+}
+compdef _project_vm project-vm
+`,
+  fish: `complete -c project-vm -n 'not contains -- (commandline -opc)[2] cp export import' -f
+complete -c project-vm -a '(project-vm ${completeVerb} -- (commandline -opc)[2..] (commandline -ct) 2>/dev/null)'
+`,
+};

@@ -1,0 +1,36 @@
+/** What an examination found, as `project-vm doctor --json` prints it. Keys may be added; none is renamed or taken away. */
+export interface Finding {
+  /** What was looked at. */
+  check: string;
+  level: "ok" | "warning" | "failure";
+  says: string;
+  /** What to do about it; null where there is nothing to do. */
+  remedy: string | null;
+  /** Whether `--fix` does it; `fixed`: it has. */
+  fix: "none" | "possible" | "fixed";
+}
+
+/** A finding, with what would mend it without any risk. */
+export interface Examined extends Finding {
+  mend?: () => Promise<void>;
+}
+
+export const ok = (check: string, says: string): Examined => ({ check, level: "ok", says, remedy: null, fix: "none" });
+
+/** Something that works and may not for long, or not as well as it could. */
+export function warning(check: string, says: string, remedy: string, mend?: () => Promise<void>): Examined {
+  return { check, level: "warning", says, remedy, ...mending(mend) };
+}
+
+/** Something that the next update, or a VM, fails by. */
+export function failure(check: string, says: string, remedy: string, mend?: () => Promise<void>): Examined {
+  return { check, level: "failure", says, remedy, ...mending(mend) };
+}
+
+function mending(mend: (() => Promise<void>) | undefined): Pick<Examined, "fix" | "mend"> {
+  return mend ? { fix: "possible", mend } : { fix: "none" };
+}
+
+/** Whether nothing would fail. */
+export const isWell = (findings: Finding[]) =>
+  findings.every(({ level, fix }) => level !== "failure" || fix === "fixed");

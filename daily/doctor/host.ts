@@ -1,0 +1,115 @@
+import type { Stack } from "../../cli/stack.ts";
+import { checkAgainstHost } from "../../config/host-checks.ts";
+import { poolName } from "../../config/names.ts";
+import { formatSize, GiB } from "../../config/sizes.ts";
+import type { Inventory } from "../../host/inventory.ts";
+import type { Virsh } from "../../host/virsh.ts";
+import { imageUsage, isNewerThanMarker, usersOf } from "../../images/usage.ts";
+import { isOwnedBy } from "../../vm/leftovers.ts";
+import { type Examined, failure, ok, warning } from "./finding.ts";
+
+/** Below this the next VM may not fit. */
+const littleSpace = 5 * GiB;
+
+/** What a look at a stack's host tells of its health. It changes nothing; `virsh` is for what is mended later. */
+export function examineHost(stack: Stack, inventory: Inventory, virsh: Virsh): Examined[] {
+  const { config, host, name, file } = stack;
+  // What it warns of is said below, with figures.
+  const { errors } = checkAgainstHost(config, host.settings, inventory, name, file);
+  return [
+    ok("libvirt", `${inventory.uri} answers`),
+    ok("QEMU", inventory.hypervisorVersion),
+    ...network(stack, inventory, virsh),
+    ...pools(stack, inventory, virsh),
+    space(stack, inventory),
+    memory(stack, inventory),
+    ...baseImages(stack, inventory),
+    ...errors.map(({ path, rule, remedy }) => failure("config", `${path}: ${rule}`, remedy)),
+  ];
+}
+
+/** A network of the host's own that is not there is a mistake in the config, and told with the others. */
+function network({ host }: Stack, { uri, networks }: Inventory, virsh: Virsh): Examined[] {
+  const { name, kind } = host.settings.network;
+  const found = networks.find((one) => one.name === name);
+  if (!found) return kind === "managed" ? [ok("network", `${name} is not there yet: the first update makes it`)] : [];
+  const command = (verb: string) => `virsh -c '${uri}' ${verb} ${name}`;
+  if (!found.active) {
+    const start = () => virsh.run("net-start", name).then(() => undefined);
+    return [failure("network", `${name} is stopped: no VM on it can be started`, command("net-start"), start)];
+  }
+  if (!found.autostart) {
+    const mend = () => virsh.run("net-autostart", name).then(() => undefined);
+    return [warning("network", `${name} is up, but not after the host's next start`, command("net-autostart"), mend)];
+  }
+  return [ok("network", `${name} is up, and starts with the host`)];
+}
+
+function pools({ config, host }: Stack, { pools, uri }: Inventory, virsh: Virsh): Examined[] {
+  const wanted = Object.keys(config.projects).map(poolName);
+  const ours = pools.filter(({ name }) => wanted.includes(name));
+  const stopped = ours.filter(({ active }) => !active);
+  if (stopped.length === 0)
+    return [ok("pools", `${ours.length} of projects, all active, in ${host.settings.storageDir}`)];
+  return stopped.map(({ name, path }) => {
+    const start = () => virsh.run("pool-start", name).then(() => undefined);
+    return failure("pools", `${name} (${path}) is not active`, `virsh -c '${uri}' pool-start ${name}`, start);
+  });
+}
+
+function space({ config, host }: Stack, { storage, pools }: Inventory): Examined {
+  const { storageDir } = host.settings;
+  if (!storage) return warning("disk space", `of ${storageDir} is not known`, "it is after the first update");
+  const used = pools.flatMap(({ volumes }) => volumes).reduce((sum, { allocation }) => sum + allocation, 0);
+  const promised = Object.values(config.projects).reduce((sum, { disk, rootDisk }) => sum + disk + rootDisk, 0);
+  const free = `${formatSize(storage.available)} of ${formatSize(storage.capacity)} are free in ${storageDir}`;
+  const says = `${free}; ${formatSize(used)} used by disks and images, ${formatSize(promised)} promised`;
+  const remedy = "free space there: `project-vm images prune`, `project-vm list` for kept disks";
+  if (storage.available < littleSpace) return failure("disk space", says, remedy);
+  if (promised > used + storage.available) return warning("disk space", `${says}, which is more than there is`, remedy);
+  return ok("disk space", says);
+}
+
+function memory({ config }: Stack, inventory: Inventory): Examined {
+  const promised = Object.values(config.projects).reduce((sum, vm) => sum + vm.memory, 0);
+  const says = `${formatSize(promised)} promised of ${formatSize(inventory.memory)}`;
+  if (promised <= inventory.memory) return ok("memory", says);
+  return warning("memory", `${says}: not all VMs can run at once`, "run fewer at once, or give them less `memory`");
+}
+
+/** By their markers; to read them whole takes seconds each, and has a verb of its own. */
+function baseImages({ host, name }: Stack, inventory: Inventory): Examined[] {
+  const { images, missing } = imageUsage(inventory, host.settings.storageDir);
+  const verify = `project-vm images verify --stack ${name}`;
+  const altered = images.filter(isNewerThanMarker);
+  const unmarked = images.filter(({ marker }) => !marker);
+  const findings = [
+    ...missing.map((image) =>
+      failure("base images", `${image.path} is missing; on it: ${usersOf(image).join(", ")}`, "put the file back"),
+    ),
+    ...altered.map(({ path }) => failure("base images", `${path} was written to after it was uploaded`, verify)),
+    ...unmarked.map(({ path }) => warning("base images", `${path}: its upload was cut off, or goes on`, verify)),
+  ];
+  if (findings.length > 0) return findings;
+  return [ok("base images", `${images.length}, none missing, none altered since its upload; whole: ${verify}`)];
+}
+
+/** Whether the state and the host have the same VMs. Pure. */
+export function examineState({ name }: Stack, { domains }: Inventory, inState: string[] | undefined): Examined {
+  const ours = domains
+    .filter((domain) => isOwnedBy(domain, name))
+    .map((domain) => domain.name.replace(/^project-/, ""));
+  if (inState === undefined) {
+    return ours.length === 0
+      ? ok("state", "there is none yet, and no VM")
+      : warning(
+          "state",
+          `there is none here, and ${ours.length} VMs are on the host`,
+          `pulumi up -s ${name} takes them up`,
+        );
+  }
+  const gone = inState.filter((vm) => !ours.includes(vm));
+  if (gone.length === 0) return ok("state", `it has ${inState.length} VMs, all on the host`);
+  const says = `it has ${gone.join(", ")}, which the host has not: removed there by other means`;
+  return failure("state", says, `make them anew, on their kept disks: pulumi up --refresh -s ${name}`);
+}

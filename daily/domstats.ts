@@ -1,0 +1,57 @@
+/** A VM as `virsh domstats` tells of it, without asking the guest. Sizes in bytes. */
+export interface DomainStats {
+  /** The domain's name. */
+  name: string;
+  state: DomainState;
+  memory: number;
+  cpus: number;
+  disks: DiskStats[];
+}
+
+export interface DiskStats {
+  /** On the host. */
+  path: string;
+  /** What the guest sees. */
+  size: number;
+  /** What it takes up on the host. */
+  used: number;
+}
+
+/** As libvirt names them; those on the way between two are `other`. */
+export type DomainState = "running" | "paused" | "shut off" | "crashed" | "other";
+
+/** virDomainState: https://libvirt.org/html/libvirt-libvirt-domain.html#virDomainState */
+const states: Record<string, DomainState> = { 1: "running", 3: "paused", 5: "shut off", 6: "crashed" };
+
+/** The one command that tells all of all domains of a host, in a tenth of the time that their XML takes. */
+export const domstatsCommand = ["domstats", "--state", "--balloon", "--vcpu", "--block"];
+
+/** Reads what that command prints: a block of `key=value` lines a domain. */
+export function parseDomstats(output: string): DomainStats[] {
+  return output
+    .split(/\n\s*\n/)
+    .filter((block) => block.includes("Domain:"))
+    .map(parseBlock);
+}
+
+function parseBlock(block: string): DomainStats {
+  const facts = new Map(
+    [...block.matchAll(/^\s+([\w.]+)=(.*)$/gm)].map(([, key = "", value = ""]) => [key, value] as const),
+  );
+  const number = (key: string) => Number(facts.get(key) ?? 0);
+  const state = states[number("state.state")] ?? "other";
+  // Of a guest that runs, `allocation` is how far QEMU has written, and what a disk takes up is `physical`.
+  const used = state === "shut off" ? "allocation" : "physical";
+  const disks = Array.from({ length: number("block.count") }, (_, i) => ({
+    path: facts.get(`block.${i}.path`) ?? "",
+    size: number(`block.${i}.capacity`),
+    used: number(`block.${i}.${used}`),
+  }));
+  return {
+    name: /Domain: '(.*)'/.exec(block)?.[1] ?? "",
+    state,
+    memory: number("balloon.maximum") * 1024,
+    cpus: number("vcpu.maximum"),
+    disks,
+  };
+}

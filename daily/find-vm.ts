@@ -1,0 +1,115 @@
+import { closest } from "fastest-levenshtein";
+import { UserError } from "../config/errors.ts";
+import { domainName } from "../config/names.ts";
+import { stacksIn } from "./checkout-folder.ts";
+import { type HostFound, lookAtVms, type VmFound } from "./look.ts";
+import { type Outline, readOutline } from "./outline.ts";
+import { readStackState } from "./stack-state.ts";
+
+/** A VM of a stack that is on its host. */
+export interface OwnVm {
+  outline: Outline;
+  vm: VmFound;
+}
+
+/**
+ * Finds a VM of a stack.
+ *
+ * @throws UserError when it is not there, saying where it is instead, or what makes it
+ * @example const { vm } = await findVm("local", "myapp", process.cwd())
+ */
+export async function findVm(stack: string, name: string, folder: string): Promise<OwnVm> {
+  const outline = await readOutline(stack, folder);
+  const found = await lookAtVms(outline.host);
+  const vm = found.vms.find((one) => one.name === name);
+  if (vm?.stack === stack) return { outline, vm };
+  const [state, others] = await Promise.all([readStackState(outline.root, stack), otherStacks(outline)]);
+  throw noSuchVm(name, { outline, found, inState: state?.vms ?? [], others });
+}
+
+/** As {@link findVm}; one that is off is refused too. */
+export async function findRunningVm(stack: string, name: string, folder: string): Promise<OwnVm> {
+  const own = await findVm(stack, name, folder);
+  if (own.vm.state === "running") return own;
+  const remedy =
+    own.vm.state === "paused"
+      ? `go on with it: virsh -c '${own.outline.host.uri}' resume ${domainName(name)}`
+      : `start it: project-vm start ${name} --wait --stack ${stack}`;
+  throw notThere(name, `must be running, but is ${own.vm.state}`, remedy, `${name} is not running.`);
+}
+
+/** All that may explain why a VM is not there. */
+export interface Whereabouts {
+  outline: Outline;
+  found: HostFound;
+  /** Names of the projects whose VMs the stack's state has. */
+  inState: string[];
+  /** Names of the projects in the configs of the other stacks. */
+  others: Record<string, string[]>;
+}
+
+/** The error for a VM that a stack does not have on its host. Pure. */
+export function noSuchVm(name: string, { outline, found, inState, others }: Whereabouts): UserError {
+  const { stack, file, projects, host } = outline;
+  const foreign = found.vms.find((vm) => vm.name === name);
+  if (foreign?.stack) {
+    return notThere(
+      name,
+      `must be of the stack ${stack}, but is of the stack ${foreign.stack}`,
+      inStack(foreign.stack),
+    );
+  }
+  if (foreign) {
+    const rule = `must be a VM of this stack, but somebody else made the domain ${domainName(name)} on ${host.uri}`;
+    return notThere(name, rule, `look at it: virsh -c '${host.uri}' dominfo ${domainName(name)}`);
+  }
+  if (projects[name] && inState.includes(name)) {
+    const rule = `must be on ${host.uri}, but its domain was removed there by other means than this stack's updates`;
+    return notThere(name, rule, `make it anew, on its kept project disk: pulumi up --refresh -s ${stack}`);
+  }
+  if (projects[name]) {
+    const rule = "must have been made, but is only in the config";
+    return notThere(name, rule, `make it: project-vm apply --stack ${stack}, or pulumi up -s ${stack}`);
+  }
+  if (found.disks.some((disk) => disk.name === name)) {
+    const rule = "must have a VM, but only its disk was kept";
+    return notThere(name, rule, `put its entry back into ${file}, then pulumi up -s ${stack}: the disk is taken up`);
+  }
+  const elsewhere = Object.keys(others).find((other) => others[other]?.includes(name));
+  if (elsewhere) {
+    return notThere(name, `must be of the stack ${stack}, but is in Pulumi.${elsewhere}.yaml`, inStack(elsewhere));
+  }
+  const there = [...new Set([...Object.keys(projects), ...namesOf(found, stack)])].sort();
+  return notThere(name, `must be a project of the stack ${stack}`, nearest(name, there));
+}
+
+const inStack = (stack: string) => `name that stack: --stack ${stack}`;
+
+function notThere(name: string, rule: string, remedy: string, title = `There is no VM ${name} to work on.`): UserError {
+  return new UserError(title, [{ path: name, rule, remedy }]);
+}
+
+const namesOf = ({ vms }: HostFound, stack: string) => vms.filter((vm) => vm.stack === stack).map(({ name }) => name);
+
+/** With many projects a message names only the one that was likely meant. */
+const mostListed = 10;
+
+function nearest(name: string, there: string[]): string {
+  if (there.length === 0) return "the stack has no projects yet";
+  const list = there.length > mostListed ? "" : ` (there are ${there.join(", ")})`;
+  return `did you mean ${closest(name, there)}?${list}`;
+}
+
+async function otherStacks({ root, stack }: Outline): Promise<Record<string, string[]>> {
+  const others = stacksIn(root).filter((one) => one !== stack);
+  const names = await Promise.all(
+    // One whose config has mistakes is of no help here, and no hindrance.
+    others.map((one) =>
+      readOutline(one, root).then(
+        ({ projects }) => Object.keys(projects),
+        () => [],
+      ),
+    ),
+  );
+  return Object.fromEntries(others.map((one, i) => [one, names[i] ?? []]));
+}

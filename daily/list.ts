@@ -1,0 +1,33 @@
+import { lookAtVms } from "./look.ts";
+import { readOutline } from "./outline.ts";
+import { type VmRow, vmRows } from "./rows.ts";
+import { readStackState } from "./stack-state.ts";
+
+/** What a list of several stacks came to. */
+export interface StackList {
+  rows: VmRow[];
+  /** Why a stack is not in it: its host does not answer, or its config has mistakes. */
+  failures: { stack: string; error: Error }[];
+}
+
+/**
+ * The projects of a stack and of its host.
+ *
+ * @throws UserError when there is no such stack, or its host does not answer
+ */
+export async function listVms(stack: string, folder: string): Promise<VmRow[]> {
+  const outline = await readOutline(stack, folder);
+  const [found, state] = await Promise.all([lookAtVms(outline.host), readStackState(outline.root, stack)]);
+  return vmRows(outline, found, state?.vms ?? []);
+}
+
+/** The same of several stacks, side by side; one that cannot be listed holds nobody up. */
+export async function listStacks(stacks: string[], folder: string): Promise<StackList> {
+  const lists = await Promise.allSettled(stacks.map((stack) => listVms(stack, folder)));
+  return {
+    rows: lists.flatMap((list) => (list.status === "fulfilled" ? list.value : [])),
+    failures: lists.flatMap((list, i) =>
+      list.status === "rejected" ? [{ stack: stacks[i] ?? "", error: list.reason as Error }] : [],
+    ),
+  };
+}

@@ -1,0 +1,76 @@
+import { domainName } from "../config/names.ts";
+import { isRunning, shutDown, startIfOff } from "../guest/power.ts";
+import { type Virsh, virshFor } from "../host/virsh.ts";
+import type { OwnVm } from "./find-vm.ts";
+
+type Log = (line: string) => void;
+
+export interface StopOptions {
+  /** How long the guest may take to shut down before its power is cut, in seconds. */
+  timeout?: number | undefined;
+  /** Cuts the power at once. */
+  force?: boolean | undefined;
+}
+
+/**
+ * Starts a VM that is off, or goes on with one that is paused.
+ *
+ * @param wait whether to wait until it is ready; its files for SSH clients are then as it was found
+ * @throws NotReadyError when it does not become ready
+ */
+export async function startVm({ outline, vm }: OwnVm, wait: boolean, log: Log): Promise<void> {
+  const virsh = virshFor(outline.host.uri);
+  const domain = domainName(vm.name);
+  if (vm.state === "paused") await virsh.run("resume", domain);
+  else await startIfOff(virsh, domain);
+  log(vm.state === "running" ? `${domain}: runs already` : `${domain}: started`);
+  if (wait) await waitFor({ outline, vm }, log);
+}
+
+async function waitFor({ outline, vm }: OwnVm, log: Log): Promise<void> {
+  const { Guest } = await import("../guest/guest.ts");
+  const { limits, waitUntilReady } = await import("../guest/ready.ts");
+  const { parseDomain } = await import("../host/libvirt-xml.ts");
+  const { writeSshTarget } = await import("./ssh-targets.ts");
+  const virsh = virshFor(outline.host.uri);
+  const { type } = parseDomain(await virsh.run("dumpxml", domainName(vm.name)));
+  const guest = new Guest(virsh, vm.name);
+  const { addresses, hostKeys, seconds } = await waitUntilReady(
+    guest,
+    limits[type === "kvm" ? "kvm" : "emulated"],
+    log,
+  );
+  await writeSshTarget(outline, { name: vm.name, addresses, hostKeys }, log);
+  log(`${guest.name}: ready, ${seconds} s`);
+}
+
+/** Shuts a VM down, which then stays off through every update. One that is off is left at that. */
+export async function stopVm({ outline, vm }: OwnVm, options: StopOptions, log: Log): Promise<void> {
+  const { marksOf, markStarting } = await import("../vm/marks.ts");
+  const virsh = virshFor(outline.host.uri);
+  const domain = domainName(vm.name);
+  // An update that was cut off noted that it is to run: now its user says otherwise.
+  if ((await marksOf(virsh, domain)).starting) await markStarting(virsh, domain, false);
+  await shutOff(virsh, domain, options, log);
+}
+
+/** Shuts a VM down and starts it again; should that be cut off in between, the next update starts it. */
+export async function restartVm(own: OwnVm, { wait, ...options }: StopOptions & { wait: boolean }, log: Log) {
+  const { markStarting } = await import("../vm/marks.ts");
+  const virsh = virshFor(own.outline.host.uri);
+  const domain = domainName(own.vm.name);
+  await markStarting(virsh, domain, true);
+  await shutOff(virsh, domain, options, log);
+  await startIfOff(virsh, domain);
+  await markStarting(virsh, domain, false);
+  log(`${domain}: started`);
+  if (wait) await waitFor(own, log);
+}
+
+async function shutOff(virsh: Virsh, domain: string, { timeout, force }: StopOptions, log: Log): Promise<void> {
+  if (!(await isRunning(virsh, domain))) log(`${domain}: is off already`);
+  else if (force) {
+    await virsh.run("destroy", domain);
+    log(`${domain}: its power is cut`);
+  } else await shutDown(virsh, domain, log, timeout);
+}

@@ -1,0 +1,77 @@
+import type { DomainState } from "./domstats.ts";
+import type { DiskFound, HostFound, VmFound } from "./look.ts";
+import type { Outline, ProjectOutline } from "./outline.ts";
+
+/** A VM as `project-vm list --json` prints it. Keys may be added; none is renamed or taken away. Sizes in bytes. */
+export interface VmRow {
+  stack: string;
+  name: string;
+  state: RowState;
+  /** Whether the stack's config has it; the next update takes away a VM that it has not. */
+  inConfig: boolean;
+  /** Null where there is no VM and none is to be. */
+  memory: number | null;
+  cpus: number | null;
+  /** The project disk: what it may grow to, and what it takes up on the host. */
+  disk: { size: number; used: number } | null;
+  /** IPv4 first; empty while it is off. */
+  addresses: string[];
+}
+
+/**
+ * How a VM is. `not made`: in the config, and the next update makes it. `missing`: the state has it and the host has not.
+ * `foreign`: another's VM has its name. `kept disk`: no project, but its disk is there.
+ */
+export type RowState = DomainState | "not made" | "missing" | "foreign" | "kept disk";
+
+/** All projects of a stack's config and of its host, by name. */
+export function vmRows({ stack, projects }: Outline, { vms, disks }: HostFound, inState: string[]): VmRow[] {
+  const leftovers = vms.filter((vm) => vm.stack === stack && !projects[vm.name]);
+  const kept = disks.filter(({ name }) => !projects[name]);
+  return [
+    ...Object.entries(projects).map(([name, project]) => {
+      const vm = vms.find((one) => one.name === name);
+      if (vm) return vmRow(stack, vm, true);
+      const disk = disks.find((one) => one.name === name);
+      return unmadeRow({ stack, name, state: inState.includes(name) ? "missing" : "not made" }, project, disk);
+    }),
+    ...leftovers.map((vm) => vmRow(stack, vm, false)),
+    ...kept.map((disk) => keptRow(stack, disk)),
+  ].sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** A VM's project disk, which is told by its name. */
+export const projectDiskOf = ({ disks }: VmFound) => disks.find(({ path }) => path.endsWith("/project.qcow2"));
+
+function vmRow(stack: string, vm: VmFound, inConfig: boolean): VmRow {
+  const { name, memory, cpus, addresses } = vm;
+  if (vm.stack !== stack) {
+    return { stack, name, state: "foreign", inConfig, memory: null, cpus: null, disk: null, addresses: [] };
+  }
+  const disk = projectDiskOf(vm);
+  return {
+    stack,
+    name,
+    state: vm.state,
+    inConfig,
+    memory,
+    cpus,
+    disk: disk ? { size: disk.size, used: disk.used } : null,
+    // A lease outlives the guest that had it.
+    addresses: vm.state === "running" ? addresses : [],
+  };
+}
+
+function unmadeRow(
+  row: Pick<VmRow, "stack" | "name" | "state">,
+  { memory, cpus, disk }: ProjectOutline,
+  kept: DiskFound | undefined,
+): VmRow {
+  const size = { size: kept?.size ?? disk, used: kept?.used ?? 0 };
+  return { ...row, inConfig: true, memory, cpus, disk: size, addresses: [] };
+}
+
+function keptRow(stack: string, { name, size, used }: DiskFound): VmRow {
+  const disk = { size, used };
+  return { stack, name, state: "kept disk", inConfig: false, memory: null, cpus: null, disk, addresses: [] };
+}

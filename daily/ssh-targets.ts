@@ -1,0 +1,79 @@
+import { readFileSync } from "node:fs";
+import { UserError } from "../config/errors.ts";
+import type { SshTarget } from "../guest/ssh-config.ts";
+import { sshFilePaths, writeSshFiles } from "../guest/ssh-files.ts";
+import type { OwnVm } from "./find-vm.ts";
+import type { Outline } from "./outline.ts";
+
+/** Seconds to wait for another process that writes the same files. */
+const lockSeconds = 10;
+
+/** The stack's files for SSH clients. */
+const pathsOf = ({ root, stack }: Pick<Outline, "root" | "stack">) => sshFilePaths(`${root}/.local`, stack);
+
+/** What the stack's files for SSH clients were last made from. */
+export function sshTargets(outline: Pick<Outline, "root" | "stack">): SshTarget[] {
+  try {
+    return JSON.parse(readFileSync(pathsOf(outline).targets, "utf8")) as SshTarget[];
+  } catch {
+    return []; // before the first update
+  }
+}
+
+/** Where the stack's configuration for SSH clients is. */
+export const sshConfigOf = (outline: Pick<Outline, "root" | "stack">) => pathsOf(outline).config;
+
+/** Whether SSH would find a VM where it is now: the address was not given to it anew since. Pure. */
+export function isCurrent(target: SshTarget | undefined, addresses: string[]): boolean {
+  const [address] = target?.addresses ?? [];
+  if (!target || !address || target.hostKeys.length === 0) return false;
+  // A network that is not libvirt's own tells no addresses.
+  return addresses.length === 0 || addresses.includes(address);
+}
+
+/**
+ * The stack's configuration for SSH clients, with a running VM in it as it is now.
+ *
+ * @throws UserError when its address is not known, and its guest does not tell it yet
+ */
+export async function currentSshConfig(own: OwnVm, log: (line: string) => void): Promise<string> {
+  const { outline, vm } = own;
+  const target = sshTargets(outline).find(({ name }) => name === vm.name);
+  if (!isCurrent(target, vm.addresses)) {
+    const { Guest } = await import("../guest/guest.ts");
+    const { virshFor } = await import("../host/virsh.ts");
+    const guest = new Guest(virshFor(outline.host.uri), vm.name);
+    if (!(await guest.answers())) throw notUpYet(own);
+    const [addresses, hostKeys] = [await guest.addresses(), await guest.hostKeys()];
+    await writeSshTarget(outline, { name: vm.name, addresses, hostKeys }, log);
+  }
+  return sshConfigOf(outline);
+}
+
+/** Puts a VM into the stack's files for SSH clients as it was just found. */
+export async function writeSshTarget(
+  outline: Outline,
+  target: Pick<SshTarget, "name" | "addresses" | "hostKeys">,
+  log: (line: string) => void,
+): Promise<void> {
+  const { loadStack } = await import("../cli/stack.ts");
+  const { withLock } = await import("../host/lock.ts");
+  const { ssh } = loadStack(outline.stack, outline.root).host;
+  const paths = pathsOf(outline);
+  await withLock(paths.targets, lockSeconds, log, async () => {
+    const before = sshTargets(outline);
+    const last = before.find(({ name }) => name === target.name);
+    const others = before.filter(({ name }) => name !== target.name);
+    writeSshFiles(paths, [...others, { ...last, ...target }], ssh);
+  });
+}
+
+function notUpYet({ outline, vm }: OwnVm): UserError {
+  return new UserError(`${vm.name} cannot be reached yet.`, [
+    {
+      path: vm.name,
+      rule: "must have come up so far that its guest agent answers",
+      remedy: `wait for it: project-vm start ${vm.name} --wait --stack ${outline.stack}`,
+    },
+  ]);
+}

@@ -1,0 +1,52 @@
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import type { ProjectOutput } from "../components/outputs.ts";
+
+/** What a stack's last update left in its state. */
+export interface StackState {
+  /** Names of the projects whose VMs are in it. */
+  vms: string[];
+  /** What the stack says of its projects; empty after an update that did not finish. */
+  outputs: Record<string, ProjectOutput>;
+}
+
+interface Checkpoint {
+  checkpoint?: { latest?: { resources?: Resource[] } };
+}
+
+interface Resource {
+  type: string;
+  urn: string;
+  outputs?: Record<string, unknown>;
+}
+
+/**
+ * Reads the state of a stack in the checkout's own backend, without the engine, which would take seconds.
+ *
+ * @returns undefined where there is none: it is kept elsewhere, was lost, or the stack was never brought up
+ */
+export async function readStackState(root: string, stack: string): Promise<StackState | undefined> {
+  const file = path.join(root, ".local", "state", ".pulumi", "stacks", "project-vms", `${stack}.json`);
+  const text = await readFile(file, "utf8").catch(() => undefined);
+  return text === undefined ? undefined : stateIn(text);
+}
+
+/** Reads a checkpoint of the file backend. */
+export function stateIn(text: string): StackState | undefined {
+  let checkpoint: Checkpoint;
+  try {
+    checkpoint = JSON.parse(text) as Checkpoint;
+  } catch {
+    return undefined; // being written at this moment
+  }
+  const resources = checkpoint.checkpoint?.latest?.resources ?? [];
+  const outputs = resources.find(({ type }) => type === "pulumi:pulumi:Stack")?.outputs?.projects ?? {};
+  const domains = resources.filter(({ type }) => type === "libvirt:index/domain:Domain");
+  return {
+    vms: domains.map(({ urn }) => (urn.split("::").at(-1) ?? "").replace(/-domain$/, "")),
+    // A secret, as Pulumi writes it down, is no map of projects.
+    outputs: isMap(outputs) && !("ciphertext" in outputs) ? (outputs as Record<string, ProjectOutput>) : {},
+  };
+}
+
+const isMap = (value: unknown): value is object => typeof value === "object" && value !== null;

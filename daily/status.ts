@@ -1,0 +1,87 @@
+import { posix } from "node:path";
+import type { ProjectOutput } from "../components/outputs.ts";
+import { hostName, poolName } from "../config/names.ts";
+import { virshSession } from "../host/virsh.ts";
+import type { DiskStats } from "./domstats.ts";
+import { findVm, type OwnVm } from "./find-vm.ts";
+import { readOutline } from "./outline.ts";
+import { projectDiskOf, type VmRow } from "./rows.ts";
+import { sshConfigOf, sshTargets } from "./ssh-targets.ts";
+import { readStackState } from "./stack-state.ts";
+
+/** A VM as `project-vm status --json` prints it. Keys may be added; none is renamed or taken away. Sizes in bytes. */
+export interface VmStatus extends Pick<VmRow, "stack" | "name" | "state" | "inConfig" | "addresses"> {
+  memory: number;
+  cpus: number;
+  /** A command that logs in, with room for a command to run behind it. */
+  ssh: string;
+  /** Its name in its tailnet; null: it is in none. */
+  tailnetName: string | null;
+  /** Each with its path on the host, what it may grow to, and what it takes up there. */
+  disks: { root: DiskStats | null; project: DiskStats | null };
+  /** The base image that the root disk stands on. */
+  image: string | null;
+  /** How long it took to become ready when it was made, in seconds, with each stage's part. */
+  secondsToReady: number | null;
+  stages: Record<string, number>;
+}
+
+/** What the state and the files for SSH clients know of a VM that its host does not. */
+export interface KnownOf {
+  output: ProjectOutput | undefined;
+  /** The address that SSH goes to. */
+  address: string | undefined;
+  sshConfig: string;
+  image: string | undefined;
+}
+
+/**
+ * All that is known of a VM, from its host and from the stack's state; the guest is not asked.
+ *
+ * @throws UserError when there is no such VM
+ */
+export async function statusOf(stack: string, name: string, folder: string): Promise<VmStatus> {
+  const outline = await readOutline(stack, folder);
+  const [own, state, image] = await Promise.all([
+    findVm(stack, name, folder),
+    readStackState(outline.root, stack),
+    imageUnder(outline.host.uri, name),
+  ]);
+  const output = state?.outputs[name];
+  const address = sshTargets(outline).find((target) => target.name === name)?.addresses[0];
+  return vmStatus(own, { output, address, sshConfig: sshConfigOf(outline), image });
+}
+
+/** Puts together what is known of a VM. Pure. */
+export function vmStatus({ outline, vm }: OwnVm, { output, address, sshConfig, image }: KnownOf): VmStatus {
+  const { stack, projects } = outline;
+  const { name, state, memory, cpus } = vm;
+  const addresses = vm.addresses.length > 0 || !address ? vm.addresses : [address];
+  return {
+    stack,
+    name,
+    state,
+    inConfig: projects[name] !== undefined,
+    memory,
+    cpus,
+    addresses: state === "running" ? addresses : [],
+    ssh: `ssh -F ${sshConfig} ${hostName(name)}`,
+    tailnetName: output?.tailnetName ?? null,
+    disks: {
+      root: vm.disks.find(({ path }) => path.endsWith("/disk.qcow2")) ?? null,
+      project: projectDiskOf(vm) ?? null,
+    },
+    image: image ?? output?.image ?? null,
+    secondsToReady: output?.secondsToReady ?? null,
+    stages: output?.stages ?? {},
+  };
+}
+
+/** The base image that a root disk stands on, by its name; it may have been made anew since the last update of the state. */
+async function imageUnder(uri: string, name: string): Promise<string | undefined> {
+  const question = ["vol-dumpxml", "disk.qcow2", "--pool", poolName(name)];
+  // That the host does not answer is said by who asks it for the VM.
+  const [answer] = await virshSession(uri, [question]).catch(() => []);
+  const path = /<backingStore>\s*<path>(.*?)<\/path>/.exec(answer?.output ?? "")?.[1];
+  return path && posix.basename(path);
+}

@@ -1,0 +1,125 @@
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { UserError } from "../config/errors.ts";
+import type { StackConfig } from "../config/parse.ts";
+import { embeddedHostFor, embeddedHostStatus, startEmbeddedHost } from "../host/embedded.ts";
+import { withLock } from "../host/lock.ts";
+import { localDir } from "../host/resolve.ts";
+import { ensureSshKey } from "../local/checkout.ts";
+import { Engine, type Log } from "./engine.ts";
+import { type Told, vanishedVms } from "./events.ts";
+import { Interrupted, withInterrupts } from "./interrupts.ts";
+import { StackLocked } from "./lock.ts";
+import { writeWhole } from "./stack-file.ts";
+
+/** A stack whose file and VMs are changed. */
+export interface StackPlace {
+  name: string;
+  /** Absolute path of the checkout. */
+  root: string;
+  /** Its file, as errors name it. */
+  file: string;
+  /** Whether its VMs are on the checkout's embedded host. */
+  isEmbedded: boolean;
+}
+
+/** What of a stack a change needs to know. */
+export function placeOf({
+  name,
+  root,
+  file,
+  config,
+}: Omit<StackPlace, "isEmbedded"> & { config: StackConfig }): StackPlace {
+  return { name, root, file, isEmbedded: config.host === undefined };
+}
+
+/** A change of a stack: of its file, and then of its VMs. */
+export interface StackChange {
+  /** The text of the stack's file as it is to be. It is given what is there when it is this change's turn. */
+  edit: (text: string) => string;
+  /** Is given what an update would do, and says whether it shall be done. */
+  confirm: (told: Told) => Promise<boolean>;
+}
+
+/** How long a change waits for another one on the same stack, in seconds: that one may be at a first boot. */
+const longestWait = 3600;
+
+/**
+ * Changes a stack: tries the new text, asks, writes it, applies it. Until it is agreed to, and when the trial fails, the
+ * stack's file is not touched. One change at a time; another one waits.
+ *
+ * @returns the engine that did it; undefined when it was not agreed to
+ * @throws UserError with what went wrong; what was agreed to stays in the file then, for the next update to finish
+ */
+export async function changeStack(stack: StackPlace, change: StackChange, log: Log): Promise<Engine | undefined> {
+  const engine = new Engine(stack.root, stack.name, log);
+  const progress = { isWritten: false };
+  const work = () => withInterrupts(engine.pulumi, log, () => tryThenApply(stack, change, engine, progress, log));
+  try {
+    return await withLock(path.join(localDir(stack.root), `change-${stack.name}`), longestWait, log, work);
+  } catch (error) {
+    throw withWhatIsLeft(error, stack, progress.isWritten);
+  }
+}
+
+async function tryThenApply(
+  stack: StackPlace,
+  change: StackChange,
+  engine: Engine,
+  progress: { isWritten: boolean },
+  log: Log,
+): Promise<Engine | undefined> {
+  await prepareHost(stack, log);
+  // Before its text is read: a stack that is begun notes its salt there.
+  await engine.select();
+  const file = path.join(stack.root, stack.file);
+  const text = readFileSync(file, "utf8");
+  const wanted = change.edit(text);
+  const told = await tryOut(engine, stack, wanted);
+  if (!(await change.confirm(told))) return undefined;
+  if (readFileSync(file, "utf8") !== text) throw changedMeanwhile(stack.file);
+  if (wanted !== text) writeWhole(file, wanted);
+  progress.isWritten = true;
+  try {
+    await engine.up(vanishedVms(told).length > 0);
+    return engine;
+  } catch (error) {
+    // Nothing was begun.
+    if (error instanceof StackLocked) writeWhole(file, text);
+    throw error;
+  }
+}
+
+/** An embedded host that is down is started: nobody has to know that there is one. */
+async function prepareHost({ root, isEmbedded }: StackPlace, log: Log): Promise<void> {
+  if (!isEmbedded) return;
+  await ensureSshKey(root, log);
+  const host = embeddedHostFor(root);
+  if ((await embeddedHostStatus(host)).state !== "running") await startEmbeddedHost(host, log);
+}
+
+/** The text in a file of its own: only what was agreed to is ever in the stack's. */
+async function tryOut(engine: Engine, { root, name }: StackPlace, text: string): Promise<Told> {
+  const trial = path.join(localDir(root), `trial-${name}.yaml`);
+  writeFileSync(trial, text, { mode: 0o600 });
+  try {
+    return await engine.preview(trial);
+  } finally {
+    rmSync(trial, { force: true });
+  }
+}
+
+/** After a failure its user must know how things stand, and how to go on. */
+function withWhatIsLeft(error: unknown, { file, name }: StackPlace, isWritten: boolean): unknown {
+  if (!(error instanceof UserError) || error instanceof StackLocked) return error;
+  if (isWritten) error.message += `\n${file} has the change: \`project-vm apply --stack ${name}\` goes on from here.`;
+  else if (error instanceof Interrupted) error.message += " Nothing was changed.";
+  return error;
+}
+
+function changedMeanwhile(file: string): UserError {
+  const remedy = "give the same command again, to see what would be done now";
+  return new UserError("Nothing was changed.", [
+    { path: file, rule: "must not change while a question is open", remedy },
+  ]);
+}

@@ -1,0 +1,127 @@
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { type EngineEvent, LocalWorkspace, type OutputMap, Stack } from "@pulumi/pulumi/automation/index.js";
+import { UserError } from "../config/errors.ts";
+import { checkoutEnvironment, prepareCheckout } from "../local/checkout.ts";
+import { releaseDeadLocks } from "../local/stack-lock.ts";
+import { cacheFolder } from "../toolchain/ensure/places.ts";
+import { toolchainEnvironment } from "../toolchain/ensure.ts";
+import { describeFailures, nothingTold, readEvent, type Told } from "./events.ts";
+import { lockedStack } from "./lock.ts";
+import { reapOrphans } from "./orphans.ts";
+import { PulumiError, PulumiProcess } from "./pulumi-process.ts";
+import { withSalt, writeWhole } from "./stack-file.ts";
+
+/** Takes a line of progress. */
+export type Log = (line: string) => void;
+
+/** The Pulumi engine on one stack of a checkout: the same stacks, state and secrets as plain `pulumi` there. */
+export class Engine {
+  private selected: Promise<Stack> | undefined;
+
+  /**
+   * @param root absolute path of the checkout
+   * @param pulumi who interrupts it is given the same
+   */
+  constructor(
+    private readonly root: string,
+    readonly stack: string,
+    private readonly log: Log,
+    readonly pulumi = new PulumiProcess(),
+  ) {}
+
+  /**
+   * What an update would do. Changes nothing.
+   *
+   * @param configFile a stack file to try, in place of the stack's own
+   * @throws UserError with what went wrong
+   */
+  preview(configFile?: string): Promise<Told> {
+    this.log(`${this.stack}: looking at what would change`);
+    return this.operation("preview", async (stack, onEvent) => {
+      await stack.preview({ color: "never", onEvent, ...(configFile ? { configFile } : {}) });
+    });
+  }
+
+  /**
+   * Brings the stack to what its file says. After an update that was killed it looks at all resources first.
+   *
+   * @param refresh whether it does so in any case
+   * @throws UserError with what went wrong
+   */
+  up(refresh = false): Promise<Told> {
+    return this.operation("update", async (stack, onEvent) => {
+      const wasKilled = await releaseDeadLocks(this.root, this.stack, this.log);
+      this.log(`${this.stack}: updating`);
+      await stack.up({ color: "never", onEvent, refresh: refresh || wasKilled });
+      this.log(`${this.stack}: updated`);
+    });
+  }
+
+  /** The stack's outputs, secret ones among them. */
+  async outputs(): Promise<OutputMap> {
+    return (await this.select()).outputs();
+  }
+
+  /** Releases the stack's lock, whoever holds it. */
+  async cancel(): Promise<void> {
+    await (await this.select()).cancel();
+  }
+
+  private async operation(
+    name: string,
+    run: (stack: Stack, onEvent: (event: EngineEvent) => void) => Promise<void>,
+  ): Promise<Told> {
+    const told = nothingTold();
+    const onEvent = (event: EngineEvent) => {
+      for (const line of readEvent(event, told)) this.log(line);
+    };
+    const stack = await this.select();
+    try {
+      await run(stack, onEvent);
+      return told;
+    } catch (error) {
+      throw this.explained(name, error, told);
+    } finally {
+      reapOrphans(cacheFolder());
+    }
+  }
+
+  private explained(name: string, error: unknown, told: Told): unknown {
+    if (!(error instanceof PulumiError)) return error;
+    const said = [error.stderr, error.stdout].join("\n");
+    const locked = lockedStack(said, this.stack);
+    if (locked) return locked;
+    const failures = describeFailures(told) || said.trim().split("\n").slice(-15).join("\n");
+    return new UserError(`The ${name} of the stack ${this.stack} did not succeed:\n${failures}`);
+  }
+
+  /** The stack in this checkout's state; one that has only its file yet is begun, which notes a salt in its file. */
+  select(): Promise<Stack> {
+    this.selected ??= this.open();
+    return this.selected;
+  }
+
+  private async open(): Promise<Stack> {
+    prepareCheckout(this.root);
+    // For whatever starts `pulumi`, in this process and below it.
+    Object.assign(process.env, toolchainEnvironment(), checkoutEnvironment(this.root));
+    reapOrphans(cacheFolder());
+    const workspace = await LocalWorkspace.create({ workDir: this.root, pulumiCommand: await this.pulumi.command() });
+    try {
+      return await Stack.select(this.stack, workspace);
+    } catch (error) {
+      if (!(error instanceof PulumiError) || !/no stack named .* found/.test(error.stderr)) throw error;
+      return this.begin(workspace);
+    }
+  }
+
+  private async begin(workspace: LocalWorkspace): Promise<Stack> {
+    this.log(`${this.stack}: there is no state of this stack yet: beginning one`);
+    const file = path.join(this.root, `Pulumi.${this.stack}.yaml`);
+    const text = readFileSync(file, "utf8");
+    const stack = await Stack.create(this.stack, workspace);
+    writeWhole(file, withSalt(text, readFileSync(file, "utf8")));
+    return stack;
+  }
+}

@@ -1,0 +1,75 @@
+import type { EngineEvent } from "@pulumi/pulumi/automation/index.js";
+
+/** How much of a failure is shown: it ends with the guest's log, whose end says most. */
+const shownLines = 40;
+
+/** What an operation of the engine told, apart from what it printed as it went. */
+export interface Told {
+  /** What changes, a line for each project: the product's own words, as a preview and an update say them. */
+  changes: string[];
+  /** What went wrong, in full. */
+  failures: string[];
+  /** How many resources are made, changed, replaced or deleted; projects whose lines say nothing may be among theirs. */
+  resources: number;
+  /** Names of the domains among them. */
+  domains: string[];
+}
+
+export const nothingTold = (): Told => ({ changes: [], failures: [], resources: 0, domains: [] });
+
+/**
+ * The projects whose VM the program misses on the host and the engine does not, going by its state: somebody else has
+ * removed them. Only a look at all resources tells the engine.
+ */
+export function vanishedVms({ changes, domains }: Told): string[] {
+  const missed = changes.flatMap((line) => /^(\S+): new VM\b/.exec(line)?.[1] ?? []);
+  return missed.filter((name) => !domains.includes(`${name}-domain`));
+}
+
+/**
+ * Takes from an event of the engine what its user wants to know: lines of the program and of its commands, warnings,
+ * failures. All else is about resources, which no user has written.
+ *
+ * @param told is added to
+ * @returns lines of progress; what changes is not among them
+ */
+export function readEvent({ diagnosticEvent, summaryEvent, resourcePreEvent }: EngineEvent, told: Told): string[] {
+  if (resourcePreEvent) {
+    const { op, type, urn } = resourcePreEvent.metadata;
+    if (op !== "same" && type === "libvirt:index/domain:Domain") told.domains.push(urn.split("::").at(-1) ?? "");
+  }
+  if (summaryEvent) {
+    const { same = 0, ...changes } = summaryEvent.resourceChanges;
+    told.resources = Object.values(changes).reduce((sum, count) => sum + (count ?? 0), 0);
+  }
+  if (!diagnosticEvent) return [];
+  const { severity, message, ephemeral = false, urn } = diagnosticEvent;
+  const lines = plainLines(message);
+  if (severity === "error" && !isEcho(message)) told.failures.push(lines.join("\n"));
+  if (severity === "warning") return lines.map((line) => `warning: ${line}`);
+  if (severity !== "info") return [];
+  // What the program says stays; what its commands say as they go is ephemeral.
+  const isChange = !ephemeral && (urn === undefined || urn.includes("::project-vms:index:ProjectVm::"));
+  if (isChange) told.changes.push(...lines);
+  return isChange ? [] : lines;
+}
+
+/** The engine's own last word on a failure, which says only that there was one. */
+const isEcho = (message: string) => /^(update|preview|destroy|refresh) (failed|canceled)\s*$/.test(plain(message));
+
+/** The failures of an operation as one text, each with its last lines. */
+export function describeFailures({ failures }: Told): string {
+  return failures.map(lastLines).join("\n");
+}
+
+function lastLines(failure: string): string {
+  const lines = failure.split("\n");
+  if (lines.length <= shownLines) return failure;
+  const [first, left] = [lines[0], lines.length - shownLines];
+  return [first, `  … (${left} lines left out)`, ...lines.slice(1 - shownLines)].join("\n");
+}
+
+const plainLines = (message: string) => plain(message).trimEnd().split("\n").filter(Boolean);
+
+/** Without the tags by which the engine marks colours. */
+const plain = (message: string) => message.replaceAll(/<\{%.*?%\}>/g, "");

@@ -1,0 +1,69 @@
+import { cancel, group, text } from "@clack/prompts";
+import { InvalidArgumentError } from "commander";
+import { UserError } from "../config/errors.ts";
+import { invalidNames } from "../config/name-rules.ts";
+import type { StackConfig } from "../config/parse.ts";
+import { cpusArgument, given, memoryArgument, sizeArgument } from "./arguments.ts";
+
+/** A project as it is asked for; what is left out is the stack's default. */
+export interface NewProject {
+  name: string;
+  memory?: string;
+  cpus?: number;
+  disk?: string;
+}
+
+/**
+ * Asks for a new project in steps, each answer checked as it is given.
+ *
+ * @returns undefined when the questions were broken off
+ * @throws UserError when there is nobody to ask
+ */
+export async function askForProject({ projects }: Pick<StackConfig, "projects">): Promise<NewProject | undefined> {
+  if (!process.stdin.isTTY || !process.stderr.isTTY) {
+    const remedy = "project-vm create myapp; `project-vm create --help` says what else can be given";
+    throw new UserError("Nothing was changed.", [
+      { path: "create", rule: "must be given a name where there is nobody to ask", remedy },
+    ]);
+  }
+  const broken = new AbortController();
+  const ask = (message: string, check: (answer: string) => unknown, placeholder: string) => () =>
+    text({ message, placeholder, output: process.stderr, validate: (answer = "") => mistake(check, answer) });
+  const optional = (read: (answer: string) => unknown) => (answer: string) => answer.trim() === "" || read(answer);
+  const answers = await group(
+    {
+      name: ask("Name of the project", (name) => checkName(name, Object.keys(projects)), "myapp"),
+      memory: ask("Memory", optional(memoryArgument), "Enter for the stack's default, or e.g. 16 GiB"),
+      cpus: ask("CPUs", optional(cpusArgument), "Enter for the stack's default, or e.g. 8"),
+      disk: ask("Project disk", optional(sizeArgument), "Enter for the stack's default, or e.g. 100 GiB"),
+    },
+    { onCancel: () => broken.abort() },
+  );
+  if (broken.signal.aborted) {
+    cancel("Nothing was changed.", { output: process.stderr });
+    return undefined;
+  }
+  const read = <T>(reader: (answer: string) => T, answer = "") => (answer.trim() ? reader(answer.trim()) : undefined);
+  const { name, memory, cpus, disk } = answers;
+  const settings = {
+    memory: read(memoryArgument, memory),
+    cpus: read(cpusArgument, cpus),
+    disk: read(sizeArgument, disk),
+  };
+  return { name: name.trim(), ...given(settings) };
+}
+
+function checkName(name: string, others: string[]): void {
+  if (others.includes(name.trim())) throw new InvalidArgumentError("There is a project of that name already.");
+  const invalid = invalidNames([...others, name.trim()]).get(name.trim());
+  if (invalid) throw new InvalidArgumentError(`It ${invalid.rule}: ${invalid.remedy}.`);
+}
+
+function mistake(check: (answer: string) => unknown, answer: string): string | undefined {
+  try {
+    check(answer);
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}

@@ -1,0 +1,72 @@
+import { readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { isDeepStrictEqual } from "node:util";
+import { parse } from "yaml";
+import { formatPath, UserError } from "../config/errors.ts";
+import { invalidNames } from "../config/name-rules.ts";
+import type { StackPlace } from "./change.ts";
+import { type EntrySettings, withEntry } from "./stack-file.ts";
+
+type Entries = Record<string, EntrySettings | null>;
+
+/** The projects in the text of a stack's file. */
+export function entriesIn(text: string): Entries {
+  return (parse(text)?.config?.["project-vms:projects"] ?? {}) as Entries;
+}
+
+/**
+ * The text of a stack's file with a project in it. One that is in it already stays as it is: an earlier update may have been
+ * cut off, and is finished by this one.
+ *
+ * @throws UserError for a name that cannot be, or a project that is there with other settings
+ */
+export function withProject(text: string, { file }: StackPlace, name: string, settings: EntrySettings): string {
+  const entries = entriesIn(text);
+  const path = formatPath(file, ["projects", name]);
+  if (Object.hasOwn(entries, name)) {
+    const isSame = Object.entries(settings).every(([key, value]) => isDeepStrictEqual(entries[name]?.[key], value));
+    if (isSame) return text;
+    throw existsAlready(path, name);
+  }
+  const invalid = invalidNames([...Object.keys(entries), name]).get(name);
+  if (invalid) throw new UserError("Nothing was changed.", [{ path, rule: invalid.rule, remedy: invalid.remedy }]);
+  return withEntry(text, file, name, settings);
+}
+
+/** A project that is there and complete cannot be created. */
+export function existsAlready(path: string, name: string): UserError {
+  const remedy = `choose another name; \`project-vm resize ${name}\` changes it, \`project-vm destroy ${name}\` removes it`;
+  return new UserError("Nothing was changed.", [{ path, rule: "is there already", remedy }]);
+}
+
+/**
+ * Makes sure that a project is in the text of a stack's file.
+ *
+ * @throws UserError that names the stack that has it, if one of this checkout does
+ */
+export function requireProject(text: string, { name: stack, root, file }: StackPlace, name: string): void {
+  const entries = entriesIn(text);
+  if (Object.hasOwn(entries, name)) return;
+  const others = stacksWith(root, name).filter((other) => other !== stack);
+  const known = Object.keys(entries).join(", ") || "none";
+  const remedy =
+    others.length > 0
+      ? `it is in ${others.map((other) => `the stack ${other}: add \`--stack ${other}\``).join("; ")}`
+      : `projects there: ${known}; a VM whose entry is gone goes with \`project-vm apply --stack ${stack}\``;
+  throw new UserError("Nothing was changed.", [
+    { path: formatPath(file, ["projects", name]), rule: "must be there", remedy },
+  ]);
+}
+
+/** The stacks of a checkout that have a project. A file that cannot be read has none. */
+function stacksWith(root: string, name: string): string[] {
+  return readdirSync(root).flatMap((entry) => {
+    const stack = /^Pulumi\.(.+)\.yaml$/.exec(entry)?.[1];
+    if (stack === undefined) return [];
+    try {
+      return Object.hasOwn(entriesIn(readFileSync(path.join(root, entry), "utf8")), name) ? [stack] : [];
+    } catch {
+      return [];
+    }
+  });
+}

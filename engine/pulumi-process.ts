@@ -1,0 +1,71 @@
+import { PulumiCommand } from "@pulumi/pulumi/automation/index.js";
+import { execa } from "execa";
+
+/** What the Automation API wants to know of a `pulumi` that has ended. */
+interface Ended {
+  stdout: string;
+  stderr: string;
+  code: number;
+}
+
+/** A `pulumi` that did not succeed, with all that it printed. */
+export class PulumiError extends Error {
+  override readonly name = "PulumiError";
+
+  constructor(
+    args: readonly string[],
+    readonly stdout: string,
+    readonly stderr: string,
+  ) {
+    super(`pulumi ${args.join(" ")} did not succeed:\n${[stderr, stdout].filter(Boolean).join("\n")}`);
+  }
+}
+
+/**
+ * In a session of its own: Ctrl-C in a terminal reaches all of the foreground group, and pulumi takes the second interrupt
+ * that it hears, which would be ours, for the order to drop everything.
+ */
+const start = (args: string[], cwd: string, env: Record<string, string>) =>
+  execa("pulumi", args, { cwd, env, detached: true, cleanup: false, stdin: "ignore", reject: false });
+
+/** Runs `pulumi` for the Automation API, so that only we say when it is interrupted. One at a time. */
+export class PulumiProcess {
+  private running: ReturnType<typeof start> | undefined;
+
+  /**
+   * The `pulumi` on PATH as the Automation API wants it.
+   *
+   * @throws Error when there is none, or one that is too old
+   */
+  async command(): Promise<PulumiCommand> {
+    const run = (args: string[], cwd: string, env: Record<string, string>) => this.run(args, cwd, env);
+    return Object.assign(await PulumiCommand.get(), { run });
+  }
+
+  /** Whether there is one that could be interrupted. */
+  get isRunning(): boolean {
+    return this.running !== undefined;
+  }
+
+  /** Asks it to end in order: what it has begun is finished, the state written, the lock released. */
+  interrupt(): void {
+    this.running?.kill("SIGINT");
+  }
+
+  /** Ends it at once, with all that is in its session; its plugins are left to the reaper. */
+  kill(): void {
+    if (this.running?.pid !== undefined) process.kill(-this.running.pid, "SIGKILL");
+  }
+
+  private async run(args: string[], cwd: string, env: Record<string, string>): Promise<Ended> {
+    const running = start([...args, "--non-interactive"], cwd, env);
+    this.running = running;
+    try {
+      const { exitCode, stdout, stderr } = await running;
+      if (exitCode !== 0) throw new PulumiError(args, stdout, stderr);
+      return { stdout, stderr, code: 0 };
+    } finally {
+      this.running = undefined;
+    }
+  }
+}

@@ -1,0 +1,100 @@
+import { spawnSync } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { buildProgram } from "../../../cli/program.ts";
+import { completionScript, completionsFor, shells, stackIn } from "../../../daily/completion.ts";
+
+const names = { stacks: ["local", "storage"], projects: ["api", "webapp"] };
+const complete = (...words: string[]) => completionsFor(buildProgram(), words, names);
+
+describe("what a command line may become", () => {
+  test.each([
+    [["sta"], ["status", "start"]],
+    [
+      ["ssh", ""],
+      ["api", "webapp"],
+    ],
+    [["ssh", "w"], ["webapp"]],
+    [["stop", "--force", "a"], ["api"]],
+    [["cp", "notes.md", "w"], ["webapp:"]],
+    [["snapshot", "re"], ["restore"]],
+    [
+      ["snapshot", "restore", ""],
+      ["api", "webapp"],
+    ],
+    [["snapshot", "restore", "api", ""], []],
+    [["destroy", "a"], ["api"]],
+    [["create", "a"], []],
+    [["use", "s"], ["storage"]],
+    [["--stack", "l"], ["local"]],
+    [
+      ["list", "-s", ""],
+      ["local", "storage"],
+    ],
+    [["--stack", "storage", "ssh", "a"], ["api"]],
+    [["stop", "api", "--f"], ["--force"]],
+    [["completion", "z"], ["zsh"]],
+    [["ssh", "api", "--", "w"], []],
+    [["no-such-verb", ""], expect.not.arrayContaining(["__complete"])],
+  ])("%j to %j", (words, found) => {
+    expect(complete(...words)).toEqual(found);
+  });
+
+  test("nothing that is in no help is among the verbs", () => {
+    expect(complete("")).toContain("list");
+    expect(complete("_")).toEqual([]);
+  });
+
+  test.each([
+    [["ssh", "w"], undefined],
+    [["-s", "storage", "ssh", ""], "storage"],
+    [["ssh", "--stack=storage", ""], "storage"],
+  ])("the stack in %j is %s", (words, stack) => {
+    expect(stackIn(words)).toBe(stack);
+  });
+});
+
+describe("in a shell", () => {
+  let dir: string;
+  beforeEach(async () => {
+    dir = await mkdtemp(path.join(tmpdir(), "completion-"));
+    writeFileSync(path.join(dir, "Pulumi.yaml"), "name: project-vms\n");
+    writeFileSync(path.join(dir, "Pulumi.local.yaml"), "config:\n  project-vms:projects: {webapp: {}, api: {}}\n");
+    mkdirSync(path.join(dir, "sub"));
+  });
+  afterEach(() => rm(dir, { recursive: true }));
+
+  const run = (...words: string[]) =>
+    spawnSync(path.resolve("bin/project-vm"), ["__complete", "--", ...words], {
+      cwd: path.join(dir, "sub"),
+      encoding: "utf8",
+    });
+
+  test("names come from the stack's file, without its host", () => {
+    expect(run("ssh", "").stdout).toBe("webapp\napi\n");
+    expect(run("--stack", "").stdout).toBe("local\n");
+  });
+
+  test("with a config that has mistakes there are still the verbs", () => {
+    writeFileSync(path.join(dir, "Pulumi.local.yaml"), "config: {project-vms:projects: {A: {}}}\n");
+    expect(run("ssh", "")).toMatchObject({ stdout: "", stderr: "", status: 0 });
+    expect(run("star").stdout).toBe("start\n");
+  });
+
+  test("bash completes a project's name by the script", () => {
+    const script = `${completionScript("bash")}
+PATH=${path.resolve("bin")}:$PATH
+COMP_WORDS=(project-vm ssh web); COMP_CWORD=2
+_project_vm
+printf '%s\\n' "\${COMPREPLY[@]}"`;
+    expect(spawnSync("bash", ["-c", script], { cwd: dir, encoding: "utf8" }).stdout).toBe("webapp\n");
+  });
+
+  test("there is a script for each shell, and no other", () => {
+    for (const shell of shells) expect(completionScript(shell)).toContain("project-vm __complete -- ");
+    expect(completionScript("csh")).toBeUndefined();
+  });
+});

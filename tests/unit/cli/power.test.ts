@@ -1,0 +1,35 @@
+import { expect, test } from "vitest";
+import { shutDown } from "../../../guest/power.ts";
+import type { Virsh } from "../../../host/virsh.ts";
+
+/** A host whose guest goes off at the n-th request to shut down, or never. */
+function aHost(obeysAt: number) {
+  const commands: string[] = [];
+  let isOn = true;
+  const virsh: Virsh = {
+    run: async (command = "") => {
+      if (command === "list") return isOn ? "project-app\n" : "";
+      commands.push(command);
+      if (command === "destroy" || commands.filter((one) => one === "shutdown").length >= obeysAt) isOn = false;
+      return "";
+    },
+    runPrivately: async () => "",
+  };
+  return { virsh, commands };
+}
+
+test("a guest that obeys is not forced", async () => {
+  const { virsh, commands } = aHost(1);
+  const lines: string[] = [];
+  await shutDown(virsh, "project-app", (line) => lines.push(line), 5);
+  expect(commands).toEqual(["shutdown"]);
+  expect(lines).toEqual(["project-app: shut down, 1 s"]);
+});
+
+test("a guest that does not is forced after as long as it was given, and that is said", async () => {
+  const { virsh, commands } = aHost(Number.POSITIVE_INFINITY);
+  const lines: string[] = [];
+  await shutDown(virsh, "project-app", (line) => lines.push(line), 2);
+  expect(commands).toEqual(["shutdown", "destroy"]);
+  expect(lines).toEqual(["project-app: did not shut down within 2 s; its power is cut"]);
+});

@@ -1,0 +1,122 @@
+import { symlinkSync, writeFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import type { Command } from "commander";
+import { execa } from "execa";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { buildProgram } from "../../../cli/program.ts";
+
+const bin = path.resolve("bin/project-vm");
+let dir: string;
+beforeEach(async () => {
+  dir = await mkdtemp(path.join(tmpdir(), "cli-"));
+});
+afterEach(() => rm(dir, { recursive: true, force: true }));
+
+const run = (...args: string[]) => execa(bin, args, { cwd: dir, reject: false, stdin: "ignore" });
+
+function verbsOf(command: Command, prefix = ""): string[] {
+  return command.commands.flatMap((sub) => [`${prefix}${sub.name()}`, ...verbsOf(sub, `${prefix}${sub.name()} `)]);
+}
+
+describe("the verbs", () => {
+  const verbs = [
+    "snapshot",
+    "snapshot create",
+    "snapshot list",
+    "snapshot restore",
+    "snapshot delete",
+    "backup",
+    "backups",
+    "export",
+    "import",
+    "purge",
+    "images",
+  ];
+
+  test("are these", () => {
+    expect(verbsOf(buildProgram())).toEqual(expect.arrayContaining(verbs));
+  });
+
+  test("each says what it does, and shows examples", () => {
+    for (const command of buildProgram().commands) {
+      expect(command.description(), command.name()).not.toBe("");
+      let help = "";
+      command.configureOutput({ writeOut: (text) => (help += text) }).outputHelp();
+      expect(help, command.name()).toMatch(/^Examples?:$/m);
+    }
+  });
+
+  test.each(["snapshot list", "backups"])("`%s` can be read by programs", (verb) => {
+    const command = verb.split(" ").reduce<Command>((found, name) => {
+      return found.commands.find((sub) => sub.name() === name) as Command;
+    }, buildProgram());
+    expect(command.options.map(({ long }) => long)).toContain("--json");
+  });
+});
+
+describe("the program", () => {
+  test("shows its help from any folder, through a link", async () => {
+    symlinkSync(bin, path.join(dir, "vm"));
+    const { stdout, stderr, exitCode } = await execa(path.join(dir, "vm"), ["--help"], { cwd: "/" });
+    expect([exitCode, stderr]).toEqual([0, ""]);
+    expect(stdout).toContain("Usage: project-vm [options] [command]");
+    expect(stdout).toContain("Exit codes: 0 done, 1 failed, 2 not called rightly.");
+  });
+
+  test.each([
+    [["snapshot", "remake"], "error: unknown command 'remake'\n(Did you mean create?)"],
+    [["backup"], "error: missing required argument 'project'"],
+    [["backup", "a", "b"], "error: too many arguments for 'backup'. Expected 1 argument but got 2."],
+    [["backups", "a", "--jsn"], "error: unknown option '--jsn'\n(Did you mean --json?)"],
+    [
+      ["backup", "a", "--keep", "0"],
+      "error: option '--keep <number>' argument '0' is invalid. It must be a whole number, at least 1.",
+    ],
+  ])("called wrongly (%j) says so and ends with 2", async (args, said) => {
+    const { stdout, stderr, exitCode } = await run(...args);
+    expect([exitCode, stdout, stderr]).toEqual([2, "", said]);
+  });
+
+  test("without a verb shows its help and ends with 2", async () => {
+    const { stderr, exitCode } = await run();
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain("Usage: project-vm");
+  });
+
+  test("that fails by the user's mistake ends with 1, without a trace, and prints no answer", async () => {
+    const { stdout, stderr, exitCode } = await run("backups", "myapp");
+    expect([exitCode, stdout]).toEqual([1, ""]);
+    expect(stderr).toBe(
+      [
+        "There is no Pulumi project here.",
+        `  - ${dir}: must have a Pulumi.yaml, or be in a folder that has one`,
+        "    go to your checkout of Project VMs",
+      ].join("\n"),
+    );
+  });
+});
+
+describe("in a checkout", () => {
+  beforeEach(() => {
+    writeFileSync(path.join(dir, "Pulumi.yaml"), "name: project-vms\n");
+    writeFileSync(path.join(dir, "Pulumi.local.yaml"), "config: {}\n");
+    writeFileSync(path.join(dir, "Pulumi.mock.yaml"), "config:\n  project-vms:host: {uri: 'mock:///'}\n");
+  });
+
+  test.each([
+    [["--stack", "mock", "backups", "myapp"]],
+    [["backups", "myapp", "--stack", "mock"]],
+    [["-s", "mock", "backups", "myapp"]],
+  ])("the stack may stand anywhere: %j", async (args) => {
+    const { stderr, exitCode } = await run(...args);
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain("Pulumi.mock.yaml: host.uri: must be a libvirt URI");
+  });
+
+  test("a list of nothing is nothing, or an empty list", async () => {
+    expect(await run("backups", "myapp")).toMatchObject({ exitCode: 0, stdout: "", stderr: "" });
+    expect(await run("backups", "myapp", "--json")).toMatchObject({ exitCode: 0, stdout: "[]", stderr: "" });
+  });
+});

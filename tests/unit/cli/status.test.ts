@@ -1,0 +1,52 @@
+import { expect, test } from "vitest";
+import type { ProjectOutput } from "../../../components/outputs.ts";
+import { type KnownOf, vmStatus } from "../../../daily/status.ts";
+import { anOutline, aProject, aVm } from "../daily/samples.ts";
+
+const output = {
+  tailnetName: "project-webapp.tail1234.ts.net",
+  image: "debian-testing-0123456789ab.qcow2",
+  secondsToReady: 42.5,
+  stages: { boot: 30, docker: 2 },
+} as unknown as ProjectOutput;
+const nothing: KnownOf = { output: undefined, address: undefined, sshConfig: "/c/config", image: undefined };
+
+test("a VM is shown with what its host, its state and its SSH files know", () => {
+  const known = { ...nothing, output, image: "debian-testing-new.qcow2" };
+  const { disks, ...rest } = vmStatus({ outline: anOutline(), vm: aVm() }, known);
+  expect(disks.root?.path).toBe("/vms/webapp/disk.qcow2");
+  expect(disks.project?.path).toBe("/vms/webapp/project.qcow2");
+  expect(rest).toEqual({
+    stack: "storage",
+    name: "webapp",
+    state: "running",
+    inConfig: true,
+    memory: aVm().memory,
+    cpus: 4,
+    addresses: ["10.77.0.5"],
+    ssh: "ssh -F /c/config project-webapp",
+    tailnetName: "project-webapp.tail1234.ts.net",
+    image: "debian-testing-new.qcow2",
+    secondsToReady: 42.5,
+    stages: { boot: 30, docker: 2 },
+  });
+});
+
+test("what nobody knows is null, not left out", () => {
+  const vm = aVm({ addresses: [], disks: [] });
+  expect(vmStatus({ outline: anOutline({ api: aProject() }), vm }, nothing)).toMatchObject({
+    inConfig: false,
+    addresses: [],
+    tailnetName: null,
+    disks: { root: null, project: null },
+    image: null,
+    secondsToReady: null,
+    stages: {},
+  });
+});
+
+test("on a network without leases the address is the one that SSH goes to; one that is off has none", () => {
+  const known = { ...nothing, address: "192.168.1.9" };
+  expect(vmStatus({ outline: anOutline(), vm: aVm({ addresses: [] }) }, known).addresses).toEqual(["192.168.1.9"]);
+  expect(vmStatus({ outline: anOutline(), vm: aVm({ state: "shut off" }) }, known).addresses).toEqual([]);
+});

@@ -1,0 +1,78 @@
+import { expect, test } from "vitest";
+import { noSuchVm, type Whereabouts } from "../../../daily/find-vm.ts";
+import { aHost, anOutline, aProject, aVm } from "./samples.ts";
+
+const messageOf = (name: string, found: Partial<Whereabouts>) =>
+  noSuchVm(name, { outline: anOutline(), found: aHost(), inState: [], others: {}, ...found }).message;
+
+const disk = { name: "old", path: "/vms/old/project.qcow2", size: 1, used: 1 };
+
+test.each<[string, string, Partial<Whereabouts>, string[]]>([
+  [
+    "a name that nobody has",
+    "webap",
+    {},
+    ["  - webap: must be a project of the stack storage", "    did you mean webapp? (there are webapp)"],
+  ],
+  [
+    "a stack without projects",
+    "webapp",
+    { outline: anOutline({}) },
+    ["  - webapp: must be a project of the stack storage", "    the stack has no projects yet"],
+  ],
+  [
+    "a VM that is not made yet",
+    "webapp",
+    {},
+    [
+      "  - webapp: must have been made, but is only in the config",
+      "    make it: project-vm apply --stack storage, or pulumi up -s storage",
+    ],
+  ],
+  [
+    "a VM that was removed behind the stack's back",
+    "webapp",
+    { inState: ["webapp"] },
+    [
+      "  - webapp: must be on qemu:///system, but its domain was removed there by other means than this stack's updates",
+      "    make it anew, on its kept project disk: pulumi up --refresh -s storage",
+    ],
+  ],
+  [
+    "a VM of another stack on the same host",
+    "api",
+    { found: aHost({ vms: [aVm({ name: "api", stack: "local" })] }) },
+    ["  - api: must be of the stack storage, but is of the stack local", "    name that stack: --stack local"],
+  ],
+  [
+    "a VM of another stack on another host",
+    "api",
+    { others: { local: ["demo"], raider: ["api"] } },
+    ["  - api: must be of the stack storage, but is in Pulumi.raider.yaml", "    name that stack: --stack raider"],
+  ],
+  [
+    "somebody else's domain",
+    "api",
+    { found: aHost({ vms: [aVm({ name: "api", stack: undefined })] }) },
+    [
+      "  - api: must be a VM of this stack, but somebody else made the domain project-api on qemu:///system",
+      "    look at it: virsh -c 'qemu:///system' dominfo project-api",
+    ],
+  ],
+  [
+    "a project of which only the disk was kept",
+    "old",
+    { found: aHost({ disks: [disk] }) },
+    [
+      "  - old: must have a VM, but only its disk was kept",
+      "    put its entry back into Pulumi.storage.yaml, then pulumi up -s storage: the disk is taken up",
+    ],
+  ],
+])("%s is told with the way on", (_what, name, found, lines) => {
+  expect(messageOf(name, found)).toBe([`There is no VM ${name} to work on.`, ...lines].join("\n"));
+});
+
+test("of many projects only the likely one is named", () => {
+  const projects = Object.fromEntries(Array.from({ length: 50 }, (_, i) => [`number-${i}`, aProject()]));
+  expect(messageOf("numbr-7", { outline: anOutline(projects) })).toMatch(/did you mean number-7\?$/);
+});

@@ -1,0 +1,71 @@
+import { expect, test } from "vitest";
+import { GiB } from "../../../config/sizes.ts";
+import { type VmRow, vmRows } from "../../../daily/rows.ts";
+import { aHost, anOutline, aProject, aVm } from "./samples.ts";
+
+const row = (changes: Partial<VmRow>): VmRow => ({
+  stack: "storage",
+  name: "webapp",
+  state: "running",
+  inConfig: true,
+  memory: 8 * GiB,
+  cpus: 4,
+  disk: { size: 50 * GiB, used: 3 * GiB },
+  addresses: [],
+  ...changes,
+});
+const keptDisk = { name: "old", path: "/vms/old/project.qcow2", size: 10 * GiB, used: GiB };
+const rowsOf = (...args: Parameters<typeof vmRows>) => vmRows(...args);
+
+test("a VM is shown as its host has it, with its address only while it runs", () => {
+  const running = aHost({ vms: [aVm({ memory: 4 * GiB })] });
+  expect(rowsOf(anOutline(), running, [])).toEqual([row({ memory: 4 * GiB, addresses: ["10.77.0.5"] })]);
+  const off = aHost({ vms: [aVm({ state: "shut off" })] });
+  expect(rowsOf(anOutline(), off, [])).toEqual([row({ state: "shut off" })]);
+});
+
+test("a VM that is only in the config is shown as it will be", () => {
+  expect(rowsOf(anOutline(), aHost(), [])).toEqual([row({ state: "not made", disk: { size: 50 * GiB, used: 0 } })]);
+});
+
+test("one whose disk was kept will be on that disk", () => {
+  const host = aHost({ disks: [{ ...keptDisk, name: "webapp" }] });
+  expect(rowsOf(anOutline(), host, [])).toEqual([row({ state: "not made", disk: { size: 10 * GiB, used: GiB } })]);
+});
+
+test("one that the state has and the host has not is missing", () => {
+  expect(rowsOf(anOutline(), aHost(), ["webapp"])).toEqual([
+    row({ state: "missing", disk: { size: 50 * GiB, used: 0 } }),
+  ]);
+});
+
+test("somebody else's VM of that name is told apart, and nothing is said of it", () => {
+  const foreign = row({ state: "foreign", memory: null, cpus: null, disk: null });
+  for (const stack of ["other", undefined]) {
+    expect(rowsOf(anOutline(), aHost({ vms: [aVm({ stack })] }), [])).toEqual([foreign]);
+  }
+});
+
+test("VMs that left the config and disks that were kept are in the list, others' VMs are not; all by name", () => {
+  const host = aHost({
+    vms: [aVm({ name: "gone" }), aVm({ name: "theirs", stack: "local" }), aVm({ name: "alpha" })],
+    disks: [keptDisk],
+  });
+  const rows = rowsOf(anOutline({ webapp: aProject(), alpha: aProject() }), host, []);
+  expect(rows.map(({ name, state, inConfig }) => [name, state, inConfig])).toEqual([
+    ["alpha", "running", true],
+    ["gone", "running", false],
+    ["old", "kept disk", false],
+    ["webapp", "not made", true],
+  ]);
+  expect(rows[2]).toEqual(
+    row({
+      name: "old",
+      state: "kept disk",
+      inConfig: false,
+      memory: null,
+      cpus: null,
+      disk: { size: 10 * GiB, used: GiB },
+    }),
+  );
+});

@@ -1,0 +1,43 @@
+import { expect, test } from "vitest";
+import { readStackState, stateIn } from "../../../daily/stack-state.ts";
+
+const checkpoint = (projects: unknown) =>
+  JSON.stringify({
+    version: 3,
+    checkpoint: {
+      latest: {
+        resources: [
+          {
+            type: "pulumi:pulumi:Stack",
+            urn: "urn:pulumi:local::v::pulumi:pulumi:Stack::v-local",
+            outputs: { projects },
+          },
+          {
+            type: "libvirt:index/domain:Domain",
+            urn: "urn:pulumi:local::v::a$libvirt:index/domain:Domain::my-app-domain",
+          },
+          { type: "libvirt:index/pool:Pool", urn: "urn:pulumi:local::v::a$libvirt:index/pool:Pool::other-pool" },
+        ],
+      },
+    },
+  });
+
+test("the VMs of a state and what the stack says of them", () => {
+  expect(stateIn(checkpoint({ "my-app": { name: "my-app" } }))).toEqual({
+    vms: ["my-app"],
+    outputs: { "my-app": { name: "my-app" } },
+  });
+});
+
+test.each([
+  [undefined],
+  [{ "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", ciphertext: "v1:x" }],
+])("outputs that are not there, or secret, are none (%j)", (projects) => {
+  expect(stateIn(checkpoint(projects))).toEqual({ vms: ["my-app"], outputs: {} });
+});
+
+test("an empty stack, a file that is being written, a state elsewhere", async () => {
+  expect(stateIn('{"version":3,"checkpoint":{}}')).toEqual({ vms: [], outputs: {} });
+  expect(stateIn('{"version":3,')).toBeUndefined();
+  expect(await readStackState("/nowhere", "local")).toBeUndefined();
+});

@@ -1,0 +1,78 @@
+import { describe, expect, test } from "vitest";
+import { asScp, copySide } from "../../../daily/copy.ts";
+import { asUser } from "../../../daily/exec.ts";
+import { lastLines, printLog } from "../../../daily/logs.ts";
+import { isCurrent } from "../../../daily/ssh-targets.ts";
+
+describe("a side of a copy", () => {
+  test.each([
+    ["myapp:notes.md", "project-myapp:notes.md"],
+    ["myapp:", "project-myapp:"],
+    ["my-app:/tmp/a b:c", "project-my-app:/tmp/a b:c"],
+    ["notes.md", "./notes.md"],
+    ["-r", "./-r"],
+    ["./a:b", "./a:b"],
+    ["/tmp/a:b", "/tmp/a:b"],
+    ["../up", "../up"],
+    [".", "./."],
+    ["Up:case", "./Up:case"],
+  ])("%s is %s to scp", (text, scp) => {
+    expect(asScp(copySide(text))).toBe(scp);
+  });
+});
+
+test("the words of a command reach it as they are, in its user's login environment and home", () => {
+  const command = ["sh", "-c", 'echo "$HOME" $1', "x y"];
+  expect(asUser("dev", command)).toEqual([
+    ...["/usr/bin/sudo", "--set-home", "--user=dev", "--"],
+    ...["/bin/bash", "--login", "-c", 'cd && exec "$@"', "bash"],
+    ...command,
+  ]);
+});
+
+describe("what SSH goes to", () => {
+  const target = { name: "webapp", addresses: ["10.77.0.5"], hostKeys: ["ssh-ed25519 AAAA"] };
+  test.each([
+    [target, ["10.77.0.5"], true],
+    [target, ["10.77.0.9"], false],
+    [target, [], true],
+    [{ ...target, addresses: [] }, ["10.77.0.5"], false],
+    [{ ...target, hostKeys: [] }, ["10.77.0.5"], false],
+    [undefined, ["10.77.0.5"], false],
+  ])("%j with the addresses %j is of now: %s", (known, addresses, current) => {
+    expect(isCurrent(known, addresses)).toBe(current);
+  });
+});
+
+describe("a log", () => {
+  test.each([
+    ["a\nb\nc\n", 2, "b\nc\n"],
+    ["a\nb\nc", 2, "b\nc"],
+    ["a\n", 5, "a\n"],
+    ["", 5, ""],
+  ])("%j has as its last lines %i: %j", (text, count, lines) => {
+    expect(lastLines(text, count)).toBe(lines);
+  });
+
+  test("is printed from its end on, and followed, also when it begins anew", async () => {
+    const pieces = [
+      { text: "one\ntwo\n", end: 8 },
+      { text: "three\n", end: 14 },
+      { text: "anew\n", end: 5 },
+    ];
+    const asked: number[] = [];
+    const readFrom = async (offset: number) => {
+      asked.push(offset);
+      const piece = pieces.shift();
+      if (!piece) throw new Error("the end");
+      return piece;
+    };
+    let printed = "";
+    const printing = printLog({ readFrom }, { lines: 1, follow: true }, (text) => {
+      printed += text;
+    });
+    await expect(printing).rejects.toThrow("the end");
+    expect(printed).toBe("two\nthree\nanew\n");
+    expect(asked).toEqual([0, 8, 14, 5]);
+  });
+});

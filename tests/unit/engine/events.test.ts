@@ -1,0 +1,103 @@
+import type { EngineEvent } from "@pulumi/pulumi/automation/index.js";
+import { describe, expect, test } from "vitest";
+import { describeChanges } from "../../../engine/confirm.ts";
+import { describeFailures, nothingTold, readEvent, vanishedVms } from "../../../engine/events.ts";
+import { lockedStack } from "../../../engine/lock.ts";
+
+type Diagnostic = NonNullable<EngineEvent["diagnosticEvent"]>;
+
+const event = (event: Partial<EngineEvent>) => ({ sequence: 1, timestamp: 1, ...event }) as EngineEvent;
+const diagnostic = (severity: Diagnostic["severity"], message: string, more: Partial<Diagnostic> = {}) =>
+  event({ diagnosticEvent: { severity, message, color: "never", ...more } });
+const component = "urn:pulumi:local::project-vms::project-vms:index:ProjectVm::webapp";
+const command = "urn:pulumi:local::project-vms::project-vms:index:ProjectVm$command:local:Command::webapp-ready";
+const made = (name: string, op: "create" | "same") =>
+  event({
+    resourcePreEvent: { metadata: { op, type: "libvirt:index/domain:Domain", urn: `urn:a::b::c::${name}` } },
+  } as Partial<EngineEvent>);
+
+/** What a run of events leaves, and prints as it goes. */
+function read(...events: EngineEvent[]) {
+  const told = nothingTold();
+  return { lines: events.flatMap((one) => readEvent(one, told)), told };
+}
+
+describe("of the engine's events", () => {
+  test("the product's lines are what changes", () => {
+    const { lines, told } = read(
+      diagnostic("info", "<{%fg 1%}>webapp: restart (memory 1 GiB to 2 GiB), data kept<{%reset%}>\n", {
+        urn: component,
+      }),
+      diagnostic("info", "old: VM removed, data kept: /vms/old/project.qcow2 (50 GiB, 3 GiB used)\n"),
+    );
+    expect(lines).toEqual([]);
+    expect(told.changes).toEqual([
+      "webapp: restart (memory 1 GiB to 2 GiB), data kept",
+      "old: VM removed, data kept: /vms/old/project.qcow2 (50 GiB, 3 GiB used)",
+    ]);
+  });
+
+  test("what its commands say is progress", () => {
+    const { lines, told } = read(
+      diagnostic("info", "project-webapp: boot ok, 42 s\n", { urn: command, ephemeral: true }),
+      diagnostic("warning", "Pulumi.local.yaml: host.network: the network `x` is stopped\n"),
+    );
+    expect(lines).toEqual([
+      "project-webapp: boot ok, 42 s",
+      "warning: Pulumi.local.yaml: host.network: the network `x` is stopped",
+    ]);
+    expect(told.changes).toEqual([]);
+  });
+
+  test("what is about resources is left out, but for how many change", () => {
+    const summaryEvent = { resourceChanges: { same: 7, create: 2, delete: 1 } } as never;
+    const { lines, told } = read(diagnostic("debug" as never, "Registering resource"), event({ summaryEvent }));
+    expect([lines, told.resources]).toEqual([[], 3]);
+  });
+
+  test("failures are kept with their last lines, and without the engine's echo", () => {
+    const log = Array.from({ length: 100 }, (_, i) => `  | line ${i}`).join("\n");
+    const { told } = read(
+      diagnostic("error", `project-webapp is not ready: stage boot failed\n${log}\n`, { urn: command }),
+      diagnostic("error", "update failed\n"),
+    );
+    const lines = describeFailures(told).split("\n");
+    expect(lines).toHaveLength(41);
+    expect(lines.slice(0, 2)).toEqual(["project-webapp is not ready: stage boot failed", "  … (61 lines left out)"]);
+    expect(lines.at(-1)).toBe("  | line 99");
+  });
+});
+
+test("a VM that the program misses and the engine does not has vanished from the host", () => {
+  const line = (name: string) =>
+    diagnostic("info", `${name}: new VM, takes up its kept project disk\n`, { urn: component });
+  const { told } = read(line("webapp"), line("api"), made("api-domain", "create"), made("webapp-domain", "same"));
+  expect(vanishedVms(told)).toEqual(["webapp"]);
+});
+
+test.each([
+  [{ changes: ["a: new VM"], resources: 8 }, ["a: new VM"]],
+  [{ changes: [], resources: 2 }, ["no VM changes; what belongs to them is put in order"]],
+  [{ changes: [], resources: 0 }, ["nothing changes"]],
+])("%j is shown as %j", (told, lines) => {
+  expect(describeChanges(told)).toEqual(lines);
+});
+
+describe("a stack that is locked", () => {
+  const said = `error: the stack is currently locked by 1 lock(s). Either wait for the other process(es) to end or delete the lock file with \`pulumi cancel\`.
+  file:///x/.local/state/.pulumi/locks/organization/project-vms/local/1.json: created by root@desk (pid 4711) at 2026-11-21T17:05:33Z`;
+
+  test("is explained, with the way out", () => {
+    expect(lockedStack(said, "local")?.message).toBe(
+      [
+        "Nothing was changed: something else works on the stack local.",
+        "  - stack local: is locked by process 4711 of root@desk, since 2026-11-21T17:05:33Z",
+        "    wait until that has ended; if it is surely gone: `pulumi cancel -s local`, then the same command again",
+      ].join("\n"),
+    );
+  });
+
+  test("is told from other failures", () => {
+    expect(lockedStack("error: no stack named 'x' found", "x")).toBeUndefined();
+  });
+});

@@ -1,0 +1,48 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, expect, test } from "vitest";
+import { requireProject, withProject } from "../../../engine/projects.ts";
+import { messageOf } from "../config/samples.ts";
+
+const root = mkdtempSync(path.join(tmpdir(), "projects-"));
+afterAll(() => rmSync(root, { recursive: true }));
+const stack = { name: "local", root, file: "Pulumi.local.yaml", isEmbedded: true };
+const text = "config:\n  project-vms:projects:\n    webapp: { memory: 4 GiB }\n";
+
+test("a project that is there as it is asked for is finished, not written again", () => {
+  expect(withProject(text, stack, "webapp", {})).toBe(text);
+  expect(withProject(text, stack, "webapp", { memory: "4 GiB" })).toBe(text);
+});
+
+test("one that is there with other settings is refused", () => {
+  expect(messageOf(() => withProject(text, stack, "webapp", { memory: "8 GiB" }))).toBe(
+    [
+      "Nothing was changed.",
+      "  - Pulumi.local.yaml: projects.webapp: is there already",
+      "    choose another name; `project-vm resize webapp` changes it, `project-vm destroy webapp` removes it",
+    ].join("\n"),
+  );
+});
+
+test("a name that cannot be is refused before anything is asked of the host", () => {
+  expect(messageOf(() => withProject(text, stack, "My App", {}))).toContain("write `my-app`");
+});
+
+test("a project of another stack is pointed to", () => {
+  writeFileSync(path.join(root, "Pulumi.storage.yaml"), "config:\n  project-vms:projects: { api: {} }\n");
+  writeFileSync(path.join(root, "Pulumi.broken.yaml"), "config: {\n");
+  expect(messageOf(() => requireProject(text, stack, "api"))).toBe(
+    [
+      "Nothing was changed.",
+      "  - Pulumi.local.yaml: projects.api: must be there",
+      "    it is in the stack storage: add `--stack storage`",
+    ].join("\n"),
+  );
+});
+
+test("one of no stack is told from those that there are", () => {
+  expect(messageOf(() => requireProject(text, stack, "web"))).toContain(
+    "projects there: webapp; a VM whose entry is gone",
+  );
+});
