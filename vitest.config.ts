@@ -12,7 +12,8 @@ export default defineConfig({
           pool: "forks",
           poolOptions: { forks: { singleFork: true } },
           testTimeout: 15 * 60_000,
-          hookTimeout: 5 * 60_000,
+          // Whichever file comes first has the base image built.
+          hookTimeout: 15 * 60_000,
         },
       },
     ],

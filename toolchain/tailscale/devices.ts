@@ -25,15 +25,13 @@ export async function getDevice(
   const given = reveal(withoutNulls(args)) as Record<string, string>;
   const failures = [...checkKinds(given, deviceKinds), ...checkDeviceRules(given)];
   if (failures.length > 0) return { failures };
-  const filter = (given.hostname === undefined ? ["name", given.name] : ["hostname", given.hostname]) as [
-    string,
-    string,
-  ];
+  const by = given.hostname === undefined ? "name" : "hostname";
+  const wanted = given[by] ?? "";
   const end = Date.now() + (parseDuration(given.waitFor ?? "0s") ?? 0);
   for (;;) {
     try {
-      const [found] = await client.devices([filter]);
-      if (found === undefined) throw new Error(`could not find device with ${filter[0]}=${JSON.stringify(filter[1])}`);
+      const [found] = await client.devices([[by, wanted]]);
+      if (found === undefined) throw new Error(`could not find device with ${by}=${JSON.stringify(wanted)}`);
       return { result: { ...describeDevice(found), ...(given.waitFor ? { waitFor: given.waitFor } : {}) } };
     } catch (error) {
       const waited = given.waitFor ? `failed after maximum of retries within ${given.waitFor}: ` : "";
@@ -48,9 +46,11 @@ export async function getDevices(client: TailscaleClient, args: Properties): Pro
   const given = reveal(withoutNulls(args)) as Properties & { filters?: { name: string; values: string[] }[] };
   const failures = checkKinds(given, devicesKinds);
   if (failures.length > 0) return { failures };
-  const filters = (given.filters ?? []).flatMap(({ name, values }) => values.map((value) => [name, value]));
+  const filters = (given.filters ?? []).flatMap(({ name, values }) =>
+    values.map((value): [name: string, value: string] => [name, value]),
+  );
   const prefix = String(given.namePrefix ?? "");
-  const found = await client.devices(filters as [string, string][]).catch((error: Error) => {
+  const found = await client.devices(filters).catch((error: Error) => {
     throw new Error(`Failed to fetch devices: ${error.message}`);
   });
   const devices = found.filter(({ name }) => String(name ?? "").startsWith(prefix)).map(describeDevice);
