@@ -116,7 +116,7 @@ describe("a refusal says why and what to do", () => {
     [
       "silence",
       "hang",
-      ["The tailnet's API does not answer.", "must answer, but says: no answer within 0.2 s (3 tries)"],
+      ["The tailnet's API does not answer.", "must answer, but says: no answer within 2 s (3 tries)"],
       3,
     ],
     [

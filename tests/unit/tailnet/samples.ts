@@ -2,7 +2,7 @@ import type { Patience } from "../../../tailnet/api.ts";
 import type { TailnetDevice } from "../../../tailnet/devices.ts";
 
 /** Quick to give up, for tests. */
-export const impatient: Patience = { timeout: 200, tries: 3, firstPause: 1, longestPause: 50 };
+export const impatient: Patience = { timeout: 2000, tries: 3, firstPause: 1, longestPause: 50 };
 
 export const device = (change: Partial<TailnetDevice> = {}): TailnetDevice => ({
   id: "n1",
