@@ -22,7 +22,8 @@ export async function releaseDeadLocks(
   log: (line: string) => void,
 ): Promise<boolean> {
   const dir = path.join(localDir(projectRoot), "state", ".pulumi", "locks", "organization", "project-vms", stack);
-  const files = await readdir(dir).catch(() => []);
+  // Beside each lock the engine keeps a file of attributes, `….json.attrs`.
+  const files = (await readdir(dir).catch(() => [])).filter((file) => file.endsWith(".json"));
   const locks = await Promise.all(
     files.map(async (file) => JSON.parse(await readFile(path.join(dir, file), "utf8")) as Lock),
   );

@@ -1,0 +1,64 @@
+import { spawnSync } from "node:child_process";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { hostname, tmpdir } from "node:os";
+import path from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { releaseDeadLocks } from "../../../local/stack-lock.ts";
+
+let root: string;
+let locks: string;
+const before = process.env.PATH;
+
+/** A `pulumi` that only notes what it was asked for. */
+beforeEach(() => {
+  root = mkdtempSync(path.join(tmpdir(), "stack-lock-"));
+  locks = path.join(root, ".local/state/.pulumi/locks/organization/project-vms/local");
+  mkdirSync(locks, { recursive: true });
+  const pulumi = path.join(root, "pulumi");
+  writeFileSync(pulumi, '#!/bin/sh\necho "$@" >asked\n');
+  chmodSync(pulumi, 0o755);
+  process.env.PATH = `${root}:${before}`;
+});
+afterEach(() => {
+  process.env.PATH = before;
+  rmSync(root, { recursive: true });
+});
+
+/** As the file backend leaves it: the lock, and its attributes beside it. */
+function lock(pid: number, host = hostname()): void {
+  const file = path.join(locks, `${readdirSync(locks).length}.json`);
+  writeFileSync(file, JSON.stringify({ pid, username: "me", hostname: host, timestamp: "2026-11-21T00:00:00Z" }));
+  writeFileSync(`${file}.attrs`, '{"user.content_type":"text/plain"}');
+}
+const dead = () => spawnSync("true").pid;
+const asked = () => (existsSync(path.join(root, "asked")) ? readFileSync(path.join(root, "asked"), "utf8").trim() : "");
+
+test("the lock of an update that was killed is released", async () => {
+  lock(dead());
+  const said: string[] = [];
+  expect(await releaseDeadLocks(root, "local", (line) => said.push(line))).toBe(true);
+  expect(asked()).toBe("cancel --yes --stack local");
+  expect(said).toEqual([
+    expect.stringMatching(/^releasing the lock of an update that did not finish \(process \d+\)$/),
+  ]);
+});
+
+test.each<[string, () => void]>([
+  ["of a process that lives", () => lock(process.pid)],
+  ["of another machine", () => lock(dead(), "elsewhere")],
+  ["of a dead and a living process", () => [dead(), process.pid].forEach((pid) => void lock(pid))],
+  ["that there is none of", () => {}],
+])("a lock %s stays", async (_, make) => {
+  make();
+  expect(await releaseDeadLocks(root, "local", () => {})).toBe(false);
+  expect(asked()).toBe("");
+});
