@@ -307,7 +307,8 @@ describe("a purge", () => {
 describe("a disk that was imported", () => {
   test("is taken up by the next update, as the disk that it was", async () => {
     await succeed(tool.run("import", "alpha", exported, "--on-host"));
-    checkout.configure({ ...small, projects: { alpha: {} } });
+    // It had grown before it was exported.
+    checkout.configure({ ...small, projects: { alpha: { disk: "24 GiB" } } });
     await succeed(checkout.pulumi("up", "--yes", "--skip-preview"));
     expect(await inGuest("cat /home/dev/project/work")).toBe("three");
     await succeed(tool.run("snapshot", "create", "alpha", "with-three"));
