@@ -17,7 +17,7 @@ const config = (change: Partial<TailscaleConfig> = {}): TailscaleConfig => ({
   credentials: { kind: "apiKey", apiKey: "tskey-api-hush" },
   ...change,
 });
-const client = (change?: Partial<TailscaleConfig>) => new TailscaleClient(config(change), 200);
+const client = (change?: Partial<TailscaleConfig>) => new TailscaleClient(config(change), 2000);
 
 describe("requests", () => {
   test("name the tailnet, the caller and its key", async () => {
@@ -113,7 +113,7 @@ describe("errors", () => {
   test("no answer in time", async () => {
     server.answers("hang");
     await expect(client().devices([])).rejects.toThrow(
-      new Error(`GET ${server.url}/api/v2/tailnet/example.com/devices: no answer within 0.2 s`),
+      new Error(`GET ${server.url}/api/v2/tailnet/example.com/devices: no answer within 2 s`),
     );
   });
 
