@@ -1,0 +1,267 @@
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { execa } from "execa";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Finding } from "../../daily/doctor/finding.ts";
+import type { VmRow } from "../../daily/rows.ts";
+import type { VmStatus } from "../../daily/status.ts";
+import { startEmbeddedHost } from "../../host/embedded.ts";
+import { Checkout } from "./support/checkout.ts";
+import { ProjectVmTool, refuse, succeed } from "./support/project-data.ts";
+
+const bin = path.resolve(import.meta.dirname, "../../bin/project-vm");
+const small = { defaults: { memory: "1 GiB", cpus: 2, disk: "2 GiB", rootDisk: "12 GiB" } };
+const checkout = new Checkout("daily-verbs");
+const { host, virsh } = checkout;
+const tool = new ProjectVmTool(checkout);
+
+beforeAll(async () => {
+  await checkout.create();
+  await startEmbeddedHost(host, console.error);
+});
+afterAll(() => checkout.remove());
+
+const list = async () => JSON.parse(await succeed(tool.run("list", "--json"))) as VmRow[];
+const status = async () => JSON.parse(await succeed(tool.run("status", "alpha", "--json"))) as VmStatus;
+const stateOf = async (name: string) => (await list()).find((row) => row.name === name)?.state;
+const doctor = async (...args: string[]) => {
+  const { exitCode, stdout } = await tool.run("doctor", "--json", ...args);
+  return { exitCode, findings: JSON.parse(stdout) as Finding[] };
+};
+
+/** Runs project-vm in a terminal of its own; once `prompt` is on the screen, `input` is typed. */
+async function inTerminal(command: string, prompt: RegExp, input: string) {
+  const child = execa("script", ["-qec", `${bin} ${command}`, "/dev/null"], {
+    cwd: checkout.dir,
+    reject: false,
+    timeout: 60_000,
+    env: { TERM: "xterm" },
+  });
+  let screen = "";
+  child.stdout.on("data", (text: Buffer) => {
+    const isNew = !prompt.test(screen);
+    screen += text;
+    if (isNew && prompt.test(screen)) child.stdin.write(input);
+  });
+  const { exitCode, stdout } = await child;
+  return { exitCode, screen: stdout };
+}
+
+describe("before anything is made", () => {
+  test("a project is listed as not made, and every verb says how to make it", async () => {
+    checkout.configure({ ...small, projects: { alpha: {} } });
+    await succeed(checkout.pulumi("stack", "init"));
+    expect(await list()).toEqual([
+      {
+        stack: "local",
+        name: "alpha",
+        state: "not made",
+        inConfig: true,
+        memory: 2 ** 30,
+        cpus: 2,
+        disk: { size: 2 ** 31, used: 0 },
+        addresses: [],
+      },
+    ]);
+    const verbs = [["start"], ["stop"], ["restart"], ["status"], ["ssh"], ["console"], ["logs"]];
+    for (const verb of verbs) {
+      await refuse(
+        tool.run(...verb, "alpha"),
+        "  - alpha: must have been made, but is only in the config",
+        "    make it: project-vm apply --stack local, or pulumi up -s local",
+      );
+    }
+  });
+
+  test("a name that nobody has is refused, with the nearest", async () => {
+    await refuse(tool.run("exec", "alhpa", "--", "true"), "    did you mean alpha? (there are alpha)");
+  });
+
+  test("the doctor finds the host in order", async () => {
+    const { exitCode, findings } = await doctor();
+    expect(exitCode, JSON.stringify(findings, null, 1)).toBe(0);
+    expect(findings.map(({ check }) => check)).toEqual(
+      expect.arrayContaining(["config", "libvirt", "QEMU", "network", "pools", "disk space", "memory", "KVM", "state"]),
+    );
+  });
+});
+
+describe("a VM that runs", () => {
+  test("is listed with its address, and its status has what the state and the host know", async () => {
+    await succeed(checkout.pulumi("up", "--yes", "--skip-preview"));
+    const [row] = await list();
+    expect(row).toMatchObject({ state: "running", addresses: [expect.stringMatching(/^10\.77\.0\.\d+$/)] });
+    expect(await status()).toMatchObject({
+      ...{ stack: "local", name: "alpha", state: "running", inConfig: true, memory: 2 ** 30, cpus: 2 },
+      addresses: row?.addresses,
+      image: expect.stringMatching(/^debian-testing-[0-9a-f]{12}\.qcow2$/),
+      disks: {
+        root: { path: `${host.storageDir}/alpha/disk.qcow2`, size: 12 * 2 ** 30, used: expect.any(Number) },
+        project: { path: `${host.storageDir}/alpha/project.qcow2`, size: 2 ** 31, used: expect.any(Number) },
+      },
+      secondsToReady: expect.any(Number),
+      stages: { boot: expect.any(Number), docker: expect.any(Number) },
+      tailnetName: null,
+    });
+  });
+
+  test("exec keeps words, output and exit code apart, as root and as dev", async () => {
+    const script = 'echo "out $1"; echo "err $(whoami) $PWD" >&2; exit 7';
+    const asRoot = await tool.run("exec", "alpha", "--", "sh", "-c", script, "sh", "a  'b' $c");
+    expect(asRoot).toMatchObject({ exitCode: 7, stdout: "out a  'b' $c", stderr: "err root /root" });
+    const asDev = await tool.run("exec", "alpha", "--user", "dev", "--", "sh", "-c", script, "sh", "x");
+    expect(asDev).toMatchObject({ exitCode: 7, stdout: "out x", stderr: "err dev /home/dev" });
+    expect((await tool.run("exec", "alpha", "--", "no-such-program")).exitCode).toBe(127);
+  });
+
+  test("ssh runs a command with its exit code, and in a terminal it is one", async () => {
+    expect(await tool.run("ssh", "alpha", "--", "whoami; exit 5")).toMatchObject({ exitCode: 5, stdout: "dev" });
+    const { exitCode, screen } = await inTerminal("ssh alpha", /\$ $/, "tty; echo $((6 * 7))-is-it; exit 3\n");
+    expect(exitCode).toBe(3);
+    expect(screen).toMatch(/\/dev\/pts\/\d/);
+    expect(screen).toContain("42-is-it");
+  });
+
+  test("cp takes files there and back", async () => {
+    const folder = path.join(checkout.dir, ".local/copied");
+    mkdirSync(folder);
+    writeFileSync(path.join(folder, "note"), "hello\n");
+    await succeed(tool.run("cp", "-r", folder, "alpha:project/"));
+    await succeed(tool.run("cp", "alpha:project/copied/note", path.join(folder, "back")));
+    expect(readFileSync(path.join(folder, "back"), "utf8")).toBe("hello\n");
+    expect(await tool.run("cp", "a", "b")).toMatchObject({ exitCode: 2, stdout: "" });
+  });
+
+  test("logs shows the console, cloud-init's output, and goes on with what comes", async () => {
+    expect((await succeed(tool.run("logs", "alpha", "--lines", "5"))).split("\n").length).toBeLessThanOrEqual(5);
+    expect(await succeed(tool.run("logs", "alpha"))).toContain("project-alpha login:");
+    expect(await succeed(tool.run("logs", "alpha", "--cloud-init"))).toMatch(/cloud-init/i);
+    const following = execa(bin, ["logs", "alpha", "--follow", "--lines", "1"], {
+      cwd: checkout.dir,
+      timeout: 25_000,
+      reject: false,
+    });
+    await tool.run("exec", "alpha", "--", "sh", "-c", "sleep 5; echo seen-on-the-console > /dev/console");
+    expect((await following).stdout).toContain("seen-on-the-console");
+  });
+
+  test("console attaches a terminal, and Ctrl-] leaves it", async () => {
+    const { exitCode, screen } = await inTerminal("console alpha", /Escape character is/, "\x1d");
+    expect(exitCode).toBe(0);
+    expect(screen).toContain("Connected to domain 'project-alpha'");
+  });
+
+  test("when its address changed, ssh finds it by itself", async () => {
+    const targets = path.join(checkout.dir, ".local/ssh/local/targets.json");
+    const before = readFileSync(targets, "utf8");
+    writeFileSync(targets, before.replace(/10\.77\.0\.\d+/, "10.77.0.250"));
+    await expect(succeed(tool.run("ssh", "alpha", "--", "hostname"))).resolves.toBe("project-alpha");
+    expect(JSON.parse(readFileSync(targets, "utf8"))).toEqual(JSON.parse(before));
+  });
+});
+
+describe("a VM that is stopped", () => {
+  test("stays so through an update, and says how to start it", async () => {
+    expect((await succeed(tool.run("stop", "alpha"))) === "").toBe(true);
+    expect(await stateOf("alpha")).toBe("shut off");
+    await succeed(checkout.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes"));
+    expect(await stateOf("alpha")).toBe("shut off");
+    await refuse(
+      tool.run("ssh", "alpha"),
+      "  - alpha: must be running, but is shut off",
+      "    start it: project-vm start alpha --wait --stack local",
+    );
+    expect((await tool.run("stop", "alpha")).all).toContain("project-alpha: is off already");
+  });
+
+  test("is started and waited for, stage by stage, and ssh works at once", async () => {
+    rmSync(path.join(checkout.dir, ".local/ssh/local"), { recursive: true });
+    const { exitCode, all } = await tool.run("start", "alpha", "--wait");
+    expect(exitCode, all).toBe(0);
+    expect(all).toMatch(/project-alpha: started[\s\S]*boot ok[\s\S]*claude ok[\s\S]*project-alpha: ready, [\d.]+ s/);
+    await expect(succeed(tool.run("ssh", "alpha", "--", "cat project/copied/note"))).resolves.toBe("hello");
+  });
+
+  test("is forced off when it is told so, and a restart brings it back", async () => {
+    await succeed(tool.run("stop", "alpha", "--force"));
+    expect(await stateOf("alpha")).toBe("shut off");
+    await succeed(tool.run("restart", "alpha"));
+    expect(await stateOf("alpha")).toBe("running");
+    expect((await tool.run("stop", "alpha", "--force")).all).toContain("project-alpha: its power is cut");
+    expect(await stateOf("alpha")).toBe("shut off");
+  });
+});
+
+describe("what goes wrong", () => {
+  test("a VM of another stack is refused, with that stack", async () => {
+    writeFileSync(
+      path.join(checkout.dir, "Pulumi.other.yaml"),
+      `config:\n  project-vms:host: {uri: "${host.uri}", storageDir: ${host.storageDir}}\n  project-vms:projects: {beta: {}}\n`,
+    );
+    const rest = "    name that stack: --stack";
+    await refuse(
+      tool.run("start", "alpha", "--stack", "other"),
+      "  - alpha: must be of the stack other, but is of the stack local",
+      `${rest} local`,
+    );
+    await refuse(
+      tool.run("start", "beta"),
+      "  - beta: must be of the stack local, but is in Pulumi.other.yaml",
+      `${rest} other`,
+    );
+    // The checkout has the repository's example stacks too, whose hosts are not there.
+    const rows = JSON.parse((await tool.run("list", "--all-stacks", "--json")).stdout) as VmRow[];
+    expect(rows.map(({ stack, name }) => `${stack}/${name}`)).toEqual(["local/alpha", "other/beta"]);
+  });
+
+  test("the stack is remembered when it is chosen", async () => {
+    await succeed(tool.run("use", "other"));
+    expect((await list()).map(({ name }) => name)).toEqual(["beta"]);
+    await succeed(tool.run("use", "local"));
+    expect(await succeed(tool.run("use"))).toBe("local");
+    rmSync(path.join(checkout.dir, "Pulumi.other.yaml"));
+  });
+
+  test("the doctor names a stopped network and pool, and starts them", async () => {
+    await virsh.run("net-destroy", "project-vms");
+    await virsh.run("pool-destroy", "project-alpha");
+    const sick = await doctor();
+    expect(sick.exitCode).toBe(1);
+    const failed = sick.findings.filter(({ level }) => level === "failure");
+    expect(failed.map(({ check, fix }) => [check, fix])).toEqual([
+      ["network", "possible"],
+      ["pools", "possible"],
+    ]);
+    // A cache of its own: on a machine with several checkouts nothing of the others is ended.
+    const env = { XDG_CACHE_HOME: path.join(checkout.dir, ".local/cache") };
+    const { stdout } = await execa(bin, ["doctor", "--fix", "--json"], { cwd: checkout.dir, reject: false, env });
+    const mended = (JSON.parse(stdout) as Finding[]).filter(({ fix }) => fix === "fixed");
+    expect(mended.map(({ check }) => check)).toEqual(["network", "pools"]);
+    expect((await doctor()).exitCode).toBe(0);
+  });
+
+  test("a VM that was removed with virsh is told so, and a preview with a refresh succeeds", async () => {
+    await virsh.run("undefine", "project-alpha");
+    expect(await stateOf("alpha")).toBe("missing");
+    await refuse(
+      tool.run("start", "alpha"),
+      expect.stringContaining("but its domain was removed there by other means than this stack's updates"),
+      "    make it anew, on its kept project disk: pulumi up --refresh -s local",
+    );
+    await succeed(checkout.pulumi("preview", "--refresh"));
+  });
+
+  test("a host that does not answer is named, with the remedy", async () => {
+    writeFileSync(
+      path.join(checkout.dir, "Pulumi.away.yaml"),
+      'config:\n  project-vms:host: {uri: "qemu+unix:///system?socket=/nowhere"}\n',
+    );
+    const alone = await tool.run("list", "--stack", "away");
+    expect([alone.exitCode, alone.stdout]).toEqual([1, ""]);
+    expect(alone.stderr).toMatch(/^The libvirt host qemu.*socket=\/nowhere does not answer\./);
+    const { exitCode, stdout, stderr } = await tool.run("list", "--all-stacks");
+    expect(exitCode).toBe(1);
+    expect(stdout).toContain("alpha");
+    expect(stderr).toContain("does not answer.");
+  });
+});

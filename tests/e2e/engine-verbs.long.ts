@@ -1,0 +1,240 @@
+import { spawn } from "node:child_process";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { execa } from "execa";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { cacheFolder } from "../../toolchain/ensure/places.ts";
+import { Checkout } from "./support/checkout.ts";
+
+const checkout = new Checkout("engine-verbs");
+const { dir, host, virsh } = checkout;
+const bin = path.resolve("bin/project-vm");
+const file = path.join(dir, "Pulumi.local.yaml");
+const disk = (project: string) => path.join(host.storageDir, project, "project.qcow2");
+const domains = async () => (await virsh.run("list", "--all", "--name")).split("\n").filter(Boolean).sort();
+const text = () => readFileSync(file, "utf8");
+
+/** As in a shell in which nothing was set up. */
+const others = (process.env.PATH ?? "").split(":").filter((folder) => !folder.startsWith(cacheFolder()));
+const env = {
+  ...process.env,
+  PATH: others.join(":"),
+  PULUMI_HOME: undefined,
+  PULUMI_CONFIG_PASSPHRASE_FILE: undefined,
+};
+const run = (...args: string[]) => execa(bin, args, { cwd: dir, env, extendEnv: false, all: true, reject: false });
+
+async function succeed(...args: string[]) {
+  const result = await run(...args);
+  expect(result.exitCode, result.all).toBe(0);
+  return result;
+}
+
+/** The locks of updates, as Pulumi keeps them. */
+function locks(): string[] {
+  const folder = path.join(dir, ".local/state/.pulumi/locks/organization/project-vms/local");
+  return existsSync(folder) ? readdirSync(folder) : [];
+}
+
+/** No lock of an update may stay, nor anything of a change. */
+function expectUnlocked(): void {
+  expect(locks()).toEqual([]);
+  expect(readdirSync(path.join(dir, ".local")).filter((entry) => /trial|change/.test(entry))).toEqual([]);
+  expect(readdirSync(dir).filter((entry) => entry.includes("partial"))).toEqual([]);
+}
+
+beforeAll(async () => {
+  await checkout.create({ running: false });
+  writeFileSync(
+    file,
+    `# of this test
+config:
+    project-vms:defaults: {memory: 256 MiB, cpus: 1,  disk: 64 MiB, rootDisk: 8 GiB}   # small
+`,
+  );
+});
+afterAll(() => checkout.remove());
+
+describe("create", () => {
+  test("makes host, state, entry and VM, with nothing set up before", async () => {
+    const { stdout, stderr } = await succeed("create", "alpha", "300", "1", "64M", "--yes");
+    expect(stdout).toMatch(/^MADE alpha {2}ssh -F \S+ project-alpha$/);
+    expect(stderr).toContain("alpha: new VM, new project disk of 64 MiB");
+    expect(stderr).not.toMatch(/pulumi:|libvirt:index|Resources:/);
+    expect(text()).toMatch(
+      /disk: 64 MiB, rootDisk: 8 GiB\} {3}# small\n {4}project-vms:projects:\n {6}alpha: \{ memory: 300 MiB, cpus: 1, disk: 64 MiB \}\nencryptionsalt: \S+\n$/,
+    );
+    expect(await domains()).toEqual(["project-alpha"]);
+    const plan = await succeed("plan", "--json");
+    expect(JSON.parse(plan.stdout)).toEqual({ stack: "local", changes: [], resources: 0 });
+    expect(JSON.parse((await succeed("output", "alpha", "--json")).stdout)).toMatchObject({ name: "alpha" });
+    expectUnlocked();
+  });
+
+  test.each([
+    ["a VM that is there", ["alpha"], "projects.alpha: is there already"],
+    ["more than the host has", ["big", "999999 GiB"], "projects.big.memory: must be at most"],
+    ["nobody to ask", ["beta"], "--yes: must be given where there is nobody to ask"],
+  ])("of %s fails and leaves the file as it was", async (_, args, said) => {
+    const before = text();
+    const { exitCode, all } = await run("create", ...args);
+    expect([exitCode, all]).toEqual([1, expect.stringContaining(said)]);
+    expect(text()).toBe(before);
+    expectUnlocked();
+  });
+
+  test("two at once both end right, one after the other", async () => {
+    const both = await Promise.all([succeed("create", "beta", "--yes"), succeed("create", "gamma", "--yes")]);
+    expect(both.map(({ stderr }) => stderr).join()).toContain("waiting for another process");
+    expect(await domains()).toEqual(["project-alpha", "project-beta", "project-gamma"]);
+    expect(text()).toMatch(/^ {6}beta: \{\}$/m);
+    expect(text()).toMatch(/^ {6}gamma: \{\}$/m);
+  });
+});
+
+/** Ctrl-C in a terminal reaches all of the foreground group. The second one comes as soon as the first was heard. */
+async function interrupted(isTime: (said: string) => boolean, times: number, ...args: string[]) {
+  const child = spawn(bin, args, { cwd: dir, env, detached: true, stdio: ["ignore", "ignore", "pipe"] });
+  let said = "";
+  let pressed = 0;
+  child.stderr.on("data", (data) => {
+    said += data;
+  });
+  const timer = setInterval(() => {
+    const isNow = pressed === 0 ? isTime(said) : said.includes("once more kills it");
+    if (pressed === times || !isNow) return;
+    pressed++;
+    process.kill(-(child.pid as number), "SIGINT");
+  }, 10);
+  const exitCode = await new Promise((resolve) => child.once("exit", resolve));
+  clearInterval(timer);
+  return { exitCode, said, pressed };
+}
+
+describe("Ctrl-C", () => {
+  const resize = (memory: number) => ["resize", "alpha", "--memory", String(memory), "--yes"] as const;
+  const isWhole = () =>
+    expect(text()).toMatch(/^# of this test\n[\s\S]*\n {6}gamma: \{\}\n[\s\S]*\nencryptionsalt: \S+\n$/);
+
+  test("while it is looked at what would change leaves all as it was", async () => {
+    const before = text();
+    const { exitCode, said } = await interrupted(
+      (said) => said.includes("looking at what would change"),
+      1,
+      ...resize(310),
+    );
+    expect([exitCode, said]).toEqual([1, expect.stringContaining("Interrupted. Nothing was changed.")]);
+    expect(text()).toBe(before);
+    expectUnlocked();
+  });
+
+  test("in an update lets the engine end in order, and the next command goes on from there", async () => {
+    const { exitCode, said } = await interrupted(() => locks().length > 0, 1, ...resize(320));
+    expect([exitCode, said]).toEqual([1, expect.stringContaining("goes on from here")]);
+    expectUnlocked();
+    isWhole();
+    await succeed("apply", "--yes");
+    expect(await virsh.run("dominfo", "project-alpha")).toContain(`${320 * 1024} KiB`);
+  });
+
+  test("twice kills it; the next command releases its lock", async () => {
+    const { exitCode, said, pressed } = await interrupted(() => locks().length > 0, 2, ...resize(330));
+    expect([exitCode, pressed, said]).toEqual([1, 2, expect.stringContaining("killed: what it was doing")]);
+    isWhole();
+    const { stderr } = await succeed("apply", "--yes");
+    expect(stderr).toContain("releasing the lock of an update that did not finish");
+    expect(await virsh.run("dominfo", "project-alpha")).toContain(`${330 * 1024} KiB`);
+    expectUnlocked();
+  });
+});
+
+/** Runs a verb in a pseudo-terminal, and types each answer when its question is there. */
+async function typed(args: string, answers: [question: string, answer: string][]) {
+  // One of no size has clack break the line after each letter.
+  const command = `stty cols 120 rows 40; exec '${bin}' ${args}`;
+  const terminal = execa("script", ["-qec", command, "/dev/null"], { cwd: dir, env, extendEnv: false, reject: false });
+  const left = [...answers];
+  let said = "";
+  terminal.stdout.on("data", (data) => {
+    said += data;
+    const [question, answer] = left[0] ?? [];
+    if (question === undefined || !said.includes(question)) return;
+    said = "";
+    left.shift();
+    setTimeout(() => terminal.stdin.write(answer as string), 300);
+  });
+  const { exitCode, stdout } = await terminal;
+  return { exitCode, left, stdout };
+}
+
+describe("in a terminal", () => {
+  let before: string;
+  beforeEach(() => {
+    before = text();
+  });
+
+  test.each([
+    ["no", "n"],
+    ["Ctrl-C", "\u0003"],
+  ])("%s on the question leaves all as it was", async (_, answer) => {
+    const { exitCode, left, stdout } = await typed("create delta", [["Do it?", answer]]);
+    expect([exitCode, left, stdout]).toEqual([1, [], expect.stringContaining("Nothing was changed.")]);
+    expect(text()).toBe(before);
+    expectUnlocked();
+  });
+
+  test("`new` asks in steps, says what is wrong at once, and makes what was asked for", async () => {
+    const { exitCode, left, stdout } = await typed("new", [
+      ["Name of the project", "Delta\r"],
+      ["write `delta`", "\u0015delta\r"],
+      ["Memory", "260\r"],
+      ["CPUs", "\r"],
+      ["Project disk", "\r"],
+      ["Do it?", "y"],
+    ]);
+    expect([exitCode, left], stdout).toEqual([0, []]);
+    expect(text()).toBe(before.replace("\nencryptionsalt", "\n      delta: { memory: 260 MiB }\nencryptionsalt"));
+    expect(await domains()).toContain("project-delta");
+  });
+
+  test("destroy has the name typed, and keeps the data", async () => {
+    const wrong = await typed("destroy delta", [["Type delta", "delt\r"]]);
+    expect([wrong.exitCode, wrong.left]).toEqual([1, []]);
+    expect(text()).toBe(before);
+    const { exitCode, left, stdout } = await typed("destroy delta", [["Type delta", "delta\r"]]);
+    expect([exitCode, left], stdout).toEqual([0, []]);
+    expect(stdout).toContain(`delta: VM removed, data kept: ${disk("delta")}`);
+    expect(text()).toBe(before.replace(/ {6}delta.*\n/, ""));
+    expect(await domains()).not.toContain("project-delta");
+    expect(existsSync(disk("delta"))).toBe(true);
+  });
+});
+
+describe("changes", () => {
+  test("a VM that was removed behind our back is said, and made again", async () => {
+    await virsh.run("undefine", "project-beta");
+    expect((await succeed("plan")).stdout).toContain("beta: new VM, takes up its kept project disk");
+    await succeed("create", "beta", "--yes");
+    expect(await domains()).toContain("project-beta");
+    expect((await succeed("plan")).stdout).toBe("nothing changes");
+  });
+
+  test("resize and rebuild change what they say, and the entry", async () => {
+    const { stdout } = await succeed("resize", "beta", "--disk", "128M", "--dry-run");
+    expect(stdout).toBe("beta: stays shut off, project disk grows from 64 MiB to 128 MiB, data kept");
+    await succeed("resize", "beta", "--disk", "128M", "--yes");
+    const { stderr } = await succeed("rebuild", "beta", "--yes");
+    expect(stderr).toContain("beta: stays shut off, root disk made anew, data kept");
+    expect(text()).toMatch(/^ {6}beta: \{ disk: 128 MiB, rebuild: on \S+Z \}$/m);
+  });
+
+  test("destroy --purge removes the disk too, --keep-data keeps one that was to go", async () => {
+    await succeed("destroy", "beta", "--purge", "--yes");
+    expect(existsSync(path.dirname(disk("beta")))).toBe(false);
+    writeFileSync(file, text().replace("gamma: {}", "gamma: { keepData: false }"));
+    await succeed("apply", "--yes");
+    await succeed("destroy", "gamma", "--keep-data", "--yes");
+    expect(existsSync(disk("gamma"))).toBe(true);
+    expect(await domains()).toEqual(["project-alpha"]);
+  });
+});
