@@ -33,6 +33,10 @@ const remedies: { when: RegExp; remedy: (host: SshHost) => string }[] = [
     remedy: ({ login }) =>
       `Let your SSH key in there, and into an agent here if it has a passphrase: ssh-copy-id ${login}`,
   },
+  {
+    when: /kex_exchange_identification|no log-in/,
+    remedy: () => "Its SSH server turns log-ins away: try again, or raise MaxStartups in its sshd_config.",
+  },
   { when: /Could not resolve|Name or service not known/, remedy: () => "Correct the host's name in the URI." },
   {
     when: /libvirt-sock|virt-ssh-helper|: not found|command not found/,
@@ -58,7 +62,7 @@ export function hostUnreachable(uri: string, reason: string): UserError {
 
 /** Whether virsh failed because it had no connection, and not at a command. */
 export function isUnreachable({ exitCode, reason }: Pick<VirshError, "exitCode" | "reason">): boolean {
-  return exitCode !== undefined || reason.startsWith("no connection within");
+  return exitCode !== undefined || /^no (connection within|log-in)/.test(reason);
 }
 
 /**

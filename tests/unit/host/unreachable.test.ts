@@ -33,6 +33,11 @@ test.each([
   ["qemu+ssh://root@storage/system", "no connection within 10 s", "Is it up? Try: ssh root@storage"],
   [
     "qemu+ssh://root@storage/system",
+    "Cannot recv data: kex_exchange_identification: Connection closed by remote host: Connection reset by peer",
+    "Its SSH server turns log-ins away: try again, or raise MaxStartups in its sshd_config.",
+  ],
+  [
+    "qemu+ssh://root@storage/system",
     "End of file while reading data: virt-ssh-helper: cannot connect to '/var/run/libvirt/libvirt-sock': Failed to connect socket to '/var/run/libvirt/libvirt-sock': No such file or directory: Input/output error",
     "Install and start libvirtd there: apt-get install libvirt-daemon-system",
   ],
@@ -98,6 +103,7 @@ test("a host with another key than before is not to be trusted, and what to do i
 test.each([
   [{ exitCode: 1, reason: "Cannot recv data: Host key verification failed." }, true],
   [{ exitCode: undefined, reason: "no connection within 10 s" }, true],
+  [{ exitCode: undefined, reason: "no log-in" }, true],
   [{ exitCode: undefined, reason: "failed to get domain 'project-web'" }, false],
   [{ exitCode: undefined, reason: "no answer within 60 s" }, false],
 ])("%j is a failure of the connection: %s", (error, expected) => {
