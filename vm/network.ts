@@ -1,6 +1,9 @@
 import { networkDomain } from "../config/names.ts";
 import { parseNetwork } from "../host/libvirt-xml.ts";
 import type { Virsh } from "../host/virsh.ts";
+import type { Log } from "./grow.ts";
+import { isOwnedBy } from "./leftovers.ts";
+import { names } from "./replace.ts";
 
 /** What the teardown of a stack's network must know. */
 export interface NetworkTeardown {
@@ -22,4 +25,35 @@ export async function removeNetwork(virsh: Virsh, name: string, owner: string): 
   const active = (await virsh.run("net-list", "--name")).split("\n").some((line) => line.trim() === name);
   if (active) await virsh.run("net-destroy", name);
   await virsh.run("net-undefine", name);
+}
+
+/**
+ * Takes a stack's own network away when the stack goes, unless somebody else's VMs are on it: a network can be shared by its
+ * name, and would be gone from under them. A stack of that name takes it up again.
+ */
+export async function tearDownNetwork(virsh: Virsh, { name, owner }: NetworkTeardown, log: Log): Promise<void> {
+  const others = await othersOn(virsh, name, owner);
+  if (others.length === 0) return removeNetwork(virsh, name, owner);
+  const are = others.length === 1 ? "is" : "are";
+  log(`${name}: kept, for ${others.join(", ")} ${are} on it`);
+}
+
+/** The VMs on a network that are not of a stack, by any of their interfaces. */
+async function othersOn(virsh: Virsh, network: string, owner: string): Promise<string[]> {
+  const others: string[] = [];
+  for (const domain of await names(virsh)) {
+    // One that goes away at this moment is on no network.
+    const interfaces = await virsh.run("domiflist", domain).catch(() => "");
+    if (!isIn(network, interfaces)) continue;
+    if (!isOwnedBy({ description: await virsh.run("desc", domain) }, owner)) others.push(domain);
+  }
+  return others;
+}
+
+/** Whether `virsh domiflist` tells of an interface in a network; its columns are interface, type, source, model, MAC. */
+function isIn(network: string, interfaces: string): boolean {
+  return interfaces.split("\n").some((line) => {
+    const [, type, source] = line.trim().split(/\s+/);
+    return type === "network" && source === network;
+  });
 }

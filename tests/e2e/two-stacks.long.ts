@@ -76,13 +76,16 @@ describe("two stacks on one host", () => {
   async function refusal(config: Record<string, unknown>): Promise<string> {
     const before = await whatIsOn(home);
     raider.configure(config);
-    for (const command of [["preview"], up]) {
-      const { exitCode, all } = await raider.pulumi(...command);
-      expect(exitCode, all).not.toBe(0);
-      expect(all).not.toMatch(/^\s+at .*\.(ts|js):\d+/m);
-    }
+    const [{ all: atPreview }] = [await refuses("preview"), await refuses(...up)];
     expect(await whatIsOn(home)).toEqual(before);
-    return (await raider.pulumi("preview")).all;
+    return atPreview;
+  }
+
+  async function refuses(...command: string[]): Promise<Ran> {
+    const result = await raider.pulumi(...command);
+    expect(result.exitCode, result.all).not.toBe(0);
+    expect(result.all).not.toMatch(/^\s+at .*\.(ts|js):\d+/m);
+    return result;
   }
 
   beforeAll(async () => {

@@ -1,0 +1,81 @@
+import { beforeEach, describe, expect, test } from "vitest";
+import type { Virsh } from "../../../host/virsh.ts";
+import { tearDownNetwork } from "../../../vm/network.ts";
+
+/** Which stack a VM is of, and which networks its interfaces are in. */
+interface Vm {
+  stack: string;
+  networks: string[];
+}
+
+const teardown = { uri: "qemu:///system", name: "storage-net", owner: "storage" };
+let vms: Record<string, Vm>;
+let networks: string[];
+let said: string[];
+
+beforeEach(() => {
+  vms = {};
+  networks = ["default", "storage-net"];
+  said = [];
+});
+
+/** A libvirt of two networks, that remembers which are left. */
+const virsh: Virsh = {
+  async run(verb = "", name = "", ...more) {
+    switch (verb) {
+      case "list":
+        return Object.keys(vms).join("\n");
+      case "domiflist":
+        return table(vms[name]?.networks ?? []);
+      case "desc":
+        return `project-vms stack ${vms[name]?.stack}\n`;
+      case "net-list":
+        return networks.join("\n");
+      case "net-dumpxml":
+        return `<network><name>${name}</name><uuid>u</uuid><domain name="storage.project-vms.internal"/></network>`;
+      case "net-undefine":
+        networks = networks.filter((network) => network !== name);
+        return "";
+      case "net-destroy":
+        return "";
+    }
+    throw new Error(`not expected: ${[verb, name, ...more].join(" ")}`);
+  },
+  runPrivately: () => Promise.reject(new Error("nothing here is secret")),
+};
+
+/** As `virsh domiflist` prints it. */
+const table = (sources: string[]) =>
+  [
+    " Interface   Type      Source        Model    MAC",
+    "----------------------------------------------------",
+    ...sources.map((source) => ` -           network   ${source}   virtio   52:54:00:00:00:01`),
+    "",
+  ].join("\n");
+
+describe("the network of a stack that is destroyed", () => {
+  test("goes with it", async () => {
+    vms = { "project-docs": { stack: "storage", networks: ["storage-net"] } };
+    await tearDownNetwork(virsh, teardown, (line) => said.push(line));
+    expect({ networks, said }).toEqual({ networks: ["default"], said: [] });
+  });
+
+  test("goes although others' VMs are on another one", async () => {
+    vms = { "project-shop": { stack: "raider", networks: ["default"] } };
+    await tearDownNetwork(virsh, teardown, (line) => said.push(line));
+    expect(networks).toEqual(["default"]);
+  });
+
+  test.each([
+    [["storage-net"], "their only one"],
+    [["default", "storage-net"], "their second one"],
+  ])("stays while others' VMs are on it: %s, %s", async (theirs) => {
+    vms = {
+      "project-shop": { stack: "raider", networks: theirs },
+      "project-wiki": { stack: "raider", networks: theirs },
+    };
+    await tearDownNetwork(virsh, teardown, (line) => said.push(line));
+    expect(networks).toEqual(["default", "storage-net"]);
+    expect(said).toEqual(["storage-net: kept, for project-shop, project-wiki are on it"]);
+  });
+});
