@@ -3,6 +3,7 @@ export { UserError } from "../config/errors.ts";
 export type { HostSettings, ImageSettings, NetworkSettings } from "../config/settings.ts";
 export type { Readiness } from "../guest/ready.ts";
 export { type Inventory, takeInventory } from "../host/inventory.ts";
+export type { PublishedImage } from "./base-image.ts";
 export { ProjectVm, type ProjectVmArgs } from "./project-vm.ts";
 export type { Transform } from "./transform.ts";
-export { type PublishedImage, VmHost, type VmHostArgs } from "./vm-host.ts";
+export { VmHost, type VmHostArgs } from "./vm-host.ts";

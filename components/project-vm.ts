@@ -13,14 +13,12 @@ import {
   createBackup,
   createDomain,
   createPool,
-  createProjectDisk,
   createReady,
-  createRootDisk,
-  createSeed,
   createSettings,
   createTeardown,
   type VmContext,
 } from "./vm-children.ts";
+import { createProjectDisk, createRootDisk, createSeed } from "./vm-disks.ts";
 import type { VmHost } from "./vm-host.ts";
 
 /** What a {@link ProjectVm} is made from; sizes, CPUs and autostart are those of {@link VmRequest}. */
@@ -105,7 +103,7 @@ export class ProjectVm extends pulumi.ComponentResource {
       settings,
       host,
       dir: `${host.settings.storageDir}/${name}`,
-      image: settings.image ? host.publish(settings.image) : host.image,
+      image: host.baseImage(settings.image),
       found: findProject(host.inventory, host.settings.storageDir, name),
     };
     const children = new ChildFactory(this, name, args.transform);
@@ -130,7 +128,7 @@ export class ProjectVm extends pulumi.ComponentResource {
     this.readiness = pulumi.unsecret(pulumi.output(ready?.stdout)).apply((text) => readinessIn(text));
     const { rootDisk: foundRoot } = context.found;
     const keeps = plan.root !== "rebuilt" && foundRoot?.backingPath;
-    this.image = keeps ? pulumi.output(path.posix.basename(keeps)) : context.image.name;
+    this.image = keeps ? pulumi.output(path.posix.basename(keeps)) : context.image.published.name;
     this.nodes = { pool, teardown, rootDisk, projectDisk, seed, domain, ready, settings: inPlace, backup, tailnetKey };
     this.registerOutputs({
       domainName: this.domainName,

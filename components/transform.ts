@@ -20,6 +20,10 @@ export class ChildFactory<Transforms extends object> {
     private readonly transforms: Transforms | undefined,
   ) {}
 
+  nameOf(role: string): string {
+    return `${this.parentName}-${role}`;
+  }
+
   create<Args, Child>(
     role: keyof Transforms & string,
     Resource: new (name: string, args: Args, opts: pulumi.CustomResourceOptions) => Child,
@@ -28,7 +32,7 @@ export class ChildFactory<Transforms extends object> {
     /** What depends on all that the child is made from, the user's changes included. */
     finish?: (args: Args, opts: pulumi.CustomResourceOptions) => void,
   ): Child {
-    const name = `${this.parentName}-${role}`;
+    const name = this.nameOf(role);
     const childOpts = { ...opts, parent: this.parent };
     const transform = this.transforms?.[role] as Transform<Args> | undefined;
     transform?.(args, childOpts, name);

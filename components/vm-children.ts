@@ -2,25 +2,23 @@ import * as command from "@pulumi/command";
 import * as libvirt from "@pulumi/libvirt";
 import * as pulumi from "@pulumi/pulumi";
 import type * as tailscale from "@pulumi/tailscale";
-import { metaData } from "../cloud-init/meta-data.ts";
-import { seedIso } from "../cloud-init/seed-iso.ts";
-import { userData } from "../cloud-init/user-data.ts";
-import { diskSerial, domainName, domainUuid, hostName, macAddress, ownerMark, poolName } from "../config/names.ts";
+import { diskSerial, domainName, domainUuid, macAddress, ownerMark, poolName } from "../config/names.ts";
 import type { ProjectSettings } from "../config/settings.ts";
 import { MiB } from "../config/sizes.ts";
 import { tailnetVariable } from "../guest/tailnet.ts";
 import type { ReadyRequest } from "../guest/wait-until-ready.ts";
 import { definitionDigest, rootDigest } from "../vm/definition.ts";
-import { isToRun, type ProjectFound, planVm, type VmPlan, type VmWanted, wantsNewRoot } from "../vm/plan.ts";
+import { isToRun, type ProjectFound, planVm, type VmPlan, type VmWanted } from "../vm/plan.ts";
 import type { InPlaceSettings } from "../vm/settings.ts";
 import type { Teardown } from "../vm/teardown.ts";
+import type { BaseImage } from "./base-image.ts";
 import { domainXslt, withMarks } from "./domain-xslt.ts";
 import { entryCommand } from "./entry-command.ts";
 import type { ProjectVmArgs } from "./project-vm.ts";
 import { joinRequest, tailnetDigest } from "./tailnet.ts";
 import type { ChildFactory } from "./transform.ts";
 import { settingsVariable } from "./vm-hooks.ts";
-import type { PublishedImage, VmHost } from "./vm-host.ts";
+import type { VmHost } from "./vm-host.ts";
 
 /** All that the children of one VM are made from. */
 export interface VmContext {
@@ -30,8 +28,8 @@ export interface VmContext {
   host: VmHost;
   /** The folder of its disks on the host. */
   dir: string;
-  /** The base image of a new root disk. */
-  image: pulumi.Output<PublishedImage>;
+  /** What a new root disk stands on. */
+  image: BaseImage;
   /** What is on the host already. */
   found: ProjectFound;
 }
@@ -83,84 +81,6 @@ export function createTeardown(children: Children, { name, host, settings }: VmC
       logging: "stderr",
     },
     { dependsOn: pool },
-  );
-}
-
-/** A VM keeps the image that it was made from until its root is made anew on purpose. */
-export function createRootDisk(
-  children: Children,
-  { host, settings, image, found }: VmContext,
-  pool: libvirt.Pool,
-  teardown: command.local.Command,
-) {
-  return children.create(
-    "rootDisk",
-    libvirt.Volume,
-    { name: "disk.qcow2", pool: pool.name, format: "qcow2", baseVolumeId: image.path, size: settings.rootDisk },
-    {
-      provider: host.provider,
-      retainOnDelete: true,
-      ignoreChanges: ["baseVolumeId", "size"],
-      replacementTrigger: rootDigest(settings),
-      hooks: wantsNewRoot(found, settings) ? { beforeCreate: [host.hooks.removeRootDisk] } : {},
-      dependsOn: teardown,
-    },
-  );
-}
-
-/** The provider takes up a volume that is there as it is; a changed size would replace it, so that is never its business. */
-export function createProjectDisk(
-  children: Children,
-  { host, settings }: VmContext,
-  pool: libvirt.Pool,
-  teardown: command.local.Command,
-) {
-  return children.create(
-    "projectDisk",
-    libvirt.Volume,
-    { name: "project.qcow2", pool: pool.name, format: "qcow2", size: settings.disk },
-    {
-      provider: host.provider,
-      retainOnDelete: true,
-      ignoreChanges: ["size", "format"],
-      hooks: { beforeCreate: [host.hooks.takeUp, host.hooks.checkProjectDisk] },
-      dependsOn: teardown,
-    },
-  );
-}
-
-/** cloud-init reads it at first boot only, so a changed one is nothing to a VM that exists, until its root is made anew. */
-export function createSeed(
-  children: Children,
-  { name, args, host, settings, found }: VmContext,
-  pool: libvirt.Pool,
-  rootDisk: libvirt.Volume,
-) {
-  const guest = {
-    name,
-    hostname: hostName(name),
-    sshKeys: args.sshKeys,
-    diskSerial: diskSerial(name, "project"),
-    imageKind: settings.image?.kind ?? host.imageKind,
-  };
-  return children.create(
-    "seed",
-    libvirt.Volume,
-    {
-      name: "seed.iso",
-      pool: pool.name,
-      format: "iso",
-      source: seedIso(hostName(name), { userData: userData(guest), metaData: metaData(guest) }),
-    },
-    {
-      provider: host.provider,
-      retainOnDelete: true,
-      ignoreChanges: ["source"],
-      replacementTrigger: rootDigest(settings),
-      hooks: wantsNewRoot(found, settings) ? { beforeCreate: [host.hooks.removeSeed] } : {},
-      // When both are made anew, the guest is shut down once.
-      dependsOn: rootDisk,
-    },
   );
 }
 

@@ -9,6 +9,7 @@ import { virshFor } from "../host/virsh.ts";
 import { imageIdentity } from "../images/image.ts";
 import type { ApiConfig } from "../tailnet/access.ts";
 import { type NetworkTeardown, removeNetwork } from "../vm/network.ts";
+import { type BaseImage, createBaseImage, type PublishedImage } from "./base-image.ts";
 import { entryCommand } from "./entry-command.ts";
 import { ChildFactory, type Transform } from "./transform.ts";
 import { type VmHooks, vmHooks } from "./vm-hooks.ts";
@@ -55,14 +56,6 @@ export interface TailnetArgs extends TailnetSettings {
   api?: pulumi.Input<ApiConfig> | undefined;
 }
 
-/** The base image on the host. */
-export interface PublishedImage {
-  /** The volume's name, content-addressed: `debian-testing-<first 12 of its sha512>.qcow2`. */
-  name: string;
-  /** The volume's path on the host, which is also libvirt's key for it. */
-  path: string;
-}
-
 /**
  * A libvirt host, made ready for VMs. It makes:
  * 1. the pool `project-vms-base` at `<storageDir>/base`, shared by all stacks of that host and kept when the stack goes;
@@ -93,8 +86,9 @@ export class VmHost extends pulumi.ComponentResource {
     network: libvirt.Network | undefined;
     networkTeardown: command.local.Command | undefined;
   };
-  private readonly children: Children;
-  private readonly images = new Map<string, pulumi.Output<PublishedImage>>();
+  private readonly children: HostChildren;
+  private readonly images = new Map<string, BaseImage>();
+  private readonly ownImage: ImageSettings;
 
   constructor(name: string, args: VmHostArgs, opts?: pulumi.ComponentResourceOptions) {
     super("project-vms:index:VmHost", name, {}, opts);
@@ -102,42 +96,40 @@ export class VmHost extends pulumi.ComponentResource {
     this.inventory = args.inventory;
     this.owner = args.owner ?? pulumi.getStack();
     this.tailnet = args.tailnet;
-    const image = args.image ?? { kind: "build" };
-    this.imageKind = image.kind;
+    this.ownImage = args.image ?? { kind: "build" };
+    this.imageKind = this.ownImage.kind;
 
     this.provider = new libvirt.Provider(`${name}-libvirt`, { uri: args.settings.uri }, { parent: this });
     this.hooks = vmHooks(name, this);
     this.children = new ChildFactory(this, name, args.transform);
     const basePool = createBasePool(this.children, args, this.provider);
-    const baseImage = createBaseImage(this.children, args, image, basePool);
+    const { command: baseImage, image } = this.createImage(this.ownImage, basePool, "baseImage");
     const { network, networkTeardown } = createNetwork(this.children, name, args, this.owner, this.provider);
 
-    this.image = publishedBy(baseImage);
-    this.images.set(imageIdentity(image), this.image);
+    this.image = image.published;
     this.networkName = network ? network.name : pulumi.output(args.settings.network.name);
     this.nodes = { basePool, baseImage, network, networkTeardown };
     this.registerOutputs({ image: this.image, networkName: this.networkName });
   }
 
-  /** Another base image, for VMs that want one of their own; each is published once. */
-  publish(image: ImageSettings): pulumi.Output<PublishedImage> {
-    const identity = imageIdentity(image);
-    const known = this.images.get(identity);
-    if (known) return known;
+  /** The host's own base image, or another one for VMs that want it; each is published once. */
+  baseImage(settings = this.ownImage): BaseImage {
+    const identity = imageIdentity(settings);
     const role = `baseImage-${createHash("sha256").update(identity).digest("hex").slice(0, 8)}`;
-    const made = createBaseImage(this.children, this, image, this.nodes.basePool, role);
-    this.images.set(identity, publishedBy(made));
-    return publishedBy(made);
+    return this.images.get(identity) ?? this.createImage(settings, this.nodes.basePool, role).image;
+  }
+
+  private createImage(settings: ImageSettings, basePool: libvirt.Pool, role: string) {
+    const made = createBaseImage(this.children, this.settings.uri, settings, basePool, role);
+    this.images.set(imageIdentity(settings), made.image);
+    return made;
   }
 }
 
-const publishedBy = (baseImage: command.local.Command) =>
-  baseImage.stdout.apply((answer) => JSON.parse(answer) as PublishedImage);
-
-type Children = ChildFactory<NonNullable<VmHostArgs["transform"]>>;
+export type HostChildren = ChildFactory<NonNullable<VmHostArgs["transform"]>>;
 
 /** Kept when the stack goes: overlays of other stacks stand on its images. */
-function createBasePool(children: Children, { settings, inventory }: VmHostArgs, provider: libvirt.Provider) {
+function createBasePool(children: HostChildren, { settings, inventory }: VmHostArgs, provider: libvirt.Provider) {
   const found = inventory.pools.find((pool) => pool.name === basePoolName);
   return children.create(
     "basePool",
@@ -148,36 +140,11 @@ function createBasePool(children: Children, { settings, inventory }: VmHostArgs,
 }
 
 /**
- * A step of our own and not a Volume: an upload that was cut off must be found out and done again, never stood on.
- * It is run again only when another image is asked for.
- */
-function createBaseImage(
-  children: Children,
-  { settings }: { settings: HostSettings },
-  image: ImageSettings,
-  basePool: libvirt.Pool,
-  role = "baseImage",
-) {
-  const run = entryCommand(new URL("../images/main.ts", import.meta.url));
-  return children.create(
-    role as "baseImage",
-    command.local.Command,
-    {
-      create: run,
-      environment: { PROJECT_VMS_IMAGE: JSON.stringify({ image, uri: settings.uri, pool: basePoolName }) },
-      triggers: [imageIdentity(image)],
-      logging: "stderr",
-    },
-    { dependsOn: basePool },
-  );
-}
-
-/**
  * Its DNS domain is the mark of its owner: a libvirt network has no description. As with the children of a VM, the provider
  * deletes nothing: a network that is in the way is removed by a hook, and the last one by the teardown.
  */
 function createNetwork(
-  children: Children,
+  children: HostChildren,
   hostName: string,
   { settings, inventory }: VmHostArgs,
   owner: string,

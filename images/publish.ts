@@ -3,10 +3,12 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { UserError } from "../config/errors.ts";
 import { formatSize, MiB } from "../config/sizes.ts";
+import { parseVolume } from "../host/libvirt-xml.ts";
 import { withLock } from "../host/lock.ts";
-import { deleteVolume, volumesIn } from "../host/pool-volumes.ts";
+import { deleteVolume, refreshPool, volumesIn } from "../host/pool-volumes.ts";
 import { type Virsh, virshFor } from "../host/virsh.ts";
 import type { Image } from "./cache.ts";
+import { isNamed } from "./usage.ts";
 
 /** A base image as a host has it. */
 export interface PublishedVolume {
@@ -35,13 +37,24 @@ export async function publishImage(
 ): Promise<PublishedVolume> {
   const virsh = virshFor(uri, uploadSeconds);
   return withUploadLock(image.file, log, async () => {
-    await virsh.run("pool-refresh", pool);
-    const volumes = await volumesIn(virsh, pool);
-    const isWhole = volumes.has(image.name) && volumes.has(markOf(image));
-    if (!isWhole) await upload(virsh, image, pool, volumes.get(image.name), log);
-    const found = isWhole ? volumes : await volumesIn(virsh, pool);
-    return { name: image.name, path: found.get(image.name) as string };
+    await refreshPool(virsh, pool);
+    const state = await stateOf(virsh, image, pool);
+    if (state !== "whole") await upload(virsh, image, pool, state, log);
+    return { name: image.name, path: (await volumesIn(virsh, pool)).get(image.name) as string };
   });
+}
+
+/** What is on a host of an image. One that was written to after its mark was may be another one by now. */
+export type PublishedState = "whole" | "missing" | "unmarked" | "altered";
+
+/** What a host's pool has of an image, as libvirt knows it since it last read the pool. */
+export async function stateOf(virsh: Virsh, image: Pick<Image, "name">, pool: string): Promise<PublishedState> {
+  const volumes = await volumesIn(virsh, pool);
+  if (!volumes.has(image.name)) return "missing";
+  if (!volumes.has(markOf(image))) return "unmarked";
+  const dump = async (name: string) => parseVolume(await virsh.run("vol-dumpxml", name, "--pool", pool));
+  const [file, mark] = await Promise.all([dump(image.name), dump(markOf(image))]);
+  return (file.modified ?? 0) > (mark.modified ?? 0) ? "altered" : "whole";
 }
 
 /**
@@ -74,10 +87,10 @@ async function upload(
   virsh: Virsh,
   image: Image,
   pool: string,
-  cutOff: string | undefined,
+  state: Exclude<PublishedState, "whole">,
   log: (line: string) => void,
 ): Promise<void> {
-  if (cutOff) await removeCutOff(virsh, image, pool, cutOff, log);
+  if (state !== "missing") await removeDoubtful(virsh, image, pool, state, log);
   // Of an image that went without it: beside a new upload it would be true too soon.
   await deleteVolume(virsh, pool, markOf(image));
   const { size } = await stat(image.file);
@@ -92,34 +105,48 @@ async function upload(
 }
 
 /** Only what no VM stands on: an overlay without its base is lost. */
-async function removeCutOff(
+async function removeDoubtful(
   virsh: Virsh,
   image: Image,
   pool: string,
-  file: string,
+  state: "unmarked" | "altered",
   log: (line: string) => void,
 ): Promise<void> {
-  const user = await overlayOn(virsh, file);
+  const user = await overlayOn(virsh, image);
   if (user) {
-    throw new UserError("A base image on the host is not marked as whole, and is left alone.", [
-      {
-        path: file,
-        rule: `must have ${markOf(image)} beside it, since ${user} stands on it`,
-        remedy: `if its SHA-512 is ${image.sha512}, write that into ${file}.sha512; else rebuild the VMs on it`,
-      },
-    ]);
+    const file = (await volumesIn(virsh, pool)).get(image.name) as string;
+    throw state === "unmarked" ? notMarked(image, file, user) : maybeAltered(image, file, user);
   }
-  log(`${image.name} on the host was cut off while it was uploaded: uploading it anew`);
-  await virsh.run("vol-delete", image.name, "--pool", pool);
+  const why = state === "unmarked" ? "was cut off while it was uploaded" : "was written to since it was uploaded";
+  log(`${image.name} on the host ${why}: uploading it anew`);
+  await deleteVolume(virsh, pool, image.name);
 }
 
-/** A volume on the host that has the file as its backing file. */
-async function overlayOn(virsh: Virsh, file: string): Promise<string | undefined> {
+const notMarked = (image: Image, file: string, user: string) =>
+  new UserError("A base image on the host is not marked as whole, and is left alone.", [
+    {
+      path: file,
+      rule: `must have ${markOf(image)} beside it, since ${user} stands on it`,
+      remedy: `if its SHA-512 is ${image.sha512}, write that into ${file}.sha512; else rebuild the VMs on it`,
+    },
+  ]);
+
+const maybeAltered = (image: Image, file: string, user: string) =>
+  new UserError("A base image on the host may have been altered, and is left alone.", [
+    {
+      path: file,
+      rule: `must not be newer than ${markOf(image)}, since ${user} stands on it`,
+      remedy: "compare its contents: `project-vm images verify`; if they are others, rebuild the VMs on it",
+    },
+  ]);
+
+/** A volume on the host that has the image as its backing file, however that is written. */
+async function overlayOn(virsh: Virsh, { name }: Image): Promise<string | undefined> {
   const pools = (await virsh.run("pool-list", "--name")).split("\n").filter(Boolean);
   for (const pool of pools) {
-    for (const [name, volume] of await volumesIn(virsh, pool)) {
-      const xml = await virsh.run("vol-dumpxml", name, "--pool", pool);
-      if (xml.includes("<backingStore>") && xml.includes(`<path>${file}</path>`) && volume !== file) return volume;
+    for (const volume of (await volumesIn(virsh, pool)).keys()) {
+      const { path, backingPath } = parseVolume(await virsh.run("vol-dumpxml", volume, "--pool", pool));
+      if (backingPath && isNamed(backingPath, name)) return path;
     }
   }
   return undefined;

@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { beforeEach, describe, expect, test } from "vitest";
 import { ProjectVm, type ProjectVmArgs } from "../../../components/project-vm.ts";
 import { VmHost } from "../../../components/vm-host.ts";
+import { qcow2Xslt } from "../../../components/volume-xslt.ts";
 import { UserError } from "../../../config/errors.ts";
 import { macAddress } from "../../../config/names.ts";
 import type { DomainFound } from "../../../host/inventory.ts";
@@ -119,12 +120,8 @@ describe("ProjectVm", () => {
     const { child } = await make({ disk: "100 GiB" });
     const root = { name: "disk.qcow2", pool: "project-app", baseVolumeId: "/vms/base/debian-testing-abc.qcow2" };
     expect(child("rootDisk")).toMatchObject({ ...root, size: 20 * 2 ** 30 });
-    expect(child("projectDisk")).toEqual({
-      name: "project.qcow2",
-      pool: "project-app",
-      format: "qcow2",
-      size: 100 * 2 ** 30,
-    });
+    const disk = { name: "project.qcow2", pool: "project-app", format: "qcow2", size: 100 * 2 ** 30 };
+    expect(child("projectDisk")).toEqual({ ...disk, xml: { xslt: qcow2Xslt } });
   });
 
   test("what the wait for readiness found is an output, and it is done again when the domain or its root is another", async () => {

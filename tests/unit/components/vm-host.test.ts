@@ -57,7 +57,7 @@ describe("VmHost", () => {
   test("publishes each image once, whoever asks for it", async () => {
     const { host } = await make();
     const other = { ...url, sha512: "cd".repeat(64) };
-    for (const image of [url, other, other]) await resolved(host.publish(image));
+    for (const image of [url, other, other]) await resolved(host.baseImage(image).published);
     const images = registered.filter(({ name }) => name.includes("baseImage")).map(({ name }) => name);
     expect(images).toEqual(["storage-baseImage", expect.stringMatching(/^storage-baseImage-[0-9a-f]{8}$/)]);
   });

@@ -1,0 +1,60 @@
+import * as command from "@pulumi/command";
+import type * as libvirt from "@pulumi/libvirt";
+import * as pulumi from "@pulumi/pulumi";
+import { basePoolName } from "../config/names.ts";
+import type { ImageSettings } from "../config/settings.ts";
+import { imageIdentity } from "../images/image.ts";
+import { requirePublished } from "../images/published.ts";
+import { entryCommand } from "./entry-command.ts";
+import type { HostChildren } from "./vm-host.ts";
+
+/** The base image on the host. */
+export interface PublishedImage {
+  /** The volume's name, content-addressed: `debian-testing-<first 12 of its sha512>.qcow2`. */
+  name: string;
+  /** The volume's path on the host, which is also libvirt's key for it. */
+  path: string;
+}
+
+/** A base image as new root disks need it. */
+export interface BaseImage {
+  published: pulumi.Output<PublishedImage>;
+  /** Run before a root disk is made: an image that has gone from the host since it was published comes back. */
+  isThere: pulumi.ResourceHook;
+}
+
+/**
+ * A step of our own and not a Volume: an upload that was cut off must be found out and done again, never stood on.
+ * It is run again only when another image is asked for.
+ */
+export function createBaseImage(
+  children: HostChildren,
+  uri: string,
+  image: ImageSettings,
+  basePool: libvirt.Pool,
+  role: string,
+): { command: command.local.Command; image: BaseImage } {
+  const made = children.create(
+    role as "baseImage",
+    command.local.Command,
+    {
+      create: entryCommand(new URL("../images/main.ts", import.meta.url)),
+      environment: { PROJECT_VMS_IMAGE: JSON.stringify({ image, uri, pool: basePoolName }) },
+      triggers: [imageIdentity(image)],
+      logging: "stderr",
+    },
+    { dependsOn: basePool },
+  );
+  const published = made.stdout.apply((answer) => JSON.parse(answer) as PublishedImage);
+  // All root disks of an update ask at once; one look is enough.
+  let looked: Promise<void> | undefined;
+  const isThere = new pulumi.ResourceHook(`${children.nameOf(role)}-is-there`, () => {
+    looked ??= settled(pulumi.all([published, made.urn])).then(([{ name }, urn]) =>
+      requirePublished({ image, name, uri, pool: basePoolName, urn }, (line) => void pulumi.log.info(line, made)),
+    );
+    return looked;
+  });
+  return { command: made, image: { published, isThere } };
+}
+
+const settled = <T>(output: pulumi.Output<T>) => new Promise<T>((resolve) => output.apply(resolve));

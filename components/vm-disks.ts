@@ -1,0 +1,97 @@
+import type * as command from "@pulumi/command";
+import * as libvirt from "@pulumi/libvirt";
+import { metaData } from "../cloud-init/meta-data.ts";
+import { seedIso } from "../cloud-init/seed-iso.ts";
+import { userData } from "../cloud-init/user-data.ts";
+import { diskSerial, hostName } from "../config/names.ts";
+import { rootDigest } from "../vm/definition.ts";
+import { wantsNewRoot } from "../vm/plan.ts";
+import type { Children, VmContext } from "./vm-children.ts";
+import { qcow2Xslt } from "./volume-xslt.ts";
+
+/** A VM keeps the image that it was made from until its root is made anew on purpose. */
+export function createRootDisk(
+  children: Children,
+  { host, settings, image, found }: VmContext,
+  pool: libvirt.Pool,
+  teardown: command.local.Command,
+) {
+  return children.create(
+    "rootDisk",
+    libvirt.Volume,
+    {
+      name: "disk.qcow2",
+      pool: pool.name,
+      format: "qcow2",
+      baseVolumeId: image.published.path,
+      size: settings.rootDisk,
+      xml: { xslt: qcow2Xslt },
+    },
+    {
+      provider: host.provider,
+      retainOnDelete: true,
+      ignoreChanges: ["baseVolumeId", "size", "xml"],
+      replacementTrigger: rootDigest(settings),
+      hooks: {
+        beforeCreate: [image.isThere, ...(wantsNewRoot(found, settings) ? [host.hooks.removeRootDisk] : [])],
+      },
+      dependsOn: teardown,
+    },
+  );
+}
+
+/** The provider takes up a volume that is there as it is; a changed size would replace it, so that is never its business. */
+export function createProjectDisk(
+  children: Children,
+  { host, settings }: VmContext,
+  pool: libvirt.Pool,
+  teardown: command.local.Command,
+) {
+  return children.create(
+    "projectDisk",
+    libvirt.Volume,
+    { name: "project.qcow2", pool: pool.name, format: "qcow2", size: settings.disk, xml: { xslt: qcow2Xslt } },
+    {
+      provider: host.provider,
+      retainOnDelete: true,
+      ignoreChanges: ["size", "format", "xml"],
+      hooks: { beforeCreate: [host.hooks.takeUp, host.hooks.checkProjectDisk] },
+      dependsOn: teardown,
+    },
+  );
+}
+
+/** cloud-init reads it at first boot only, so a changed one is nothing to a VM that exists, until its root is made anew. */
+export function createSeed(
+  children: Children,
+  { name, args, host, settings, found }: VmContext,
+  pool: libvirt.Pool,
+  rootDisk: libvirt.Volume,
+) {
+  const guest = {
+    name,
+    hostname: hostName(name),
+    sshKeys: args.sshKeys,
+    diskSerial: diskSerial(name, "project"),
+    imageKind: settings.image?.kind ?? host.imageKind,
+  };
+  return children.create(
+    "seed",
+    libvirt.Volume,
+    {
+      name: "seed.iso",
+      pool: pool.name,
+      format: "iso",
+      source: seedIso(hostName(name), { userData: userData(guest), metaData: metaData(guest) }),
+    },
+    {
+      provider: host.provider,
+      retainOnDelete: true,
+      ignoreChanges: ["source"],
+      replacementTrigger: rootDigest(settings),
+      hooks: wantsNewRoot(found, settings) ? { beforeCreate: [host.hooks.removeSeed] } : {},
+      // When both are made anew, the guest is shut down once.
+      dependsOn: rootDisk,
+    },
+  );
+}
