@@ -53,7 +53,15 @@ export class Engine {
     return this.operation("update", async (stack, onEvent) => {
       const wasKilled = await releaseDeadLocks(this.root, this.stack, this.log);
       this.log(`${this.stack}: updating`);
-      await stack.up({ color: "never", onEvent, refresh: refresh || wasKilled });
+      try {
+        await stack.up({ color: "never", onEvent, refresh: refresh || wasKilled });
+      } catch (error) {
+        // It takes its lock a moment before it minds interrupts: one then ends it at once, with nothing begun.
+        if (error instanceof PulumiError && error.signal === "SIGINT") {
+          await releaseDeadLocks(this.root, this.stack, () => undefined);
+        }
+        throw error;
+      }
       this.log(`${this.stack}: updated`);
     });
   }

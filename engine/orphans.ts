@@ -48,7 +48,8 @@ function end(pid: number): boolean {
   }
 }
 
-function processesFound(): ProcessFound[] {
+/** All processes of this machine that have not ended. */
+export function processesFound(): ProcessFound[] {
   return readdirSync("/proc").flatMap((entry) => {
     if (!/^\d+$/.test(entry)) return [];
     const parent = parentOf(entry);

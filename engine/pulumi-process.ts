@@ -16,6 +16,8 @@ export class PulumiError extends Error {
     args: readonly string[],
     readonly stdout: string,
     readonly stderr: string,
+    /** What ended it, where it did not end by itself. */
+    readonly signal?: string,
   ) {
     super(`pulumi ${args.join(" ")} did not succeed:\n${[stderr, stdout].filter(Boolean).join("\n")}`);
   }
@@ -61,8 +63,8 @@ export class PulumiProcess {
     const running = start([...args, "--non-interactive"], cwd, env);
     this.running = running;
     try {
-      const { exitCode, stdout, stderr } = await running;
-      if (exitCode !== 0) throw new PulumiError(args, stdout, stderr);
+      const { exitCode, stdout, stderr, signal } = await running;
+      if (exitCode !== 0) throw new PulumiError(args, stdout, stderr, signal);
       return { stdout, stderr, code: 0 };
     } finally {
       this.running = undefined;

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import path from "node:path";
@@ -5,9 +6,18 @@ import { execa } from "execa";
 import { localDir } from "../host/resolve.ts";
 
 /** Who holds a lock of Pulumi's file backend, as it writes it down. */
-interface Lock {
+export interface StackLock {
   pid: number;
   hostname: string;
+  username: string;
+}
+
+/** A stack's locks in the checkout's own backend. */
+export async function readLocks(projectRoot: string, stack: string): Promise<StackLock[]> {
+  const dir = path.join(localDir(projectRoot), "state", ".pulumi", "locks", "organization", "project-vms", stack);
+  // Beside each lock the engine keeps a file of attributes, `….json.attrs`.
+  const files = (await readdir(dir).catch(() => [])).filter((file) => file.endsWith(".json"));
+  return Promise.all(files.map(async (file) => JSON.parse(await readFile(path.join(dir, file), "utf8"))));
 }
 
 /**
@@ -21,24 +31,29 @@ export async function releaseDeadLocks(
   stack: string,
   log: (line: string) => void,
 ): Promise<boolean> {
-  const dir = path.join(localDir(projectRoot), "state", ".pulumi", "locks", "organization", "project-vms", stack);
-  // Beside each lock the engine keeps a file of attributes, `….json.attrs`.
-  const files = (await readdir(dir).catch(() => [])).filter((file) => file.endsWith(".json"));
-  const locks = await Promise.all(
-    files.map(async (file) => JSON.parse(await readFile(path.join(dir, file), "utf8")) as Lock),
-  );
+  const locks = await readLocks(projectRoot, stack);
   if (locks.length === 0 || locks.some(isHeld)) return false;
   log(`releasing the lock of an update that did not finish (process ${locks.map(({ pid }) => pid).join(", ")})`);
   await execa("pulumi", ["cancel", "--yes", "--stack", stack], { cwd: projectRoot });
   return true;
 }
 
-function isHeld(lock: Lock): boolean {
-  if (lock.hostname !== hostname()) return true;
+/** Whether who took a lock may still be at work. */
+export function isHeld({ pid, hostname: where }: Pick<StackLock, "pid" | "hostname">): boolean {
+  if (where !== hostname()) return true;
   try {
-    process.kill(lock.pid, 0);
-    return true;
+    process.kill(pid, 0);
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+  return !isZombie(pid);
+}
+
+/** Whether a process has ended, and nobody has asked how: in a container nobody may ever do so. */
+function isZombie(pid: number): boolean {
+  try {
+    return /^\d+ \(.*\) Z/s.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+  } catch {
+    return false; // no Linux
   }
 }

@@ -1,13 +1,10 @@
 import { existsSync } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
-import { hostname } from "node:os";
 import path from "node:path";
 import { execa } from "execa";
 import { UserError } from "../../config/errors.ts";
-import { orphansAmong, type ProcessFound, reapOrphans } from "../../engine/orphans.ts";
-import { localDir } from "../../host/resolve.ts";
+import { orphansAmong, processesFound, reapOrphans } from "../../engine/orphans.ts";
 import { checkoutEnvironment } from "../../local/checkout.ts";
-import { releaseDeadLocks } from "../../local/stack-lock.ts";
+import { isHeld, readLocks, releaseDeadLocks } from "../../local/stack-lock.ts";
 import { cacheFolder } from "../../toolchain/ensure/places.ts";
 import { toolchainEnvironment } from "../../toolchain/ensure.ts";
 import { bridgeVersion, commandVersion, pulumiVersion, tailscaleVersion } from "../../toolchain/plugin/version.ts";
@@ -24,7 +21,7 @@ const plugins = [
 
 /** The engine of this machine, and what it may have left behind. */
 export async function examineEngine(root: string, stack: string, log: Log): Promise<Examined[]> {
-  return Promise.all([toolchain(), orphans(), locks(root, stack, log)]);
+  return Promise.all([toolchain(), examineOrphans(cacheFolder()), locks(root, stack, log)]);
 }
 
 async function toolchain(): Promise<Examined> {
@@ -42,49 +39,30 @@ async function toolchain(): Promise<Examined> {
   }
 }
 
-async function orphans(): Promise<Examined> {
-  const { stdout } = await execa("ps", ["-eo", "pid=,ppid=,exe="]);
-  const found = orphansAmong(processesIn(stdout), cacheFolder());
+/** @param folder where the toolchains are */
+export function examineOrphans(folder: string): Examined {
+  const found = orphansAmong(processesFound(), folder);
   if (found.length === 0) return ok("plugin processes", "none was left behind");
   const pids = found.map(({ pid }) => pid).join(" ");
   const says = `${found.length} were left behind by engines that are gone (${pids})`;
   const mend = async () => {
-    reapOrphans(cacheFolder());
+    reapOrphans(folder);
   };
-  return warning("plugin processes", says, `kill ${pids}`, mend);
-}
-
-/** Reads a table of processes. A kernel thread, and somebody else's process, has no executable to see. */
-export function processesIn(ps: string): ProcessFound[] {
-  return ps.split("\n").flatMap((line) => {
-    const [, pid, parent, executable = ""] = /^\s*(\d+)\s+(\d+)\s+(.*)$/.exec(line) ?? [];
-    return pid === undefined ? [] : [{ pid: Number(pid), parent: Number(parent), executable: executable.trim() }];
-  });
+  return warning("plugin processes", says, `kill -9 ${pids}`, mend);
 }
 
 async function locks(root: string, stack: string, log: Log): Promise<Examined> {
-  const dir = path.join(localDir(root), "state", ".pulumi", "locks", "organization", "project-vms", stack);
-  const files = await readdir(dir).catch(() => []);
-  const holders = await Promise.all(
-    files.map(async (file) => JSON.parse(await readFile(path.join(dir, file), "utf8"))),
-  );
-  if (holders.length === 0) return ok("lock", "nobody holds the stack's");
-  const [{ pid, hostname: where, username }] = holders;
-  if (where !== hostname() || isAlive(pid)) {
-    return ok("lock", `an update is going on: process ${pid} of ${username} on ${where}`);
+  const found = await readLocks(root, stack);
+  const holder = found.find(isHeld);
+  if (holder) {
+    return ok("lock", `an update is going on: process ${holder.pid} of ${holder.username} on ${holder.hostname}`);
   }
+  if (found.length === 0) return ok("lock", "nobody holds the stack's");
   const mend = async () => {
     Object.assign(process.env, toolchainEnvironment(), checkoutEnvironment(root));
     await releaseDeadLocks(root, stack, log);
   };
-  const says = `an update that was killed left its lock behind (process ${pid})`;
+  const pids = found.map(({ pid }) => pid).join(", ");
+  const says = `an update that was killed left its lock behind (process ${pids})`;
   return failure("lock", says, `pulumi cancel -s ${stack}, then pulumi up --refresh -s ${stack}`, mend);
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
 }

@@ -128,23 +128,40 @@ describe("Ctrl-C", () => {
     expectUnlocked();
   });
 
-  test("in an update lets the engine end in order, and the next command goes on from there", async () => {
-    const { exitCode, said } = await interrupted(() => locks().length > 0, 1, ...resize(320));
+  /** An update has had its lock for so long, in milliseconds: at first it does not mind interrupts yet. */
+  function lockedFor(wanted: number): () => boolean {
+    let since: number | undefined;
+    return () => {
+      if (locks().length > 0) since ??= Date.now();
+      return since !== undefined && Date.now() - since >= wanted;
+    };
+  }
+
+  test.each([
+    ["as an update begins", 0, 320],
+    ["in the middle of an update", 1500, 325],
+  ])("%s lets the engine end in order, and the next command goes on from there", async (_, after, memory) => {
+    const { exitCode, said } = await interrupted(lockedFor(after), 1, ...resize(memory));
     expect([exitCode, said]).toEqual([1, expect.stringContaining("goes on from here")]);
     expectUnlocked();
     isWhole();
     await succeed("apply", "--yes");
-    expect(await virsh.run("dominfo", "project-alpha")).toContain(`${320 * 1024} KiB`);
+    expect(await virsh.run("dominfo", "project-alpha")).toContain(`${memory * 1024} KiB`);
   });
 
-  test("twice kills it; the next command releases its lock", async () => {
-    const { exitCode, said, pressed } = await interrupted(() => locks().length > 0, 2, ...resize(330));
+  test.each([
+    ["the next command", ["apply", "--yes"], 330],
+    ["the doctor", ["doctor", "--fix"], 335],
+  ])("twice kills it; %s releases its lock", async (_, next, memory) => {
+    const { exitCode, said, pressed } = await interrupted(lockedFor(1500), 2, ...resize(memory));
     expect([exitCode, pressed, said]).toEqual([1, 2, expect.stringContaining("killed: what it was doing")]);
     isWhole();
-    const { stderr } = await succeed("apply", "--yes");
+    expect((await run("doctor")).all).toMatch(/^failure {2}lock: an update that was killed left its lock behind/m);
+    const { stderr } = await succeed(...next);
     expect(stderr).toContain("releasing the lock of an update that did not finish");
-    expect(await virsh.run("dominfo", "project-alpha")).toContain(`${330 * 1024} KiB`);
     expectUnlocked();
+    await succeed("apply", "--yes");
+    expect(await virsh.run("dominfo", "project-alpha")).toContain(`${memory * 1024} KiB`);
   });
 });
 

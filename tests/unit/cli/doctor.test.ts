@@ -1,8 +1,12 @@
-import { describe, expect, test } from "vitest";
+import { execFileSync } from "node:child_process";
+import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { describe, expect, test, vi } from "vitest";
 import type { Stack } from "../../../cli/stack.ts";
 import { parseStackConfig } from "../../../config/parse.ts";
 import { GiB } from "../../../config/sizes.ts";
-import { processesIn } from "../../../daily/doctor/engine.ts";
+import { examineOrphans } from "../../../daily/doctor/engine.ts";
 import { failure, isWell, ok, warning } from "../../../daily/doctor/finding.ts";
 import { examineHost, examineState } from "../../../daily/doctor/host.ts";
 import type { Inventory, NetworkFound } from "../../../host/inventory.ts";
@@ -119,10 +123,22 @@ test("warnings are no illness, failures are until they are mended", () => {
   expect(isWell([{ ...failed, fix: "fixed" }])).toBe(true);
 });
 
-test("processes are read with the paths of what they run", () => {
-  expect(processesIn("    1     0 /usr/lib/systemd/systemd\n   12     1 -\n 3456  12 /opt/a b\n")).toEqual([
-    { pid: 1, parent: 0, executable: "/usr/lib/systemd/systemd" },
-    { pid: 12, parent: 1, executable: "-" },
-    { pid: 3456, parent: 12, executable: "/opt/a b" },
-  ]);
+test("plugin processes that were left behind are named, and ended when they shall be", async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), "toolchains-"));
+  try {
+    const plugin = path.join(folder, "pulumi-resource-test");
+    copyFileSync("/bin/sleep", plugin);
+    // A shell that ends at once, so that its child has nobody.
+    const pid = Number(execFileSync("sh", ["-c", '"$0" 60 >&- 2>&- & echo $!', plugin]));
+    const found = await vi.waitFor(() => {
+      const examined = examineOrphans(folder);
+      expect(examined.level).toBe("warning");
+      return examined;
+    });
+    expect(found.says).toBe(`1 were left behind by engines that are gone (${pid})`);
+    await found.mend?.();
+    await vi.waitFor(() => expect(examineOrphans(folder).level).toBe("ok"));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });

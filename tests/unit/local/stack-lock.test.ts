@@ -1,4 +1,4 @@
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import {
   chmodSync,
   existsSync,
@@ -11,7 +11,7 @@ import {
 } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import path from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { releaseDeadLocks } from "../../../local/stack-lock.ts";
 
 let root: string;
@@ -50,6 +50,19 @@ test("the lock of an update that was killed is released", async () => {
   expect(said).toEqual([
     expect.stringMatching(/^releasing the lock of an update that did not finish \(process \d+\)$/),
   ]);
+});
+
+test("a process that has ended and that nobody asked after holds nothing", async () => {
+  // What this shell becomes asks after no child.
+  const parent = spawn("sh", ["-c", "true & echo $!; exec sleep 60"]);
+  try {
+    const child = await new Promise((resolve) => parent.stdout.once("data", (said) => resolve(String(said).trim())));
+    await vi.waitFor(() => expect(readFileSync(`/proc/${child}/stat`, "utf8")).toContain(") Z "));
+    lock(Number(child));
+    expect(await releaseDeadLocks(root, "local", () => {})).toBe(true);
+  } finally {
+    parent.kill();
+  }
 });
 
 test.each<[string, () => void]>([
