@@ -142,8 +142,8 @@ const maybeAltered = (image: Image, file: string, user: string) =>
 
 /** A volume on the host that has the image as its backing file, however that is written. */
 async function overlayOn(virsh: Virsh, { name }: Image): Promise<string | undefined> {
-  const pools = (await virsh.run("pool-list", "--name")).split("\n").filter(Boolean);
-  for (const pool of pools) {
+  const pools = (await virsh.run("pool-list", "--name")).split("\n").map((line) => line.trim());
+  for (const pool of pools.filter(Boolean)) {
     for (const volume of (await volumesIn(virsh, pool)).keys()) {
       const { path, backingPath } = parseVolume(await virsh.run("vol-dumpxml", volume, "--pool", pool));
       if (backingPath && isNamed(backingPath, name)) return path;

@@ -59,6 +59,32 @@ describe("a base image in a host's pool", () => {
     expect(log[0]).toBe(`${image.name} on the host was cut off while it was uploaded: uploading it anew`);
   });
 
+  test("that was written to since it was uploaded is uploaded anew", async () => {
+    execaSync("qemu-io", ["-c", "write -P 9 0 64k", published()]);
+    await publish();
+    expect(digest()).toBe(image.sha512);
+    expect(log[0]).toBe(`${image.name} on the host was written to since it was uploaded: uploading it anew`);
+  });
+
+  test("and is named, and left alone, when a VM stands on it, however its backing file is written", async () => {
+    const overlay = path.join(folder, "overlay.qcow2");
+    const backing = JSON.stringify({ driver: "qcow2", file: { driver: "file", filename: published() } });
+    execaSync("qemu-img", ["create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", `json:${backing}`, overlay]);
+    execaSync("qemu-io", ["-c", "write -P 9 0 64k", published()]);
+    const altered = digest();
+    await expect(publish()).rejects.toThrow(
+      [
+        "A base image on the host may have been altered, and is left alone.",
+        `  - ${published()}: must not be newer than ${image.name}.sha512, since ${overlay} stands on it`,
+        "    compare its contents: `project-vm images verify`; if they are others, rebuild the VMs on it",
+      ].join("\n"),
+    );
+    expect(digest()).toBe(altered);
+    rmSync(overlay);
+    await publish();
+    expect(digest()).toBe(image.sha512);
+  });
+
   test("is never taken away from under a VM, whatever is missing beside it", async () => {
     rmSync(`${published()}.sha512`);
     const overlay = ["vol-create-as", pool, "overlay.qcow2", "64M", "--format", "qcow2"];
