@@ -6,6 +6,7 @@ import { ApiDevices } from "./api-devices.ts";
 import { type Fault, Faults } from "./api-faults.ts";
 import { ApiKeys } from "./api-keys.ts";
 import { ApiRoutes } from "./api-routes.ts";
+import { Door } from "./door.ts";
 import type { Tailnet } from "./tailnet.ts";
 
 /** A request that the server got, and what became of it. */
@@ -48,6 +49,7 @@ export class TailscaleApi {
   private readonly faults = new Faults();
   private readonly routes: ApiRoutes;
   private readonly server: Server;
+  private readonly doors: Door[] = [];
 
   private constructor(tailnet: Tailnet, options: TailscaleApiOptions) {
     this.keys = new ApiKeys(tailnet, options.ownedTags ?? ["tag:project-vm", "tag:client"]);
@@ -67,6 +69,12 @@ export class TailscaleApi {
     return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
   }
 
+  /** Has it reached inside the tailnet's network namespace too, at the same address. */
+  async openDoor({ netns, dir }: Tailnet): Promise<void> {
+    const { port } = this.server.address() as AddressInfo;
+    this.doors.push(await Door.open(this.server, port, netns, dir));
+  }
+
   /** Lets something go wrong from the next request on. */
   inject(fault: Fault): void {
     this.faults.add(fault);
@@ -78,7 +86,8 @@ export class TailscaleApi {
     this.requests.length = 0;
   }
 
-  close(): void {
+  async close(): Promise<void> {
+    for (const door of this.doors) await door.close();
     this.server.closeAllConnections();
     this.server.close();
   }

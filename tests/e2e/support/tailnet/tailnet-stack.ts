@@ -1,5 +1,8 @@
 import path from "node:path";
+import { execa, type Result } from "execa";
 import { startEmbeddedHost } from "../../../../host/embedded.ts";
+import { ensureImage } from "../../../../images/image.ts";
+import { checkoutEnvironment } from "../../../../local/checkout.ts";
 import { Checkout } from "../checkout.ts";
 import { TailscaleApi } from "./api.ts";
 import { TailscaleNode } from "./node.ts";
@@ -20,40 +23,47 @@ export class TailnetStack {
     this.checkout = new Checkout(name);
   }
 
-  /** The network comes first: the control server listens on its bridge, where the guests reach it. */
   async start(): Promise<void> {
     const { checkout } = this;
     await checkout.create();
     await startEmbeddedHost(checkout.host, console.error);
+    // Out here: in there, nothing is reached that a build needs.
+    await ensureImage({ kind: "build" }, console.error);
     checkout.configure({ projects: {} });
-    await this.expectPulumi("stack", "init");
-    await this.expectPulumi("up", "--yes", "--skip-preview");
     const dir = path.join(checkout.dir, "tailnet");
-    const tailnet = await Tailnet.start({ netns: checkout.host.netns, address: "10.77.0.1", dir }, console.error);
+    const tailnet = await Tailnet.start({ netns: checkout.host.netns, dir }, console.error);
     const api = await TailscaleApi.start(tailnet, { apiKeys: [apiKey] });
     const laptop = await TailscaleNode.start(tailnet, "laptop");
     this.nodes.push(laptop);
     this.parts = { tailnet, api, laptop };
+    await api.openDoor(tailnet);
     await laptop.up((await tailnet.createKey({ tags: ["tag:client"] })).key);
+    await this.expectPulumi("stack", "init");
     await this.expectPulumi("config", "set", "tailscale:baseUrl", api.url);
     await this.expectPulumi("config", "set", "--secret", "tailscale:apiKey", apiKey);
   }
 
   async stop(): Promise<void> {
     for (const node of this.nodes) await node.stop();
-    this.parts?.api.close();
+    await this.parts?.api.close();
     await this.parts?.tailnet.stop();
     await this.checkout.remove();
   }
 
-  configure(projects: Record<string, object>): void {
+  /** @param more settings of the tailnet */
+  configure(projects: Record<string, object>, more: object = {}): void {
     const defaults = { memory: "1 GiB", cpus: 2, disk: "1 GiB", rootDisk: "10 GiB" };
-    const tailnet = { domain: "tailnet.test", server: this.tailnet.loginServer };
+    const tailnet = { domain: "tailnet.test", server: this.tailnet.loginServer, ...more };
     this.checkout.configure({ defaults, projects, tailnet });
   }
 
-  async pulumi(...args: string[]) {
-    const result = await this.checkout.pulumi(...args);
+  /** Runs `pulumi` in the host's network: a control server has one address, for its nodes and for those who run it. */
+  async pulumi(...args: string[]): Promise<Result & { all: string }> {
+    const { dir, host } = this.checkout;
+    const command = [`--net=${host.netns}`, "--", "pulumi", ...args, "--stack", "local", "--non-interactive"];
+    const env = checkoutEnvironment(dir);
+    const options = { cwd: dir, all: true, reject: false, stdin: "ignore", env } as const;
+    const result = (await execa("nsenter", command, options)) as Result & { all: string };
     this.printed.push(result.all);
     return result;
   }

@@ -12,8 +12,6 @@ import { type TailnetPrograms, tailnetPrograms } from "./programs.ts";
 export interface TailnetOptions {
   /** The network namespace that it lives in: an embedded host's. */
   netns: string;
-  /** The address that it listens on, which must be there: that of the host's bridge, so that guests reach it. */
-  address: string;
   /** A folder of its own; what an earlier run left in it is cleared away. */
   dir: string;
   /** @default "tailnet.test" */
@@ -32,6 +30,12 @@ const defaultPolicy: Policy = {
 /** The headscale user whom all nodes belong to. */
 const user = "tests";
 
+/**
+ * Where headscale is, and what has that address: neither is a libvirt network's, which goes with the stack that made it.
+ * Guests reach it as they reach whatever is beyond their host. The address is of a range that is kept for documentation.
+ */
+const uplink = { nic: "tailnet0", address: "198.51.100.1" };
+
 /** Seconds for headscale to answer. */
 const startLimit = 30;
 
@@ -39,7 +43,7 @@ const startLimit = 30;
  * A tailnet of its own: a real headscale inside a network namespace, that nothing outside is asked by.
  *
  * @example
- * const tailnet = await Tailnet.start({ netns: host.netns, address: "10.77.0.1", dir });
+ * const tailnet = await Tailnet.start({ netns: host.netns, dir });
  * const key = await tailnet.createKey({ tags: ["tag:project-vm"] });
  */
 export class Tailnet {
@@ -58,11 +62,11 @@ export class Tailnet {
     this.dir = options.dir;
     this.domain = options.domain ?? "tailnet.test";
     this.programs = programs;
-    this.loginServer = `http://${options.address}:${headscalePort}`;
+    this.loginServer = `http://${uplink.address}:${headscalePort}`;
     this.gateway = gateway;
     rmSync(this.dir, { recursive: true, force: true });
     mkdirSync(this.dir, { recursive: true, mode: 0o700 });
-    const config = headscaleConfig({ dir: this.dir, address: options.address, domain: this.domain });
+    const config = headscaleConfig({ dir: this.dir, address: uplink.address, domain: this.domain });
     writeFileSync(this.configFile, YAML.stringify(config), { mode: 0o600 });
     const policy = headscalePolicy(options.policy ?? defaultPolicy, user);
     writeFileSync(join(this.dir, "policy.json"), JSON.stringify(policy), { mode: 0o600 });
@@ -72,7 +76,8 @@ export class Tailnet {
   /** Starts headscale and waits until it answers. The programs are built first if they are not there. */
   static async start(options: TailnetOptions, log: (line: string) => void = () => {}): Promise<Tailnet> {
     const programs = await tailnetPrograms(log);
-    const gateway = await Gateway.open(options.netns, options.address, headscalePort);
+    await connectUplink(options.netns);
+    const gateway = await Gateway.open(options.netns, uplink.address, headscalePort);
     const tailnet = new Tailnet(options, programs, gateway);
     try {
       await tailnet.answers();
@@ -150,4 +155,14 @@ export class Tailnet {
     const admin = new HeadscaleAdmin(this.gateway.url, JSON.parse(stdout));
     this.connection = { admin, userId: await admin.createUser(user) };
   }
+}
+
+/** A bridge without a port: of all that has an address and can be made, only that is in every kernel that has libvirt's. */
+async function connectUplink(netns: string): Promise<void> {
+  const ip = (...args: string[]) => execa("nsenter", [`--net=${netns}`, "--", "ip", ...args]);
+  const there = await ip("link", "show", uplink.nic).catch(() => undefined);
+  if (there) return;
+  await ip("link", "add", uplink.nic, "type", "bridge");
+  await ip("address", "add", `${uplink.address}/32`, "dev", uplink.nic);
+  await ip("link", "set", uplink.nic, "up");
 }
