@@ -10,7 +10,7 @@ import { localDir, localSshKey, resolveHost } from "../host/resolve.ts";
 import { describeRemovals, keptDisks } from "../vm/leftovers.ts";
 import { instructions, projectOutput } from "./outputs.ts";
 import { ProjectVm } from "./project-vm.ts";
-import { tailnetArgs } from "./tailnet-args.ts";
+import { lookAtTailnet } from "./tailnet-args.ts";
 import { VmHost } from "./vm-host.ts";
 
 /** What a program may want of its VMs that no config says. */
@@ -43,24 +43,26 @@ async function program({ running = true }: StackProgramOptions) {
   const sshKeys =
     Object.keys(config.projects).length > 0 ? sshKeysOrOwn(config.sshKeys, file, [`${localSshKey(root)}.pub`]) : [];
   const host = resolveHost(config, root);
-  const inventory = await takeInventory(host.settings);
-  const { errors, warnings } = checkAgainstHost(config, host.settings, inventory, stack, file);
+  const found = await takeInventory(host.settings);
+  const { errors, warnings } = checkAgainstHost(config, host.settings, found, stack, file);
   for (const warning of warnings) pulumi.log.warn(warning);
   if (errors.length > 0) throw new UserError(`${file} asks for what its host cannot give.`, errors);
 
+  const names = Object.keys(config.projects);
+  const tailnet = config.tailnet && (await lookAtTailnet(config.tailnet, names, { inventory: found, file }));
+  const inventory = tailnet?.inventory ?? found;
   const view = {
     inventory,
     storageDir: host.settings.storageDir,
     owner: stack,
-    projects: Object.keys(config.projects),
+    projects: names,
   };
   for (const line of describeRemovals(view)) pulumi.log.info(line);
-  const tailnet = config.tailnet && tailnetArgs(config.tailnet, Object.keys(config.projects), { inventory, file });
   const vmHost = new VmHost(stack, {
     settings: host.settings,
     image: config.image,
     inventory,
-    ...(tailnet ? { tailnet } : {}),
+    ...(tailnet ? { tailnet: tailnet.args } : {}),
   });
   const ssh = sshFilePaths(localDir(root), stack);
   const projects = pulumi.all(

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
 import * as tailscale from "@pulumi/tailscale";
 import type { TailnetJoin } from "../guest/tailnet.ts";
-import { isToRun } from "../vm/plan.ts";
+import { isToRun, type ProjectFound } from "../vm/plan.ts";
 import type { Children, VmContext } from "./vm-children.ts";
 import type { TailnetArgs } from "./vm-host.ts";
 
@@ -18,7 +18,6 @@ const keyProperties = ["description", "ephemeral", "expiry", "preauthorized", "r
  */
 export function createTailnetKey(children: Children, { name, host, found }: VmContext, tailnet: TailnetArgs) {
   if (tailnet.keyFile || tailnet.headscale || tailnet.authKey !== undefined) return undefined;
-  const isAboutToJoin = !found.domain?.marks.tailnet && (!found.domain || isToRun(found.domain));
   return children.create(
     "tailnetKey",
     tailscale.TailnetKey,
@@ -33,13 +32,28 @@ export function createTailnetKey(children: Children, { name, host, found }: VmCo
     {
       ignoreChanges: keyProperties,
       // Each update that finds a VM outside has a new key for it: the one before may have expired.
-      ...(isAboutToJoin ? { replacementTrigger: new Date().toISOString() } : {}),
+      ...(isAboutToJoin(found) ? { replacementTrigger: new Date().toISOString() } : {}),
     },
   );
 }
 
+/** Whether an update has a VM join its tailnet: one that is to run and, as far as is known, is not in it. */
+const isAboutToJoin = ({ domain }: ProjectFound) => !domain?.marks.tailnet && (!domain || isToRun(domain));
+
+/**
+ * What has a VM that is there wait for readiness again although nothing else of it has changed: it is outside of the tailnet.
+ * Its device was removed there, or it was off when the others joined.
+ */
+export function rejoinTrigger({ found, host }: VmContext): { replacementTrigger?: string } {
+  return host.tailnet && found.domain && isAboutToJoin(found) ? { replacementTrigger: new Date().toISOString() } : {};
+}
+
 /** What a VM is told to join by, as JSON; a secret. */
-export function joinRequest(tailnet: TailnetArgs, key: tailscale.TailnetKey | undefined): pulumi.Output<string> {
+export function joinRequest(
+  tailnet: TailnetArgs,
+  key: tailscale.TailnetKey | undefined,
+  found: ProjectFound,
+): pulumi.Output<string> {
   const { server, tag: tags, reusable, keyExpiry: expirySeconds, headscale } = tailnet;
   return pulumi.secret(
     pulumi.all([key?.key ?? tailnet.authKey ?? "", tailnet.api]).apply(([auth, api]) => {
@@ -47,6 +61,7 @@ export function joinRequest(tailnet: TailnetArgs, key: tailscale.TailnetKey | un
       const request = { user: headscale?.user ?? "", tags: [tags], reusable, ephemeral: false, expirySeconds };
       const join: TailnetJoin = {
         server,
+        anew: isAboutToJoin(found),
         key: headscale ? { headscale: { url: server ?? "", apiKey, request } } : { auth },
       };
       return JSON.stringify(join);

@@ -15,7 +15,7 @@ import type { BaseImage } from "./base-image.ts";
 import { domainXslt, withMarks } from "./domain-xslt.ts";
 import { entryCommand } from "./entry-command.ts";
 import type { ProjectVmArgs } from "./project-vm.ts";
-import { joinRequest, tailnetDigest } from "./tailnet.ts";
+import { joinRequest, rejoinTrigger, tailnetDigest } from "./tailnet.ts";
 import type { ChildFactory } from "./transform.ts";
 import { settingsVariable } from "./vm-hooks.ts";
 import type { VmHost } from "./vm-host.ts";
@@ -172,11 +172,12 @@ function domainArgs(
  */
 export function createReady(
   children: Children,
-  { name, host, settings }: VmContext,
+  context: VmContext,
   domain: libvirt.Domain,
   definition: string,
   tailnetKey: tailscale.TailnetKey | undefined,
 ) {
+  const { name, host, settings, found } = context;
   const { tailnet } = host;
   const request: ReadyRequest = {
     uri: host.settings.uri,
@@ -190,12 +191,12 @@ export function createReady(
       create: entryCommand(new URL("../guest/wait-until-ready.ts", import.meta.url)),
       environment: {
         PROJECT_VMS_READY: JSON.stringify(request),
-        ...(tailnet ? { [tailnetVariable]: joinRequest(tailnet, tailnetKey) } : {}),
+        ...(tailnet ? { [tailnetVariable]: joinRequest(tailnet, tailnetKey, found) } : {}),
       },
       triggers: [definition, rootDigest(settings), ...(tailnet ? [tailnetDigest(tailnet)] : [])],
       logging: "stderr",
     },
-    { deleteBeforeReplace: true, ignoreChanges: ["environment"], dependsOn: domain },
+    { deleteBeforeReplace: true, ignoreChanges: ["environment"], dependsOn: domain, ...rejoinTrigger(context) },
   );
 }
 

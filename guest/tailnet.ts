@@ -6,6 +6,8 @@ import type { GuestAgent } from "./agent.ts";
 export interface TailnetJoin {
   /** The control server's URL; undefined: Tailscale's. */
   server?: string | undefined;
+  /** Whether it is outside, as far as is known: what it has of an identity is put to the test, and may not hold any more. */
+  anew: boolean;
   /** Where a key comes from, should the VM have no identity there yet. */
   key: { auth: string } | { headscale: { url: string; apiKey: string; request: HeadscaleKeyRequest } };
 }
@@ -46,12 +48,15 @@ state() {
   done
 }`;
 
-/** Brings tailscaled up and says what it is. */
+/**
+ * Brings tailscaled up and says what it is. Only at its start does it find out that its device was removed: until then it goes on
+ * asking as that.
+ */
 const lookScript = `${scriptStart}
 command -v tailscale >/dev/null || fail "tailscale is not installed in this VM"
 mkdir -p /etc/project-vm
 : >/etc/project-vm/tailnet
-systemctl start tailscaled || fail "tailscaled does not start: $(journalctl --quiet --boot --unit tailscaled --output cat --lines 1)"
+systemctl "$1" tailscaled || fail "tailscaled does not start: $(journalctl --quiet --boot --unit tailscaled --output cat --lines 1)"
 state`;
 
 /** Logs in with the key on standard input; it passes through a file that nobody else can read, for a moment. */
@@ -85,10 +90,11 @@ systemctl stop tailscaled`;
 export async function joinTailnet(
   agent: GuestAgent,
   project: string,
-  { server = "", key }: TailnetJoin,
+  { server = "", anew, key }: TailnetJoin,
   limitSeconds: number,
 ): Promise<TailnetNode> {
-  const state = (await run(agent, ["/bin/sh", "-c", lookScript], limitSeconds)).trim();
+  const start = anew ? "restart" : "start";
+  const state = (await run(agent, ["/bin/sh", "-c", lookScript, "look", start], limitSeconds)).trim();
   if (state !== "Running") {
     const auth =
       "auth" in key ? key.auth : (await mintHeadscaleKey(accessTo(key.headscale), key.headscale.request)).key;

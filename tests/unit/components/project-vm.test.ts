@@ -74,6 +74,21 @@ describe("a VM in a tailnet", () => {
     await make({ transform }, inTailnet({}, { state: "running" }));
     expect(triggers).toEqual([undefined, undefined, expect.stringMatching(/^20\d\d-/)]);
   });
+
+  test("is waited for again while it runs outside", async () => {
+    const triggers: unknown[] = [];
+    const note = (_args: object, opts: pulumi.CustomResourceOptions) => void triggers.push(opts.replacementTrigger);
+    const transform = { ready: note };
+    await make({ transform }, inTailnet());
+    await make({ transform }, inTailnet({}, { marks: { tailnet: { id: "1", nodeKey: "nodekey:2" } } }));
+    await make({ transform }, inTailnet({}, { state: "shut off" }));
+    await make(
+      { transform },
+      new VmHost("storage", { settings, inventory: anInventory({ domains: [aDomain({ name: "project-app" })] }) }),
+    );
+    await make({ transform }, inTailnet({}, { state: "running" }));
+    expect(triggers).toEqual([undefined, undefined, undefined, undefined, expect.stringMatching(/^20\d\d-/)]);
+  });
 });
 
 describe("ProjectVm", () => {

@@ -1,0 +1,78 @@
+import * as pulumi from "@pulumi/pulumi";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { lookAtTailnet } from "../../../components/tailnet-args.ts";
+import type { TailnetSettings } from "../../../config/settings.ts";
+import { aDomain, anInventory } from "../found.ts";
+import { HttpServer } from "../tailnet/http-server.ts";
+
+const inTailnet = (id: string) => ({ tailnet: { id, nodeKey: `nodekey:${id}` } });
+const inventory = anInventory({
+  domains: [
+    aDomain({ name: "project-web", marks: { ...inTailnet("1"), definition: "d" } }),
+    aDomain({ name: "project-db", marks: inTailnet("2") }),
+    aDomain({ name: "project-new", marks: {} }),
+    aDomain({ name: "project-theirs", marks: inTailnet("9") }),
+  ],
+});
+const node = (id: string, name: string) => ({ id, name, givenName: name, nodeKey: `nodekey:${id}` });
+const said: string[] = [];
+let server: HttpServer;
+let settings: TailnetSettings;
+
+beforeAll(async () => {
+  server = await HttpServer.start();
+});
+afterAll(() => server.close());
+beforeEach(() => {
+  server.reset();
+  said.length = 0;
+  settings = {
+    domain: "tailnet.test",
+    tag: "tag:project-vm",
+    server: server.url,
+    headscale: { user: "vms" },
+    reusable: false,
+    keyExpiry: 3600,
+  };
+  pulumi.runtime.setAllConfig({ "project-vms:headscaleApiKey": "hs-hush" });
+  const note = async (message: string) => void said.push(message);
+  vi.spyOn(pulumi.log, "info").mockImplementation(note);
+  vi.spyOn(pulumi.log, "warn").mockImplementation(note);
+});
+afterEach(() => vi.restoreAllMocks());
+
+const look = (projects: string[]) => lookAtTailnet(settings, projects, { inventory, file: "Pulumi.storage.yaml" });
+
+describe("the look at a tailnet", () => {
+  test("takes a VM whose device is gone for one that has not joined, and says so", async () => {
+    server.answer = () => ({ body: { nodes: [node("2", "project-db")] } });
+    const { inventory: seen } = await look(["web", "db", "new"]);
+    const domains = inventory.domains.map((domain) =>
+      domain.name === "project-web" ? { ...domain, marks: { definition: "d" } } : domain,
+    );
+    expect(seen).toEqual({ ...inventory, domains });
+    expect(said).toEqual(["web: its device project-web is no longer in the tailnet"]);
+  });
+
+  test("asks nothing where nobody has joined", async () => {
+    expect((await look(["new"])).inventory).toEqual(inventory);
+    expect(server.requests).toEqual([]);
+  });
+
+  test("holds nothing up when there is no answer, and shows no key", async () => {
+    server.answer = () => ({ status: 500, body: { message: "down, hs-hush" } });
+    expect((await look(["web", "db"])).inventory).toEqual(inventory);
+    expect(said).toHaveLength(1);
+    expect(said[0]).toMatch(/^whether all VMs are still in the tailnet is not known\. The tailnet's API fails\.\n/);
+    expect(said[0]).not.toContain("hush");
+    expect(server.requests).toHaveLength(1);
+  });
+
+  test("refuses a tailnet without credentials before it asks", async () => {
+    pulumi.runtime.setAllConfig({});
+    await expect(look(["web"])).rejects.toThrow(
+      "Pulumi.storage.yaml: tailnet.headscale: needs an API key of that server",
+    );
+    expect(server.requests).toEqual([]);
+  });
+});
