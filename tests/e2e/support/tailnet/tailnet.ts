@@ -32,9 +32,10 @@ const user = "tests";
 
 /**
  * Where headscale is, and what has that address: neither is a libvirt network's, which goes with the stack that made it.
- * Guests reach it as they reach whatever is beyond their host. The address is of a range that is kept for documentation.
+ * Guests reach it as they reach whatever is beyond their host. It is a private address, for to others tailscaled insists on
+ * TLS once it had to connect a second time.
  */
-const uplink = { nic: "tailnet0", address: "198.51.100.1" };
+const uplink = { nic: "tailnet0", address: "10.99.0.1" };
 
 /** Seconds for headscale to answer. */
 const startLimit = 30;
