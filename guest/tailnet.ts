@@ -28,22 +28,22 @@ export interface TailnetNode {
 /** How long `tailscale up` waits for the control server, in seconds. */
 const loginSeconds = 60;
 
-/** How long tailscaled may take to find out what it is, in seconds. */
-const startSeconds = 60;
+/** How long tailscaled may take to find out what it is, in seconds: after its start, and once it has tried to log in. */
+const stateSeconds = { start: 60, login: 10 };
 
 /** What the scripts below have in common: `state` once tailscaled knows whether it is logged in. */
 const scriptStart = `
 set -eu
 fail() { echo "$*" >&2; exit 1; }
 status() { tailscale status --json --peers=false 2>/dev/null; }
-# Whatever it is on its way to, it is there in time or it is not.
+# Whatever it is on its way to, it is there in so many seconds or it is not.
 state() {
   tries=0
   while :; do
     state=$(status | jq -r '.BackendState // ""') || state=
     case $state in Running | NeedsLogin | Stopped | NeedsMachineAuth) echo "$state"; return ;; esac
     tries=$((tries + 1))
-    [ "$tries" -lt ${startSeconds} ] || { echo "\${state:-NoState}"; return; }
+    [ "$tries" -lt "$1" ] || { echo "\${state:-NoState}"; return; }
     sleep 1
   done
 }`;
@@ -57,7 +57,7 @@ command -v tailscale >/dev/null || fail "tailscale is not installed in this VM"
 mkdir -p /etc/project-vm
 : >/etc/project-vm/tailnet
 systemctl "$1" tailscaled || fail "tailscaled does not start: $(journalctl --quiet --boot --unit tailscaled --output cat --lines 1)"
-state`;
+state ${stateSeconds.start}`;
 
 /** Logs in with the key on standard input; it passes through a file that nobody else can read, for a moment. */
 const joinScript = `${scriptStart}
@@ -68,7 +68,8 @@ cat >"$key"
 [ -s "$key" ] || fail "there is no key to join with"
 set -- --hostname="$1" \${2:+--login-server="$2"}
 tailscale up --reset --auth-key=file:"$key" --ssh --timeout=${loginSeconds}s "$@" 2>&1 | grep -v '^$' >&2 || true
-[ "$(state)" = Running ] || fail "did not log in: $(state)"`;
+state=$(state ${stateSeconds.login})
+[ "$state" = Running ] || fail "did not log in: $state"`;
 
 const whoScript = "tailscale status --json --peers=false";
 
