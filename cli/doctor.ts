@@ -22,7 +22,7 @@ export function doctorCommand(): Command {
     .action(async (options: { fix?: true; json?: true }, command: Command) => {
       const { examine } = await import("../daily/doctor/examine.ts");
       const { isWell } = await import("../daily/doctor/finding.ts");
-      const { log } = await import("../local/progress.ts");
+      const { log } = await import("./progress.ts");
       const { inColour } = await import("./print.ts");
       const { stack } = command.optsWithGlobals<{ stack: string }>();
       const findings = await examine(stack, process.cwd(), options.fix ?? false, log);

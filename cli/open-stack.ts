@@ -17,7 +17,7 @@ export interface OpenStack {
  * @throws UserError when there is no such stack here, or its config has mistakes
  */
 export async function openStack(command: Command): Promise<OpenStack> {
-  const { log } = await import("../local/progress.ts");
+  const { log } = await import("./progress.ts");
   const { loadStack } = await import("./stack.ts");
   const stack = loadStack(command.optsWithGlobals<{ stack: string }>().stack, process.cwd());
   return { stack, host: stack.host.settings, log };

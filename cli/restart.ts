@@ -24,7 +24,7 @@ export function restartCommand(): Command {
     .action(async (project: string, { wait, ...options }: RestartOptions, command: Command) => {
       const { findVm } = await import("../daily/find-vm.ts");
       const { restartVm } = await import("../daily/power.ts");
-      const { log } = await import("../local/progress.ts");
+      const { log } = await import("./progress.ts");
       const { stack } = command.optsWithGlobals<{ stack: string }>();
       await restartVm(await findVm(stack, project, process.cwd()), { ...options, wait: wait ?? false }, log);
     });

@@ -15,7 +15,7 @@ export function startCommand(): Command {
     .action(async (project: string, options: { wait?: true }, command: Command) => {
       const { findVm } = await import("../daily/find-vm.ts");
       const { startVm } = await import("../daily/power.ts");
-      const { log } = await import("../local/progress.ts");
+      const { log } = await import("./progress.ts");
       const { stack } = command.optsWithGlobals<{ stack: string }>();
       await startVm(await findVm(stack, project, process.cwd()), options.wait ?? false, log);
     });

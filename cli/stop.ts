@@ -20,7 +20,7 @@ export function stopCommand(): Command {
     .action(async (project: string, options: { timeout?: number; force?: true }, command: Command) => {
       const { findVm } = await import("../daily/find-vm.ts");
       const { stopVm } = await import("../daily/power.ts");
-      const { log } = await import("../local/progress.ts");
+      const { log } = await import("./progress.ts");
       const { stack } = command.optsWithGlobals<{ stack: string }>();
       await stopVm(await findVm(stack, project, process.cwd()), options, log);
     });

@@ -5,7 +5,12 @@ export const secondsPassed = () => Math.round((Date.now() - started) / 1000);
 
 /** Prints a line of progress with the time passed; to stderr, since stdout belongs to what a command answers. */
 export function log(line: string): void {
+  process.stderr.write(`${timed(line)}\n`);
+}
+
+/** A line with the time passed before it. */
+export function timed(line: string): string {
   const seconds = secondsPassed();
   const clock = `${String(Math.floor(seconds / 60)).padStart(2, "0")}:${String(seconds % 60).padStart(2, "0")}`;
-  process.stderr.write(`${clock}  ${line}\n`);
+  return `${clock}  ${line}`;
 }

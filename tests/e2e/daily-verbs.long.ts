@@ -8,6 +8,7 @@ import type { VmStatus } from "../../daily/status.ts";
 import { startEmbeddedHost } from "../../host/embedded.ts";
 import { Checkout } from "./support/checkout.ts";
 import { ProjectVmTool, refuse, succeed } from "./support/project-data.ts";
+import { screenOf } from "./support/screen.ts";
 
 const bin = path.resolve(import.meta.dirname, "../../bin/project-vm");
 const small = { defaults: { memory: "1 GiB", cpus: 2, disk: "2 GiB", rootDisk: "12 GiB" } };
@@ -30,11 +31,11 @@ const doctor = async (...args: string[]) => {
 };
 
 /** Runs project-vm in a terminal of its own; once `prompt` is on the screen, `input` is typed. */
-async function inTerminal(command: string, prompt: RegExp, input: string) {
-  const child = execa("script", ["-qec", `${bin} ${command}`, "/dev/null"], {
+async function inTerminal(command: string, prompt = /(?!)/, input = "") {
+  const child = execa("script", ["-qec", `stty cols 150 rows 40; exec '${bin}' ${command}`, "/dev/null"], {
     cwd: checkout.dir,
     reject: false,
-    timeout: 60_000,
+    timeout: 600_000,
     env: { TERM: "xterm" },
   });
   let screen = "";
@@ -87,8 +88,25 @@ describe("before anything is made", () => {
 });
 
 describe("a VM that runs", () => {
+  test("is made with each stage on the screen as it passes, and what is waited for below", async () => {
+    const { exitCode, screen: written } = await inTerminal("create alpha --yes");
+    expect(exitCode, written).toBe(0);
+    expect(written).toMatch(/\r. \d\d:\d\d {2}project-alpha: waiting for cloud-init/);
+    const screen = screenOf(written).map((line) => line.replace(/^\d\d:\d\d/, "mm:ss").replace(/[\d.]+ s$/, "N s"));
+    expect(screen.filter((line) => !/ (docker|nix|claude) ok, /.test(line))).toEqual([
+      "mm:ss  local: looking at what would change",
+      "alpha: new VM, new project disk of 2 GiB",
+      "mm:ss  local: updating",
+      "mm:ss  project-alpha: boot ok, N s",
+      "mm:ss  project-alpha: cloud-init ok, N s",
+      "mm:ss  project-alpha: disk ok, N s",
+      "mm:ss  project-alpha: network ok, N s",
+      "mm:ss  local: updated",
+      expect.stringMatching(/^READY alpha {2}ssh -F \S+ project-alpha$/),
+    ]);
+  });
+
   test("is listed with its address, and its status has what the state and the host know", async () => {
-    await succeed(checkout.pulumi("up", "--yes", "--skip-preview"));
     const [row] = await list();
     expect(row).toMatchObject({ state: "running", addresses: [expect.stringMatching(/^10\.77\.0\.\d+$/)] });
     expect(await status()).toMatchObject({
@@ -178,6 +196,8 @@ describe("a VM that is stopped", () => {
     rmSync(path.join(checkout.dir, ".local/ssh/local"), { recursive: true });
     const { exitCode, all } = await tool.run("start", "alpha", "--wait");
     expect(exitCode, all).toBe(0);
+    // Nothing moves where there is no terminal.
+    for (const moving of ["\r", "\x1b"]) expect(all).not.toContain(moving);
     expect(all).toMatch(/project-alpha: started[\s\S]*boot ok[\s\S]*claude ok[\s\S]*project-alpha: ready, [\d.]+ s/);
     await expect(succeed(tool.run("ssh", "alpha", "--", "cat project/copied/note"))).resolves.toBe("hello");
   });

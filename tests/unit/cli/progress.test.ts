@@ -1,0 +1,96 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { TerminalProgress } from "../../../cli/progress.ts";
+import { Waiting } from "../../../cli/waiting.ts";
+import { screenOf } from "../../e2e/support/screen.ts";
+
+describe("what is waited for", () => {
+  test.each<[string[], string | undefined]>([
+    [[], undefined],
+    [["local: updating"], undefined],
+    [["project-api: waiting for boot, 20 s"], "project-api: waiting for boot"],
+    [["project-api: boot ok, 31.2 s"], "project-api: waiting for cloud-init"],
+    [
+      ["boot", "cloud-init", "disk", "network"].map((stage) => `project-api: ${stage} ok, 1 s`),
+      "project-api: waiting for docker, nix, claude",
+    ],
+    [
+      [
+        ...["boot", "cloud-init", "disk", "network", "nix"].map((stage) => `project-api: ${stage} ok, 1 s`),
+        "project-api: waiting for tailnet, 20 s",
+      ],
+      "project-api: waiting for docker, claude, tailnet",
+    ],
+    [
+      ["project-api: boot ok, 31 s", "project-web: waiting for boot, 40 s"],
+      "project-api: waiting for cloud-init; project-web: waiting for boot",
+    ],
+    [
+      ["boot", "cloud-init", "disk", "network", "docker", "nix", "claude"].map(
+        (stage) => `project-api: ${stage} ok, 1 s`,
+      ),
+      undefined,
+    ],
+  ])("after %j is %j", (lines, description) => {
+    const waiting = new Waiting();
+    for (const line of lines) waiting.heard(line);
+    expect(waiting.describe()).toBe(description);
+  });
+
+  test("lines that say nothing else need not stay", () => {
+    const waiting = new Waiting();
+    expect(waiting.heard("project-api: waiting for boot, 20 s")).toBe(true);
+    expect(waiting.heard("project-api: boot ok, 31 s")).toBe(false);
+    expect(waiting.heard("waiting for another process")).toBe(false);
+  });
+});
+
+/** A terminal's lines begin at the left only after a carriage return, which its driver adds. */
+class FakeTerminal {
+  columns = 60;
+  private written = "";
+  write(text: string): boolean {
+    this.written += text.replaceAll("\n", "\r\n");
+    return true;
+  }
+  get screen() {
+    return screenOf(this.written).map((line) => line.replaceAll(/\d\d:\d\d/g, "mm:ss"));
+  }
+}
+
+describe("on a terminal", () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  test("lines stay, and below them one moves", () => {
+    const terminal = new FakeTerminal();
+    const progress = new TerminalProgress(terminal);
+    progress.log("local: updating");
+    expect(terminal.screen).toEqual(["mm:ss  local: updating", "⠋ mm:ss"]);
+    progress.log("project-api: boot ok, 31.2 s");
+    vi.advanceTimersByTime(130);
+    const lines = ["mm:ss  local: updating", "mm:ss  project-api: boot ok, 31.2 s"];
+    expect(terminal.screen).toEqual([...lines, "⠹ mm:ss  project-api: waiting for cloud-init"]);
+    progress.clear();
+    vi.advanceTimersByTime(1000);
+    expect(terminal.screen).toEqual(lines);
+  });
+
+  test("it makes way for whatever else is printed, on either stream", () => {
+    const terminal = new FakeTerminal();
+    const other = { write: (text: string) => terminal.write(text) };
+    const progress = new TerminalProgress(terminal, [other]);
+    progress.log("local: looking");
+    terminal.write("api: new VM\n");
+    vi.advanceTimersByTime(1000);
+    expect(terminal.screen).toEqual(["mm:ss  local: looking", "api: new VM"]);
+    progress.log("local: updated");
+    other.write("MADE api\n");
+    expect(terminal.screen).toEqual(["mm:ss  local: looking", "api: new VM", "mm:ss  local: updated", "MADE api"]);
+  });
+
+  test("it is never longer than a line", () => {
+    const terminal = Object.assign(new FakeTerminal(), { columns: 30 });
+    new TerminalProgress(terminal).log("project-a-long-name: waiting for boot, 20 s");
+    expect(terminal.screen).toEqual(["⠋ mm:ss  project-a-long-name:"]);
+  });
+});
