@@ -5,9 +5,11 @@ Examples:
   project-vm exec myapp -- systemctl --failed
   project-vm exec myapp --user dev -- claude --version
   project-vm exec myapp -- sh -c 'df -h / | tail -n 1'
+  project-vm exec myapp -- tee /etc/motd < motd
 
-It goes through the guest's agent, so it needs no network. The words reach the program as they are. Its output comes when it
-has ended, and it reads nothing; its exit code is kept. For what asks questions or takes long there is \`project-vm ssh\`.`;
+It goes through the guest's agent, so it needs no network. The words reach the program as they are, and so does what is piped
+in, up to 1 MiB. Its output comes when it has ended; its exit code is kept. For what asks questions or takes long there is
+\`project-vm ssh\`.`;
 
 /** `project-vm exec`: runs a program in a guest, by its agent. */
 export function execCommand(): Command {
@@ -20,7 +22,8 @@ export function execCommand(): Command {
     .action(async (project: string, words: string[], options: { user: string }, command: Command) => {
       const { execIn } = await import("../daily/exec.ts");
       const { stack } = command.optsWithGlobals<{ stack: string }>();
-      const { stdout, stderr, exitCode } = await execIn(stack, project, words, options.user, process.cwd());
+      const run = { command: words, user: options.user, stdin: process.stdin };
+      const { stdout, stderr, exitCode } = await execIn(stack, project, run, process.cwd());
       process.stdout.write(stdout);
       process.stderr.write(stderr);
       process.exitCode = exitCode;

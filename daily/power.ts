@@ -15,7 +15,7 @@ export interface StopOptions {
 /**
  * Starts a VM that is off, or goes on with one that is paused.
  *
- * @param wait whether to wait until it is ready; its files for SSH clients are then as it was found
+ * @param wait whether to wait until it is ready
  * @throws NotReadyError when it does not become ready
  */
 export async function startVm({ outline, vm }: OwnVm, wait: boolean, log: Log): Promise<void> {
@@ -24,7 +24,14 @@ export async function startVm({ outline, vm }: OwnVm, wait: boolean, log: Log): 
   if (vm.state === "paused") await virsh.run("resume", domain);
   else await startIfOff(virsh, domain);
   log(vm.state === "running" ? `${domain}: runs already` : `${domain}: started`);
-  if (wait) await waitFor({ outline, vm }, log);
+  await afterStart({ outline, vm }, wait, log);
+}
+
+/** Whoever goes there by SSH shall find it where it is. */
+async function afterStart(own: OwnVm, wait: boolean, log: Log): Promise<void> {
+  if (wait) return waitFor(own, log);
+  const { writeExpectedTarget } = await import("./ssh-targets.ts");
+  await writeExpectedTarget(own, log);
 }
 
 async function waitFor({ outline, vm }: OwnVm, log: Log): Promise<void> {
@@ -64,7 +71,7 @@ export async function restartVm(own: OwnVm, { wait, ...options }: StopOptions & 
   await startIfOff(virsh, domain);
   await markStarting(virsh, domain, false);
   log(`${domain}: started`);
-  if (wait) await waitFor(own, log);
+  await afterStart(own, wait, log);
 }
 
 async function shutOff(virsh: Virsh, domain: string, { timeout, force }: StopOptions, log: Log): Promise<void> {

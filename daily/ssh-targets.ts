@@ -4,6 +4,7 @@ import type { SshTarget } from "../guest/ssh-config.ts";
 import { sshFilePaths, writeSshFiles } from "../guest/ssh-files.ts";
 import type { OwnVm } from "./find-vm.ts";
 import type { Outline } from "./outline.ts";
+import { readStackState } from "./stack-state.ts";
 
 /** Seconds to wait for another process that writes the same files. */
 const lockSeconds = 10;
@@ -50,6 +51,22 @@ export async function currentSshConfig(own: OwnVm, log: (line: string) => void):
   return sshConfigOf(outline);
 }
 
+/**
+ * Puts a VM that was just started into the stack's files for SSH clients, as far as it is known: its guest is not up yet to be
+ * asked, and comes back to its lease, with the host keys on its disk. Should it not, the next `project-vm ssh` finds that out.
+ */
+export async function writeExpectedTarget({ outline, vm }: OwnVm, log: (line: string) => void): Promise<void> {
+  const last = sshTargets(outline).find(({ name }) => name === vm.name);
+  if (isCurrent(last, vm.addresses)) return;
+  const { addresses = [], hostKeys = [] } = last ?? (await outputOf(outline, vm.name)) ?? {};
+  const expected = vm.addresses.length > 0 ? vm.addresses : addresses;
+  if (expected.length === 0 || hostKeys.length === 0) return;
+  await writeSshTarget(outline, { name: vm.name, addresses: expected, hostKeys }, log);
+}
+
+/** What the stack's last update said of a VM. */
+const outputOf = async ({ root, stack }: Outline, name: string) => (await readStackState(root, stack))?.outputs[name];
+
 /** Puts a VM into the stack's files for SSH clients as it was just found. */
 export async function writeSshTarget(
   outline: Outline,
@@ -62,9 +79,9 @@ export async function writeSshTarget(
   const paths = pathsOf(outline);
   await withLock(paths.targets, lockSeconds, log, async () => {
     const before = sshTargets(outline);
-    const last = before.find(({ name }) => name === target.name);
     const others = before.filter(({ name }) => name !== target.name);
-    writeSshFiles(paths, [...others, { ...last, ...target }], ssh);
+    const known = before.find(({ name }) => name === target.name) ?? (await outputOf(outline, target.name));
+    writeSshFiles(paths, [...others, { tailnetName: known?.tailnetName, ...target }], ssh);
   });
 }
 

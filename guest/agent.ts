@@ -42,15 +42,19 @@ export class GuestAgent {
   /**
    * Runs a program in the guest, as root, and waits for its end.
    *
-   * @param secret goes to its standard input; on the way there it is in no process's arguments
+   * @param input goes to its standard input; on the way there it is in no process's arguments: it may be secret
    * @throws Error when it has not ended after `timeoutSeconds`, or the agent is gone
    * @example await agent.exec(["cat", "/etc/hostname"], 10)
    */
-  async exec([path, ...arg]: [string, ...string[]], timeoutSeconds: number, secret?: string): Promise<ExecResult> {
+  async exec(
+    [path, ...arg]: [string, ...string[]],
+    timeoutSeconds: number,
+    input?: string | Buffer,
+  ): Promise<ExecResult> {
     const started = Date.now();
-    const input = secret === undefined ? {} : { "input-data": Buffer.from(secret).toString("base64") };
-    const command = { path, arg, "capture-output": true, ...input };
-    const { pid } = await this.ask<{ pid: number }>("guest-exec", command, secret !== undefined);
+    const data = input === undefined ? {} : { "input-data": Buffer.from(input).toString("base64") };
+    const command = { path, arg, "capture-output": true, ...data };
+    const { pid } = await this.ask<{ pid: number }>("guest-exec", command, input !== undefined);
     while (Date.now() - started < timeoutSeconds * 1000) {
       const status = await this.ask<ExecStatus>("guest-exec-status", { pid });
       if (status.exited) {

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { execa } from "execa";
@@ -132,6 +133,13 @@ describe("a VM that runs", () => {
     expect((await tool.run("exec", "alpha", "--", "no-such-program")).exitCode).toBe(127);
   });
 
+  test("exec hands over what is piped in, much of it too", async () => {
+    const command = `head -c 700000 /dev/zero | tr '\\0' x | '${bin}' exec alpha -- sh -c 'sha256sum; exit 4'`;
+    const { exitCode, stdout } = await execa("bash", ["-c", command], { cwd: checkout.dir, reject: false });
+    const sum = createHash("sha256").update("x".repeat(700_000)).digest("hex");
+    expect([exitCode, stdout]).toEqual([4, `${sum}  -`]);
+  });
+
   test("ssh runs a command with its exit code, and in a terminal it is one", async () => {
     expect(await tool.run("ssh", "alpha", "--", "whoami; exit 5")).toMatchObject({ exitCode: 5, stdout: "dev" });
     const { exitCode, screen } = await inTerminal("ssh alpha", /\$ $/, "tty; echo $((6 * 7))-is-it; exit 3\n");
@@ -205,8 +213,13 @@ describe("a VM that is stopped", () => {
   test("is forced off when it is told so, and a restart brings it back", async () => {
     await succeed(tool.run("stop", "alpha", "--force"));
     expect(await stateOf("alpha")).toBe("shut off");
+    const sshFiles = path.join(checkout.dir, ".local/ssh/local");
+    const config = readFileSync(path.join(sshFiles, "config"), "utf8");
+    rmSync(sshFiles, { recursive: true });
     await succeed(tool.run("restart", "alpha"));
     expect(await stateOf("alpha")).toBe("running");
+    // By its lease and the state: the guest is not up yet.
+    expect(readFileSync(path.join(sshFiles, "config"), "utf8")).toBe(config);
     expect((await tool.run("stop", "alpha", "--force")).all).toContain("project-alpha: its power is cut");
     expect(await stateOf("alpha")).toBe("shut off");
   });

@@ -1,6 +1,9 @@
-import { describe, expect, test } from "vitest";
+import { createReadStream, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { asScp, copySide } from "../../../daily/copy.ts";
-import { asUser } from "../../../daily/exec.ts";
+import { asUser, pipedInput } from "../../../daily/exec.ts";
 import { lastLines, printLog } from "../../../daily/logs.ts";
 import { isCurrent } from "../../../daily/ssh-targets.ts";
 
@@ -28,6 +31,39 @@ test("the words of a command reach it as they are, in its user's login environme
     ...["/bin/bash", "--login", "-c", 'cd && exec "$@"', "bash"],
     ...command,
   ]);
+});
+
+describe("what a program reads", () => {
+  let dir: string;
+  beforeEach(() => {
+    dir = mkdtempSync(path.join(tmpdir(), "input-"));
+  });
+  afterEach(() => rmSync(dir, { recursive: true }));
+
+  const opened = (file: string) => {
+    const fd = openSync(file, "r");
+    return Object.assign(createReadStream("", { fd }), { fd });
+  };
+  const file = (contents: Buffer) => {
+    const name = path.join(dir, "input");
+    writeFileSync(name, contents);
+    return opened(name);
+  };
+
+  test("is a file as it is, whole", async () => {
+    const contents = Buffer.from([0, 255, 10, 13, ...Buffer.alloc(2 ** 20 - 4, 7)]);
+    expect(contents.equals((await pipedInput(file(contents))) as Buffer)).toBe(true);
+  });
+
+  test("is nothing where it is a device", async () => {
+    expect(await pipedInput(opened("/dev/null"))).toBeUndefined();
+  });
+
+  test("is never more than the guest can be given", async () => {
+    await expect(pipedInput(file(Buffer.alloc(2 ** 20 + 1)))).rejects.toThrow(
+      /must be at most 1 MiB.*\n.*project-vm ssh/,
+    );
+  });
 });
 
 describe("what SSH goes to", () => {
