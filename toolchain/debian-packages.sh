@@ -1,5 +1,5 @@
 #!/bin/bash
-# Installs the Debian packages that are missing; does nothing, at once, when there are none.
+# Installs the Debian packages that are missing, and those that are named; does nothing, at once, when there are none.
 set -euo pipefail
 
 packages=(
@@ -8,6 +8,7 @@ packages=(
   xorriso                                 # makes the seeds for cloud-init
   openssh-client netcat-openbsd           # logging in to the VMs of the embedded host
   mmdebstrap e2fsprogs grub-pc-bin grub2-common fdisk  # building the base image
+  "$@"
 )
 
 missing=()

@@ -84,13 +84,40 @@ describe("in a shell", () => {
     expect(run("star").stdout).toBe("start\n");
   });
 
-  test("bash completes a project's name by the script", () => {
-    const script = `${completionScript("bash")}
-PATH=${path.resolve("bin")}:$PATH
-COMP_WORDS=(project-vm ssh web); COMP_CWORD=2
-_project_vm
-printf '%s\\n' "\${COMPREPLY[@]}"`;
-    expect(spawnSync("bash", ["-c", script], { cwd: dir, encoding: "utf8" }).stdout).toBe("webapp\n");
+  /** What a line becomes in bash, its script's function called as bash calls it. */
+  const inBash = (line: string) => `source <(project-vm completion bash)
+    COMP_WORDS=(${line}); COMP_CWORD=$((\${#COMP_WORDS[@]} - 1)); _project_vm
+    printf '%s\\n' "\${COMPREPLY[@]}"`;
+
+  /** In zsh the whole line, after Tab was pressed in a terminal of its own. */
+  const inZsh = (line: string) => `zmodload zsh/zpty
+    zpty terminal zsh -f -i
+    zpty -w terminal 'PS1=; autoload -Uz compinit; compinit -u -D; source <(project-vm completion zsh)'
+    zpty -w terminal 'shown() { print -r -- "$BUFFER" >shown; exit }; zle -N shown; bindkey "^X" shown'
+    zpty -w terminal 'bindkey "^I" complete-word; print >ready'
+    until [[ -e ready ]]; do sleep 0.1; done
+    zpty -w -n terminal '${line}'$'\\t\\x18'
+    until [[ -s shown ]]; do sleep 0.1; done
+    cat shown`;
+
+  const inFish = (line: string) => `project-vm completion fish | source; complete -C '${line}'`;
+
+  test.each<[string, string, string[], (line: string) => string, string]>([
+    ["bash", "project-vm ssh web", [], inBash, "webapp\n"],
+    ["bash", "project-vm statu", [], inBash, "status\n"],
+    ["zsh", "project-vm ssh web", ["-f"], inZsh, "project-vm ssh webapp \n"],
+    ["zsh", "project-vm cp web", ["-f"], inZsh, "project-vm cp webapp:\n"],
+    ["fish", "project-vm ssh web", ["--no-config"], inFish, "webapp\n"],
+    ["fish", "project-vm --sta", ["--no-config"], inFish, "--stack\n"],
+  ])("%s completes %j by its script", (shell, line, options, script, completed) => {
+    const env = { ...process.env, HOME: dir, TERM: "dumb", PATH: `${path.resolve("bin")}:${process.env.PATH}` };
+    const ran = spawnSync(shell, [...options, "-c", script(line)], {
+      cwd: dir,
+      encoding: "utf8",
+      env,
+      timeout: 20_000,
+    });
+    expect([ran.stderr, ran.stdout]).toEqual(["", completed]);
   });
 
   test("there is a script for each shell, and no other", () => {
