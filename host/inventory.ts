@@ -11,7 +11,7 @@ import {
   parseVolume,
 } from "./libvirt-xml.ts";
 import { localStorage, poolStorage, type StorageFound } from "./storage.ts";
-import { hostUnreachable } from "./unreachable.ts";
+import { hostUnreachable, requireAgentKeys } from "./unreachable.ts";
 import { type Ask, type BatchAnswer, isLocal, VirshError, withVirshSession } from "./virsh.ts";
 
 /** All that is asked of a host before anything is done to it. Sizes in bytes. */
@@ -120,6 +120,7 @@ type Overview = Record<keyof typeof overview, BatchAnswer>;
  * @example const { domains } = await takeInventory(config.host);
  */
 export async function takeInventory(host: InventoryHost): Promise<Inventory> {
+  await requireAgentKeys(host.uri);
   try {
     return await withVirshSession(host.uri, (ask) => look(host, ask), timeLimit);
   } catch (error) {

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
 import { VirshProcess } from "./virsh-process.ts";
 
 /** What one command of a session gave. `output` and `error` are without the line breaks around them. */
@@ -51,6 +52,13 @@ const linesOfReason = 5;
 /** In place of the user's cache: an interactive virsh would write its history of commands there. */
 export const noCache = "/dev/null";
 
+/** How often a log-in is tried that an SSH server turns away, and the pause after the first one, in milliseconds; it grows. */
+const logInTries = 8;
+const logInPause = 150;
+
+/** What ssh says then. */
+const wasTurnedAway = /kex_exchange_identification|Not allowed at this time/;
+
 /** Linux takes no single argument of 128 KiB or more. */
 const longestScript = 120_000;
 
@@ -63,13 +71,13 @@ export function virshFor(uri: string, timeoutSeconds = 60): Virsh {
       return answer.output;
     },
     runPrivately: async (...args) => {
-      const virsh = new VirshProcess(uri, [], timeoutSeconds, timeoutSeconds);
+      const session = new InputSession(() => new VirshProcess(uri, [], timeoutSeconds, timeoutSeconds));
       try {
-        const [answer] = await askByInput(virsh, [args]);
+        const [answer] = await session.ask([args]);
         if (!answer?.ok) throw new VirshError(uri, args.slice(0, 1), undefined, answer?.error ?? "no answer");
         return answer.output;
       } finally {
-        virsh.end();
+        session.end();
       }
     },
   };
@@ -99,17 +107,46 @@ export async function withVirshSession<T>(uri: string, use: (ask: Ask) => Promis
   const end = Date.now() + timeoutSeconds * 1000;
   const open = (args: string[]) => new VirshProcess(uri, args, timeoutSeconds, (end - Date.now()) / 1000);
   if (isLocal(uri)) return use((batch) => askByScripts(open, batch));
-  const virsh = open([]);
+  const session = new InputSession(() => open([]));
   let before: Promise<unknown> = Promise.resolve();
   const ask: Ask = (batch) => {
-    const answers = before.then(() => askByInput(virsh, batch));
+    const answers = before.then(() => session.ask(batch));
     before = answers.catch(() => {});
     return answers;
   };
   try {
     return await use(ask);
   } finally {
-    virsh.end();
+    session.end();
+  }
+}
+
+/**
+ * One virsh that reads its commands from its input. An SSH server that has too many log-ins going on turns some away
+ * (MaxStartups), before anything was asked: those are made again.
+ */
+class InputSession {
+  private virsh: VirshProcess;
+
+  constructor(private readonly open: () => VirshProcess) {
+    this.virsh = open();
+  }
+
+  async ask(batch: string[][]): Promise<BatchAnswer[]> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await askByInput(this.virsh, batch);
+      } catch (error) {
+        if (tries >= logInTries || !(error instanceof VirshError && wasTurnedAway.test(error.reason))) throw error;
+        // Not all of those that were turned away come back at the same moment.
+        await delay((0.5 + Math.random()) * tries * logInPause);
+        this.virsh = this.open();
+      }
+    }
+  }
+
+  end(): void {
+    this.virsh.end();
   }
 }
 
