@@ -50,7 +50,7 @@ export interface Whereabouts {
 
 /** The error for a VM that a stack does not have on its host. Pure. */
 export function noSuchVm(name: string, { outline, found, inState, others }: Whereabouts): UserError {
-  const { stack, file, projects, host } = outline;
+  const { stack, projects, host } = outline;
   const foreign = found.vms.find((vm) => vm.name === name);
   if (foreign?.stack) {
     return notThere(
@@ -65,7 +65,11 @@ export function noSuchVm(name: string, { outline, found, inState, others }: Wher
   }
   if (projects[name] && inState.includes(name)) {
     const rule = `must be on ${host.uri}, but its domain was removed there by other means than this stack's updates`;
-    return notThere(name, rule, `make it anew, on its kept project disk: pulumi up --refresh -s ${stack}`);
+    return notThere(
+      name,
+      rule,
+      `make it anew, on its kept project disk: project-vm apply --stack ${stack}, or pulumi up --refresh -s ${stack}`,
+    );
   }
   if (projects[name]) {
     const rule = "must have been made, but is only in the config";
@@ -73,7 +77,7 @@ export function noSuchVm(name: string, { outline, found, inState, others }: Wher
   }
   if (found.disks.some((disk) => disk.name === name)) {
     const rule = "must have a VM, but only its disk was kept";
-    return notThere(name, rule, `put its entry back into ${file}, then pulumi up -s ${stack}: the disk is taken up`);
+    return notThere(name, rule, `make one that takes the disk up: project-vm create ${name} --stack ${stack}`);
   }
   const elsewhere = Object.keys(others).find((other) => others[other]?.includes(name));
   if (elsewhere) {

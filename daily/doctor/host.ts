@@ -111,5 +111,9 @@ export function examineState({ name }: Stack, { domains }: Inventory, inState: s
   const gone = inState.filter((vm) => !ours.includes(vm));
   if (gone.length === 0) return ok("state", `it has ${inState.length} VMs, all on the host`);
   const says = `it has ${gone.join(", ")}, which the host has not: removed there by other means`;
-  return failure("state", says, `make them anew, on their kept disks: pulumi up --refresh -s ${name}`);
+  return failure(
+    "state",
+    says,
+    `make them anew, on their kept disks: project-vm apply --stack ${name}, or pulumi up --refresh -s ${name}`,
+  );
 }

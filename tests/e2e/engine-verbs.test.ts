@@ -236,6 +236,29 @@ describe("changes", () => {
     expect((await succeed("plan")).stdout).toBe("nothing changes");
   });
 
+  test("a VM that is half made is told so; it is finished, and removed also when somebody else did it", async () => {
+    const hasDisk = () => existsSync(disk("omega"));
+    const { said, pressed } = await interrupted(hasDisk, 2, "create", "omega", "--yes");
+    expect([pressed, said]).toEqual([2, expect.stringContaining("killed: what it was doing")]);
+    for (const verb of ["status", "start"]) {
+      const { exitCode, all } = await run(verb, "omega");
+      expect([exitCode, all]).toEqual([
+        1,
+        expect.stringContaining("omega: must have been made, but is only in the config"),
+      ]);
+    }
+    const { stdout, stderr } = await succeed("create", "omega", "--yes");
+    expect(stderr).toContain("omega is in Pulumi.local.yaml already and not finished: going on with it");
+    expect(stdout).toMatch(/^MADE omega {2}/);
+    expect((await succeed("plan")).stdout).toBe("nothing changes");
+    await virsh.run("undefine", "project-omega");
+    await succeed("destroy", "omega", "--yes");
+    expect((await succeed("plan")).stdout).toBe("nothing changes");
+    expect(existsSync(disk("omega"))).toBe(true);
+    const { exitCode, all } = await run("status", "omega");
+    expect([exitCode, all]).toEqual([1, expect.stringContaining("project-vm create omega --stack local")]);
+  });
+
   test("resize and rebuild change what they say, and the entry", async () => {
     const { stdout } = await succeed("resize", "beta", "--disk", "128M", "--dry-run");
     expect(stdout).toBe("beta: stays shut off, project disk grows from 64 MiB to 128 MiB, data kept");

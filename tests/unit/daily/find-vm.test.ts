@@ -35,7 +35,7 @@ test.each<[string, string, Partial<Whereabouts>, string[]]>([
     { inState: ["webapp"] },
     [
       "  - webapp: must be on qemu:///system, but its domain was removed there by other means than this stack's updates",
-      "    make it anew, on its kept project disk: pulumi up --refresh -s storage",
+      "    make it anew, on its kept project disk: project-vm apply --stack storage, or pulumi up --refresh -s storage",
     ],
   ],
   [
@@ -65,7 +65,7 @@ test.each<[string, string, Partial<Whereabouts>, string[]]>([
     { found: aHost({ disks: [disk] }) },
     [
       "  - old: must have a VM, but only its disk was kept",
-      "    put its entry back into Pulumi.storage.yaml, then pulumi up -s storage: the disk is taken up",
+      "    make one that takes the disk up: project-vm create old --stack storage",
     ],
   ],
 ])("%s is told with the way on", (_what, name, found, lines) => {
