@@ -1,9 +1,11 @@
 import { UserError } from "../config/errors.ts";
+import { hostUnreachable, isUnreachable } from "../host/unreachable.ts";
 import { VirshError } from "../host/virsh.ts";
 import { NotReadyError } from "./ready.ts";
 
 /**
- * Runs an entry program of a command resource on what that told it; what its user can act on is shown without a stack trace.
+ * Runs an entry program of a command resource on what that told it; what its user can act on is shown without a stack trace,
+ * and of a host that does not answer what to do about that.
  *
  * @param variable the environment variable that holds it, as JSON
  */
@@ -12,7 +14,9 @@ export async function runEntry<Request>(variable: string, main: (request: Reques
     const text = process.env[variable];
     if (!text) throw new Error(`${variable} is not set: this program is run by a command resource`);
     await main(JSON.parse(text) as Request);
-  } catch (error) {
+  } catch (caught) {
+    const isAway = caught instanceof VirshError && isUnreachable(caught);
+    const error = isAway ? hostUnreachable(caught.uri, caught.reason) : caught;
     const isBug = ![UserError, NotReadyError, VirshError].some((kind) => error instanceof kind);
     console.error(isBug ? error : (error as Error).message);
     process.exitCode = 1;
