@@ -15,10 +15,12 @@ export function backupCommand(): Command {
     .description("make a backup of a project's disk on its host")
     .argument("<project>")
     .option("--keep <number>", "remove older backups of this project, so many stay", wholeNumber)
+    .option("--json", "as JSON: {path}")
     .addHelpText("after", examples)
-    .action(async (project: string, options: { keep?: number }, command: Command) => {
+    .action(async (project: string, { json, ...options }: { keep?: number; json?: true }, command: Command) => {
       const { host, log } = await openStack(command);
       const { createBackup } = await import("../data/backup.ts");
-      console.log((await createBackup(host, project, options, log)).path);
+      const { path } = await createBackup(host, project, options, log);
+      console.log(json ? JSON.stringify({ path }) : path);
     });
 }

@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { cpusArgument, given, memoryArgument, sizeArgument } from "../engine/arguments.ts";
+import { type ChangeOptions, runChange, withChangeOptions } from "./change.ts";
 import { openStack } from "./open-stack.ts";
 
 const examples = `
@@ -13,15 +14,13 @@ It writes the project into the stack's file, as \`pulumi up\` reads it. A kept d
 
 /** `project-vm create`: a new project, and its VM. */
 export function createCommand(): Command {
-  return new Command("create")
+  return withChangeOptions(new Command("create"))
     .alias("new")
     .description("make a project's VM, and wait until it is ready")
     .argument("[name]", "without it everything is asked for")
     .argument("[memory]", "e.g. `16 GiB`; a bare number is MiB", memoryArgument)
     .argument("[cpus]", "a whole number", cpusArgument)
     .argument("[disk]", "size of the project disk, e.g. `100 GiB`", sizeArgument)
-    .option("--yes", "do not ask")
-    .option("--dry-run", "only say what would be done")
     .addHelpText("after", examples)
     .action(create);
 }
@@ -31,16 +30,17 @@ async function create(
   memory: string | undefined,
   cpus: number | undefined,
   disk: string | undefined,
-  options: { yes?: true; dryRun?: true },
+  options: ChangeOptions,
   command: Command,
 ): Promise<void> {
-  const { stack, log } = await openStack(command);
+  const open = await openStack(command);
+  const { stack, log } = open;
   const { placeOf } = await import("../engine/change.ts");
-  const { askOrShow } = await import("../engine/confirm.ts");
-  const { createProject, describeReady } = await import("../engine/project-changes.ts");
+  const { createProject } = await import("../engine/project-changes.ts");
   const { askForProject } = await import("../engine/new-project.ts");
   const project = name === undefined ? await askForProject(stack.config) : { name, ...given({ memory, cpus, disk }) };
-  const made = project && (await createProject(placeOf(stack), project, askOrShow(options), log));
-  if (made) console.log(describeReady(made));
-  else if (!options.dryRun) process.exitCode = 1;
+  await runChange(open, options, async (confirm) => {
+    const made = project && (await createProject(placeOf(stack), project, confirm, log));
+    return made && [made];
+  });
 }

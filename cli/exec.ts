@@ -18,14 +18,19 @@ export function execCommand(): Command {
     .argument("<project>")
     .argument("<command...>", "after `--`")
     .option("-u, --user <name>", "as whom", "root")
+    .option("--json", "as JSON: {exitCode, stdout, stderr}")
     .addHelpText("after", examples)
-    .action(async (project: string, words: string[], options: { user: string }, command: Command) => {
+    .action(async (project: string, words: string[], options: { user: string; json?: true }, command: Command) => {
       const { execIn } = await import("../daily/exec.ts");
       const { stack } = command.optsWithGlobals<{ stack: string }>();
       const run = { command: words, user: options.user, stdin: process.stdin };
       const { stdout, stderr, exitCode } = await execIn(stack, project, run, process.cwd());
-      process.stdout.write(stdout);
-      process.stderr.write(stderr);
+      if (options.json) {
+        console.log(JSON.stringify({ exitCode, stdout, stderr }, null, 2));
+      } else {
+        process.stdout.write(stdout);
+        process.stderr.write(stderr);
+      }
       process.exitCode = exitCode;
     });
 }

@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { printStatus } from "./status.ts";
 import { wholeNumber } from "./whole-number.ts";
 
 const examples = `
@@ -10,6 +11,7 @@ interface RestartOptions {
   wait?: true;
   timeout?: number;
   force?: true;
+  json?: true;
 }
 
 /** `project-vm restart`: shuts a VM down and starts it again. */
@@ -20,12 +22,14 @@ export function restartCommand(): Command {
     .option("-w, --wait", "until it is ready, with each stage as it passes")
     .option("--timeout <seconds>", "how long it may take to shut down before its power is cut", wholeNumber)
     .option("--force", "cut its power at once")
+    .option("--json", "what `status --json` then says of it")
     .addHelpText("after", examples)
-    .action(async (project: string, { wait, ...options }: RestartOptions, command: Command) => {
+    .action(async (project: string, { wait, json, ...options }: RestartOptions, command: Command) => {
       const { findVm } = await import("../daily/find-vm.ts");
       const { restartVm } = await import("../daily/power.ts");
       const { log } = await import("./progress.ts");
       const { stack } = command.optsWithGlobals<{ stack: string }>();
       await restartVm(await findVm(stack, project, process.cwd()), { ...options, wait: wait ?? false }, log);
+      if (json) await printStatus(stack, project);
     });
 }

@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { printStatus } from "./status.ts";
 
 const examples = `
 Examples:
@@ -11,12 +12,14 @@ export function startCommand(): Command {
     .description("start a VM that is off; it then runs through every update")
     .argument("<project>")
     .option("-w, --wait", "until it is ready, with each stage as it passes")
+    .option("--json", "what `status --json` then says of it")
     .addHelpText("after", examples)
-    .action(async (project: string, options: { wait?: true }, command: Command) => {
+    .action(async (project: string, options: { wait?: true; json?: true }, command: Command) => {
       const { findVm } = await import("../daily/find-vm.ts");
       const { startVm } = await import("../daily/power.ts");
       const { log } = await import("./progress.ts");
       const { stack } = command.optsWithGlobals<{ stack: string }>();
       await startVm(await findVm(stack, project, process.cwd()), options.wait ?? false, log);
+      if (options.json) await printStatus(stack, project);
     });
 }

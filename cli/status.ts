@@ -23,6 +23,12 @@ export function statusCommand(): Command {
     });
 }
 
+/** Prints a VM as `status --json` does: the answer of verbs that change its state. */
+export async function printStatus(stack: string, project: string): Promise<void> {
+  const { statusOf } = await import("../daily/status.ts");
+  console.log(JSON.stringify(await statusOf(stack, project, process.cwd()), null, 2));
+}
+
 function factsOf(status: VmStatus, formatSize: (bytes: number) => string) {
   const { name, stack, state, inConfig, memory, cpus, addresses, tailnetName, disks, image, ssh } = status;
   const disk = (found: VmStatus["disks"]["root"]) =>

@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { printStatus } from "./status.ts";
 import { wholeNumber } from "./whole-number.ts";
 
 const examples = `
@@ -16,12 +17,14 @@ export function stopCommand(): Command {
     .argument("<project>")
     .option("--timeout <seconds>", "how long it may take", wholeNumber)
     .option("--force", "cut its power at once")
+    .option("--json", "what `status --json` then says of it")
     .addHelpText("after", examples)
-    .action(async (project: string, options: { timeout?: number; force?: true }, command: Command) => {
+    .action(async (project: string, options: { timeout?: number; force?: true; json?: true }, command: Command) => {
       const { findVm } = await import("../daily/find-vm.ts");
       const { stopVm } = await import("../daily/power.ts");
       const { log } = await import("./progress.ts");
       const { stack } = command.optsWithGlobals<{ stack: string }>();
       await stopVm(await findVm(stack, project, process.cwd()), options, log);
+      if (options.json) await printStatus(stack, project);
     });
 }

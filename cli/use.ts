@@ -10,10 +10,12 @@ export function useCommand(): Command {
   return new Command("use")
     .description("make a stack the one that verbs work on in this checkout")
     .argument("[stack]", "without one, the name of that stack is printed")
+    .option("--json", "as JSON: {stack}")
     .addHelpText("after", examples)
-    .action(async (stack: string | undefined, _options, command: Command) => {
+    .action(async (stack: string | undefined, { json }: { json?: true }, command: Command) => {
       if (stack === undefined) {
-        console.log(command.optsWithGlobals<{ stack: string }>().stack);
+        const { stack: current } = command.optsWithGlobals<{ stack: string }>();
+        console.log(json ? JSON.stringify({ stack: current }) : current);
         return;
       }
       const { readOutline } = await import("../daily/outline.ts");
@@ -21,5 +23,6 @@ export function useCommand(): Command {
       const { root } = await readOutline(stack, process.cwd());
       rememberStack(root, stack);
       console.error(`verbs work on ${stack} now, unless --stack says otherwise`);
+      if (json) console.log(JSON.stringify({ stack }));
     });
 }

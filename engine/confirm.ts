@@ -31,18 +31,3 @@ export function requireTerminal(): void {
   const rule = "must be given where there is nobody to ask";
   throw new UserError("Nothing was changed.", [{ path: "--yes", rule, remedy: "add it, if you mean it" }]);
 }
-
-/** How a verb that changes something was called. */
-export interface ConfirmOptions {
-  yes?: true;
-  dryRun?: true;
-}
-
-/** Asks, unless it was agreed to already, or only what would be done is wanted. */
-export function askOrShow({ yes, dryRun }: ConfirmOptions): (told: Told) => Promise<boolean> {
-  return async (told) => {
-    if (!dryRun) return askToApply(told, yes ?? false);
-    console.log(describeChanges(told).join("\n"));
-    return false;
-  };
-}

@@ -260,9 +260,11 @@ describe("changes", () => {
   });
 
   test("resize and rebuild change what they say, and the entry", async () => {
-    const { stdout } = await succeed("resize", "beta", "--disk", "128M", "--dry-run");
-    expect(stdout).toBe("beta: stays shut off, project disk grows from 64 MiB to 128 MiB, data kept");
-    await succeed("resize", "beta", "--disk", "128M", "--yes");
+    const grows = "beta: stays shut off, project disk grows from 64 MiB to 128 MiB, data kept";
+    expect((await succeed("resize", "beta", "--disk", "128M", "--dry-run")).stdout).toBe(grows);
+    const { stdout } = await succeed("resize", "beta", "--disk", "128M", "--yes", "--json");
+    const report = { stack: "local", changes: [grows], resources: expect.any(Number), done: true, projects: [] };
+    expect(JSON.parse(stdout)).toEqual(report);
     const { stderr } = await succeed("rebuild", "beta", "--yes");
     expect(stderr).toContain("beta: stays shut off, root disk made anew, data kept");
     expect(text()).toMatch(/^ {6}beta: \{ disk: 128 MiB, rebuild: on \S+Z \}$/m);

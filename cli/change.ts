@@ -1,0 +1,62 @@
+import type { Command } from "commander";
+import type { ProjectOutput } from "../components/outputs.ts";
+import type { Told } from "../engine/events.ts";
+import type { Confirm } from "../engine/project-changes.ts";
+import type { OpenStack } from "./open-stack.ts";
+
+/** How a verb that changes a stack was called. */
+export interface ChangeOptions {
+  yes?: true;
+  dryRun?: true;
+  json?: true;
+}
+
+/** What came of it, as `--json` prints it. Keys may be added; none is renamed or taken away. */
+export interface ChangeReport {
+  stack: string;
+  /** A line for each VM that changes, as `project-vm plan` has them. */
+  changes: string[];
+  /** How many of Pulumi's resources change. */
+  resources: number;
+  /** False where it was not agreed to, or only shown. */
+  done: boolean;
+  /** What the stack says of the VMs that were to be made. */
+  projects: ProjectOutput[];
+}
+
+/** The options of all verbs that change a stack. */
+export function withChangeOptions(command: Command): Command {
+  return command
+    .option("--yes", "do not ask")
+    .option("--dry-run", "only say what would be done")
+    .option("--json", "as JSON: {stack, changes, resources, done, projects}");
+}
+
+/**
+ * Has a stack changed, and says what came of it: in a document, or in a line for each VM that was made.
+ *
+ * @param change is given what asks; what it gives back is undefined when that said no
+ * @param ask asks in another way than by yes or no
+ */
+export async function runChange(
+  { stack }: OpenStack,
+  { yes, dryRun, json }: ChangeOptions,
+  change: (confirm: Confirm) => Promise<ProjectOutput[] | undefined>,
+  ask?: (told: Told, isAgreed: boolean) => Promise<boolean>,
+): Promise<void> {
+  const { askToApply, describeChanges } = await import("../engine/confirm.ts");
+  const { describeReady } = await import("../engine/project-changes.ts");
+  let seen: Told | undefined;
+  const projects = await change(async (told) => {
+    seen = told;
+    if (!dryRun) return (ask ?? askToApply)(told, yes ?? false);
+    if (!json) console.log(describeChanges(told).join("\n"));
+    return false;
+  });
+  const done = projects !== undefined;
+  const { changes = [], resources = 0 } = seen ?? {};
+  const report: ChangeReport = { stack: stack.name, changes, resources, done, projects: projects ?? [] };
+  if (json) console.log(JSON.stringify(report, null, 2));
+  else for (const project of projects ?? []) console.log(describeReady(project));
+  if (!done && !dryRun) process.exitCode = 1;
+}
