@@ -165,13 +165,16 @@ describe("a VM that runs", () => {
     expect((await succeed(tool.run("logs", "alpha", "--lines", "5"))).split("\n").length).toBeLessThanOrEqual(5);
     expect(await succeed(tool.run("logs", "alpha"))).toContain("project-alpha login:");
     expect(await succeed(tool.run("logs", "alpha", "--cloud-init"))).toMatch(/cloud-init/i);
-    const following = execa(bin, ["logs", "alpha", "--follow", "--lines", "1"], {
-      cwd: checkout.dir,
-      timeout: 25_000,
-      reject: false,
+    const following = execa(bin, ["logs", "alpha", "--follow", "--lines", "1"], { cwd: checkout.dir, reject: false });
+    let seen = "";
+    following.stdout.on("data", (text) => {
+      seen += text;
     });
-    await tool.run("exec", "alpha", "--", "sh", "-c", "sleep 5; echo seen-on-the-console > /dev/console");
-    expect((await following).stdout).toContain("seen-on-the-console");
+    await expect.poll(() => seen, { timeout: 60_000 }).toMatch(/\n/);
+    await tool.run("exec", "alpha", "--", "sh", "-c", "echo seen-on-the-console > /dev/console");
+    await expect.poll(() => seen, { timeout: 60_000 }).toContain("seen-on-the-console");
+    following.kill("SIGINT");
+    await following;
   });
 
   test("console attaches a terminal, and Ctrl-] leaves it", async () => {
