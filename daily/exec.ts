@@ -2,7 +2,6 @@ import { fstatSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { UserError } from "../config/errors.ts";
 import { domainName } from "../config/names.ts";
-import { MiB } from "../config/sizes.ts";
 import { type ExecResult, GuestAgent } from "../guest/agent.ts";
 import { VirshError, virshFor } from "../host/virsh.ts";
 import { findRunningVm, type OwnVm } from "./find-vm.ts";
@@ -10,8 +9,8 @@ import { findRunningVm, type OwnVm } from "./find-vm.ts";
 /** The longest that a command may run, in seconds; who wants to watch one for longer has `ssh` and tmux. */
 const longestRun = 24 * 3600;
 
-/** The most that a program is given to read: it goes to the guest in one piece, and libvirt takes none above 4 MiB. */
-const mostInput = MiB;
+/** The most that a program is given to read: an emulated guest's agent takes seconds for each 100 KiB, and does nothing else. */
+const mostInput = 64 * 1024;
 
 /** What a program in a guest is to do. */
 export interface Run {
@@ -70,7 +69,7 @@ export async function pipedInput(stream: Stdin): Promise<Buffer | undefined> {
 
 function tooMuchInput(): UserError {
   const remedy = "pipe it into `project-vm ssh`, or bring it there with `project-vm cp`";
-  return new UserError("Nothing was run.", [{ path: "standard input", rule: "must be at most 1 MiB", remedy }]);
+  return new UserError("Nothing was run.", [{ path: "standard input", rule: "must be at most 64 KiB", remedy }]);
 }
 
 /** The words that run a program as a user who has just logged in; the program's own reach it as they are. Pure. */

@@ -1,5 +1,7 @@
 import { spawn } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { randomUUID } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
 import path from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -30,11 +32,9 @@ async function succeed(...args: string[]) {
   return result;
 }
 
-/** The locks of updates, as Pulumi keeps them. */
-function locks(): string[] {
-  const folder = path.join(dir, ".local/state/.pulumi/locks/organization/project-vms/local");
-  return existsSync(folder) ? readdirSync(folder) : [];
-}
+/** Where Pulumi keeps the locks of updates. */
+const lockFolder = path.join(dir, ".local/state/.pulumi/locks/organization/project-vms/local");
+const locks = () => (existsSync(lockFolder) ? readdirSync(lockFolder) : []);
 
 /** No lock of an update may stay, nor anything of a change. */
 function expectUnlocked(): void {
@@ -78,6 +78,20 @@ describe("create", () => {
   ])("of %s fails and leaves the file as it was", async (_, args, said) => {
     const before = text();
     const { exitCode, all } = await run("create", ...args);
+    expect([exitCode, all]).toEqual([1, expect.stringContaining(said)]);
+    expect(text()).toBe(before);
+    expectUnlocked();
+  });
+
+  test("while somebody else's update goes on fails, says who it is, and leaves the file as it was", async () => {
+    const before = text();
+    mkdirSync(lockFolder, { recursive: true });
+    const lock = { pid: process.pid, username: "me", hostname: hostname(), timestamp: "2026-11-21T10:00:00Z" };
+    const lockFile = path.join(lockFolder, `${randomUUID()}.json`);
+    writeFileSync(lockFile, JSON.stringify(lock));
+    const { exitCode, all } = await run("create", "beta", "--yes");
+    rmSync(lockFile);
+    const said = `is locked by process ${process.pid} of me@${hostname()}, since 2026-11-21T10:00:00Z`;
     expect([exitCode, all]).toEqual([1, expect.stringContaining(said)]);
     expect(text()).toBe(before);
     expectUnlocked();

@@ -51,7 +51,7 @@ describe("what a program reads", () => {
   };
 
   test("is a file as it is, whole", async () => {
-    const contents = Buffer.from([0, 255, 10, 13, ...Buffer.alloc(2 ** 20 - 4, 7)]);
+    const contents = Buffer.from([0, 255, 10, 13, ...Buffer.alloc(2 ** 16 - 4, 7)]);
     expect(contents.equals((await pipedInput(file(contents))) as Buffer)).toBe(true);
   });
 
@@ -60,8 +60,8 @@ describe("what a program reads", () => {
   });
 
   test("is never more than the guest can be given", async () => {
-    await expect(pipedInput(file(Buffer.alloc(2 ** 20 + 1)))).rejects.toThrow(
-      /must be at most 1 MiB.*\n.*project-vm ssh/,
+    await expect(pipedInput(file(Buffer.alloc(2 ** 16 + 1)))).rejects.toThrow(
+      /must be at most 64 KiB.*\n.*project-vm ssh/,
     );
   });
 });
