@@ -48,18 +48,29 @@ state() {
   done
 }`;
 
+/** Tailscale's own, as tailscaled notes it where no other is named. */
+const defaultServer = "https://controlplane.tailscale.com";
+
 /**
  * Brings tailscaled up and says what it is. Only at its start does it find out that its device was removed: until then it goes on
- * asking as that.
+ * asking as that. One that is logged in to another control server leaves that one.
  */
 const lookScript = `${scriptStart}
 command -v tailscale >/dev/null || fail "tailscale is not installed in this VM"
 mkdir -p /etc/project-vm
 : >/etc/project-vm/tailnet
 systemctl "$1" tailscaled || fail "tailscaled does not start: $(journalctl --quiet --boot --unit tailscaled --output cat --lines 1)"
-state ${stateSeconds.start}`;
+state=$(state ${stateSeconds.start})
+if [ "$state" = Running ] && [ "$(tailscale debug prefs | jq -r .ControlURL)" != "\${2:-${defaultServer}}" ]; then
+  timeout 20 tailscale logout >&2 || true
+  state=$(state ${stateSeconds.login})
+fi
+echo "$state"`;
 
-/** Logs in with the key on standard input; it passes through a file that nobody else can read, for a moment. */
+/**
+ * Logs in with the key on standard input; it passes through a file that nobody else can read, for a moment. Under a node key of its
+ * own each time: peers that knew a former device by the same one do not reach the new device for minutes.
+ */
 const joinScript = `${scriptStart}
 umask 077
 key=$(mktemp /run/project-vm-key.XXXXXX)
@@ -67,7 +78,7 @@ trap 'rm -f "$key"' EXIT
 cat >"$key"
 [ -s "$key" ] || fail "there is no key to join with"
 set -- --hostname="$1" \${2:+--login-server="$2"}
-tailscale up --reset --auth-key=file:"$key" --ssh --timeout=${loginSeconds}s "$@" 2>&1 | grep -v '^$' >&2 || true
+tailscale up --reset --force-reauth --auth-key=file:"$key" --ssh --timeout=${loginSeconds}s "$@" 2>&1 | grep -v '^$' >&2 || true
 state=$(state ${stateSeconds.login})
 [ "$state" = Running ] || fail "did not log in: $state"`;
 
@@ -95,7 +106,7 @@ export async function joinTailnet(
   limitSeconds: number,
 ): Promise<TailnetNode> {
   const start = anew ? "restart" : "start";
-  const state = (await run(agent, ["/bin/sh", "-c", lookScript, "look", start], limitSeconds)).trim();
+  const state = (await run(agent, ["/bin/sh", "-c", lookScript, "look", start, server], limitSeconds)).trim();
   if (state !== "Running") {
     const auth =
       "auth" in key ? key.auth : (await mintHeadscaleKey(accessTo(key.headscale), key.headscale.request)).key;

@@ -61,16 +61,19 @@ describe("a tailnet that fails", () => {
     expect(await stack.laptop.ping("node-17")).toMatch(/^pong from node-17/);
   });
 
-  test("with a headscale server's own API the VM goes on as it is, and joins again by a key from there", async () => {
-    stack.configure({ worker: {} }, { headscale: { user: stack.tailnet.userName } });
+  test("another control server, a headscale with its own API: the VM leaves the former, and joins by a key from there", async () => {
+    // The same one by another of its addresses: that of the network that the VM is in.
+    const server = new URL(stack.tailnet.loginServer);
+    server.hostname = "10.77.0.1";
+    const nodeKey = await nodeKeyOf("project-worker");
+    stack.configure({ worker: {} }, { server: server.origin, headscale: { user: stack.tailnet.userName } });
     await stack.expectPulumi("config", "set", "--secret", "headscaleApiKey", stack.tailnet.admin.apiKey);
-    await removeByHand("project-worker");
     expectSuccess(await stack.up());
     const revoked = stack.api.requests.filter(({ method, path }) => method === "DELETE" && path.includes("/keys/"));
     expect(revoked.length).toBeGreaterThan(0);
     expect(stack.minted()).toBe(4);
-    expect(await stack.names()).toContain("project-worker");
-    expect(await stack.reach("worker", "hostname")).toBe("project-worker");
+    expect(await nodeKeyOf("project-worker")).not.toBe(nodeKey);
+    expect(await stack.reach("worker", "sudo tailscale debug prefs | jq -r .ControlURL")).toBe(server.origin);
     expectSuccess(await stack.up("--expect-no-changes"));
   });
 
@@ -113,10 +116,12 @@ async function made(count: number): Promise<PreAuthKey[]> {
   return ofVms();
 }
 
-async function removeByHand(device: string): Promise<void> {
-  const found = (await stack.tailnet.admin.nodes()).find(({ givenName }) => givenName === device);
-  await stack.tailnet.admin.deleteNode(found?.id ?? "");
-}
+const nodeOf = async (device: string) =>
+  (await stack.tailnet.admin.nodes()).find(({ givenName }) => givenName === device);
+
+const nodeKeyOf = async (device: string) => (await nodeOf(device))?.nodeKey;
+
+const removeByHand = async (device: string) => stack.tailnet.admin.deleteNode((await nodeOf(device))?.id ?? "");
 
 /** Plain files below a folder, but for those of the test's own tailnet and what is too big to hold a key unseen. */
 function filesBelow(folder: string): string[] {

@@ -9,7 +9,7 @@ const stunPort = 3478;
 export interface HeadscalePlace {
   /** All that it keeps: keys, database, socket. */
   dir: string;
-  /** The address that it listens on, which guests and nodes reach. */
+  /** The address that it gives as its own, which guests and nodes reach. */
   address: string;
   /** The tailnet's domain. */
   domain: string;
@@ -22,7 +22,8 @@ export interface HeadscalePlace {
 export function headscaleConfig({ dir, address, domain }: HeadscalePlace): object {
   return {
     server_url: `http://${address}:${headscalePort}`,
-    listen_addr: `${address}:${headscalePort}`,
+    // Also on its other addresses: nodes that reach it by one of them take it for another server.
+    listen_addr: `0.0.0.0:${headscalePort}`,
     metrics_listen_addr: "127.0.0.1:0",
     grpc_listen_addr: "127.0.0.1:0",
     noise: { private_key_path: join(dir, "noise.key") },
