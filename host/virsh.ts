@@ -138,6 +138,7 @@ class InputSession {
         return await askByInput(this.virsh, batch);
       } catch (error) {
         if (tries >= logInTries || !(error instanceof VirshError && wasTurnedAway.test(error.reason))) throw error;
+        this.virsh.end();
         // Not all of those that were turned away come back at the same moment.
         await delay((0.5 + Math.random()) * tries * logInPause);
         this.virsh = this.open();
