@@ -46,14 +46,18 @@ export function isHeld({ pid, hostname: where }: Pick<StackLock, "pid" | "hostna
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === "EPERM";
   }
-  return !isZombie(pid);
+  return mayBeEngine(pid);
 }
 
-/** Whether a process has ended, and nobody has asked how: in a container nobody may ever do so. */
-function isZombie(pid: number): boolean {
+/**
+ * Whether a process may be an engine at work: it is of that name, and no zombie, which in a container may stay for ever. After
+ * a power cut the number may be anybody's.
+ */
+function mayBeEngine(pid: number): boolean {
   try {
-    return /^\d+ \(.*\) Z/s.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+    const [, name = "", state] = /^\d+ \((.*)\) (\w)/s.exec(readFileSync(`/proc/${pid}/stat`, "utf8")) ?? [];
+    return name.includes("pulumi") && state !== "Z";
   } catch {
-    return false; // no Linux
+    return true; // no Linux: nothing is known but its number
   }
 }

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import path from "node:path";
 import { execa } from "execa";
@@ -85,13 +85,17 @@ describe("create", () => {
 
   test("while somebody else's update goes on fails, says who it is, and leaves the file as it was", async () => {
     const before = text();
+    const other = path.join(dir, ".local/pulumi");
+    copyFileSync("/bin/sleep", other);
+    const engine = spawn(other, ["60"]);
     mkdirSync(lockFolder, { recursive: true });
-    const lock = { pid: process.pid, username: "me", hostname: hostname(), timestamp: "2026-11-21T10:00:00Z" };
+    const lock = { pid: engine.pid, username: "me", hostname: hostname(), timestamp: "2026-11-21T10:00:00Z" };
     const lockFile = path.join(lockFolder, `${randomUUID()}.json`);
     writeFileSync(lockFile, JSON.stringify(lock));
     const { exitCode, all } = await run("create", "beta", "--yes");
     rmSync(lockFile);
-    const said = `is locked by process ${process.pid} of me@${hostname()}, since 2026-11-21T10:00:00Z`;
+    engine.kill();
+    const said = `is locked by process ${engine.pid} of me@${hostname()}, since 2026-11-21T10:00:00Z`;
     expect([exitCode, all]).toEqual([1, expect.stringContaining(said)]);
     expect(text()).toBe(before);
     expectUnlocked();

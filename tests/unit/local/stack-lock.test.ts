@@ -1,6 +1,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import {
   chmodSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -11,7 +12,7 @@ import {
 } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import path from "node:path";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import { releaseDeadLocks } from "../../../local/stack-lock.ts";
 
 let root: string;
@@ -40,6 +41,18 @@ function lock(pid: number, host = hostname()): void {
   writeFileSync(`${file}.attrs`, '{"user.content_type":"text/plain"}');
 }
 const dead = () => spawnSync("true").pid;
+/** A program of the engine's name, that sleeps. */
+function engineProgram(): string {
+  const program = path.join(root, "bin", "pulumi");
+  mkdirSync(path.dirname(program));
+  copyFileSync("/bin/sleep", program);
+  return program;
+}
+function engine(): number {
+  const child = spawn(engineProgram(), ["60"], { stdio: "ignore" });
+  onTestFinished(() => void child.kill());
+  return child.pid as number;
+}
 const asked = () => (existsSync(path.join(root, "asked")) ? readFileSync(path.join(root, "asked"), "utf8").trim() : "");
 
 test("the lock of an update that was killed is released", async () => {
@@ -54,10 +67,10 @@ test("the lock of an update that was killed is released", async () => {
 
 test("a process that has ended and that nobody asked after holds nothing", async () => {
   // What this shell becomes asks after no child.
-  const parent = spawn("sh", ["-c", "true & echo $!; exec sleep 60"]);
+  const parent = spawn("sh", ["-c", '"$0" 0.1 & echo $!; exec sleep 60', engineProgram()]);
   try {
     const child = await new Promise((resolve) => parent.stdout.once("data", (said) => resolve(String(said).trim())));
-    await vi.waitFor(() => expect(readFileSync(`/proc/${child}/stat`, "utf8")).toContain(") Z "));
+    await vi.waitFor(() => expect(readFileSync(`/proc/${child}/stat`, "utf8")).toContain("(pulumi) Z "));
     lock(Number(child));
     expect(await releaseDeadLocks(root, "local", () => {})).toBe(true);
   } finally {
@@ -65,10 +78,15 @@ test("a process that has ended and that nobody asked after holds nothing", async
   }
 });
 
+test("a number that is another program's by now holds nothing", async () => {
+  lock(process.pid);
+  expect(await releaseDeadLocks(root, "local", () => {})).toBe(true);
+});
+
 test.each<[string, () => void]>([
-  ["of a process that lives", () => lock(process.pid)],
+  ["of a process that lives", () => lock(engine())],
   ["of another machine", () => lock(dead(), "elsewhere")],
-  ["of a dead and a living process", () => [dead(), process.pid].forEach((pid) => void lock(pid))],
+  ["of a dead and a living process", () => [dead(), engine()].forEach((pid) => void lock(pid))],
   ["that there is none of", () => {}],
 ])("a lock %s stays", async (_, make) => {
   make();
