@@ -59,11 +59,18 @@ export function sshFiles(targets: SshTarget[], path: SshPath, knownHostsFile: st
 }
 
 /**
- * How this machine reaches the VMs of a libvirt URI: directly when the host is this machine, else through the host.
+ * How this machine reaches the VMs of a libvirt URI: directly when the host is this machine, else through the host, by the key that
+ * the URI names, if any: a ProxyJump would not take that.
+ *
  * @example sshPathTo("qemu+ssh://root@storage/system") // { proxyJump: "root@storage" }
  */
 export function sshPathTo(uri: string): SshPath {
-  const { hostname, port, username } = new URL(uri);
+  const { hostname, port, username, searchParams } = new URL(uri);
   if (!hostname) return {};
-  return { proxyJump: `${username ? `${username}@` : ""}${hostname}${port ? `:${port}` : ""}` };
+  const login = `${username ? `${username}@` : ""}${hostname}`;
+  const keyFile = searchParams.get("keyfile");
+  if (!keyFile) return { proxyJump: port ? `${login}:${port}` : login };
+  // OpenSSH puts values in for what begins with %, and has a shell read the rest.
+  const key = `'${keyFile.replaceAll("'", `'\\''`).replaceAll("%", "%%")}'`;
+  return { proxyCommand: `ssh -i ${key} ${port ? `-p ${port} ` : ""}-W '[%h]:%p' ${login}` };
 }

@@ -50,6 +50,14 @@ test.each([
   ["qemu+unix:///system?socket=/run/x", {}],
   ["qemu+ssh://root@storage/system", { proxyJump: "root@storage" }],
   ["qemu+ssh://storage:2222/system", { proxyJump: "storage:2222" }],
+  [
+    "qemu+ssh://root@storage/system?keyfile=/keys/storage",
+    { proxyCommand: "ssh -i '/keys/storage' -W '[%h]:%p' root@storage" },
+  ],
+  [
+    "qemu+ssh://root@storage:2222/system?sshauth=privkey&keyfile=/keys/it's%2050%25",
+    { proxyCommand: "ssh -i '/keys/it'\\''s 50%%' -p 2222 -W '[%h]:%p' root@storage" },
+  ],
 ])("the VMs of %s are reached by %o", (uri, path) => {
   expect(sshPathTo(uri)).toEqual(path);
 });
