@@ -5,6 +5,7 @@ import { isRunning } from "../guest/power.ts";
 import { parseVolume } from "../host/libvirt-xml.ts";
 import { refreshPool } from "../host/pool-volumes.ts";
 import type { Virsh } from "../host/virsh.ts";
+import { hostFull, isPausedByFullHost, resumeAfterFullHost } from "./host-full.ts";
 
 /** Takes a line on what was done. */
 export type Log = (line: string) => void;
@@ -32,7 +33,7 @@ const filesystemSeconds = 600;
  * @param sizes in bytes; a disk that is as big already, or bigger, is left as it is
  * @param always whether a running guest's filesystems are looked at also when no disk was too small: an earlier run may
  *   have been cut off between the two
- * @throws VirshError when the host refuses, e.g. for lack of room; Error when the guest's filesystem cannot grow
+ * @throws UserError when the host is full; VirshError when it refuses; Error when the guest's filesystem cannot grow
  */
 export async function growDisks(
   virsh: Virsh,
@@ -41,9 +42,14 @@ export async function growDisks(
   log: Log,
   always = false,
 ): Promise<void> {
-  for (const disk of [growingDisks.project, growingDisks.root]) {
-    const grown = await growVolume(virsh, project, disk, sizes[disk.role], log);
-    if (grown || always) await growFilesystem(virsh, project, disk, log, grown);
+  if (always) await resumeAfterFullHost(virsh, project, log);
+  try {
+    for (const disk of [growingDisks.project, growingDisks.root]) {
+      const grown = await growVolume(virsh, project, disk, sizes[disk.role], log);
+      if (grown || always) await growFilesystem(virsh, project, disk, log, grown);
+    }
+  } catch (error) {
+    throw (await isPausedByFullHost(virsh, project)) ? await hostFull(virsh, project) : error;
   }
 }
 
@@ -81,6 +87,7 @@ async function growFilesystem(
   const agent = new GuestAgent(virsh, domain);
   if (!(await isRunning(virsh, domain))) return;
   if (!(await agent.answers())) {
+    if (await isPausedByFullHost(virsh, project)) throw await hostFull(virsh, project);
     if (grown)
       log(`${domain}: its guest agent does not answer; the filesystem on its ${role} disk grows at the next boot`);
     return;

@@ -5,6 +5,8 @@ export interface FakeDomain {
   description: string;
   running: boolean;
   disks: string[];
+  /** As `domstate --reason` says it; by default that it runs, or is off. */
+  state?: string;
   /** Of the domain; another one than the project's own has to go before it is defined anew. */
   uuid?: string;
 }
@@ -31,7 +33,7 @@ export class FakeVirsh implements Virsh {
       case "desc":
         return this.domain(first).description;
       case "domstate":
-        return this.domain(first).running ? "running" : "shut off";
+        return this.domain(first).state ?? (this.domain(first).running ? "running" : "shut off");
       case "dumpxml":
         return this.xmlOf(first);
       case "pool-list":
@@ -39,6 +41,8 @@ export class FakeVirsh implements Virsh {
       case "pool-start":
       case "pool-refresh":
         return "";
+      case "pool-dumpxml":
+        return `<pool><name>${first}</name><available>524288</available><target><path>/vms/webapp</path></target></pool>`;
       case "vol-list":
         return [...this.volumes(first)].map(([name, { path }]) => ` ${name}   ${path}`).join("\n");
       case "vol-dumpxml":
@@ -46,6 +50,7 @@ export class FakeVirsh implements Virsh {
     }
     this.changes.push([verb, ...args.slice(1)].join(" "));
     if (verb === "shutdown" || verb === "destroy") this.domain(first).running = false;
+    if (verb === "resume") delete this.domain(first).state;
     if (verb === "undefine") this.domains.delete(first);
     if (verb === "vol-delete") this.volumes(pool).delete(first);
     if (verb === "pool-undefine") this.pools.delete(first);
