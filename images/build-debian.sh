@@ -1,5 +1,5 @@
 #!/bin/bash
-# Builds a bootable Debian image (BIOS, one ext4 root, qcow2) from a recipe. Called by build.ts; as root.
+# Builds a Debian image (qcow2, one ext4 root) that boots by BIOS and by UEFI, from a recipe. Called by build.ts; as root.
 #
 #   WORK       empty folder for everything in between; the caller makes it and takes it away
 #   OUTPUT     the qcow2 to write
@@ -22,7 +22,8 @@ fi
 HERE=$(cd "$(dirname "$0")" && pwd)
 TREE=${WORK:?}/tree
 DISK=$WORK/disk.raw
-START=2048 # first sector of the root partition: 1 MiB, the room before it is GRUB's
+ESP=2048 # first sector of the EFI system partition: 1 MiB, the room before it is GRUB's for BIOS
+START=18432 # first sector of the root partition, which is the first by number and the last on the disk, where it can grow
 export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive TMPDIR=$WORK
 
 stage() { echo "==> $*"; }
@@ -121,16 +122,38 @@ clean() {
 write_disk() {
   stage "filesystem"
   truncate --size="${DISK_MIB}M" "$DISK"
-  echo "start=$START, type=83, bootable" | sfdisk --quiet --label dos "$DISK"
+  sfdisk --quiet --label dos "$DISK" <<END
+1 : start=$START, type=83, bootable
+2 : start=$ESP, size=$((START - ESP)), type=ef
+END
   # Only features that GRUB 2.06 reads. Prezeroed: a new sparse file is all zeros, the guest has nothing left to zero.
   mke2fs -q -t ext4 -L root -O ^metadata_csum_seed,^orphan_file \
     -E "offset=$((START * 512)),assume_storage_prezeroed=1" -d "$TREE" "$DISK" "$((DISK_MIB - START / 2048))M"
-  grub-mkimage --format=i386-pc --output="$WORK/core.img" --prefix='(hd0,msdos1)/boot/grub' \
-    biosdisk part_msdos ext2 normal configfile linux echo serial terminal
+  install_grub_for_bios
+  install_grub_for_uefi
+}
+
+GRUB_MODULES="part_msdos ext2 normal configfile linux echo serial terminal"
+
+install_grub_for_bios() {
+  # shellcheck disable=SC2086
+  grub-mkimage --format=i386-pc --output="$WORK/core.img" --prefix='(hd0,msdos1)/boot/grub' biosdisk $GRUB_MODULES
   # The boot sector's first 440 bytes are code, the rest is the partition table; the next stage is expected in sector 1.
   dd if=/usr/lib/grub/i386-pc/boot.img of="$DISK" bs=440 count=1 conv=notrunc status=none
   dd if="$WORK/core.img" of="$DISK" bs=512 seek=1 conv=notrunc status=none
-  [ "$(stat -c %s "$WORK/core.img")" -le $(((START - 1) * 512)) ]
+  [ "$(stat -c %s "$WORK/core.img")" -le $(((ESP - 1) * 512)) ]
+}
+
+# At the path that firmware without boot entries of its own looks at, as a VM's is whose root was made anew.
+install_grub_for_uefi() {
+  local esp=$WORK/esp.img
+  # shellcheck disable=SC2086
+  grub-mkimage --format=x86_64-efi --output="$WORK/bootx64.efi" --prefix='(hd0,msdos1)/boot/grub' $GRUB_MODULES
+  truncate --size=$(((START - ESP) * 512)) "$esp"
+  mkfs.fat -n ESP "$esp"
+  mmd -i "$esp" ::/EFI ::/EFI/BOOT
+  mcopy -i "$esp" "$WORK/bootx64.efi" ::/EFI/BOOT/BOOTX64.EFI
+  dd if="$esp" of="$DISK" bs=512 seek=$ESP conv=notrunc,sparse status=none
 }
 
 write_image() {

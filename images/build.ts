@@ -12,13 +12,18 @@ const programs = {
   mke2fs: "e2fsprogs",
   sfdisk: "fdisk",
   "grub-mkimage": "grub-common",
+  "mkfs.fat": "dosfstools",
+  mcopy: "mtools",
   "qemu-img": "qemu-utils",
   unshare: "util-linux",
   setpriv: "util-linux",
 };
 
-/** GRUB's boot sector, from Debian's package grub-pc-bin. */
-const bootSector = "/usr/lib/grub/i386-pc/boot.img";
+/** What GRUB is put together from, and Debian's packages that have it. */
+const grubFiles = {
+  "/usr/lib/grub/i386-pc/boot.img": "grub-pc-bin",
+  "/usr/lib/grub/x86_64-efi/moddep.lst": "grub-efi-amd64-bin",
+};
 
 /** How many of the last lines of a failed build are shown. */
 const linesOfFailure = 20;
@@ -98,7 +103,9 @@ async function requireBuilders(): Promise<void> {
     check.catch(() => missing.push({ path, rule: "must be installed", remedy }));
   await require("npm", execa("npm", ["--version"]), "install Node.js with npm");
   await require("go", execa("go", ["version"]), "install Go: Tailscale is built from its Go module");
-  await require(bootSector, access(bootSector), "apt-get install --no-install-recommends grub-pc-bin");
+  for (const [file, pkg] of Object.entries(grubFiles)) {
+    await require(file, access(file), `apt-get install --no-install-recommends ${pkg}`);
+  }
   if (missing.length > 0) throw new UserError("Building an image needs programs that are not here.", missing);
 }
 

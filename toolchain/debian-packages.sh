@@ -7,7 +7,9 @@ packages=(
   xsltproc                                # the libvirt provider shapes domains with it
   xorriso                                 # makes the seeds for cloud-init
   openssh-client netcat-openbsd           # logging in to the VMs of the embedded host
-  mmdebstrap e2fsprogs grub-pc-bin grub2-common fdisk  # building the base image
+  ovmf                                    # firmware for VMs with `firmware: uefi`
+  mmdebstrap e2fsprogs fdisk              # building the base image
+  grub2-common grub-pc-bin grub-efi-amd64-bin dosfstools mtools
   "$@"
 )
 
