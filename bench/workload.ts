@@ -68,6 +68,7 @@ export function vmFacts(workload: Workload, name: string): VmFacts {
     seed: seedIso(hostName(name), { userData: userData(guest), metaData: metaData(guest) }),
     xslt: domainXslt({
       uuid: domainUuid(name),
+      firmware: "bios",
       disks: [
         { target: "vda", file: `${dir}/disk.qcow2`, format: "qcow2", serial: diskSerial(name, "root") },
         { target: "vdb", file: `${dir}/project.qcow2`, format: "qcow2", serial },

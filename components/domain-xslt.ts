@@ -1,4 +1,5 @@
 import { XMLBuilder } from "fast-xml-parser";
+import type { Firmware } from "../config/settings.ts";
 import {
   type DomainMarks,
   dataNamespace,
@@ -23,6 +24,7 @@ export interface DomainDetails {
   /** The domain's UUID; defining a domain again under the same one changes it in place. */
   uuid: string;
   disks: DomainDisk[];
+  firmware: Firmware;
   /** Absolute path on the host of the file that keeps what the guest's serial console printed. */
   consoleLog: string;
 }
@@ -30,6 +32,7 @@ export interface DomainDetails {
 /** What stands in a stylesheet for the marks, which depend on all the rest of the definition. */
 const placeholders = {
   definition: "@definition@",
+  instance: "@instance@",
   root: "@root@",
   keepData: "@keep@",
   starting: "@starting@",
@@ -44,6 +47,7 @@ export function withMarks(
 ): string {
   return xslt
     .replace(placeholders.definition, marks.definition)
+    .replace(placeholders.instance, marks.instance)
     .replace(placeholders.root, marks.root)
     .replace(placeholders.keepData, yesOrNo(marks.keepData))
     .replace(placeholders.starting, yesOrNo(marks.starting))
@@ -68,12 +72,21 @@ function diskElement(disk: DomainDisk) {
   };
 }
 
+/** libvirt chooses the firmware, and keeps its variables with the domain. */
+const efi = {
+  "@_match": "/domain/os",
+  "xsl:copy": {
+    "xsl:attribute": { "@_name": "firmware", "#text": "efi" },
+    "xsl:apply-templates": { "@_select": "@*|node()" },
+  },
+};
+
 /**
  * The XSLT stylesheet that the libvirt provider applies to a domain's XML before it defines it: disks by file and with
  * serials, no graphics, a serial console that is also kept in a file, a UUID and, once {@link withMarks} has put them in,
  * marks. A changed stylesheet redefines the domain (the guest restarts); it never touches a disk.
  *
- * @example domainXslt({ uuid: domainUuid("app"), disks: [{ target: "vda", file: "/vms/app/disk.qcow2", format: "qcow2", serial: "a1" }], consoleLog: "/vms/app/console.log" })
+ * @example domainXslt({ uuid: domainUuid("app"), firmware: "bios", disks: [{ target: "vda", file: "/vms/app/disk.qcow2", format: "qcow2", serial: "a1" }], consoleLog: "/vms/app/console.log" })
  */
 export function domainXslt(details: DomainDetails): string {
   const everything = { "@_select": "@*|node()" };
@@ -88,6 +101,7 @@ export function domainXslt(details: DomainDetails): string {
           definition: {
             "@_xmlns": definitionNamespace,
             "@_digest": placeholders.definition,
+            "@_instance": placeholders.instance,
             "@_root": placeholders.root,
           },
           data: { "@_xmlns": dataNamespace, "@_keep": placeholders.keepData },
@@ -97,6 +111,7 @@ export function domainXslt(details: DomainDetails): string {
       },
     },
     { "@_match": "/domain/devices/graphics" },
+    ...(details.firmware === "uefi" ? [efi] : []),
     ...details.disks.map((disk) => ({
       "@_match": `/domain/devices/disk[target/@dev='${disk.target}']`,
       disk: diskElement(disk),

@@ -15,6 +15,7 @@ export const defaults = {
     cpus: 4,
     disk: "50 GiB",
     rootDisk: "20 GiB",
+    firmware: "bios",
     autostart: false,
     keepData: true,
   },

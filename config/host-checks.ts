@@ -39,6 +39,7 @@ export function checkAgainstHost(
   return {
     errors: [
       ...virtualizationIssues(check),
+      ...firmwareIssues(check),
       ...storageIssues(check),
       ...networkIssues(check),
       ...foreignPools(check),
@@ -56,6 +57,19 @@ function virtualizationIssues({ host, inventory, file }: HostCheck): Issue[] {
   const path = formatPath(file, ["host", "virtualization"]);
   const rule = `must be something that ${inventory.uri} can do: KVM does not work there`;
   return [{ path, rule, value: host.virtualization, remedy: "write `auto` or `emulated`, or make /dev/kvm work" }];
+}
+
+/** Once for all projects that have it from the same place. */
+function firmwareIssues({ config, inventory, file }: HostCheck): Issue[] {
+  const { firmwares, uri } = inventory;
+  const firmware = (name: string) => config.projects[name]?.firmware ?? "bios";
+  const names = Object.keys(config.projects).filter((name) => !firmwares.includes(firmware(name)));
+  const rule = `must be something that ${uri} can do: it has no firmware for UEFI`;
+  const remedy = "install Debian's package `ovmf` there, or write `bios`";
+  return bySource(config, names, "firmware").map(({ source, first }) => {
+    const keys = source === "project" ? ["projects", first, "firmware"] : ["defaults", "firmware"];
+    return { path: formatPath(file, keys), rule, value: firmware(first), remedy };
+  });
 }
 
 function storageIssues({ config, host, inventory, file }: HostCheck): Issue[] {

@@ -5,6 +5,7 @@ import { parseCidr } from "./cidr.ts";
 import { defaults } from "./defaults.ts";
 import { InvalidValue } from "./errors.ts";
 import { longestName, namePattern } from "./names.ts";
+import { firmwares } from "./settings.ts";
 import { GiB, MiB, sizePattern } from "./sizes.ts";
 import { parsePublicKey } from "./ssh-keys.ts";
 import * as tailnetValues from "./tailnet.ts";
@@ -91,6 +92,13 @@ const vm = {
       "A bigger one grows the disk and its filesystem in place, while the VM runs. A smaller one is refused, " +
       "unless the root is rebuilt (`rebuild`) at the same time. The project disk is not touched.",
     example: "40 GiB",
+  }),
+  firmware: z.enum(firmwares).register(fieldDocs, {
+    purpose:
+      "What the VM boots by. The image must be able to: one of `kind: build` boots by both, Debian's published ones do too. " +
+      "`uefi` takes the package `ovmf` on the host.",
+    changing: "The VM is shut down gracefully and comes up under the other one. No data is touched.",
+    example: "uefi",
   }),
   autostart: z.boolean().register(fieldDocs, {
     purpose: "Whether the VM starts when its host does.",
@@ -215,6 +223,7 @@ export const vmSchema = closed({
   cpus: vm.cpus.prefault(defaults.vm.cpus),
   disk: vm.disk.prefault(defaults.vm.disk),
   rootDisk: vm.rootDisk.prefault(defaults.vm.rootDisk),
+  firmware: vm.firmware.prefault(defaults.vm.firmware),
   autostart: vm.autostart.prefault(defaults.vm.autostart),
   keepData: vm.keepData.prefault(defaults.vm.keepData),
   backup: vm.backup,

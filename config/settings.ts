@@ -16,12 +16,17 @@ export interface StackConfig {
   notices: string[];
 }
 
+/** What a VM can boot by. */
+export const firmwares = ["bios", "uefi"] as const;
+export type Firmware = (typeof firmwares)[number];
+
 /** Sizes in bytes. */
 export interface VmSettings {
   memory: number;
   cpus: number;
   disk: number;
   rootDisk: number;
+  firmware: Firmware;
   autostart: boolean;
   keepData: boolean;
   /** undefined: no backups are made by themselves. */

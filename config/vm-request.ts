@@ -3,7 +3,7 @@ import { formatPath, UserError } from "./errors.ts";
 import { explain } from "./explain.ts";
 import { invalidNames } from "./name-rules.ts";
 import { projectKeys, projectSchema } from "./schema.ts";
-import type { ImageSettings, ProjectSettings } from "./settings.ts";
+import type { Firmware, ImageSettings, ProjectSettings } from "./settings.ts";
 import { MiB, type SizeText } from "./sizes.ts";
 
 /** A VM's settings as somebody's own program writes them, with the same rules and defaults as in a stack's config. */
@@ -33,6 +33,12 @@ export interface VmRequest {
    * @example "40 GiB"
    */
   rootDisk?: SizeText;
+  /**
+   * What the VM boots by. A change shuts the VM down gracefully and brings it up again; no data is touched.
+   * @default "bios"
+   * @example "uefi"
+   */
+  firmware?: Firmware;
   /**
    * Whether the VM starts when its host does. A change counts from the host's next start.
    * @default false
@@ -89,13 +95,14 @@ export function resolveVmSettings(name: string, request: VmRequest): ProjectSett
 
 /** Settings that are complete, as a request: the way from a stack's config to a component. */
 export function vmRequest(settings: ProjectSettings): VmRequest {
-  const { cpus, autostart, keepData, backup, rebuild, image } = settings;
+  const { cpus, firmware, autostart, keepData, backup, rebuild, image } = settings;
   const inMiB = (bytes: number): SizeText => `${bytes / MiB} MiB`;
   return {
     memory: inMiB(settings.memory),
     cpus,
     disk: inMiB(settings.disk),
     rootDisk: inMiB(settings.rootDisk),
+    firmware,
     autostart,
     keepData,
     backup,

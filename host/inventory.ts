@@ -1,5 +1,6 @@
 import { totalmem } from "node:os";
 import path from "node:path";
+import type { Firmware } from "../config/settings.ts";
 import { kvmWorks } from "./kvm.ts";
 import {
   type DiskSource,
@@ -19,6 +20,8 @@ export interface Inventory {
   uri: string;
   memory: number;
   cpus: number;
+  /** What VMs can boot by there. */
+  firmwares: Firmware[];
   /** What new VMs run on. `emulated` is set by the config, or KVM does not work there. */
   virtualization: "kvm" | "emulated";
   /** @example "QEMU 7.2.22" */
@@ -75,6 +78,7 @@ export interface DomainFound {
   type: string;
   memory: number;
   cpus: number;
+  firmware: Firmware;
   /** The libvirt network of its first interface. */
   network?: string;
   /** What this product noted in it when it made it. */
@@ -98,6 +102,8 @@ const overview = {
   node: ["nodeinfo"],
   // Whether its libvirt offers KVM. That it does is no proof, and only asked where nothing better can be had.
   kvm: ["domcapabilities", "--virttype", "kvm"],
+  // What there is of firmware; not every driver of libvirt knows.
+  capabilities: ["domcapabilities"],
   running: ["list", "--uuid", "--state-running"],
   paused: ["list", "--uuid", "--state-paused"],
   shutOff: ["list", "--all", "--uuid", "--state-shutoff"],
@@ -145,6 +151,7 @@ async function look(host: InventoryHost, ask: Ask): Promise<Inventory> {
     uri: host.uri,
     memory: local ? totalmem() : parseMemory(seen.node.output),
     cpus: Number(/^CPU\(s\):\s*(\d+)/m.exec(seen.node.output)?.[1]),
+    firmwares: firmwaresIn(seen.capabilities.output),
     virtualization: await virtualizationOf(host, seen.kvm.ok),
     hypervisorVersion: parseHypervisorVersion(seen.version.output),
     storage: local ? await localStorage(host.storageDir) : poolStorage(host.storageDir, pools),
@@ -158,7 +165,8 @@ async function askOverview(ask: Ask): Promise<Overview> {
   const names = Object.keys(overview) as (keyof Overview)[];
   const answers = await ask(names.map((name) => overview[name]));
   const seen = Object.fromEntries(names.map((name, i) => [name, answers[i]])) as Overview;
-  const failed = answers.find((answer) => !answer.ok && answer !== seen.kvm);
+  const mayFail = [seen.kvm, seen.capabilities];
+  const failed = answers.find((answer) => !answer.ok && !mayFail.includes(answer));
   if (failed)
     throw new Error(`the host's libvirt does not answer \`virsh ${failed.command.join(" ")}\`: ${failed.error}`);
   return seen;
@@ -232,6 +240,12 @@ export function parseVolumeNames(output: string, poolPath: string): string[] {
 /** Bytes, from what `virsh nodeinfo` prints. */
 export function parseMemory(nodeinfo: string): number {
   return Number(/^Memory size:\s*(\d+) KiB/m.exec(nodeinfo)?.[1]) * 1024;
+}
+
+/** From what `virsh domcapabilities` prints: libvirt chooses UEFI firmware by itself where it says that it can. */
+export function firmwaresIn(capabilities: string): Firmware[] {
+  const choices = /<enum name='firmware'>(.*?)<\/enum>/s.exec(capabilities)?.[1] ?? "";
+  return choices.includes("<value>efi</value>") ? ["bios", "uefi"] : ["bios"];
 }
 
 /** @example parseHypervisorVersion(await virsh.run("version")) === "QEMU 7.2.22" */

@@ -1,5 +1,6 @@
 import { XMLParser } from "fast-xml-parser";
 import { networkOf } from "../config/cidr.ts";
+import type { Firmware } from "../config/settings.ts";
 
 /** A disk of a domain: where its data is. A `volume` is named by pool and name, and its path is the pool's matter. */
 export type DiskSource = { path: string } | { pool: string; volume: string };
@@ -13,6 +14,7 @@ export interface DomainXml {
   /** Bytes. */
   memory: number;
   cpus: number;
+  firmware: Firmware;
   /** Name of the libvirt network of its first interface. */
   network?: string;
   marks: DomainMarks;
@@ -23,6 +25,8 @@ export interface DomainXml {
 export interface DomainMarks {
   /** Digest of the definition that the domain was made from. */
   definition?: string;
+  /** Chosen when it was made; by it the state tells a domain that was removed past it and is to be made again. */
+  instance?: string;
   /** Digest of what its root disk was asked to be made from; another one wants a new root. */
   root?: string;
   /** Whether the project disk stays when the project goes. */
@@ -89,6 +93,7 @@ export function parseDomain(xml: string): DomainXml {
     type: text(domain, "@type"),
     memory: bytes(child(domain, "memory"), "KiB"),
     cpus: Number(text(domain, "vcpu")),
+    firmware: text(child(domain, "os"), "@firmware") === "efi" ? "uefi" : "bios",
     ...networkOfFirst(all(child(domain, "devices"), "interface")),
     marks: marksIn(child(domain, "metadata")),
     disks: all(child(domain, "devices"), "disk").flatMap(diskSource),
@@ -151,10 +156,12 @@ export const yesOrNo = (value: boolean) => (value ? "yes" : "no");
 function marksIn(metadata: Node): DomainMarks {
   const namespaces = [definitionNamespace, dataNamespace, startNamespace, tailnetNamespace];
   const [made, data, start, tailnet] = namespaces.map((namespace) => elementOf(metadata, namespace));
-  const [definition, rootDisk, keep] = [text(made, "@digest"), text(made, "@root"), text(data, "@keep")];
+  const [definition, instance, rootDisk] = [text(made, "@digest"), text(made, "@instance"), text(made, "@root")];
+  const keep = text(data, "@keep");
   const id = text(tailnet, "@id");
   return {
     ...(definition === "" ? {} : { definition }),
+    ...(instance === "" ? {} : { instance }),
     ...(rootDisk === "" ? {} : { root: rootDisk }),
     ...(keep === "" ? {} : { keepData: keep !== "no" }),
     ...(text(start, "@pending") === "yes" ? { starting: true } : {}),

@@ -90,6 +90,7 @@ function reasonsFor(
   const reasons = [
     ...(domain.memory === settings.memory ? [] : [fromTo("memory", domain.memory, settings.memory)]),
     ...(domain.cpus === settings.cpus ? [] : [`cpus ${domain.cpus} to ${settings.cpus}`]),
+    ...(domain.firmware === settings.firmware ? [] : [`firmware ${domain.firmware} to ${settings.firmware}`]),
     ...(domain.network === network.name ? [] : [`network ${domain.network ?? "none"} to ${network.name}`]),
     ...(domain.network === network.name && addresses ? [`network's addresses to ${network.cidr}`] : []),
     ...(was === virtualization ? [] : [`virtualization ${was} to ${virtualization}`]),

@@ -10,7 +10,7 @@ const parse = (config: Record<string, unknown>) => parseStackConfig(asPulumi(con
 const one = (fact: string, remedy: string) =>
   `Pulumi.local.yaml has 1 mistake. Nothing was created or changed.\n  - Pulumi.local.yaml: ${fact}\n    ${remedy}`;
 
-const vmKeys = "`memory`, `cpus`, `disk`, `rootDisk`, `autostart`, `keepData`, `backup`";
+const vmKeys = "`memory`, `cpus`, `disk`, `rootDisk`, `firmware`, `autostart`, `keepData`, `backup`";
 const vmKnown = `(known here: ${vmKeys}, \`rebuild\`, \`image\`)`;
 const defaultsKnown = `(known here: ${vmKeys})`;
 const vm = (settings: Record<string, unknown>) => ({ projects: { webapp: settings } });
@@ -91,6 +91,11 @@ describe("one mistake", () => {
     [vm({ cpus: null }), "projects.webapp.cpus: must be a number, but is null", whole],
     [vm({ cpus: "4" }), 'projects.webapp.cpus: must be a number, but is "4"', whole],
     [{ projects: '{"webapp":{"cpus":1e999}}' }, "projects.webapp.cpus: must be finite, but is Infinity", whole],
+    [
+      vm({ firmware: "ovmf" }),
+      'projects.webapp.firmware: must be one of bios, uefi, but is "ovmf"',
+      "write `bios` or `uefi`",
+    ],
     [
       vm({ autostart: "yes" }),
       'projects.webapp.autostart: must be true or false, but is "yes"',

@@ -7,7 +7,8 @@ import { GiB, MiB } from "../../../config/sizes.ts";
 import { asPulumi, ed25519, file } from "./samples.ts";
 
 const parse = (config: Record<string, unknown>) => parseStackConfig(asPulumi(config), file);
-const builtIn = { memory: 8 * GiB, cpus: 4, disk: 50 * GiB, rootDisk: 20 * GiB, autostart: false, keepData: true };
+const sizes = { memory: 8 * GiB, disk: 50 * GiB, rootDisk: 20 * GiB };
+const builtIn = { ...sizes, cpus: 4, firmware: "bios", autostart: false, keepData: true };
 
 describe("parseStackConfig", () => {
   it("takes a config that says nothing", () => {
@@ -50,6 +51,7 @@ describe("parseStackConfig", () => {
     const rest = {
       disk: "built-in",
       rootDisk: "built-in",
+      firmware: "built-in",
       autostart: "built-in",
       keepData: "built-in",
       backup: "built-in",

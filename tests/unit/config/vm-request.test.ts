@@ -7,7 +7,8 @@ import { messageOf } from "./samples.ts";
 
 describe("resolveVmSettings", () => {
   it("fills in what is not asked for", () => {
-    const settings = { memory: 8 * GiB, cpus: 2, disk: 50 * GiB, rootDisk: 20 * GiB, autostart: false, keepData: true };
+    const sizes = { memory: 8 * GiB, disk: 50 * GiB, rootDisk: 20 * GiB };
+    const settings = { ...sizes, cpus: 2, firmware: "bios", autostart: false, keepData: true };
     expect(resolveVmSettings("myapp", { cpus: 2 })).toEqual(settings);
   });
 
@@ -33,6 +34,7 @@ describe("vmRequest", () => {
     const settings = {
       memory: 1537 * MiB,
       cpus: 3,
+      firmware: "uefi" as const,
       disk: 50 * GiB,
       rootDisk: 21 * GiB + MiB,
       autostart: true,

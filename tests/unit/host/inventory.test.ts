@@ -4,7 +4,13 @@ import { tmpdir, totalmem } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { UserError } from "../../../config/errors.ts";
-import { parseHypervisorVersion, parseMemory, parseVolumeNames, takeInventory } from "../../../host/inventory.ts";
+import {
+  firmwaresIn,
+  parseHypervisorVersion,
+  parseMemory,
+  parseVolumeNames,
+  takeInventory,
+} from "../../../host/inventory.ts";
 import { localStorage, poolStorage } from "../../../host/storage.ts";
 
 test("memory as nodeinfo prints it, in bytes", () => {
@@ -13,6 +19,14 @@ CPU(s):              2
 CPU frequency:       2596 MHz
 Memory size:         13854936 KiB`;
   expect(parseMemory(nodeinfo)).toBe(13854936 * 1024);
+});
+
+test.each([
+  ["<enum name='firmware'>\n  <value>efi</value>\n</enum>", ["bios", "uefi"]],
+  ["<enum name='firmware'/>\n<loader supported='yes'>\n<value>/usr/share/OVMF/OVMF_CODE.fd</value>", ["bios"]],
+  ["", ["bios"]],
+])("by the capabilities %j, a VM can boot by %j", (printed, firmwares) => {
+  expect(firmwaresIn(printed)).toEqual(firmwares);
 });
 
 test.each([
@@ -85,6 +99,7 @@ describe.skipIf(!existsSync("/usr/bin/virsh"))("a real virsh", () => {
         type: "test",
         memory: 8 * 2 ** 30,
         cpus: 2,
+        firmware: "bios",
         network: "default",
         marks: {},
         diskPaths: ["/guest/diskimage1"],

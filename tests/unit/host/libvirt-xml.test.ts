@@ -7,13 +7,14 @@ const runningDomain = `<domain type='qemu' id='1'>
   <uuid>721aeebd-cf77-4d00-a826-d95d71fc99a8</uuid>
   <description>project-vms stack local</description>
   <metadata>
-    <definition xmlns="urn:project-vms:definition" digest="c21312c0895b542c" root="44136fa355b3678a"/>
+    <definition xmlns="urn:project-vms:definition" digest="c21312c0895b542c" instance="5f2a" root="44136fa355b3678a"/>
     <data:data xmlns:data="urn:project-vms:data" keep="no"/>
     <start xmlns="urn:project-vms:start" pending="yes"/>
     <note xmlns="urn:somebody:else" digest="0"/>
   </metadata>
   <memory unit='KiB'>8388608</memory>
   <vcpu placement='static'>4</vcpu>
+  <os firmware='efi'><type arch='x86_64'>hvm</type></os>
   <devices>
     <emulator>/usr/bin/qemu-system-x86_64</emulator>
     <disk type='file' device='disk'>
@@ -90,8 +91,15 @@ describe("a domain", () => {
       type: "qemu",
       memory: 8 * 2 ** 30,
       cpus: 4,
+      firmware: "uefi",
       network: "project-vms",
-      marks: { definition: "c21312c0895b542c", root: "44136fa355b3678a", keepData: false, starting: true },
+      marks: {
+        definition: "c21312c0895b542c",
+        instance: "5f2a",
+        root: "44136fa355b3678a",
+        keepData: false,
+        starting: true,
+      },
       description: "project-vms stack local",
       disks: [{ path: "/vms/p1/disk.qcow2" }, { pool: "project-p1", volume: "seed.iso" }, { path: "/dev/vg/one" }],
     });
@@ -106,6 +114,7 @@ describe("a domain", () => {
       type: "kvm",
       memory: 128 * 2 ** 20,
       cpus: 2,
+      firmware: "bios",
       marks: {},
       disks: [],
     });

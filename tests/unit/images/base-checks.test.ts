@@ -22,7 +22,16 @@ interface Case {
 function issues({ projects, pools, domains = [] }: Case): string {
   const config = parseStackConfig(asPulumi({ host: { uri, storageDir: "/vms" }, projects }), file);
   const inventory: Inventory = {
-    ...{ uri, memory: 0, cpus: 1, virtualization: "kvm", hypervisorVersion: "", storage: undefined, networks: [] },
+    ...{
+      uri,
+      memory: 0,
+      cpus: 1,
+      firmwares: ["bios", "uefi"],
+      virtualization: "kvm",
+      hypervisorVersion: "",
+      storage: undefined,
+      networks: [],
+    },
     pools,
     domains,
   };

@@ -52,7 +52,7 @@ describe("the images that new VMs get", () => {
   const cache = new ImageCache(dir);
   const url = (digit: string): ImageSettings => ({ kind: "url", url: "https://x/y.qcow2", sha512: digit.repeat(128) });
   const project = (image?: ImageSettings): ProjectSettings => ({
-    ...{ memory: 0, cpus: 1, disk: 0, rootDisk: 0, autostart: false, keepData: true },
+    ...{ memory: 0, cpus: 1, disk: 0, rootDisk: 0, firmware: "bios" as const, autostart: false, keepData: true },
     image,
   });
 

@@ -41,7 +41,8 @@ export const projectPool = (project: string, ...volumes: VolumeFound[]): PoolFou
 
 /** What an inventory says of pools and of the disks of domains. */
 export function found(pools: PoolFound[], disks: { name: string; diskPaths: string[] }[] = []): UsageInventory {
-  const domain = { uuid: "", state: "shut off", autostart: false, type: "qemu", memory: 0, cpus: 1, marks: {} };
+  const asked = { autostart: false, type: "qemu", memory: 0, cpus: 1, firmware: "bios" as const };
+  const domain = { ...asked, uuid: "", state: "shut off", marks: {} };
   return { pools, domains: disks.map((one) => ({ ...domain, ...one })) };
 }
 
