@@ -113,11 +113,13 @@ export class ProjectVm extends pulumi.ComponentResource {
     const rootDisk = createRootDisk(children, context, pool, teardown);
     const projectDisk = createProjectDisk(children, context, pool, teardown);
     const seed = createSeed(children, context, pool, rootDisk);
-    const { domain, wanted, plan } = createDomain(children, context, { rootDisk, projectDisk, seed });
+    const { domain, instance, wanted, plan } = createDomain(children, context, { rootDisk, projectDisk, seed });
     const tailnetKey =
       host.tailnet && args.running !== false ? createTailnetKey(children, context, host.tailnet) : undefined;
     const ready =
-      args.running === false ? undefined : createReady(children, context, domain, wanted.definition, tailnetKey);
+      args.running === false
+        ? undefined
+        : createReady(children, context, domain, [wanted.definition, instance], tailnetKey);
     const inPlace = createSettings(children, context, ready ?? domain);
     const backup = createBackup(children, context, projectDisk);
     const line = describePlan(context.found, wanted, plan);

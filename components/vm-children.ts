@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import * as command from "@pulumi/command";
 import * as libvirt from "@pulumi/libvirt";
 import * as pulumi from "@pulumi/pulumi";
@@ -5,6 +6,7 @@ import type * as tailscale from "@pulumi/tailscale";
 import { diskSerial, domainName, domainUuid, macAddress, ownerMark, poolName } from "../config/names.ts";
 import type { ProjectSettings } from "../config/settings.ts";
 import { MiB } from "../config/sizes.ts";
+import { scheduleEnvironment } from "../data/schedule-environment.ts";
 import { tailnetVariable } from "../guest/tailnet.ts";
 import type { ReadyRequest } from "../guest/wait-until-ready.ts";
 import { definitionDigest, rootDigest } from "../vm/definition.ts";
@@ -84,8 +86,10 @@ export function createTeardown(children: Children, { name, host, settings }: VmC
   );
 }
 
-/** All that can be said of a domain. */
-const allOf = (args: libvirt.DomainArgs) => [...new Set([...Object.keys(args), "type", "xml", "running", "autostart"])];
+/** All that can be said of a domain, and what a refresh reads of one that boots by UEFI. */
+const allOf = (args: libvirt.DomainArgs) => [
+  ...new Set([...Object.keys(args), "type", "xml", "running", "autostart", "firmware", "nvram"]),
+];
 
 /**
  * Whether the domain that is on the host is the one that is wanted, its own marks tell. If it is, nothing of it is
@@ -100,6 +104,8 @@ export function createDomain(
   const { name, settings, host, found } = context;
   let wanted: VmWanted | undefined;
   let plan: VmPlan | undefined;
+  // One that the host has no more is made again, although the state says that it is there.
+  const instance = found.domain?.marks.instance ?? randomBytes(6).toString("hex");
   const domain = children.create(
     "domain",
     libvirt.Domain,
@@ -125,14 +131,15 @@ export function createDomain(
       const xslt = (args.xml as { xslt: string }).xslt;
       const { keepData } = settings;
       const joined = found.domain?.marks.tailnet ? { tailnet: found.domain.marks.tailnet } : {};
-      const marks = { definition: digest, root: rootDigest(settings), keepData, starting: running === true, ...joined };
+      const root = rootDigest(settings);
+      const marks = { definition: digest, instance, root, keepData, starting: running === true, ...joined };
       args.xml = { xslt: withMarks(xslt, marks) };
-      opts.replacementTrigger = [digest, rootDigest(settings)];
+      opts.replacementTrigger = [digest, root, instance];
       opts.ignoreChanges = [...(opts.ignoreChanges ?? []), ...(unchanged ? allOf(args) : ["running", "autostart"])];
       opts.hooks = { beforeCreate: [unchanged ? host.hooks.putByDomain : host.hooks.makeWayForDomain] };
     },
   );
-  return { domain, wanted: wanted as VmWanted, plan: plan as VmPlan };
+  return { domain, instance, wanted: wanted as VmWanted, plan: plan as VmPlan };
 }
 
 function domainArgs(
@@ -147,6 +154,7 @@ function domainArgs(
       { target: "vdb", file: `${dir}/project.qcow2`, format: "qcow2", serial: diskSerial(name, "project") },
       { target: "vdc", file: `${dir}/seed.iso`, format: "raw", serial: diskSerial(name, "seed"), readonly: true },
     ],
+    firmware: settings.firmware,
     consoleLog: `${dir}/console.log`,
   });
   return {
@@ -167,14 +175,14 @@ function domainArgs(
 }
 
 /**
- * Waits until the guest is ready, whenever its domain was defined anew or its root made anew, or it has another tailnet to join.
+ * Waits until the guest is ready, whenever its domain was defined anew, as `madeAs` tells, or its root made anew, or it has another tailnet to join.
  * What it is told besides is for that moment only: a new key or address of the host is no reason to ask again.
  */
 export function createReady(
   children: Children,
   context: VmContext,
   domain: libvirt.Domain,
-  definition: string,
+  madeAs: string[],
   tailnetKey: tailscale.TailnetKey | undefined,
 ) {
   const { name, host, settings, found } = context;
@@ -193,7 +201,7 @@ export function createReady(
         PROJECT_VMS_READY: JSON.stringify(request),
         ...(tailnet ? { [tailnetVariable]: joinRequest(tailnet, tailnetKey, found) } : {}),
       },
-      triggers: [definition, rootDigest(settings), ...(tailnet ? [tailnetDigest(tailnet)] : [])],
+      triggers: [...madeAs, rootDigest(settings), ...(tailnet ? [tailnetDigest(tailnet)] : [])],
       logging: "stderr",
     },
     { deleteBeforeReplace: true, ignoreChanges: ["environment"], dependsOn: domain, ...rejoinTrigger(context) },
@@ -225,12 +233,12 @@ export function createBackup(children: Children, { name, host, settings }: VmCon
     {
       create: `${entry} install`,
       delete: `${entry} remove`,
-      environment: {
-        PROJECT_VMS_URI: host.settings.uri,
-        PROJECT_VMS_PROJECT: name,
-        PROJECT_VMS_STORAGE_DIR: host.settings.storageDir,
-        PROJECT_VMS_BACKUP: JSON.stringify(settings.backup),
-      },
+      environment: scheduleEnvironment({
+        uri: host.settings.uri,
+        project: name,
+        storageDir: host.settings.storageDir,
+        backup: settings.backup,
+      }),
       logging: "stderr",
     },
     { dependsOn: after },

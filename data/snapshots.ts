@@ -2,6 +2,7 @@ import { formatSize } from "../config/sizes.ts";
 import { shutDown } from "../guest/power.ts";
 import { type Shell, shellFor } from "../host/shell.ts";
 import { quoteForVirsh, virshFor } from "../host/virsh.ts";
+import { markStarting } from "../vm/marks.ts";
 import type { Snapshot } from "./disk-image.ts";
 import { domainState, explainLock, refuseSavedMemory } from "./domain.ts";
 import { whileFrozen } from "./freeze.ts";
@@ -90,7 +91,12 @@ export async function restoreSnapshot(host: StorageHost, project: string, name: 
   const domain = await domainState(disk);
   refuseSavedMemory(disk, domain);
   const wasActive = domain.state === "active";
-  if (wasActive) await shutDown(virshFor(host.uri), disk.domain, log);
+  const virsh = virshFor(host.uri);
+  if (wasActive) {
+    // Should this be cut off while the guest is off, the next update starts it.
+    await markStarting(virsh, disk.domain, true);
+    await shutDown(virsh, disk.domain, log);
+  }
   const safety = safetyName(new Date(), snapshots);
   // A restore that was cut off before the disk grew again has left it as small as its snapshot was.
   const size = Math.max(virtualSize, ...snapshots.map((one) => one.diskSize ?? 0));
@@ -104,7 +110,10 @@ export async function restoreSnapshot(host: StorageHost, project: string, name: 
   log(`${project}: restored ${name} of ${created.toISOString()}; what was there before is the snapshot ${safety}`);
   if (diskSize < size)
     log(`${project}: its disk had ${formatSize(diskSize)} then, and has its ${formatSize(size)} again`);
-  if (wasActive) log(`${disk.domain}: started again`);
+  if (wasActive) {
+    await markStarting(virsh, disk.domain, false);
+    log(`${disk.domain}: started again`);
+  }
   if (domain.state === "off") log(`${disk.domain} is off, as it was: ${startCommand(disk)}`);
   return safety;
 }

@@ -116,3 +116,15 @@ describe("libvirtd killed in the middle of an up", () => {
     expect(await domains()).toEqual(["project-alpha"]);
   });
 });
+
+describe("a domain that was undefined past the state", () => {
+  test("is made again by a plain up, from the same disks", async () => {
+    await virsh.run("undefine", "project-alpha");
+    const { exitCode, all } = await up();
+    expect(exitCode, all).toBe(0);
+    expect(all).toContain("alpha: new VM, takes up its kept project disk");
+    expect(await domains()).toEqual(["project-alpha"]);
+    await expectMarker(disk("alpha"), 0xa1);
+    expect((await checkout.pulumi("preview", "--refresh", "--expect-no-changes")).exitCode).toBe(0);
+  });
+});

@@ -18,6 +18,7 @@ function apply(xslt: string, xml: string): string {
 test("disks become files with serials, graphics go, a logged serial console comes, the rest stays", () => {
   const sheet = domainXslt({
     uuid: "3b241101-e2bb-8255-8caf-4136c566a962",
+    firmware: "uefi",
     disks: [
       { target: "vda", file: "/vms/a&b{c}/disk.qcow2", format: "qcow2", serial: "root-1" },
       { target: "vdb", file: "/vms/seed.iso", format: "raw", serial: "seed-1", readonly: true },
@@ -26,22 +27,23 @@ test("disks become files with serials, graphics go, a logged serial console come
   });
   const xslt = withMarks(sheet, {
     definition: "d1",
+    instance: "i1",
     root: "r1",
     keepData: false,
     starting: true,
     tailnet: { id: "n1", nodeKey: "nodekey:2" },
   });
   const before =
-    "<domain type='qemu'><name>x</name><devices>" +
+    "<domain type='qemu'><name>x</name><os><type arch='x86_64'>hvm</type></os><devices>" +
     "<disk type='volume' device='disk'><source pool='p' volume='disk.qcow2'/><target dev='vda' bus='virtio'/></disk>" +
     "<disk type='volume' device='disk'><source pool='p' volume='seed.iso'/><target dev='vdb' bus='virtio'/></disk>" +
     "<graphics type='spice'/><rng model='virtio'/></devices></domain>";
   expect(apply(xslt, before)).toBe(
-    '<?xml version="1.0"?>\n<domain type="qemu"><name>x</name><devices>' +
+    '<?xml version="1.0"?>\n<domain type="qemu"><name>x</name><os firmware="efi"><type arch="x86_64">hvm</type></os><devices>' +
       '<disk type="file" device="disk"><driver name="qemu" type="qcow2" discard="unmap"/><source file="/vms/a&amp;b{c}/disk.qcow2"/><target dev="vda" bus="virtio"/><serial>root-1</serial></disk>' +
       '<disk type="file" device="disk"><driver name="qemu" type="raw"/><source file="/vms/seed.iso"/><target dev="vdb" bus="virtio"/><serial>seed-1</serial><readonly/></disk>' +
       '<rng model="virtio"/><serial type="pty"><log file="/vms/console.log" append="on"/><target port="0"/></serial><console type="pty"><target type="serial" port="0"/></console></devices>' +
       "<uuid>3b241101-e2bb-8255-8caf-4136c566a962</uuid>" +
-      '<metadata><definition xmlns="urn:project-vms:definition" digest="d1" root="r1"/><data xmlns="urn:project-vms:data" keep="no"/><start xmlns="urn:project-vms:start" pending="yes"/><tailnet xmlns="urn:project-vms:tailnet" id="n1" node="nodekey:2"/></metadata></domain>',
+      '<metadata><definition xmlns="urn:project-vms:definition" digest="d1" instance="i1" root="r1"/><data xmlns="urn:project-vms:data" keep="no"/><start xmlns="urn:project-vms:start" pending="yes"/><tailnet xmlns="urn:project-vms:tailnet" id="n1" node="nodekey:2"/></metadata></domain>',
   );
 });

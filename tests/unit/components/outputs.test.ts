@@ -17,6 +17,7 @@ const facts: ProjectFacts = {
     uri: "qemu:///system",
     memory: 0,
     cpus: 0,
+    firmwares: ["bios", "uefi"],
     virtualization: "kvm",
     hypervisorVersion: "",
     storage: undefined,

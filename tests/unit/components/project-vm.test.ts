@@ -17,6 +17,8 @@ beforeEach(() => {
   host = new VmHost("storage", { settings, inventory: emptyInventory });
 });
 
+const made = aDomain({ name: "project-app", marks: { instance: "first" } });
+
 /** Makes a VM, waits until all of it is registered, and gives its resources by their role. */
 async function make(args: Partial<ProjectVmArgs> = {}, on = host) {
   const vm = new ProjectVm("app", { host: on, sshKeys, ...args });
@@ -175,10 +177,11 @@ describe("ProjectVm", () => {
   });
 
   test("sizes, autostart and the fate of its data are settings that no child is replaced for", async () => {
-    const { child: first } = await make();
+    const there = new VmHost("there", { settings, inventory: anInventory({ domains: [made] }) });
+    const { child: first } = await make({}, there);
     const before = JSON.stringify(first("domain"));
     registered.length = 0;
-    const { child } = await make({ disk: "100 GiB", rootDisk: "40 GiB", keepData: false });
+    const { child } = await make({ disk: "100 GiB", rootDisk: "40 GiB", keepData: false }, there);
     expect(child("settings")).toMatchObject({
       environment: {
         PROJECT_VMS_SETTINGS: JSON.stringify({
@@ -191,6 +194,25 @@ describe("ProjectVm", () => {
     });
     // Only the note in it differs, which does not count.
     expect(JSON.stringify(child("domain")).replace('keep=\\"no\\"', 'keep=\\"yes\\"')).toBe(before);
+  });
+
+  test("a domain that is on the host is the one that was made; one that is not there is made anew, whatever the state says", async () => {
+    const triggers: unknown[] = [];
+    const transform = { domain: (_: object, opts: pulumi.CustomResourceOptions) => void noted.push(opts) };
+    const noted: pulumi.CustomResourceOptions[] = [];
+    for (const domains of [[made], [made], [], []]) {
+      const { child } = await make(
+        { transform },
+        new VmHost("there", { settings, inventory: anInventory({ domains }) }),
+      );
+      const [opts] = noted.splice(0) as [pulumi.CustomResourceOptions];
+      const instance = (opts.replacementTrigger as unknown[])[2];
+      triggers.push(instance);
+      expect(child("ready").triggers).toContain(instance);
+      registered.length = 0;
+    }
+    expect(triggers.slice(0, 2)).toEqual(["first", "first"]);
+    expect(new Set(triggers).size).toBe(3);
   });
 
   test("a VM that is not to run is not waited for", async () => {

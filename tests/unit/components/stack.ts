@@ -52,6 +52,7 @@ export const emptyInventory: Inventory = {
   uri: settings.uri,
   memory: 64 * 2 ** 30,
   cpus: 16,
+  firmwares: ["bios", "uefi"],
   virtualization: "kvm",
   hypervisorVersion: "9.0.0",
   storage: undefined,

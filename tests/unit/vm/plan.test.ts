@@ -8,6 +8,7 @@ import { aDomain, aVolume } from "../found.ts";
 const settings: ProjectSettings = {
   memory: 8 * GiB,
   cpus: 4,
+  firmware: "bios",
   disk: 50 * GiB,
   rootDisk: 20 * GiB,
   autostart: false,
@@ -122,6 +123,7 @@ describe("what is said of an update's effect on a VM, its root and its data", ()
       {},
       "webapp: restart (memory 8 GiB to 16 GiB), root disk made anew, project disk grows from 50 GiB to 60 GiB, data kept",
     ],
+    ["firmware", { domain: redefined }, { firmware: "uefi" }, {}, "webapp: restart (firmware bios to uefi), data kept"],
     ["autostart", {}, { autostart: true }, {}, "webapp: no restart, autostart on, data kept"],
     [
       "data that is to go with the VM",
