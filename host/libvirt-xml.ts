@@ -93,7 +93,7 @@ export function parseDomain(xml: string): DomainXml {
     type: text(domain, "@type"),
     memory: bytes(child(domain, "memory"), "KiB"),
     cpus: Number(text(domain, "vcpu")),
-    firmware: text(child(domain, "os"), "@firmware") === "efi" ? "uefi" : "bios",
+    firmware: firmwareOf(child(domain, "os")),
     ...networkOfFirst(all(child(domain, "devices"), "interface")),
     marks: marksIn(child(domain, "metadata")),
     disks: all(child(domain, "devices"), "disk").flatMap(diskSource),
@@ -177,6 +177,11 @@ function elementOf(node: Node, namespace: string): Node {
     !Array.isArray(element) &&
     Object.entries(element).some(([key, value]) => key.startsWith("@xmlns") && value === namespace);
   return Object.values(node).find(isOf) as Node;
+}
+
+/** Once libvirt has chosen the firmware, it may tell the file only. */
+function firmwareOf(os: Node): Firmware {
+  return text(os, "@firmware") === "efi" || text(child(os, "loader"), "@type") === "pflash" ? "uefi" : "bios";
 }
 
 function networkOfFirst([nic]: Node[]): { network?: string } {

@@ -105,6 +105,16 @@ describe("a domain", () => {
     });
   });
 
+  test.each([
+    ["<os firmware='efi'/>", "uefi"],
+    ["<os><loader readonly='yes' type='pflash'>/usr/share/OVMF/OVMF_CODE_4M.fd</loader></os>", "uefi"],
+    ["<os><loader type='rom'>/usr/share/seabios/bios.bin</loader></os>", "bios"],
+    ["<os><type arch='x86_64'>hvm</type></os>", "bios"],
+  ])("with %s it boots by %s", (os, firmware) => {
+    const xml = `<domain type='kvm'><name>a</name><memory>131072</memory>${os}<devices/></domain>`;
+    expect(parseDomain(xml).firmware).toBe(firmware);
+  });
+
   test("a description is read as its text; a domain without one and without disks has neither", () => {
     const bare =
       "<domain type='kvm'><name>a</name><uuid>u</uuid><memory>131072</memory><vcpu>2</vcpu><devices/></domain>";
