@@ -3,7 +3,9 @@ import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { execa, execaSync } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { installSchedule, removeSchedule } from "../../data/schedule.ts";
 import { startEmbeddedHost } from "../../host/embedded.ts";
+import { type Shell, shellWord } from "../../host/shell.ts";
 import { Checkout } from "./support/checkout.ts";
 import { killGroup, ProjectVmTool, readDisk, refuse, succeed } from "./support/project-data.ts";
 
@@ -120,6 +122,30 @@ describe("the disk of a VM that runs", () => {
       expect(await virsh.run("domjobinfo", "project-alpha")).toMatch(/Job type: +None/);
     },
   );
+
+  test("a schedule fires on a host with systemd, which here the guest is, until it is taken back", async () => {
+    const asRoot = (argv: string[]) => inGuest(`sudo ${argv.map(shellWord).join(" ")}`);
+    const shell: Shell = { uri: "qemu:///system", run: asRoot };
+    const of = { project: "inner", storageDir: "/srv/vms" };
+    const unit = "project-vms-backup-inner";
+    expect(await installSchedule(shell, { ...of, backup: { every: "1h", keep: 3 } }, console.error)).toBe(true);
+    expect(await inGuest(`systemctl is-enabled ${unit}.timer; systemctl is-active ${unit}.timer`)).toBe(
+      "enabled\nactive",
+    );
+    const ran = () => inGuest(`systemctl show --property ExecMainStartTimestamp --value ${unit}.service`);
+    expect(await ran()).toBe("");
+    await inGuest("sudo date --set '+2 hours' > /dev/null");
+    await expect.poll(ran, { timeout: 120_000, interval: 1000 }).not.toBe("");
+    await inGuest("sudo date --set '-2 hours' > /dev/null");
+    // There is no libvirt in the guest: the script says so, in the journal.
+    expect(await inGuest(`sudo journalctl --output cat --unit ${unit}.service`)).toContain(
+      "error: virsh: must be on the PATH of the host",
+    );
+    await removeSchedule(shell, of);
+    expect(
+      await inGuest(`systemctl list-unit-files --no-legend '${unit}*'; ls /usr/local/lib/project-vms || true`),
+    ).toBe("");
+  });
 
   test("no disk in use is purged, and none is imported over it", async () => {
     await refuse(
