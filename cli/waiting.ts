@@ -13,7 +13,7 @@ export class Waiting {
    * @returns whether it says only that something is still waited for
    */
   heard(line: string): boolean {
-    const [, vm, stage] = /^(\S+): waiting for (\S+), \d+ s$/.exec(line) ?? [];
+    const [, vm, stage] = /^(\S+): waiting for (\S+), [\d.]+ s$/.exec(line) ?? [];
     if (vm !== undefined && isStage(stage)) {
       // Whether there is a tailnet to join is not known before.
       const left = this.stagesLeft(vm);

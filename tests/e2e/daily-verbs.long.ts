@@ -31,8 +31,12 @@ const doctor = async (...args: string[]) => {
   return { exitCode, findings: JSON.parse(stdout) as Finding[] };
 };
 
-/** Runs project-vm in a terminal of its own; once `prompt` is on the screen, `input` is typed. */
-async function inTerminal(command: string, prompt = /(?!)/, input = "") {
+/**
+ * Runs project-vm in a terminal of its own; once `prompt` is on the screen, `input` is typed.
+ *
+ * @param insists types it again every second: what is typed while a program sets its terminal up is lost
+ */
+async function inTerminal(command: string, prompt = /(?!)/, input = "", insists = false) {
   const child = execa("script", ["-qec", `stty cols 150 rows 40; exec '${bin}' ${command}`, "/dev/null"], {
     cwd: checkout.dir,
     reject: false,
@@ -40,12 +44,16 @@ async function inTerminal(command: string, prompt = /(?!)/, input = "") {
     env: { TERM: "xterm" },
   });
   let screen = "";
+  let typing: NodeJS.Timeout | undefined;
   child.stdout.on("data", (text: Buffer) => {
     const isNew = !prompt.test(screen);
     screen += text;
-    if (isNew && prompt.test(screen)) child.stdin.write(input);
+    if (!isNew || !prompt.test(screen)) return;
+    child.stdin.write(input);
+    if (insists) typing = setInterval(() => child.stdin.write(input), 1000);
   });
   const { exitCode, stdout } = await child;
+  clearInterval(typing);
   return { exitCode, screen: stdout };
 }
 
@@ -178,7 +186,7 @@ describe("a VM that runs", () => {
   });
 
   test("console attaches a terminal, and Ctrl-] leaves it", async () => {
-    const { exitCode, screen } = await inTerminal("console alpha", /Escape character is/, "\x1d");
+    const { exitCode, screen } = await inTerminal("console alpha", /Escape character is/, "\x1d", true);
     expect(exitCode).toBe(0);
     expect(screen).toContain("Connected to domain 'project-alpha'");
   });

@@ -7,7 +7,7 @@ describe("what is waited for", () => {
   test.each<[string[], string | undefined]>([
     [[], undefined],
     [["local: updating"], undefined],
-    [["project-api: waiting for boot, 20 s"], "project-api: waiting for boot"],
+    [["project-api: waiting for boot, 20.1 s"], "project-api: waiting for boot"],
     [["project-api: boot ok, 31.2 s"], "project-api: waiting for cloud-init"],
     [
       ["boot", "cloud-init", "disk", "network"].map((stage) => `project-api: ${stage} ok, 1 s`),
@@ -38,7 +38,7 @@ describe("what is waited for", () => {
 
   test("lines that say nothing else need not stay", () => {
     const waiting = new Waiting();
-    expect(waiting.heard("project-api: waiting for boot, 20 s")).toBe(true);
+    expect(waiting.heard("project-api: waiting for boot, 20.1 s")).toBe(true);
     expect(waiting.heard("project-api: boot ok, 31 s")).toBe(false);
     expect(waiting.heard("waiting for another process")).toBe(false);
   });
