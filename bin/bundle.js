@@ -14,19 +14,19 @@ import path from "node:path";
 import { pathToFileURL } from "node:url";
 
 /*
- * The sources of the command line in a few files of JavaScript, so that no start has to find, compile and link hundreds. They
- * are made when they are missing or a source has changed. No TypeScript here: this is what runs before any can.
+ * The sources of a program (the command line, a stack's program, a step of an update) in a few files of JavaScript, so that no
+ * start has to find, compile and link hundreds. They are made when they are missing or a source has changed. No TypeScript
+ * here: this is what runs before any can.
  */
 
 const root = path.resolve(import.meta.dirname, "..");
 
-const entry = "cli/main.ts";
-
 /** Below node_modules, where packages are found; of this checkout alone, for several may share one node_modules. */
-const folder = path.join(root, "node_modules", ".cache", "project-vm", digestOf(root + process.version));
+const folderOf = (entry) =>
+  path.join(root, "node_modules", ".cache", "project-vm", digestOf(root + process.version + entry));
 
 /** What the bundle was made of, its files, and the one that begins it. */
-const manifest = path.join(folder, "manifest.json");
+const manifestIn = (folder) => path.join(folder, "manifest.json");
 
 /** npm writes it at each change of the packages. */
 const packages = path.join(root, "node_modules", ".package-lock.json");
@@ -38,30 +38,47 @@ const external = ["@pulumi/*", "@grpc/*", "google-protobuf"];
 const longestRun = 24 * 3600 * 1000;
 
 /**
- * The file to start, made anew where a source has changed.
+ * Loads a source with all that it imports, from its bundle.
  *
- * @returns {Promise<string | undefined>} undefined where none can be made: then the sources are to be started themselves
+ * @param {string} entry relative to this checkout, e.g. `cli/main.ts`
  */
-export async function bundledMain() {
-  const last = readManifest();
-  if (last && isFresh(last)) return path.join(folder, last.main);
+export async function load(entry) {
+  const file = await bundled(entry);
+  if (file !== undefined) return import(pathToFileURL(file).href);
+  const { register } = await import("tsx/esm/api").catch(() => {
+    console.error(`project-vm's packages are not installed: npm ci, in ${root}`);
+    process.exit(1);
+  });
+  register();
+  return import(pathToFileURL(path.join(root, entry)).href);
+}
+
+/**
+ * The file that begins a bundle, made anew where a source has changed.
+ *
+ * @returns {Promise<string | undefined>} undefined where none can be made: then the sources are to be loaded themselves
+ */
+async function bundled(entry) {
+  const folder = folderOf(entry);
+  const last = readManifest(folder);
+  if (last && isFresh(folder, last)) return path.join(folder, last.main);
   try {
-    return await bundle(last?.files ?? []);
+    return await bundle(entry, folder, last?.files ?? []);
   } catch {
     // The folder cannot be written to, or a source has a mistake, which is told when it is loaded itself.
     return undefined;
   }
 }
 
-function readManifest() {
+function readManifest(folder) {
   try {
-    return JSON.parse(readFileSync(manifest, "utf8"));
+    return JSON.parse(readFileSync(manifestIn(folder), "utf8"));
   } catch {
     return undefined;
   }
 }
 
-function isFresh({ main, sources }) {
+function isFresh(folder, { main, sources }) {
   return Object.entries(sources).every(([file, mark]) => markOf(file) === mark) && existsSync(path.join(folder, main));
 }
 
@@ -72,10 +89,10 @@ function markOf(file) {
 }
 
 /** @param {string[]} before names of the last bundle's files */
-async function bundle(before) {
+async function bundle(entry, folder, before) {
   const started = Date.now();
   mkdirSync(folder, { recursive: true });
-  const { metafile, outputFiles } = await build();
+  const { metafile, outputFiles } = await build(entry, folder);
   for (const { path: file, contents } of outputFiles) writeWhole(file, contents);
   const files = outputFiles.map(({ path: file }) => path.basename(file));
   const main = path.basename(Object.keys(metafile.outputs).find((file) => metafile.outputs[file].entryPoint === entry));
@@ -84,14 +101,14 @@ async function bundle(before) {
   // One that was written to meanwhile may be in the bundle as it was before: then the next start makes another.
   if (sources.every((file) => (statSync(file, { throwIfNoEntry: false })?.ctimeMs ?? 0) < started)) {
     const marks = Object.fromEntries(sources.map((file) => [file, markOf(file)]));
-    writeWhole(manifest, JSON.stringify({ main, files, sources: marks }));
+    writeWhole(manifestIn(folder), JSON.stringify({ main, files, sources: marks }));
   }
-  removeOld(before, files);
+  removeOld(folder, before, files);
   return path.join(folder, main);
 }
 
 /** Files are named by their contents: whoever makes the same at once writes the same, and nobody writes into another's. */
-async function build() {
+async function build(entry, folder) {
   const esbuild = await import("esbuild");
   return esbuild.build({
     absWorkingDir: root,
@@ -141,11 +158,11 @@ function writeWhole(file, contents) {
 }
 
 /** Their time says since when they are of no use. */
-function removeOld(before, now) {
+function removeOld(folder, before, now) {
   const time = Date.now();
   for (const name of readdirSync(folder)) {
     const file = path.join(folder, name);
-    if (now.includes(name) || file === manifest) continue;
+    if (now.includes(name) || file === manifestIn(folder)) continue;
     if (before.includes(name)) utimesSync(file, time / 1000, time / 1000);
     else if (statSync(file).mtimeMs < time - longestRun) rmSync(file, { force: true });
   }

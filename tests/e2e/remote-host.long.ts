@@ -235,7 +235,7 @@ describe("a VM that runs there", () => {
   const identity = async (...args: string[]) => expectSuccess(await ssh(...args, "project-alpha", "whoami; hostname"));
 
   test("is waited for over ssh, and its address and host keys are outputs", async () => {
-    cpSync(path.resolve(import.meta.dirname, "../../index.ts"), path.join(checkout.dir, "index.ts"));
+    cpSync(path.resolve(import.meta.dirname, "../../index.js"), path.join(checkout.dir, "index.js"));
     configure({ alpha: { disk: "2 GiB" } });
     expectSuccess(await up());
     const { stdout } = await stack.pulumi("stack", "output", "projects", "--json");

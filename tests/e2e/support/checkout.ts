@@ -12,10 +12,11 @@ import type { KeptDisk } from "../../../vm/leftovers.ts";
 const repository = path.resolve(import.meta.dirname, "../../..");
 
 /** What a checkout of its own has of its own; all else is the repository's, by link. */
-const ownEntries = [".git", ".local", "Pulumi.yaml", "Pulumi.local.yaml", "index.ts"];
+const ownEntries = [".git", ".local", "Pulumi.yaml", "Pulumi.local.yaml", "index.js"];
 
 /** The program of a checkout whose VMs are made but not started: for what needs no guest, and many rounds. */
-const programOfVmsThatAreOff = `import { stackProgram } from "./components/stack-program.ts";
+const programOfVmsThatAreOff = `import { load } from "./bin/bundle.js";
+const { stackProgram } = await load("components/stack-program.ts");
 export default () => stackProgram({ running: false });
 `;
 
@@ -45,8 +46,8 @@ export class Checkout {
       if (!ownEntries.includes(entry)) symlinkSync(path.join(repository, entry), path.join(this.dir, entry));
     }
     cpSync(path.join(repository, "Pulumi.yaml"), path.join(this.dir, "Pulumi.yaml"));
-    if (running) cpSync(path.join(repository, "index.ts"), path.join(this.dir, "index.ts"));
-    else writeFileSync(path.join(this.dir, "index.ts"), programOfVmsThatAreOff);
+    if (running) cpSync(path.join(repository, "index.js"), path.join(this.dir, "index.js"));
+    else writeFileSync(path.join(this.dir, "index.js"), programOfVmsThatAreOff);
     prepareCheckout(this.dir);
     await ensureSshKey(this.dir, () => undefined);
   }
