@@ -10,7 +10,7 @@ REPORT := --reporter=verbose --reporter=json --outputFile.json=test-results
 # Under this environment plain `pulumi` works: engine, plugins, state, passphrase.
 IN_ENV := eval "$$($(TSX) local/env.ts)" &&
 
-.PHONY: help up down clean env test unit e2e long sweep bench check prepare packages toolchain
+.PHONY: help up down clean env test unit e2e sweep bench check prepare packages toolchain
 
 help: ## Say what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -40,9 +40,6 @@ unit: packages node_modules/.built ## Unit tests
 # The same 20 edits each time: chance is for `make sweep`.
 e2e: prepare ## End-to-end tests, with the real engine and real VMs
 	@$(IN_ENV) SWEEP_SEED=$${SWEEP_SEED:-1352147254} npx vitest run --project e2e $(REPORT)/e2e.json
-
-long: prepare ## End-to-end tests that CI has no time for
-	@$(IN_ENV) npx vitest run --project long $(REPORT)/long.json
 
 sweep: prepare ## 200 generated config edits, each with a look at all data; SWEEP_SEED=... repeats them
 	@$(IN_ENV) SWEEP_EDITS=$${SWEEP_EDITS:-200} npx vitest run --project e2e tests/e2e/edits.test.ts

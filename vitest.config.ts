@@ -16,18 +16,6 @@ export default defineConfig({
           hookTimeout: 15 * 60_000,
         },
       },
-      {
-        test: {
-          name: "long",
-          include: ["tests/e2e/**/*.long.ts"],
-          // Two cores and emulated guests: one file after another.
-          pool: "forks",
-          poolOptions: { forks: { singleFork: true } },
-          testTimeout: 15 * 60_000,
-          // Whichever file comes first has the base image built.
-          hookTimeout: 15 * 60_000,
-        },
-      },
     ],
   },
 });
