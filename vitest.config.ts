@@ -8,9 +8,9 @@ export default defineConfig({
         test: {
           name: "e2e",
           include: ["tests/e2e/**/*.test.ts"],
-          // Two cores and emulated guests: one file after another.
+          // Two cores: while one file waits for an emulated guest to boot, another goes on.
           pool: "forks",
-          poolOptions: { forks: { singleFork: true } },
+          poolOptions: { forks: { minForks: 1, maxForks: 2 } },
           testTimeout: 15 * 60_000,
           // Whichever file comes first has the base image built.
           hookTimeout: 15 * 60_000,
