@@ -31,7 +31,10 @@ const manifestIn = (folder) => path.join(folder, "manifest.json");
 /** npm writes it at each change of the packages. */
 const packages = path.join(root, "node_modules", ".package-lock.json");
 
-/** What only the verbs that start the engine need, as big as all the rest. */
+/**
+ * As big as all the rest, and needed only by the verbs that start the engine; and in a stack's program they must be the very
+ * modules that the engine's runner has loaded.
+ */
 const external = ["@pulumi/*", "@grpc/*", "google-protobuf"];
 
 /** For how long a file stays that is of no use any more, in milliseconds: what runs still may yet load it. */

@@ -1,4 +1,3 @@
-import { XMLBuilder } from "fast-xml-parser";
 import type { Firmware } from "../config/settings.ts";
 import {
   type DomainMarks,
@@ -8,6 +7,7 @@ import {
   tailnetNamespace,
   yesOrNo,
 } from "../host/libvirt-xml.ts";
+import { everything, stylesheet } from "./stylesheet.ts";
 
 /** A disk as it stands in the domain's XML: `target` is the device name in the guest (vda, vdb, …). */
 export interface DomainDisk {
@@ -77,7 +77,7 @@ const efi = {
   "@_match": "/domain/os",
   "xsl:copy": {
     "xsl:attribute": { "@_name": "firmware", "#text": "efi" },
-    "xsl:apply-templates": { "@_select": "@*|node()" },
+    "xsl:apply-templates": everything,
   },
 };
 
@@ -89,9 +89,7 @@ const efi = {
  * @example domainXslt({ uuid: domainUuid("app"), firmware: "bios", disks: [{ target: "vda", file: "/vms/app/disk.qcow2", format: "qcow2", serial: "a1" }], consoleLog: "/vms/app/console.log" })
  */
 export function domainXslt(details: DomainDetails): string {
-  const everything = { "@_select": "@*|node()" };
-  const templates = [
-    { "@_match": "@*|node()", "xsl:copy": { "xsl:apply-templates": everything } },
+  return stylesheet([
     {
       "@_match": "/domain",
       "xsl:copy": {
@@ -128,12 +126,5 @@ export function domainXslt(details: DomainDetails): string {
         console: { "@_type": "pty", target: { "@_type": "serial", "@_port": "0" } },
       },
     },
-  ];
-  return new XMLBuilder({ ignoreAttributes: false, suppressEmptyNode: true, format: true }).build({
-    "xsl:stylesheet": {
-      "@_version": "1.0",
-      "@_xmlns:xsl": "http://www.w3.org/1999/XSL/Transform",
-      "xsl:template": templates,
-    },
-  });
+  ]);
 }

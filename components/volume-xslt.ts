@@ -1,6 +1,4 @@
-import { XMLBuilder } from "fast-xml-parser";
-
-const everything = { "@_select": "@*|node()" };
+import { everything, stylesheet } from "./stylesheet.ts";
 
 /**
  * The XSLT stylesheet that the libvirt provider applies to a disk's XML before it makes the volume: qcow2 version 3.
@@ -8,17 +6,6 @@ const everything = { "@_select": "@*|node()" };
  * back. It is read when a volume is made; a change of it touches none that is there.
  * Source: https://www.qemu.org/docs/master/interop/qcow2.html
  */
-export const qcow2Xslt: string = new XMLBuilder({
-  ignoreAttributes: false,
-  suppressEmptyNode: true,
-  format: true,
-}).build({
-  "xsl:stylesheet": {
-    "@_version": "1.0",
-    "@_xmlns:xsl": "http://www.w3.org/1999/XSL/Transform",
-    "xsl:template": [
-      { "@_match": "@*|node()", "xsl:copy": { "xsl:apply-templates": everything } },
-      { "@_match": "/volume/target", "xsl:copy": { "xsl:apply-templates": everything, compat: "1.1" } },
-    ],
-  },
-});
+export const qcow2Xslt = stylesheet([
+  { "@_match": "/volume/target", "xsl:copy": { "xsl:apply-templates": everything, compat: "1.1" } },
+]);

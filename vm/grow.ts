@@ -87,7 +87,8 @@ async function growFilesystem(
   const agent = new GuestAgent(virsh, domain);
   if (!(await isRunning(virsh, domain))) return;
   if (!(await agent.answers())) {
-    if (await isPausedByFullHost(virsh, project)) throw await hostFull(virsh, project);
+    // Why, growDisks tells.
+    if (await isPausedByFullHost(virsh, project)) throw new Error(`${domain} is paused`);
     if (grown)
       log(`${domain}: its guest agent does not answer; the filesystem on its ${role} disk grows at the next boot`);
     return;

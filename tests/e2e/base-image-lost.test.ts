@@ -5,6 +5,7 @@ import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startEmbeddedHost } from "../../host/embedded.ts";
 import { Checkout } from "./support/checkout.ts";
+import { expectSuccess } from "./support/expect-success.ts";
 import { expectMarker, writeMarker } from "./support/marker.ts";
 
 const checkout = new Checkout("base-image-lost");
@@ -19,11 +20,6 @@ function configure(projects: Record<string, object>): void {
   checkout.configure({ defaults: { memory: "256 MiB", cpus: 1, disk: "64 MiB", rootDisk: "8 GiB" }, projects });
 }
 const up = () => checkout.pulumi("up", "--yes", "--skip-preview");
-function expectSuccess({ exitCode, all }: { exitCode?: number | undefined; all: string }): string {
-  expect(exitCode, all).toBe(0);
-  return all;
-}
-
 /** An update and its preview are refused, and neither disk is touched; gives what the preview said. */
 async function refusal(): Promise<string> {
   const disks = [disk("alpha"), disk("alpha", "disk.qcow2")];

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startEmbeddedHost } from "../../host/embedded.ts";
 import { prepareCheckout } from "../../local/checkout.ts";
 import { Checkout } from "./support/checkout.ts";
+import { expectSuccess } from "./support/expect-success.ts";
 import { sizeOf } from "./support/marker.ts";
 import { pidInside } from "./support/process-inside.ts";
 import { SmallDisk } from "./support/small-disk.ts";
@@ -21,11 +22,6 @@ function edit(change: Record<string, unknown>): void {
   checkout.configure({ projects: { webapp: entry } });
 }
 const up = () => checkout.pulumi("up", "--yes", "--skip-preview");
-function expectSuccess({ exitCode, all }: { exitCode?: number | undefined; all: string }): string {
-  expect(exitCode, all).toBe(0);
-  return all;
-}
-
 /** What must be the same after every step: the work, and who the machine is. */
 async function treasure() {
   return ssh(

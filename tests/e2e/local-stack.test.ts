@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startEmbeddedHost } from "../../host/embedded.ts";
 import { Checkout } from "./support/checkout.ts";
 import { dockerArchive } from "./support/docker-archive.ts";
+import { expectSuccess } from "./support/expect-success.ts";
 
 const small = { defaults: { memory: "1 GiB", cpus: 2, disk: "2 GiB", rootDisk: "12 GiB" } };
 const checkout = new Checkout("local-stack");
@@ -17,11 +18,6 @@ beforeAll(async () => {
   await startEmbeddedHost(host, console.error);
 });
 afterAll(() => checkout.remove());
-
-/** What a command printed goes into the failure when it did not do what it should. */
-function expectSuccess({ exitCode, all }: { exitCode?: number | undefined; all: string }): void {
-  expect(exitCode, all).toBe(0);
-}
 
 /** Names of the domains on the host. */
 const domains = async () => (await virsh.run("list", "--all", "--name")).split("\n").filter(Boolean).sort();

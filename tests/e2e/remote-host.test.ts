@@ -6,6 +6,7 @@ import { startEmbeddedHost } from "../../host/embedded.ts";
 import { parseVolume } from "../../host/libvirt-xml.ts";
 import { ensureImage } from "../../images/image.ts";
 import { Checkout } from "./support/checkout.ts";
+import { expectSuccess } from "./support/expect-success.ts";
 import { makeKey, RemoteHost } from "./support/remote-host.ts";
 import { NamedStack } from "./support/remote-stack.ts";
 import { type Ran, Workstation } from "./support/remote-workstation.ts";
@@ -26,11 +27,6 @@ let stack: NamedStack;
 const configure = (projects: Record<string, unknown>, at = uri) =>
   stack.configure({ host: { uri: at, storageDir: host.storageDir }, defaults, projects });
 const up = (...args: string[]) => stack.pulumi("up", "--yes", "--skip-preview", ...args);
-
-function expectSuccess({ exitCode, all }: Ran): string {
-  expect(exitCode, all).toBe(0);
-  return all;
-}
 
 /** Domains, pools, networks and files of the host, asked on the spot. */
 async function whatIsThere() {

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, type Stats, statSync } from "node:fs";
 import path from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { expectSuccess } from "./support/expect-success.ts";
 import type { PreAuthKey } from "./support/tailnet/headscale-admin.ts";
 import { apiKey, TailnetStack } from "./support/tailnet/tailnet-stack.ts";
 
@@ -10,11 +11,6 @@ const { host, virsh, dir } = stack.checkout;
 
 beforeAll(() => stack.start());
 afterAll(() => stack.stop());
-
-function expectSuccess({ exitCode, all }: { exitCode?: number | undefined; all: string }): string {
-  expect(exitCode, all).toBe(0);
-  return all;
-}
 
 describe("a tailnet that fails", () => {
   test("a key that expires before the first boot: the VM is built, and the failed stage is named", async () => {

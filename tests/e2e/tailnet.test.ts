@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { expectSuccess } from "./support/expect-success.ts";
 import { TailnetStack } from "./support/tailnet/tailnet-stack.ts";
 
 const stack = new TailnetStack("tailnet");
@@ -6,11 +7,6 @@ const addressOf = async (project: string) => (await stack.checkout.outputs()).pr
 
 beforeAll(() => stack.start());
 afterAll(() => stack.stop());
-
-function expectSuccess({ exitCode, all }: { exitCode?: number | undefined; all: string }): string {
-  expect(exitCode, all).toBe(0);
-  return all;
-}
 
 describe("VMs in a tailnet", () => {
   test("join it by name, each with a key of its own, and are reached over it by ping and ssh", async () => {

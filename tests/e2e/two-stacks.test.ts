@@ -4,17 +4,13 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startEmbeddedHost } from "../../host/embedded.ts";
 import { ensureImage } from "../../images/image.ts";
 import { Checkout } from "./support/checkout.ts";
+import { expectSuccess } from "./support/expect-success.ts";
 import { NamedStack } from "./support/remote-stack.ts";
 import type { Ran } from "./support/remote-workstation.ts";
 
 const defaults = { memory: "256 MiB", cpus: 1, disk: "64 MiB", rootDisk: "8 GiB" };
 const [home, away] = [new Checkout("two-stacks-home"), new Checkout("two-stacks-away")];
 const up = ["up", "--yes", "--skip-preview"];
-
-function expectSuccess({ exitCode, all }: Ran): string {
-  expect(exitCode, all).toBe(0);
-  return all;
-}
 
 /** Domains, pools and networks of a checkout's own host, by name and UUID, and its files. */
 async function whatIsOn({ host, virsh }: Checkout) {
