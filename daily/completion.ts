@@ -1,4 +1,4 @@
-import type { Command } from "commander";
+import type { Command, Option } from "commander";
 
 /** What can be completed beside verbs and options. */
 export interface Names {
@@ -25,13 +25,16 @@ const kinds: Record<string, (names: Names) => string[]> = {
  * @example completionsFor(program, ["ssh", "my"], { stacks: ["local"], projects: ["myapp"] }) // ["myapp"]
  */
 export function completionsFor(program: Command, words: string[], names: Names): string[] {
-  const before = words.slice(0, -1);
-  const current = words.at(-1) ?? "";
+  // Bash takes the `=` of `--stack=local` for a word.
+  const before = words.slice(0, -1).filter((word) => word !== "=");
+  const current = words.at(-1) === "=" ? "" : (words.at(-1) ?? "");
   // What comes after it is the guest's.
   if (before.includes("--")) return [];
-  if (takesStack(before.at(-1))) return matching(names.stacks, current);
-  const { command, given } = verbIn(program, before);
-  if (current.startsWith("-")) return matching(optionsOf(program, command), current);
+  const { command, given, awaits } = verbIn(program, before);
+  if (awaits) return awaits.long === "--stack" ? matching(names.stacks, current) : [];
+  const [, stack] = /^--stack=(.*)$/.exec(current) ?? [];
+  if (stack !== undefined) return matching(names.stacks, stack).map((name) => `--stack=${name}`);
+  if (current.startsWith("-")) return matching(longOptionsOf(program, command), current);
   if (command.commands.length > 0) return matching(verbsOf(command), current);
   const argument = command.registeredArguments[given]?.name() ?? "";
   // The name of a project that is to be made is nobody's yet, and that of a snapshot is on its host.
@@ -41,32 +44,51 @@ export function completionsFor(program: Command, words: string[], names: Names):
 
 /** The stack that a command line names, if it does. */
 export function stackIn(words: string[]): string | undefined {
-  const at = words.findIndex(takesStack);
-  if (at >= 0) return words[at + 1];
+  const at = words.findIndex((word) => word === "-s" || word === "--stack");
+  if (at >= 0) return words.slice(at + 1).find((word) => word !== "=");
   return words.find((word) => word.startsWith("--stack="))?.slice("--stack=".length);
 }
 
-const takesStack = (word: string | undefined) => word === "-s" || word === "--stack";
+/** Where a command line has come to. */
+interface Place {
+  /** The innermost verb. */
+  command: Command;
+  /** How many arguments it has been given. */
+  given: number;
+  /** The option whose value comes next. */
+  awaits: Option | undefined;
+}
 
-/** The innermost verb that the words lead to, and how many arguments it has been given. */
-function verbIn(program: Command, words: string[]): { command: Command; given: number } {
-  let command = program;
-  let given = 0;
-  const plain = words.filter((word, i) => !word.startsWith("-") && !takesStack(words[i - 1]));
-  for (const word of plain) {
-    const sub = command.commands.find((one) => one.name() === word);
-    if (sub) command = sub;
-    else given++;
+function verbIn(program: Command, words: string[]): Place {
+  const place: Place = { command: program, given: 0, awaits: undefined };
+  for (const word of words) {
+    const { command, awaits } = place;
+    place.awaits = undefined;
+    if (awaits) continue;
+    if (word.startsWith("-")) {
+      const option = optionsOf(program, command).find(({ short, long }) => word === short || word === long);
+      place.awaits = option?.required ? option : undefined;
+      continue;
+    }
+    const sub = command.commands.find((one) => [one.name(), ...one.aliases()].includes(word));
+    if (sub) place.command = sub;
+    else place.given++;
   }
-  return { command, given };
+  return place;
 }
 
-const verbsOf = (command: Command) => command.commands.map((sub) => sub.name()).filter((name) => name !== completeVerb);
+const verbsOf = (command: Command) =>
+  command.commands.flatMap((sub) => [sub.name(), ...sub.aliases()]).filter((name) => name !== completeVerb);
 
-function optionsOf(program: Command, command: Command): string[] {
-  const options = [...command.options, ...(command === program ? [] : program.options)];
-  return ["--help", ...options.flatMap(({ long }) => long ?? [])];
-}
+const optionsOf = (program: Command, command: Command) => [
+  ...command.options,
+  ...(command === program ? [] : program.options),
+];
+
+const longOptionsOf = (program: Command, command: Command) => [
+  "--help",
+  ...optionsOf(program, command).flatMap(({ long }) => long ?? []),
+];
 
 const matching = (candidates: string[], start: string) => candidates.filter((one) => one.startsWith(start));
 

@@ -38,6 +38,21 @@ describe("what a command line may become", () => {
     [["stop", "api", "--f"], ["--force"]],
     [["completion", "z"], ["zsh"]],
     [["ssh", "api", "--", "w"], []],
+    [["resize", "--cpus", "4", "w"], ["webapp"]],
+    [["resize", "w", "--cpus", ""], []],
+    [["exec", "-u", "dev", "w"], ["webapp"]],
+    [["list", "--stack=l"], ["--stack=local"]],
+    [["list", "--stack", "=", "l"], ["local"]],
+    [
+      ["list", "--stack", "="],
+      ["local", "storage"],
+    ],
+    [["ne"], ["new"]],
+    [["new", "a"], []],
+    [
+      ["images", ""],
+      ["prune", "verify"],
+    ],
     [["no-such-verb", ""], expect.not.arrayContaining(["__complete"])],
   ])("%j to %j", (words, found) => {
     expect(complete(...words)).toEqual(found);
@@ -52,6 +67,7 @@ describe("what a command line may become", () => {
     [["ssh", "w"], undefined],
     [["-s", "storage", "ssh", ""], "storage"],
     [["ssh", "--stack=storage", ""], "storage"],
+    [["ssh", "--stack", "=", "storage", ""], "storage"],
   ])("the stack in %j is %s", (words, stack) => {
     expect(stackIn(words)).toBe(stack);
   });
