@@ -34,7 +34,7 @@ check: node_modules/.built ## Types, lint and format
 	@npx biome check --error-on-warnings .
 
 unit: packages node_modules/.built ## Unit tests
-	@toolchain/debian-packages.sh zsh fish >&2
+	@toolchain/debian-packages.sh zsh fish shellcheck >&2
 	@npx vitest run --project unit $(REPORT)/unit.json
 
 # The same 20 edits each time: chance is for `make sweep`.
