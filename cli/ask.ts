@@ -1,5 +1,31 @@
-import { isCancel, text } from "@clack/prompts";
+import { confirm, isCancel, text } from "@clack/prompts";
 import { UserError } from "../config/errors.ts";
+
+/** What is asked for, and what is said where the answer is no. */
+export interface Question {
+  /** What would be done, in lines. It is shown in any case. */
+  facts: string[];
+  question: string;
+  /** @example "Nothing was removed." */
+  refusal: string;
+}
+
+/**
+ * Says what would be done, and asks whether to.
+ *
+ * @param isAgreed it was agreed to on the command line, so nobody is asked
+ * @throws UserError when there is nobody to ask
+ */
+export async function askToGoOn({ facts, question, refusal }: Question, isAgreed: boolean): Promise<boolean> {
+  console.error(facts.join("\n"));
+  if (isAgreed) return true;
+  requireTerminal(refusal);
+  const answer = await confirm({ message: question, initialValue: false, output: process.stderr });
+  // Ctrl-C gives neither true nor false.
+  if (answer === true) return true;
+  console.error(refusal);
+  return false;
+}
 
 /**
  * Has somebody type a project's name before something of it is removed for good. What goes is shown in any case.
@@ -11,16 +37,16 @@ import { UserError } from "../config/errors.ts";
 export async function askForName(project: string, facts: string[], isAgreed: boolean): Promise<boolean> {
   console.error(["This removes, for good:", ...facts.map((fact) => `  ${fact}`)].join("\n"));
   if (isAgreed) return true;
-  if (!process.stdin.isTTY || !process.stderr.isTTY) {
-    const issue = {
-      path: "--yes",
-      rule: "must be given where there is nobody to ask",
-      remedy: "add it, if you mean it",
-    };
-    throw new UserError("Nothing was removed.", [issue]);
-  }
+  const refusal = "Nothing was removed.";
+  requireTerminal(refusal);
   const answer = await text({ message: `Type ${project} to remove it`, output: process.stderr });
   if (!isCancel(answer) && answer.trim() === project) return true;
-  console.error("Nothing was removed.");
+  console.error(refusal);
   return false;
+}
+
+function requireTerminal(refusal: string): void {
+  if (process.stdin.isTTY && process.stderr.isTTY) return;
+  const rule = "must be given where there is nobody to ask";
+  throw new UserError(refusal, [{ path: "--yes", rule, remedy: "add it, if you mean it" }]);
 }

@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { openStack } from "./open-stack.ts";
+import { printJson } from "./print.ts";
 import { wholeNumber } from "./whole-number.ts";
 
 const examples = `
@@ -15,12 +16,13 @@ export function backupCommand(): Command {
     .description("make a backup of a project's disk on its host")
     .argument("<project>")
     .option("--keep <number>", "remove older backups of this project, so many stay", wholeNumber)
-    .option("--json", "as JSON: {path}")
+    .option("--json", "as JSON: {name, path, created, size}, as `backups` has it")
     .addHelpText("after", examples)
     .action(async (project: string, { json, ...options }: { keep?: number; json?: true }, command: Command) => {
       const { host, log } = await openStack(command);
       const { createBackup } = await import("../data/backup.ts");
-      const { path } = await createBackup(host, project, options, log);
-      console.log(json ? JSON.stringify({ path }) : path);
+      const backup = await createBackup(host, project, options, log);
+      if (json) printJson(backup);
+      else console.log(backup.path);
     });
 }

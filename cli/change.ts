@@ -3,6 +3,7 @@ import type { ProjectOutput } from "../components/outputs.ts";
 import type { Told } from "../engine/events.ts";
 import type { Confirm } from "../engine/project-changes.ts";
 import type { OpenStack } from "./open-stack.ts";
+import { printJson } from "./print.ts";
 
 /** How a verb that changes a stack was called. */
 export interface ChangeOptions {
@@ -44,8 +45,11 @@ export async function runChange(
   change: (confirm: Confirm) => Promise<ProjectOutput[] | undefined>,
   ask?: (told: Told, isAgreed: boolean) => Promise<boolean>,
 ): Promise<void> {
-  const { askToApply, describeChanges } = await import("../engine/confirm.ts");
+  const { describeChanges } = await import("../engine/events.ts");
+  const { askToGoOn } = await import("./ask.ts");
   const { describeReady } = await import("../engine/project-changes.ts");
+  const askToApply = (told: Told, isAgreed: boolean) =>
+    askToGoOn({ facts: describeChanges(told), question: "Do it?", refusal: "Nothing was changed." }, isAgreed);
   let seen: Told | undefined;
   const projects = await change(async (told) => {
     seen = told;
@@ -56,7 +60,7 @@ export async function runChange(
   const done = projects !== undefined;
   const { changes = [], resources = 0 } = seen ?? {};
   const report: ChangeReport = { stack: stack.name, changes, resources, done, projects: projects ?? [] };
-  if (json) console.log(JSON.stringify(report, null, 2));
+  if (json) printJson(report);
   else for (const project of projects ?? []) console.log(describeReady(project));
   if (!done && !dryRun) process.exitCode = 1;
 }

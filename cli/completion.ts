@@ -1,5 +1,6 @@
 import { Argument, Command } from "commander";
 import { completeVerb, shells } from "../daily/completion.ts";
+import { printJson } from "./print.ts";
 
 const examples = `
 Examples:
@@ -12,10 +13,13 @@ export function completionCommand(): Command {
   return new Command("completion")
     .description("print the script by which a shell completes verbs, options, stacks and names of projects")
     .addArgument(new Argument("<shell>").choices(shells))
+    .option("--json", "as JSON: {shell, script}")
     .addHelpText("after", examples)
-    .action(async (shell: string) => {
+    .action(async (shell: string, { json }: { json?: true }) => {
       const { completionScript } = await import("../daily/completion.ts");
-      process.stdout.write(completionScript(shell) ?? "");
+      const script = completionScript(shell) ?? "";
+      if (json) printJson({ shell, script });
+      else process.stdout.write(script);
     });
 }
 

@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { runForAnswer } from "./run-for-answer.ts";
 
 const examples = `
 Examples:
@@ -13,10 +14,11 @@ export function consoleCommand(): Command {
     .description("attach this terminal to a VM's serial console, until Ctrl-]")
     .argument("<project>")
     .option("--force", "take it from whoever has it")
+    .option("--json", "as JSON: {command}, the words that attach a terminal")
     .addHelpText("after", examples)
-    .action(async (project: string, options: { force?: true }, command: Command) => {
-      const { attachConsole } = await import("../daily/console.ts");
+    .action(async (project: string, options: { force?: true; json?: true }, command: Command) => {
+      const { consoleLine } = await import("../daily/console.ts");
       const { stack } = command.optsWithGlobals<{ stack: string }>();
-      process.exitCode = await attachConsole(stack, project, options.force ?? false, process.cwd());
+      await runForAnswer(await consoleLine(stack, project, options.force ?? false, process.cwd()), options, true);
     });
 }

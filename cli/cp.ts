@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { runForAnswer } from "./run-for-answer.ts";
 
 const examples = `
 Examples:
@@ -15,9 +16,10 @@ export function cpCommand(): Command {
     .argument("<from>", "`project:path`, or a path of this machine")
     .argument("<to>", "likewise")
     .option("-r, --recursive", "folders with all that is in them")
+    .option("--json", "as JSON: {exitCode, stdout, stderr} of scp")
     .addHelpText("after", examples)
-    .action(async (from: string, to: string, options: { recursive?: true }, command: Command) => {
-      const { copyFiles, copySide } = await import("../daily/copy.ts");
+    .action(async (from: string, to: string, options: { recursive?: true; json?: true }, command: Command) => {
+      const { copyLine, copySide } = await import("../daily/copy.ts");
       const { log } = await import("../local/progress.ts");
       const sides = { from: copySide(from), to: copySide(to) };
       if (sides.from.project === undefined && sides.to.project === undefined) {
@@ -25,6 +27,6 @@ export function cpCommand(): Command {
       }
       const { stack } = command.optsWithGlobals<{ stack: string }>();
       const copy = { ...sides, recursive: options.recursive ?? false };
-      process.exitCode = await copyFiles(stack, copy, process.cwd(), log);
+      await runForAnswer(await copyLine(stack, copy, process.cwd(), log), options, false);
     });
 }

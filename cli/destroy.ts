@@ -27,7 +27,7 @@ export function destroyCommand(): Command {
       const open = await openStack(command);
       const { stack, host, log } = open;
       const { placeOf } = await import("../engine/change.ts");
-      const { describeChanges } = await import("../engine/confirm.ts");
+      const { describeChanges } = await import("../engine/events.ts");
       const { destroyProject } = await import("../engine/project-changes.ts");
       const { askForName } = await import("./ask.ts");
       const keepsData = stack.config.projects[name]?.keepData ?? true;

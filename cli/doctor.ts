@@ -17,16 +17,16 @@ export function doctorCommand(): Command {
   return new Command("doctor")
     .description("examine the stack's host and this machine: each line ok, warning or failure, with its remedy")
     .option("--fix", "mend what can be mended without risk")
-    .option("--json", "as JSON")
+    .option("--json", "as JSON: a list of {check, level, says, remedy, fix}")
     .addHelpText("after", examples)
     .action(async (options: { fix?: true; json?: true }, command: Command) => {
       const { examine } = await import("../daily/doctor/examine.ts");
       const { isWell } = await import("../daily/doctor/finding.ts");
       const { log } = await import("./progress.ts");
-      const { inColour } = await import("./print.ts");
+      const { inColour, printJson } = await import("./print.ts");
       const { stack } = command.optsWithGlobals<{ stack: string }>();
       const findings = await examine(stack, process.cwd(), options.fix ?? false, log);
-      if (options.json) console.log(JSON.stringify(findings, null, 2));
+      if (options.json) printJson(findings);
       else for (const finding of findings) console.log(describe(finding, inColour));
       if (!isWell(findings)) process.exitCode = 1;
     });

@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { printJson } from "./print.ts";
 
 const examples = `
 Examples:
@@ -26,7 +27,7 @@ export function execCommand(): Command {
       const run = { command: words, user: options.user, stdin: process.stdin };
       const { stdout, stderr, exitCode } = await execIn(stack, project, run, process.cwd());
       if (options.json) {
-        console.log(JSON.stringify({ exitCode, stdout, stderr }, null, 2));
+        printJson({ exitCode, stdout, stderr });
       } else {
         process.stdout.write(stdout);
         process.stderr.write(stderr);

@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { openStack } from "./open-stack.ts";
+import { printJson } from "./print.ts";
 
 const examples = `
 Example:
@@ -13,10 +14,13 @@ export function exportCommand(): Command {
     .description("bring a copy of a project's disk to this machine; the VM may run")
     .argument("<project>")
     .argument("<file>", "must not be there yet")
+    .option("--json", "as JSON: {path, size}, of the file; size in bytes")
     .addHelpText("after", examples)
-    .action(async (project: string, file: string, _options, command: Command) => {
+    .action(async (project: string, file: string, { json }: { json?: true }, command: Command) => {
       const { host, log } = await openStack(command);
       const { exportDisk } = await import("../data/export.ts");
-      console.log((await exportDisk(host, project, file, log)).path);
+      const exported = await exportDisk(host, project, file, log);
+      if (json) printJson(exported);
+      else console.log(exported.path);
     });
 }

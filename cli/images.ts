@@ -1,6 +1,8 @@
 import { Command } from "commander";
+import type { PrunePlan } from "../images/prune.ts";
 import type { ImageRow } from "../images/report.ts";
 import { openStack } from "./open-stack.ts";
+import { printJson, printList } from "./print.ts";
 
 const examples = `
 Examples:
@@ -23,7 +25,6 @@ export function imagesCommand(): Command {
       const { lookAtImages } = await import("../images/look.ts");
       const { describeUsers, imageRows } = await import("../images/report.ts");
       const { imageUsage } = await import("../images/usage.ts");
-      const { printList } = await import("./print.ts");
       const rows = imageRows(imageUsage(await lookAtImages(host), host.storageDir));
       printList(rows, { ...columns, "ON IT": describeUsers }, options);
     });
@@ -39,23 +40,30 @@ function prune(): Command {
   return new Command("prune")
     .description("remove the base images that nothing stands on and that no new VM of this stack gets")
     .option("--yes", "do not ask")
-    .action(async (options: { yes?: true }, command: Command) => {
+    .option("--json", "as JSON: {done, removed, kept}: names, and {name, reason}")
+    .action(async (options: { yes?: true; json?: true }, command: Command) => {
       const { stack, host, log } = await openStack(command);
       const { currentImages, pruneImages } = await import("../images/prune.ts");
-      const { describePrune } = await import("../images/report.ts");
-      const { askToGoOn } = await import("./ask-to-go-on.ts");
-      const confirm = (plan: Parameters<typeof describePrune>[0]) =>
-        askToGoOn(describePrune(plan), options.yes ?? false);
-      if (!(await pruneImages(host, currentImages(stack.config), confirm, log))) process.exitCode = 1;
+      const { describePrune, pruneAnswer } = await import("../images/report.ts");
+      const { askToGoOn } = await import("./ask.ts");
+      const question = { question: "Go on?", refusal: "Nothing was removed." };
+      const confirm = (plan: PrunePlan) => askToGoOn({ facts: describePrune(plan), ...question }, options.yes ?? false);
+      const pruned = await pruneImages(host, currentImages(stack.config), confirm, log);
+      if (options.json) printJson({ done: pruned !== undefined, ...pruneAnswer(pruned) });
+      if (!pruned) process.exitCode = 1;
     });
 }
 
 function verify(): Command {
   return new Command("verify")
     .description("read all base images whole, on the host, and compare them with what was uploaded")
-    .action(async (_options, command: Command) => {
+    .option("--json", "as JSON: a list of {name, path, whole, found, wanted, projects}")
+    .action(async (options: { json?: true }, command: Command) => {
       const { host, log } = await openStack(command);
+      const { verdictRows } = await import("../images/report.ts");
       const { requireWhole, verifyImages } = await import("../images/verify.ts");
-      requireWhole(await verifyImages(host, log), host);
+      const verdicts = await verifyImages(host, log);
+      if (options.json) printJson(verdictRows(verdicts));
+      requireWhole(verdicts, host);
     });
 }

@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { openStack } from "./open-stack.ts";
+import { printJson } from "./print.ts";
 
 const examples = `
 Examples:
@@ -16,10 +17,12 @@ export function importCommand(): Command {
     .argument("<project>")
     .argument("<file>", "a .sha512 beside it is heeded")
     .option("--on-host", "the file is on the stack's host, not on this machine")
+    .option("--json", "as JSON: {path, size}, of the disk on its host; size in bytes")
     .addHelpText("after", examples)
-    .action(async (project: string, file: string, { onHost }: { onHost?: true }, command: Command) => {
+    .action(async (project: string, file: string, options: { onHost?: true; json?: true }, command: Command) => {
       const { host, log } = await openStack(command);
       const { importDisk } = await import("../data/import.ts");
-      await importDisk(host, project, { file, onHost: onHost ?? false }, log);
+      const imported = await importDisk(host, project, { file, onHost: options.onHost ?? false }, log);
+      if (options.json) printJson(imported);
     });
 }

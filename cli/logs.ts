@@ -11,6 +11,7 @@ interface LogsOptions {
   follow?: true;
   lines?: number;
   cloudInit?: true;
+  json?: true;
 }
 
 /** `project-vm logs`: what a guest printed. */
@@ -21,11 +22,24 @@ export function logsCommand(): Command {
     .option("-f, --follow", "go on with what comes, until Ctrl-C")
     .option("-n, --lines <number>", "begin with so many lines of the end", wholeNumber)
     .option("--cloud-init", "what cloud-init printed, from the guest itself")
+    .option("--json", "as JSON: {lines}; with --follow one such document a line, as they come")
     .addHelpText("after", examples)
-    .action(async (project: string, { cloudInit, ...options }: LogsOptions, command: Command) => {
+    .action(async (project: string, { cloudInit, json, ...options }: LogsOptions, command: Command) => {
       const { cloudInitLogOf, consoleLogOf, printLog } = await import("../daily/logs.ts");
       const { stack } = command.optsWithGlobals<{ stack: string }>();
       const open = cloudInit ? cloudInitLogOf : consoleLogOf;
-      await printLog(await open(stack, project, process.cwd()), options, (text) => process.stdout.write(text));
+      const print = json ? asDocuments(options.follow ?? false) : (text: string) => process.stdout.write(text);
+      await printLog(await open(stack, project, process.cwd()), options, print);
     });
+}
+
+/** Prints pieces of a log as documents of whole lines. @param hasMore whether the rest of a line may come with the next piece */
+export function asDocuments(hasMore: boolean): (text: string) => void {
+  let begun = "";
+  return (text) => {
+    const lines = `${begun}${text}`.split("\n");
+    begun = lines.pop() ?? "";
+    if (!hasMore && begun) lines.push(begun);
+    if (!hasMore || lines.length > 0) console.log(JSON.stringify({ lines }));
+  };
 }

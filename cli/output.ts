@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { openStack } from "./open-stack.ts";
+import { printJson } from "./print.ts";
 
 const examples = `
 Examples:
@@ -21,6 +22,7 @@ export function outputCommand(): Command {
       const { stackOutputs } = await import("../engine/outputs.ts");
       const { stringify } = await import("yaml");
       const outputs = await stackOutputs(stack, name, log);
-      console.log(options.json ? JSON.stringify(outputs, null, 2) : stringify(outputs, { lineWidth: 0 }).trimEnd());
+      if (options.json) printJson(outputs);
+      else console.log(stringify(outputs, { lineWidth: 0 }).trimEnd());
     });
 }

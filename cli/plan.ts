@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { openStack } from "./open-stack.ts";
+import { printJson } from "./print.ts";
 
 const examples = `
 Examples:
@@ -16,10 +17,10 @@ export function planCommand(): Command {
     .addHelpText("after", examples)
     .action(async (options: { json?: true }, command: Command) => {
       const { stack, log } = await openStack(command);
-      const { describeChanges } = await import("../engine/confirm.ts");
+      const { describeChanges } = await import("../engine/events.ts");
       const { planStack } = await import("../engine/project-changes.ts");
       const { changes, resources } = await planStack(stack, log);
-      if (options.json) console.log(JSON.stringify({ stack: stack.name, changes, resources }, null, 2));
+      if (options.json) printJson({ stack: stack.name, changes, resources });
       else console.log(describeChanges({ changes, resources }).join("\n"));
     });
 }

@@ -12,6 +12,9 @@ interface Coloured {
 
 export type Colour = "green" | "yellow" | "red" | "dim";
 
+/** Prints an answer for programs, as `--json` has it: one document. */
+export const printJson = (answer: unknown) => console.log(JSON.stringify(answer, null, 2));
+
 /**
  * Prints a list: with `json` as JSON, else as a table with these columns. Of an empty list there is no table.
  *
@@ -22,14 +25,14 @@ export function printList<Row>(
   columns: Record<string, (row: Row) => Cell>,
   { json }: { json?: true },
 ): void {
-  if (json) console.log(JSON.stringify(rows, null, 2));
+  if (json) printJson(rows);
   else if (rows.length > 0) console.log(table(rows, columns));
 }
 
 /** Prints one thing: with `json` as JSON, else its facts, a line each, without those that are not known. */
 export function printFacts(value: object, facts: Record<string, Cell>, { json }: { json?: true }): void {
   if (json) {
-    console.log(JSON.stringify(value, null, 2));
+    printJson(value);
     return;
   }
   const known = Object.entries(facts).filter(([, cell]) => cell !== undefined && cell !== "");

@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { openStack } from "./open-stack.ts";
+import { printJson } from "./print.ts";
 
 const examples = `
 Examples:
@@ -8,6 +9,12 @@ Examples:
 
 Only a kept disk can be purged: take the project out of the stack's config and run \`pulumi up\` first.`;
 
+interface PurgeOptions {
+  backups?: true;
+  yes?: true;
+  json?: true;
+}
+
 /** `project-vm purge`: removes a kept disk for good. */
 export function purgeCommand(): Command {
   return new Command("purge")
@@ -15,14 +22,21 @@ export function purgeCommand(): Command {
     .argument("<project>")
     .option("--backups", "remove its backups too")
     .option("--yes", "do not ask")
+    .option("--json", "as JSON: {done, removes}, a line for each thing that goes or stays")
     .addHelpText("after", examples)
-    .action(async (project: string, options: { backups?: true; yes?: true }, command: Command) => {
+    .action(async (project: string, options: PurgeOptions, command: Command) => {
       const { stack, host, log } = await openStack(command);
       const { purgeDisk } = await import("../data/purge.ts");
       const { askForName } = await import("./ask.ts");
       const { file, config } = stack;
-      const confirm = (facts: string[]) => askForName(project, facts, options.yes ?? false);
+      let removes: string[] = [];
+      const confirm = (facts: string[]) => {
+        removes = facts;
+        return askForName(project, facts, options.yes ?? false);
+      };
       const settings = { file, projects: Object.keys(config.projects), backups: options.backups ?? false, confirm };
-      if (!(await purgeDisk(host, project, settings, log))) process.exitCode = 1;
+      const done = await purgeDisk(host, project, settings, log);
+      if (options.json) printJson({ done, removes });
+      if (!done) process.exitCode = 1;
     });
 }

@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import type { Snapshot } from "../data/snapshots.ts";
 import { openStack } from "./open-stack.ts";
+import { printJson, printList } from "./print.ts";
 
 const examples = `
 Examples:
@@ -20,6 +21,10 @@ export function snapshotCommand(): Command {
     .addCommand(remove());
 }
 
+interface Json {
+  json?: true;
+}
+
 const name = ["<name>", "of the snapshot: a-z, 0-9 and `-`"] as const;
 
 function create(): Command {
@@ -27,10 +32,12 @@ function create(): Command {
     .description("keep the state of now under a name")
     .argument("<project>")
     .argument(...name)
-    .action(async (project: string, snapshot: string, _options, command: Command) => {
+    .option("--json", "as JSON: {name, created, diskSize}, as `list` has it")
+    .action(async (project: string, snapshot: string, { json }: Json, command: Command) => {
       const { host, log } = await openStack(command);
       const { createSnapshot } = await import("../data/snapshots.ts");
-      await createSnapshot(host, project, snapshot, log);
+      const created = await createSnapshot(host, project, snapshot, log);
+      if (json) printJson(created);
     });
 }
 
@@ -38,11 +45,10 @@ function list(): Command {
   return new Command("list")
     .description("list the snapshots of a project's disk")
     .argument("<project>")
-    .option("--json", "as JSON; sizes in bytes")
-    .action(async (project: string, options: { json?: true }, command: Command) => {
+    .option("--json", "as JSON: a list of {name, created, diskSize}; sizes in bytes")
+    .action(async (project: string, options: Json, command: Command) => {
       const { host } = await openStack(command);
       const { listSnapshots } = await import("../data/snapshots.ts");
-      const { printList } = await import("./print.ts");
       printList(await listSnapshots(host, project), columns, options);
     });
 }
@@ -50,7 +56,7 @@ function list(): Command {
 const columns = {
   NAME: ({ name }: Snapshot) => name,
   MADE: ({ created }: Snapshot) => created,
-  "DISK SIZE": ({ diskSize }: Snapshot) => diskSize,
+  "DISK SIZE": ({ diskSize }: Snapshot) => diskSize ?? "",
 };
 
 function restore(): Command {
@@ -58,10 +64,12 @@ function restore(): Command {
     .description("bring the disk back to a snapshot; the state of now becomes a snapshot too")
     .argument("<project>")
     .argument(...name)
-    .action(async (project: string, snapshot: string, _options, command: Command) => {
+    .option("--json", "as JSON: {restored, before}, names of snapshots; `before` has what was there")
+    .action(async (project: string, snapshot: string, { json }: Json, command: Command) => {
       const { host, log } = await openStack(command);
       const { restoreSnapshot } = await import("../data/snapshots.ts");
-      await restoreSnapshot(host, project, snapshot, log);
+      const before = await restoreSnapshot(host, project, snapshot, log);
+      if (json) printJson({ restored: snapshot, before });
     });
 }
 
@@ -70,9 +78,11 @@ function remove(): Command {
     .description("delete a snapshot; the disk stays as it is")
     .argument("<project>")
     .argument(...name)
-    .action(async (project: string, snapshot: string, _options, command: Command) => {
+    .option("--json", "as JSON: {deleted}, its name")
+    .action(async (project: string, snapshot: string, { json }: Json, command: Command) => {
       const { host, log } = await openStack(command);
       const { deleteSnapshot } = await import("../data/snapshots.ts");
       await deleteSnapshot(host, project, snapshot, log);
+      if (json) printJson({ deleted: snapshot });
     });
 }

@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { runForAnswer } from "./run-for-answer.ts";
 
 const examples = `
 Examples:
@@ -15,11 +16,12 @@ export function sshCommand(): Command {
     .description("log in to a VM as dev, or run a command in it, over SSH")
     .argument("<project>")
     .argument("[command...]", "after `--`")
+    .option("--json", "as JSON: {exitCode, stdout, stderr}; without a command {command}, the words that log in")
     .addHelpText("after", examples)
-    .action(async (project: string, words: string[], _options, command: Command) => {
-      const { sshTo } = await import("../daily/ssh.ts");
+    .action(async (project: string, words: string[], options: { json?: true }, command: Command) => {
+      const { sshLine } = await import("../daily/ssh.ts");
       const { log } = await import("../local/progress.ts");
       const { stack } = command.optsWithGlobals<{ stack: string }>();
-      process.exitCode = await sshTo(stack, project, words, process.cwd(), log);
+      await runForAnswer(await sshLine(stack, project, words, process.cwd(), log), options, words.length === 0);
     });
 }

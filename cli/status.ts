@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import type { VmStatus } from "../daily/status.ts";
+import { printFacts, printJson } from "./print.ts";
 
 const examples = `
 Examples:
@@ -15,7 +16,6 @@ export function statusCommand(): Command {
     .addHelpText("after", examples)
     .action(async (project: string, options: { json?: true }, command: Command) => {
       const { statusOf } = await import("../daily/status.ts");
-      const { printFacts } = await import("./print.ts");
       const { formatSize } = await import("../config/sizes.ts");
       const { stack } = command.optsWithGlobals<{ stack: string }>();
       const status = await statusOf(stack, project, process.cwd());
@@ -26,7 +26,7 @@ export function statusCommand(): Command {
 /** Prints a VM as `status --json` does: the answer of verbs that change its state. */
 export async function printStatus(stack: string, project: string): Promise<void> {
   const { statusOf } = await import("../daily/status.ts");
-  console.log(JSON.stringify(await statusOf(stack, project, process.cwd()), null, 2));
+  printJson(await statusOf(stack, project, process.cwd()));
 }
 
 function factsOf(status: VmStatus, formatSize: (bytes: number) => string) {

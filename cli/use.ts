@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { printJson } from "./print.ts";
 
 const examples = `
 Examples:
@@ -15,7 +16,8 @@ export function useCommand(): Command {
     .action(async (stack: string | undefined, { json }: { json?: true }, command: Command) => {
       if (stack === undefined) {
         const { stack: current } = command.optsWithGlobals<{ stack: string }>();
-        console.log(json ? JSON.stringify({ stack: current }) : current);
+        if (json) printJson({ stack: current });
+        else console.log(current);
         return;
       }
       const { readOutline } = await import("../daily/outline.ts");
@@ -23,6 +25,6 @@ export function useCommand(): Command {
       const { root } = await readOutline(stack, process.cwd());
       rememberStack(root, stack);
       console.error(`verbs work on ${stack} now, unless --stack says otherwise`);
-      if (json) console.log(JSON.stringify({ stack }));
+      if (json) printJson({ stack });
     });
 }

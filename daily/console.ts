@@ -1,15 +1,15 @@
 import { domainName } from "../config/names.ts";
 import { findRunningVm } from "./find-vm.ts";
-import { runInForeground } from "./foreground.ts";
+import type { CommandLine } from "./foreground.ts";
 
 /**
- * Attaches the terminal to a VM's serial console, until Ctrl-].
+ * What attaches a terminal to a VM's serial console, until Ctrl-].
  *
  * @param force whether to take it from whoever has it
- * @returns virsh's exit code
+ * @throws UserError when there is no such VM, or it does not run
  */
-export async function attachConsole(stack: string, name: string, force: boolean, folder: string): Promise<number> {
+export async function consoleLine(stack: string, name: string, force: boolean, folder: string): Promise<CommandLine> {
   const { outline } = await findRunningVm(stack, name, folder);
   const options = force ? ["--force"] : [];
-  return runInForeground("virsh", ["-c", outline.host.uri, "console", domainName(name), ...options]);
+  return ["virsh", "-c", outline.host.uri, "console", domainName(name), ...options];
 }

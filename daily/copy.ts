@@ -1,6 +1,6 @@
 import { hostName } from "../config/names.ts";
 import { findRunningVm } from "./find-vm.ts";
-import { runInForeground } from "./foreground.ts";
+import type { CommandLine } from "./foreground.ts";
 import { currentSshConfig } from "./ssh-targets.ts";
 
 /** One side of a copy: a path in a project's VM or, without a project, on this machine. */
@@ -29,22 +29,21 @@ export function asScp({ project, path }: CopySide): string {
 }
 
 /**
- * Copies files between this machine and a VM, or between two VMs of a stack.
+ * What copies files between this machine and a VM, or between two VMs of a stack.
  *
- * @returns scp's exit code
  * @throws UserError when there is no such VM, or it does not run
  */
-export async function copyFiles(
+export async function copyLine(
   stack: string,
   { from, to, recursive }: Copy,
   folder: string,
   log: (line: string) => void,
-): Promise<number> {
+): Promise<CommandLine> {
   let config = "";
   for (const name of new Set([from.project, to.project])) {
     if (name !== undefined) config = await currentSshConfig(await findRunningVm(stack, name, folder), log);
   }
   // Two VMs need not reach each other: the way is through this machine.
   const way = from.project !== undefined && to.project !== undefined ? ["-3"] : [];
-  return runInForeground("scp", ["-F", config, ...(recursive ? ["-r"] : []), ...way, "--", asScp(from), asScp(to)]);
+  return ["scp", "-F", config, ...(recursive ? ["-r"] : []), ...way, "--", asScp(from), asScp(to)];
 }

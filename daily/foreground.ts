@@ -2,6 +2,16 @@ import { spawn } from "node:child_process";
 import { constants } from "node:os";
 import { UserError } from "../config/errors.ts";
 
+/** A program, and the words that it is given. */
+export type CommandLine = [program: string, ...words: string[]];
+
+/** What came of a program whose output was kept. */
+export interface Captured {
+  exitCode: number;
+  stdout: string;
+  stderr: string;
+}
+
 /** Debian's packages of the programs that verbs hand the terminal to. */
 const packages: Record<string, string> = {
   ssh: "openssh-client",
@@ -15,8 +25,8 @@ const packages: Record<string, string> = {
  * @returns its exit code or, where a signal ended it, what a shell would say
  * @throws UserError when it is not installed
  */
-export function runInForeground(program: string, args: string[]): Promise<number> {
-  const child = spawn(program, args, { stdio: "inherit" });
+export function runInForeground([program, ...words]: CommandLine): Promise<number> {
+  const child = spawn(program, words, { stdio: "inherit" });
   // Ctrl-C is the program's to make something of; who waits for it hears it too.
   const ignore = () => undefined;
   process.on("SIGINT", ignore);
@@ -24,9 +34,25 @@ export function runInForeground(program: string, args: string[]): Promise<number
     child.once("error", (error: NodeJS.ErrnoException) =>
       reject(error.code === "ENOENT" ? notInstalled(program) : error),
     );
-    child.once("close", (code, signal) => resolve(code ?? 128 + constants.signals[signal ?? "SIGTERM"]));
+    child.once("close", (code, signal) => resolve(exitCodeOf(code, signal)));
   }).finally(() => process.off("SIGINT", ignore));
 }
+
+/**
+ * The same, but for its output, which is kept. It reads what this program is given to read.
+ *
+ * @throws UserError when it is not installed
+ */
+export async function runCaptured([program, ...words]: CommandLine): Promise<Captured> {
+  const { execa } = await import("execa");
+  const ran = await execa(program, words, { stdin: "inherit", stripFinalNewline: false, reject: false });
+  if (ran.code === "ENOENT") throw notInstalled(program);
+  const { stdout = "", stderr = "" } = ran;
+  return { exitCode: exitCodeOf(ran.exitCode, ran.signal), stdout, stderr };
+}
+
+const exitCodeOf = (code: number | null | undefined, signal: NodeJS.Signals | null | undefined) =>
+  code ?? 128 + constants.signals[signal ?? "SIGTERM"];
 
 function notInstalled(program: string): UserError {
   const remedy = `apt-get install ${packages[program] ?? program}`;

@@ -1,18 +1,23 @@
 import { hostName } from "../config/names.ts";
 import { findRunningVm } from "./find-vm.ts";
-import { runInForeground } from "./foreground.ts";
+import type { CommandLine } from "./foreground.ts";
 import { currentSshConfig } from "./ssh-targets.ts";
 
-type Log = (line: string) => void;
-
 /**
- * Logs in to a VM, or runs a command in it, over SSH.
+ * What logs in to a VM, or runs a command in it, over SSH, its address found out where it has changed. It ends as the command
+ * does, and with 255 when there was no connection.
  *
  * @param command its words, which ssh joins by blanks for the guest's shell; none: a shell
- * @returns ssh's exit code: the command's own, or 255 when there was no connection
  * @throws UserError when there is no such VM, or it does not run
+ * @example await runInForeground(await sshLine("local", "myapp", ["uptime"], process.cwd(), console.error))
  */
-export async function sshTo(stack: string, name: string, command: string[], folder: string, log: Log): Promise<number> {
+export async function sshLine(
+  stack: string,
+  name: string,
+  command: string[],
+  folder: string,
+  log: (line: string) => void,
+): Promise<CommandLine> {
   const config = await currentSshConfig(await findRunningVm(stack, name, folder), log);
-  return runInForeground("ssh", ["-F", config, "--", hostName(name), ...command]);
+  return ["ssh", "-F", config, "--", hostName(name), ...command];
 }

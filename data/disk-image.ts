@@ -19,8 +19,8 @@ export interface ImageHeader {
 export interface Snapshot {
   name: string;
   created: Date;
-  /** The disk's size when it was made, in bytes; undefined where the image does not say. */
-  diskSize: number | undefined;
+  /** The disk's size when it was made, in bytes; null where the image does not say. */
+  diskSize: number | null;
 }
 
 /** How much of an image's beginning {@link parseHeader} needs, in bytes. */
@@ -56,7 +56,7 @@ export function parseSnapshots(table: Buffer, count: number): Snapshot[] {
     snapshots.push({
       name: table.toString("utf8", name, name + nameLength),
       created: new Date(table.readUInt32BE(at + 16) * 1000),
-      diskSize: extraLength >= 16 ? Number(table.readBigUInt64BE(at + 48)) : undefined,
+      diskSize: extraLength >= 16 ? Number(table.readBigUInt64BE(at + 48)) : null,
     });
     // Entries begin at multiples of 8.
     at = Math.ceil((name + nameLength) / 8) * 8;

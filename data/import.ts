@@ -17,13 +17,20 @@ export interface ImageSource {
   onHost?: boolean;
 }
 
+/** A disk that was imported. */
+export interface Imported {
+  /** Absolute path on its host. */
+  path: string;
+  /** What a guest sees, in bytes. */
+  size: number;
+}
+
 const title = "Nothing was imported.";
 
 /**
  * Puts a backup, or another qcow2 image, as the disk of a project that has none on that host. The next `pulumi up` of
  * a stack with that project takes it up. The image itself stays as it is; its snapshots are not taken along.
  *
- * @returns the disk's size in bytes
  * @throws UserError when the project has a disk or a VM there already; when the image is none, is corrupt, needs
  *   another file, or is not what the `.sha512` beside it says
  * @example await importDisk(host, "myapp", { file: "myapp.qcow2" }, console.error)
@@ -33,17 +40,15 @@ export async function importDisk(
   project: string,
   source: ImageSource,
   log: (line: string) => void,
-): Promise<number> {
+): Promise<Imported> {
   const disk = projectDisk(host, project);
   const file = source.onHost ? source.file : path.resolve(source.file);
   if (!source.onHost) await refuseStranger(file);
   const users = usersOf(disk, await takeInventory({ ...host, virtualization: "emulated" }));
   if (users.length > 0) throw new UserError(title, users);
-  const virtualSize = await runImport(disk, { ...source, file }, log);
-  log(
-    `${project}: imported, ${formatSize(virtualSize)}; the next \`pulumi up\` with its entry in the config takes it up`,
-  );
-  return virtualSize;
+  const size = await runImport(disk, { ...source, file }, log);
+  log(`${project}: imported, ${formatSize(size)}; the next \`pulumi up\` with its entry in the config takes it up`);
+  return { path: disk.file, size };
 }
 
 /** A file of a host elsewhere is streamed to it. */

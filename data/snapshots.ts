@@ -38,10 +38,11 @@ export async function listSnapshots(host: StorageHost, project: string): Promise
  * Makes a snapshot. A guest that runs is frozen for that moment, so that its filesystem is in order; where its agent
  * does not answer, the snapshot is as after a power cut, and that is said.
  *
+ * @returns what the disk then says of it
  * @throws UserError when the name is taken or cannot be, or there is no such disk
  * @example await createSnapshot(host, "myapp", "before-upgrade", console.error)
  */
-export async function createSnapshot(host: StorageHost, project: string, name: string, log: Log): Promise<void> {
+export async function createSnapshot(host: StorageHost, project: string, name: string, log: Log): Promise<Snapshot> {
   checkSnapshotName(name);
   const disk = projectDisk(host, project);
   const shell = shellFor(host.uri);
@@ -53,6 +54,7 @@ export async function createSnapshot(host: StorageHost, project: string, name: s
     if (isOldFormat) log(`${project}: ${oldFormat}`);
   } else await onDisk(shell, disk, ["sh", "-c", createScript, "sh", disk.file, name]);
   log(`${project}: made the snapshot ${name}`);
+  return findSnapshot(name, (await readDisk(shell, disk)).snapshots);
 }
 
 /**
@@ -87,7 +89,8 @@ export async function restoreSnapshot(host: StorageHost, project: string, name: 
   const disk = projectDisk(host, project);
   const shell = shellFor(host.uri);
   const { virtualSize, snapshots } = await readDisk(shell, disk);
-  const { created, diskSize = virtualSize } = findSnapshot(name, snapshots);
+  const { created, diskSize } = findSnapshot(name, snapshots);
+  const sizeThen = diskSize ?? virtualSize;
   const domain = await domainState(disk);
   refuseSavedMemory(disk, domain);
   const wasActive = domain.state === "active";
@@ -108,8 +111,8 @@ export async function restoreSnapshot(host: StorageHost, project: string, name: 
     },
   );
   log(`${project}: restored ${name} of ${created.toISOString()}; what was there before is the snapshot ${safety}`);
-  if (diskSize < size)
-    log(`${project}: its disk had ${formatSize(diskSize)} then, and has its ${formatSize(size)} again`);
+  if (sizeThen < size)
+    log(`${project}: its disk had ${formatSize(sizeThen)} then, and has its ${formatSize(size)} again`);
   if (wasActive) {
     await markStarting(virsh, disk.domain, false);
     log(`${disk.domain}: started again`);

@@ -57,6 +57,12 @@ export function readEvent({ diagnosticEvent, summaryEvent, resourcePreEvent }: E
 /** The engine's own last word on a failure, which says only that there was one. */
 const isEcho = (message: string) => /^(update|preview|destroy|refresh) (failed|canceled)\s*$/.test(plain(message));
 
+/** What an update would do, in lines. */
+export function describeChanges({ changes, resources }: Pick<Told, "changes" | "resources">): string[] {
+  if (changes.length > 0) return changes;
+  return [resources > 0 ? "no VM changes; what belongs to them is put in order" : "nothing changes"];
+}
+
 /** The failures of an operation as one text, each with its last lines. */
 export function describeFailures({ failures }: Told): string {
   return failures.map(lastLines).join("\n");

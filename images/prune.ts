@@ -24,6 +24,12 @@ export interface PrunePlan {
   keep: { image: BaseImage; reason: string }[];
 }
 
+/** What became of the base images of a host. */
+export interface Pruned {
+  removed: BaseImage[];
+  kept: PrunePlan["keep"];
+}
+
 /** The images that new VMs of a stack would stand on: the stack's own, and those of its projects. */
 export function currentImages(
   { image, projects }: Pick<StackConfig, "image" | "projects">,
@@ -53,7 +59,7 @@ export function planPrune({ images }: ImageUsage, current: CurrentImages, now: n
  * it; the marker goes first, so that what an interruption leaves is an image that is not marked as whole.
  *
  * @param confirm is told what would go, and says whether it may; not asked when nothing would
- * @returns those that went; undefined when they may not
+ * @returns what became of each; undefined when none may go
  * @throws UserError when not all that may stand on a base image can be seen
  * @example await pruneImages(host, currentImages(config), async ({ remove }) => remove.length < 3, console.error)
  */
@@ -63,42 +69,47 @@ export async function pruneImages(
   confirm: (plan: PrunePlan) => Promise<boolean>,
   log: (line: string) => void,
   cache = new ImageCache(imageCacheDir()),
-): Promise<BaseImage[] | undefined> {
+): Promise<Pruned | undefined> {
   const plan = await look(host, current);
   if (plan.remove.length === 0) {
     for (const { image, reason } of plan.keep) log(`kept ${image.name}: ${reason}`);
-    return [];
+    return { removed: [], kept: plan.keep };
   }
   if (!(await confirm(plan))) return undefined;
-  const removed: BaseImage[] = [];
+  const pruned: Pruned = { removed: [], kept: [...plan.keep] };
   for (const { name } of plan.remove) {
-    const image = await withUploadLock(path.join(cache.dir, name), log, () => removeIfUnused(host, current, name, log));
-    removed.push(...(image ? [image] : []));
+    const { remove, keep } = await withUploadLock(path.join(cache.dir, name), log, () =>
+      removeIfUnused(host, current, name, log),
+    );
+    pruned.removed.push(...remove);
+    pruned.kept.push(...keep);
   }
-  return removed;
+  return pruned;
 }
 
 async function look(host: ImageHost, current: CurrentImages): Promise<PrunePlan> {
   return planPrune(imageUsage(await lookAtEverything(host), host.storageDir), current, Date.now() / 1000);
 }
 
+/** @returns what of the plan was for this image, and is carried out; nothing where it is gone already */
 async function removeIfUnused(
   host: ImageHost,
   current: CurrentImages,
   name: string,
   log: (line: string) => void,
-): Promise<BaseImage | undefined> {
-  const { remove, keep } = await look(host, current);
-  const image = remove.find((one) => one.name === name);
-  if (image) {
+): Promise<PrunePlan> {
+  const plan = await look(host, current);
+  const remove = plan.remove.filter((one) => one.name === name);
+  const keep = plan.keep.filter((one) => one.image.name === name);
+  for (const image of remove) {
     const virsh = virshFor(host.uri);
     await deleteVolume(virsh, basePoolName, markOf(image));
     await deleteVolume(virsh, basePoolName, name);
+    log(`removed ${name} (${formatSize(image.allocation)})`);
   }
-  const kept = keep.find((one) => one.image.name === name);
-  const outcome = image ? `removed ${name} (${formatSize(image.allocation)})` : `${name} is gone already`;
-  log(kept ? `kept ${name}: ${kept.reason}` : outcome);
-  return image;
+  for (const { reason } of keep) log(`kept ${name}: ${reason}`);
+  if (remove.length + keep.length === 0) log(`${name} is gone already`);
+  return { remove, keep };
 }
 
 function reasonToKeep(image: BaseImage, current: CurrentImages, now: number): string | undefined {

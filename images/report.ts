@@ -1,6 +1,7 @@
 import { formatSize } from "../config/sizes.ts";
-import type { PrunePlan } from "./prune.ts";
+import type { Pruned, PrunePlan } from "./prune.ts";
 import { type BaseImage, type ImageUsage, isNewerThanMarker, type StandingOn, usersOf } from "./usage.ts";
+import type { Verdict } from "./verify.ts";
 
 /** A base image as `project-vm images --json` prints it. Keys may be added; none is renamed or taken away. */
 export interface ImageRow {
@@ -48,6 +49,21 @@ export function describePrune({ remove, keep }: PrunePlan): string[] {
     ...keep.map(({ image, reason }) => `stays: ${image.name}  ${formatSize(image.allocation)}  ${reason}`),
     ...remove.map(({ name, allocation }) => `goes:  ${name}  ${formatSize(allocation)}`),
   ];
+}
+
+/** What a prune did, as `project-vm images prune --json` prints it; nothing went and nothing was judged where it was not agreed to. */
+export function pruneAnswer({ removed, kept }: Pruned = { removed: [], kept: [] }) {
+  return {
+    removed: removed.map(({ name }) => name),
+    kept: kept.map(({ image, reason }) => ({ name: image.name, reason })),
+  };
+}
+
+/** What came of reading base images whole, as `project-vm images verify --json` prints it. */
+export function verdictRows(verdicts: Verdict[]) {
+  return verdicts.map(({ image: { name, path, projects }, isWhole, found, wanted }) => {
+    return { name, path, whole: isWhole, found, wanted, projects };
+  });
 }
 
 function stateOf(image: BaseImage): ImageRow["state"] {

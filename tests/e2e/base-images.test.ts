@@ -28,7 +28,7 @@ const onHost = (image: Image) => lab.pathOf(image);
 const markerOf = (image: Image) => lab.markerOf(image);
 const prune = async (confirm: (plan: PrunePlan) => Promise<boolean> = async () => true) => {
   log.length = 0;
-  return (await pruneImages(host, current, confirm, say, lab.cache))?.map(({ name }) => name);
+  return (await pruneImages(host, current, confirm, say, lab.cache))?.removed.map(({ name }) => name);
 };
 const verify = () => verifyImages(host, say, lab.cache);
 

@@ -153,6 +153,10 @@ describe("a VM that runs", () => {
 
   test("ssh runs a command with its exit code, and in a terminal it is one", async () => {
     expect(await tool.run("ssh", "alpha", "--", "whoami; exit 5")).toMatchObject({ exitCode: 5, stdout: "dev" });
+    const asked = await tool.run("ssh", "alpha", "--json", "--", "whoami; echo no >&2; exit 5");
+    expect([asked.exitCode, JSON.parse(asked.stdout)]).toEqual([5, { exitCode: 5, stdout: "dev\n", stderr: "no\n" }]);
+    const { command } = JSON.parse(await succeed(tool.run("ssh", "alpha", "--json")));
+    expect(command).toEqual(["ssh", "-F", expect.any(String), "--", "project-alpha"]);
     const { exitCode, screen } = await inTerminal("ssh alpha", /\$ $/, "tty; echo $((6 * 7))-is-it; exit 3\n");
     expect(exitCode).toBe(3);
     expect(screen).toMatch(/\/dev\/pts\/\d/);
@@ -164,7 +168,11 @@ describe("a VM that runs", () => {
     mkdirSync(folder);
     writeFileSync(path.join(folder, "note"), "hello\n");
     await succeed(tool.run("cp", "-r", folder, "alpha:project/"));
-    await succeed(tool.run("cp", "alpha:project/copied/note", path.join(folder, "back")));
+    const back = JSON.parse(await succeed(tool.run("cp", "alpha:project/copied/note", `${folder}/back`, "--json")));
+    expect(back).toEqual({ exitCode: 0, stdout: "", stderr: "" });
+    const failed = await tool.run("cp", "alpha:nothing", folder, "--json");
+    const reason = { exitCode: 1, stdout: "", stderr: expect.stringContaining("No such file") };
+    expect([failed.exitCode, JSON.parse(failed.stdout)]).toEqual([1, reason]);
     expect(readFileSync(path.join(folder, "back"), "utf8")).toBe("hello\n");
     expect(await tool.run("cp", "a", "b")).toMatchObject({ exitCode: 2, stdout: "" });
   });
@@ -172,6 +180,8 @@ describe("a VM that runs", () => {
   test("logs shows the console, cloud-init's output, and goes on with what comes", async () => {
     expect((await succeed(tool.run("logs", "alpha", "--lines", "5"))).split("\n").length).toBeLessThanOrEqual(5);
     expect(await succeed(tool.run("logs", "alpha"))).toContain("project-alpha login:");
+    const { lines } = JSON.parse(await succeed(tool.run("logs", "alpha", "--lines", "5", "--json")));
+    expect(lines).toHaveLength(5);
     expect(await succeed(tool.run("logs", "alpha", "--cloud-init"))).toMatch(/cloud-init/i);
     const following = execa(bin, ["logs", "alpha", "--follow", "--lines", "1"], { cwd: checkout.dir, reject: false });
     let seen = "";
@@ -189,6 +199,8 @@ describe("a VM that runs", () => {
     const { exitCode, screen } = await inTerminal("console alpha", /Escape character is/, "\x1d", true);
     expect(exitCode).toBe(0);
     expect(screen).toContain("Connected to domain 'project-alpha'");
+    const { command } = JSON.parse(await succeed(tool.run("console", "alpha", "--json")));
+    expect(command).toEqual(["virsh", "-c", host.uri, "console", "project-alpha"]);
   });
 
   test("when its address changed, ssh finds it by itself", async () => {

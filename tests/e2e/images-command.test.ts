@@ -35,6 +35,9 @@ async function run(...args: string[]): Promise<string> {
   return printed.join("\n");
 }
 
+/** Without the progress, whose lines begin with the time passed. */
+const answers = (text: string) => text.replaceAll(/^\d\d:\d\d .*\n+/gm, "");
+
 test("lists the images, for people and for programs", async () => {
   expect(await run()).toMatch(
     new RegExp(`^NAME +SIZE +STATE +ON IT\n(.*\n)?${images.used.name} .* whole +projects.webapp`),
@@ -54,6 +57,16 @@ test("lists the images, for people and for programs", async () => {
 
 test("verifies them", async () => {
   expect(await run("verify")).toContain(`${images.used.name} is what it should be`);
+  const { name, sha512 } = images.used;
+  const rows: { name: string }[] = JSON.parse(answers(await run("verify", "--json")));
+  expect(rows.find((row) => row.name === name)).toEqual({
+    name,
+    path: lab.pathOf(images.used),
+    whole: true,
+    found: sha512,
+    wanted: sha512,
+    projects: ["webapp"],
+  });
 });
 
 test("prunes them when that is agreed to, and not where there is nobody to ask", async () => {
@@ -63,6 +76,11 @@ test("prunes them when that is agreed to, and not where there is nobody to ask",
   expect(await run("prune", "--yes")).toContain(`goes:  ${images.spare.name}`);
   expect(existsSync(lab.pathOf(images.spare))).toBe(false);
   expect(existsSync(lab.pathOf(images.used))).toBe(true);
+  expect(JSON.parse(answers(await run("prune", "--json")))).toEqual({
+    done: true,
+    removed: [],
+    kept: [{ name: images.used.name, reason: "projects.webapp stands on it" }],
+  });
 });
 
 test("says so when the pool of the base images is stopped", async () => {

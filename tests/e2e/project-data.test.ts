@@ -26,10 +26,9 @@ afterAll(() => checkout.remove());
 
 const inGuest = (command: string) => checkout.ssh("alpha", command);
 const write = (text: string) => inGuest(`echo ${text} > /home/dev/project/work && sync -f /home/dev/project/work`);
+const answer = async (...args: string[]) => JSON.parse(await succeed(tool.run(...args, "--json")));
 const snapshots = async () =>
-  (
-    JSON.parse(await succeed(tool.run("snapshot", "list", "alpha", "--json"))) as { name: string; diskSize: number }[]
-  ).map(({ name }) => name);
+  ((await answer("snapshot", "list", "alpha")) as { name: string }[]).map(({ name }) => name);
 const virtualSize = (file: string) =>
   JSON.parse(execaSync("qemu-img", ["info", "-U", "--output", "json", file]).stdout)["virtual-size"] as number;
 
@@ -91,14 +90,15 @@ describe("the disk of a VM that runs", () => {
   });
 
   test("a snapshot is deleted while the VM runs", async () => {
-    for (const name of (await snapshots()).slice(1)) await succeed(tool.run("snapshot", "delete", "alpha", name));
+    for (const name of (await snapshots()).slice(1))
+      expect(await answer("snapshot", "delete", "alpha", name)).toEqual({ deleted: name });
     expect(await snapshots()).toEqual(["first"]);
     await expectThawed();
   });
 
   test("a backup is whole, of a filesystem in order, and the guest writes on", async () => {
     await write("two");
-    const file = await succeed(tool.run("backup", "alpha"));
+    const { path: file } = await answer("backup", "alpha");
     expect(path.dirname(file)).toBe(backups);
     expect(readDisk(file, "work")).toEqual({ fsck: "clean", text: "two" });
     await expect(execa("sha512sum", ["--check", `${file}.sha512`], { cwd: backups })).resolves.toBeDefined();
@@ -171,11 +171,12 @@ describe("a kept disk", () => {
     await succeed(checkout.pulumi("up", "--yes", "--skip-preview"));
     expect(readdirSync(folder("alpha"))).toEqual(["project.qcow2"]);
     expect(await snapshots()).toEqual(["first"]);
-    expect(JSON.parse(await succeed(tool.run("backups", "alpha", "--json")))).toHaveLength(1);
+    expect(await answer("backups", "alpha")).toHaveLength(1);
   });
 
   test("is brought back to a snapshot, loses nothing by it, and keeps its size", async () => {
-    await succeed(tool.run("snapshot", "create", "alpha", "before-growth"));
+    const made = { name: "before-growth", created: expect.any(String), diskSize: 20 * 2 ** 30 };
+    expect(await answer("snapshot", "create", "alpha", "before-growth")).toEqual(made);
     execaSync("qemu-img", ["resize", "-q", disk("alpha"), "24G"]);
     await succeed(tool.run("snapshot", "create", "alpha", "grown"));
     const { all } = await tool.run("snapshot", "restore", "alpha", "first");
@@ -184,7 +185,8 @@ describe("a kept disk", () => {
     expect(virtualSize(disk("alpha"))).toBe(24 * 2 ** 30);
     const safety = (await snapshots()).at(-1) ?? "";
     expect(safety).toMatch(/^before-restore-\d{8}-\d{6}$/);
-    await succeed(tool.run("snapshot", "restore", "alpha", safety));
+    const restored = await answer("snapshot", "restore", "alpha", safety);
+    expect(restored).toEqual({ restored: safety, before: (await snapshots()).at(-1) });
     expect(readDisk(disk("alpha"), "work").text).toBe("three");
   });
 
@@ -208,7 +210,7 @@ describe("a kept disk", () => {
   });
 
   test("is exported to a file that only its owner may read, and no file is overwritten", async () => {
-    expect(await succeed(tool.run("export", "alpha", exported))).toBe(exported);
+    expect(await answer("export", "alpha", exported)).toEqual({ path: exported, size: expect.any(Number) });
     expect(statSync(exported).mode & 0o777).toBe(0o600);
     expect(readDisk(exported, "work")).toEqual({ fsck: "clean", text: "three" });
     const bytes = readFileSync(exported);
@@ -314,7 +316,14 @@ describe("a purge", () => {
     const { all } = await tool.run("purge", "beta", "--yes");
     expect(all).toMatch(/project\.qcow2 on qemu\+unix:.*: 24 GiB, of which .* are used/);
     expect(existsSync(folder("beta"))).toBe(false);
-    await succeed(tool.run("purge", "alpha", "--yes"));
+    expect(await answer("purge", "alpha", "--yes")).toEqual({
+      done: true,
+      removes: [
+        expect.stringContaining(`${disk("alpha")} on `),
+        "with 4 snapshots",
+        expect.stringMatching(/^\(2 backups/),
+      ],
+    });
     expect(
       (await virsh.run("pool-list", "--all", "--name")).split("\n").filter((name) => /alpha|beta/.test(name)),
     ).toEqual([]);
@@ -331,7 +340,8 @@ describe("a purge", () => {
 
 describe("a disk that was imported", () => {
   test("is taken up by the next update, as the disk that it was", async () => {
-    await succeed(tool.run("import", "alpha", exported, "--on-host"));
+    const imported = await answer("import", "alpha", exported, "--on-host");
+    expect(imported).toEqual({ path: disk("alpha"), size: 24 * 2 ** 30 });
     // It had grown before it was exported.
     checkout.configure({ ...small, projects: { alpha: { disk: "24 GiB" } } });
     await succeed(checkout.pulumi("up", "--yes", "--skip-preview"));

@@ -1,11 +1,13 @@
-import { symlinkSync, writeFileSync } from "node:fs";
+import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import type { Command } from "commander";
 import { execa } from "execa";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { imagesCommand } from "../../../cli/images.ts";
 import { buildProgram } from "../../../cli/program.ts";
+import { completeVerb } from "../../../daily/completion.ts";
 
 const bin = path.resolve("bin/project-vm");
 let dir: string;
@@ -48,13 +50,21 @@ describe("the verbs", () => {
     }
   });
 
-  test("those that answer anything, but for a terminal or a shell, can be read by programs", () => {
-    const hasJson = (command: Command) => command.options.some(({ long }) => long === "--json");
-    const without = (command: Command): string[] =>
-      command.commands.flatMap((sub) => [...(hasJson(sub) ? [] : [sub.name()]), ...without(sub)]);
-    const silent = ["snapshot", "create", "restore", "delete", "export", "import", "purge"];
-    const ofATerminal = ["ssh", "cp", "logs", "console", "completion", "__complete"];
-    expect(without(buildProgram()).sort()).toEqual([...silent, ...ofATerminal, "verify", "prune"].sort());
+  /** Those that do something by themselves, with all the words that lead to them. */
+  const leaves = (command: Command, before: string[] = []): [words: string, verb: Command][] =>
+    command.commands
+      .filter((sub) => sub.name() !== completeVerb)
+      .flatMap((sub) => {
+        const words = [...before, sub.name()];
+        return sub.commands.length > 0 ? leaves(sub, words) : [[words.join(" "), sub] as const];
+      });
+  const all = [...leaves(buildProgram()), ["images", imagesCommand()] as const];
+
+  test.each(all)("%s answers programs in JSON, in a shape that its help and the docs tell", (words, verb) => {
+    const json = verb.options.find(({ long }) => long === "--json");
+    expect(json?.description).toMatch(/^as JSON|^what `status --json` then says/);
+    const documented = readFileSync("docs/cli.md", "utf8").split("## JSON")[1]?.split("\n## ")[0];
+    expect(documented).toContain(`\`${words}\``);
   });
 });
 

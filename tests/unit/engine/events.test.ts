@@ -1,7 +1,6 @@
 import type { EngineEvent } from "@pulumi/pulumi/automation/index.js";
 import { describe, expect, test } from "vitest";
-import { describeChanges } from "../../../engine/confirm.ts";
-import { describeFailures, nothingTold, readEvent, vanishedVms } from "../../../engine/events.ts";
+import { describeChanges, describeFailures, nothingTold, readEvent, vanishedVms } from "../../../engine/events.ts";
 import { lockedStack } from "../../../engine/lock.ts";
 
 type Diagnostic = NonNullable<EngineEvent["diagnosticEvent"]>;
