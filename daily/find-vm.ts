@@ -65,11 +65,8 @@ export function noSuchVm(name: string, { outline, found, inState, others }: Wher
   }
   if (projects[name] && inState.includes(name)) {
     const rule = `must be on ${host.uri}, but its domain was removed there by other means than this stack's updates`;
-    return notThere(
-      name,
-      rule,
-      `make it anew, on its kept project disk: project-vm apply --stack ${stack}, or pulumi up --refresh -s ${stack}`,
-    );
+    const remedy = `make it anew, on its kept project disk: project-vm apply --stack ${stack}, or pulumi up -s ${stack}`;
+    return notThere(name, rule, remedy);
   }
   if (projects[name]) {
     const rule = "must have been made, but is only in the config";

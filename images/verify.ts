@@ -58,20 +58,31 @@ export function requireWhole(verdicts: Verdict[], { uri }: ImageHost): void {
   if (damaged.length === 0) return;
   throw new UserError(
     "Base images on the host are not what they should be.",
-    damaged.map((one) => issueOf(one, uri)),
+    damaged.map((one) => damageOf(one, uri)),
   );
 }
 
-async function verify(virsh: Virsh, shell: Shell, image: BaseImage): Promise<Verdict> {
-  const digest = digestIn(await shell.run(["sha512sum", image.path])) ?? "";
+/**
+ * Reads a base image whole, where it is, and compares it with its marker and its name. Changes nothing.
+ *
+ * @throws ShellError when it cannot be read
+ */
+export async function readWhole(shell: Shell, image: BaseImage): Promise<Verdict> {
+  const found = digestIn(await shell.run(["sha512sum", image.path])) ?? "";
   const inMarker = image.marker && digestIn(await shell.run(["cat", image.marker.path]));
   const inName = digestInName(image.name) ?? "";
-  const isWhole = digest === (inMarker ?? digest) && digest.startsWith(inName);
-  if (isWhole && (!inMarker || isNewerThanMarker(image))) {
+  const isWhole = found === (inMarker ?? found) && found.startsWith(inName);
+  return { image, found, wanted: inMarker ?? inName, isWhole };
+}
+
+async function verify(virsh: Virsh, shell: Shell, image: BaseImage): Promise<Verdict> {
+  const verdict = await readWhole(shell, image);
+  const isMarked = verdict.wanted === verdict.found;
+  if (verdict.isWhole && (!isMarked || isNewerThanMarker(image))) {
     await requireUnchanged(virsh, image);
-    await writeMark(virsh, { name: image.name, sha512: digest }, basePoolName);
+    await writeMark(virsh, { name: image.name, sha512: verdict.found }, basePoolName);
   }
-  return { image, found: digest, wanted: inMarker ?? inName, isWhole };
+  return verdict;
 }
 
 /** A marker newer than a change that the digest has not seen would hide it. */
@@ -83,7 +94,8 @@ async function requireUnchanged(virsh: Virsh, { name, path, modified }: BaseImag
   ]);
 }
 
-function issueOf({ image, found, wanted }: Verdict, uri: string): Issue {
+/** What is wrong with an image that is not what it should be, and what to do about it. */
+export function damageOf({ image, found, wanted }: Verdict, uri: string): Issue {
   const users = usersOf(image);
   const digits = wanted.length < found.length ? `a SHA-512 that begins with ${wanted}` : `the SHA-512 ${wanted}`;
   const unmarked = image.marker ? "" : " and is not marked as whole: its upload was cut off, or goes on";

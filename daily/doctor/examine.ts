@@ -1,11 +1,14 @@
 import { loadStack, type Stack } from "../../cli/stack.ts";
 import { UserError } from "../../config/errors.ts";
 import { takeInventory } from "../../host/inventory.ts";
+import { shellFor } from "../../host/shell.ts";
 import { virshFor } from "../../host/virsh.ts";
+import { imageUsage } from "../../images/usage.ts";
 import { readStackState } from "../stack-state.ts";
 import { examineEngine } from "./engine.ts";
 import { type Examined, type Finding, failure, ok } from "./finding.ts";
 import { examineHost, examineState } from "./host.ts";
+import { examineImages } from "./images.ts";
 import { examineMachine } from "./machine.ts";
 
 type Log = (line: string) => void;
@@ -17,7 +20,7 @@ type Log = (line: string) => void;
  */
 export async function examine(name: string, folder: string, fix: boolean, log: Log): Promise<Finding[]> {
   const stack = loadStack(name, folder);
-  const [engine, host] = await Promise.all([examineEngine(stack.root, name, log), examineHostOf(stack)]);
+  const [engine, host] = await Promise.all([examineEngine(stack.root, name, log), examineHostOf(stack, log)]);
   const findings: Finding[] = [];
   for (const { mend, ...finding } of [...host, ...engine]) {
     if (fix && mend) await mend();
@@ -26,7 +29,7 @@ export async function examine(name: string, folder: string, fix: boolean, log: L
   return findings;
 }
 
-async function examineHostOf(stack: Stack): Promise<Examined[]> {
+async function examineHostOf(stack: Stack, log: Log): Promise<Examined[]> {
   const { settings } = stack.host;
   const virsh = virshFor(settings.uri);
   const read = ok("config", `${stack.file} is in order: ${Object.keys(stack.config.projects).length} projects`);
@@ -34,7 +37,13 @@ async function examineHostOf(stack: Stack): Promise<Examined[]> {
     const inventory = await takeInventory(settings);
     const state = await readStackState(stack.root, stack.name);
     const machine = await examineMachine(inventory, settings.storageDir);
-    return [read, ...examineHost(stack, inventory, virsh), ...machine, examineState(stack, inventory, state?.vms)];
+    const usage = imageUsage(inventory, settings.storageDir);
+    const images = await examineImages(
+      { stack: stack.name, host: settings, usage, shell: shellFor(settings.uri) },
+      log,
+    );
+    const host = [...examineHost(stack, inventory, virsh), ...images, ...machine];
+    return [read, ...host, examineState(stack, inventory, state?.vms)];
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     const [issue] = error.issues;

@@ -4,7 +4,6 @@ import { poolName } from "../../config/names.ts";
 import { formatSize, GiB } from "../../config/sizes.ts";
 import type { Inventory } from "../../host/inventory.ts";
 import type { Virsh } from "../../host/virsh.ts";
-import { imageUsage, isNewerThanMarker, usersOf } from "../../images/usage.ts";
 import { isOwnedBy } from "../../vm/leftovers.ts";
 import { type Examined, failure, ok, warning } from "./finding.ts";
 
@@ -23,7 +22,6 @@ export function examineHost(stack: Stack, inventory: Inventory, virsh: Virsh): E
     ...pools(stack, inventory, virsh),
     space(stack, inventory),
     memory(stack, inventory),
-    ...baseImages(stack, inventory),
     ...errors.map(({ path, rule, remedy }) => failure("config", `${path}: ${rule}`, remedy)),
   ];
 }
@@ -77,23 +75,6 @@ function memory({ config }: Stack, inventory: Inventory): Examined {
   return warning("memory", `${says}: not all VMs can run at once`, "run fewer at once, or give them less `memory`");
 }
 
-/** By their markers; to read them whole takes seconds each, and has a verb of its own. */
-function baseImages({ host, name }: Stack, inventory: Inventory): Examined[] {
-  const { images, missing } = imageUsage(inventory, host.settings.storageDir);
-  const verify = `project-vm images verify --stack ${name}`;
-  const altered = images.filter(isNewerThanMarker);
-  const unmarked = images.filter(({ marker }) => !marker);
-  const findings = [
-    ...missing.map((image) =>
-      failure("base images", `${image.path} is missing; on it: ${usersOf(image).join(", ")}`, "put the file back"),
-    ),
-    ...altered.map(({ path }) => failure("base images", `${path} was written to after it was uploaded`, verify)),
-    ...unmarked.map(({ path }) => warning("base images", `${path}: its upload was cut off, or goes on`, verify)),
-  ];
-  if (findings.length > 0) return findings;
-  return [ok("base images", `${images.length}, none missing, none altered since its upload; whole: ${verify}`)];
-}
-
 /** Whether the state and the host have the same VMs. Pure. */
 export function examineState({ name }: Stack, { domains }: Inventory, inState: string[] | undefined): Examined {
   const ours = domains
@@ -111,9 +92,6 @@ export function examineState({ name }: Stack, { domains }: Inventory, inState: s
   const gone = inState.filter((vm) => !ours.includes(vm));
   if (gone.length === 0) return ok("state", `it has ${inState.length} VMs, all on the host`);
   const says = `it has ${gone.join(", ")}, which the host has not: removed there by other means`;
-  return failure(
-    "state",
-    says,
-    `make them anew, on their kept disks: project-vm apply --stack ${name}, or pulumi up --refresh -s ${name}`,
-  );
+  const remedy = `make them anew, on their kept disks: project-vm apply --stack ${name}, or pulumi up -s ${name}`;
+  return failure("state", says, remedy);
 }

@@ -1,17 +1,22 @@
 import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { describe, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Stack } from "../../../cli/stack.ts";
 import { parseStackConfig } from "../../../config/parse.ts";
 import { GiB } from "../../../config/sizes.ts";
 import { examineOrphans } from "../../../daily/doctor/engine.ts";
 import { failure, isWell, ok, warning } from "../../../daily/doctor/finding.ts";
 import { examineHost, examineState } from "../../../daily/doctor/host.ts";
+import { examineImages } from "../../../daily/doctor/images.ts";
 import type { Inventory, NetworkFound } from "../../../host/inventory.ts";
+import { shellFor } from "../../../host/shell.ts";
 import type { Virsh } from "../../../host/virsh.ts";
+import type { BaseImage, ImageUsage } from "../../../images/usage.ts";
 import { aDomain, anInventory, aPool, aVolume } from "../found.ts";
+import { baseImage } from "../images/samples.ts";
 
 const host = {
   uri: "qemu:///system",
@@ -91,6 +96,68 @@ describe("a host", () => {
     expect((await ills({ memory: 6 * GiB })).said).toEqual([
       "warning memory: 8 GiB promised of 6 GiB: not all VMs can run at once",
       expect.stringMatching(/^failure config: Pulumi\.storage\.yaml: projects\.webapp\.memory: must be at most 6 GiB/),
+    ]);
+  });
+});
+
+describe("base images", () => {
+  const digit = (text: string) => createHash("sha512").update(text).digest("hex");
+  let dir: string;
+  beforeEach(() => {
+    dir = mkdtempSync(path.join(tmpdir(), "images-"));
+  });
+  afterEach(() => rmSync(dir, { recursive: true }));
+
+  /** An image with its marker, as they are on a host; `now` is what is in the file, `times` when both were written to. */
+  function image(now: string, times: { modified?: number; marker?: { modified: number } | null } = {}): BaseImage {
+    const uploaded = digit("image");
+    const file = path.join(dir, `debian-testing-${uploaded.slice(0, 12)}.qcow2`);
+    writeFileSync(file, now);
+    writeFileSync(`${file}.sha512`, `${uploaded}  x\n`);
+    const { modified = 1, marker = { modified: 2 } } = times;
+    return {
+      ...baseImage(path.basename(file), { projects: ["webapp"], modified }),
+      path: file,
+      marker: marker ? { path: `${file}.sha512`, ...marker } : undefined,
+    };
+  }
+
+  async function examined(usage: Partial<ImageUsage>) {
+    const log: string[] = [];
+    const of = { stack: "storage", host, usage: { images: [], missing: [], ...usage }, shell: shellFor(host.uri) };
+    const found = await examineImages(of, (line) => log.push(line));
+    return { log, said: found.map(({ level, says, fix }) => `${level} ${fix}: ${says.replaceAll(`${dir}/`, "")}`) };
+  }
+
+  test("that are what was uploaded are in order; each is read", async () => {
+    const whole = image("image");
+    expect(await examined({ images: [whole] })).toEqual({
+      log: [`reading ${whole.path}`],
+      said: ["ok none: 1, none missing, each with the digest that it was uploaded with"],
+    });
+  });
+
+  test("of which one was altered are told with both digests, however old the file says that it is", async () => {
+    const altered = image("other");
+    expect((await examined({ images: [altered] })).said).toEqual([
+      `failure none: ${altered.name} must have the SHA-512 ${digit("image")}, but has ${digit("other")}; on it: projects.webapp`,
+    ]);
+  });
+
+  test("of which one only looks altered are mended by another marker", async () => {
+    const touched = image("image", { modified: 3 });
+    expect((await examined({ images: [touched] })).said).toEqual([
+      `failure possible: ${touched.name} was written to after it was uploaded, which updates refuse; its digest is as it was`,
+    ]);
+  });
+
+  test("of which one is missing, not marked or cannot be read are told so", async () => {
+    const [unmarked, gone] = [image("image", { marker: null }), { ...image("image"), path: path.join(dir, "gone") }];
+    const { said } = await examined({ images: [unmarked, gone], missing: [{ ...gone, name: "gone" }] });
+    expect(said).toEqual([
+      "failure none: gone is missing; on it: projects.webapp",
+      `warning none: ${unmarked.name}: its upload was cut off, or goes on`,
+      expect.stringMatching(/^warning none: gone cannot be read: sha512sum .* No such file or directory$/),
     ]);
   });
 });

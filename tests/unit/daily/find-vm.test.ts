@@ -35,7 +35,7 @@ test.each<[string, string, Partial<Whereabouts>, string[]]>([
     { inState: ["webapp"] },
     [
       "  - webapp: must be on qemu:///system, but its domain was removed there by other means than this stack's updates",
-      "    make it anew, on its kept project disk: project-vm apply --stack storage, or pulumi up --refresh -s storage",
+      "    make it anew, on its kept project disk: project-vm apply --stack storage, or pulumi up -s storage",
     ],
   ],
   [
