@@ -19,10 +19,9 @@ export function outputCommand(): Command {
     .addHelpText("after", examples)
     .action(async (name: string | undefined, options: { json?: true }, command: Command) => {
       const { stack, log } = await openStack(command);
-      const { stackOutputs } = await import("../engine/outputs.ts");
-      const { stringify } = await import("yaml");
+      const { describeOutputs, stackOutputs } = await import("../engine/outputs.ts");
       const outputs = await stackOutputs(stack, name, log);
       if (options.json) printJson(outputs);
-      else console.log(stringify(outputs, { lineWidth: 0 }).trimEnd());
+      else console.log(describeOutputs(outputs));
     });
 }

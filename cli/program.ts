@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { rememberedStack } from "../daily/checkout-folder.ts";
+import about from "../package.json" with { type: "json" };
 import { applyCommand } from "./apply.ts";
 import { backupCommand } from "./backup.ts";
 import { backupsCommand } from "./backups.ts";
@@ -51,6 +52,7 @@ Progress goes to standard error, answers to standard output. Exit codes: 0 done,
 export function buildProgram(): Command {
   const program = new Command("project-vm")
     .description("One VM for each software project, on hosts that you own.")
+    .version(about.version, "-V, --version", "print the version")
     .option("-s, --stack <name>", "the stack, and so the host", rememberedStack(process.cwd()))
     .addHelpText("after", examples);
   for (const [heading, commands] of Object.entries(verbs)) {

@@ -1,3 +1,4 @@
+import { counted } from "./counted.ts";
 /**
  * One mistake of the user's, as it is shown: where, what is asked, what was found, what to do.
  *
@@ -50,7 +51,7 @@ export class InvalidValue extends Error {
 
 /** All mistakes of one stack file as one error. Throw it before any resource is made: its title says that nothing was. */
 export function configMistakes(file: string, issues: Issue[]): UserError {
-  const count = issues.length === 1 ? "1 mistake" : `${issues.length} mistakes`;
+  const count = counted(issues.length, "mistake");
   return new UserError(`${file} has ${count}. Nothing was created or changed.`, issues);
 }
 

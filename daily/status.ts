@@ -1,6 +1,7 @@
 import { posix } from "node:path";
 import type { ProjectOutput } from "../components/outputs.ts";
 import { hostName, poolName } from "../config/names.ts";
+import { stages } from "../guest/ready.ts";
 import { virshSession } from "../host/virsh.ts";
 import type { DiskStats } from "./domstats.ts";
 import { findVm, type OwnVm } from "./find-vm.ts";
@@ -21,7 +22,7 @@ export interface VmStatus extends Pick<VmRow, "stack" | "name" | "state" | "inCo
   disks: { root: DiskStats | null; project: DiskStats | null };
   /** The base image that the root disk stands on. */
   image: string | null;
-  /** How long it took to become ready when it was made, in seconds, with each stage's part. */
+  /** How long it took to become ready when it was made, in seconds, with each stage's part, in their order. */
   secondsToReady: number | null;
   stages: Record<string, number>;
 }
@@ -73,9 +74,13 @@ export function vmStatus({ outline, vm }: OwnVm, { output, address, sshConfig, i
     },
     image: image ?? output?.image ?? null,
     secondsToReady: output?.secondsToReady ?? null,
-    stages: output?.stages ?? {},
+    stages: inOrder(output?.stages),
   };
 }
+
+/** A state has its keys by the alphabet. */
+const inOrder = (taken: VmStatus["stages"] = {}) =>
+  Object.fromEntries(stages.flatMap((stage) => (taken[stage] === undefined ? [] : [[stage, taken[stage]]])));
 
 /** The base image that a root disk stands on, by its name; it may have been made anew since the last update of the state. */
 async function imageUnder(uri: string, name: string): Promise<string | undefined> {

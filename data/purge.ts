@@ -1,3 +1,4 @@
+import { counted } from "../config/counted.ts";
 import { UserError } from "../config/errors.ts";
 import { formatSize } from "../config/sizes.ts";
 import { takeInventory } from "../host/inventory.ts";
@@ -77,15 +78,14 @@ function nothing(disk: ProjectDisk, there: string[], projects: string[]): UserEr
 }
 
 function facts(disk: ProjectDisk, found: DiskFound | undefined, backups: Backup[], withBackups: boolean): string[] {
-  const count = (number: number, what: string) => `${number} ${what}${number === 1 ? "" : "s"}`;
   const lines = found
     ? [
         `${disk.file} on ${disk.host.uri}: ${formatSize(found.virtualSize)}, of which ${formatSize(found.allocated)} are used`,
-        ...(found.snapshots.length > 0 ? [`with ${count(found.snapshots.length, "snapshot")}`] : []),
+        ...(found.snapshots.length > 0 ? [`with ${counted(found.snapshots.length, "snapshot")}`] : []),
       ]
     : [`what is left of ${disk.folder} on ${disk.host.uri}`];
   if (backups.length === 0) return lines;
   const size = formatSize(backups.reduce((sum, backup) => sum + backup.size, 0));
-  const all = `${count(backups.length, "backup")} in ${disk.backups}, ${size}`;
+  const all = `${counted(backups.length, "backup")} in ${disk.backups}, ${size}`;
   return [...lines, withBackups ? `and ${all}` : `(${all}: kept)`];
 }

@@ -1,5 +1,9 @@
+import { stringify } from "yaml";
 import { UserError } from "../config/errors.ts";
 import { Engine, type Log } from "./engine.ts";
+
+/** Outputs for people: as YAML, a value a line. */
+export const describeOutputs = (outputs: unknown) => stringify(outputs, { lineWidth: 0 }).trimEnd();
 
 /**
  * What a stack says of itself, or of one project. Secrets are left out.

@@ -1,4 +1,5 @@
 import { loadStack, type Stack } from "../../cli/stack.ts";
+import { counted } from "../../config/counted.ts";
 import { UserError } from "../../config/errors.ts";
 import { takeInventory } from "../../host/inventory.ts";
 import { shellFor } from "../../host/shell.ts";
@@ -32,7 +33,10 @@ export async function examine(name: string, folder: string, fix: boolean, log: L
 async function examineHostOf(stack: Stack, log: Log): Promise<Examined[]> {
   const { settings } = stack.host;
   const virsh = virshFor(settings.uri);
-  const read = ok("config", `${stack.file} is in order: ${Object.keys(stack.config.projects).length} projects`);
+  const read = ok(
+    "config",
+    `${stack.file} is in order: ${counted(Object.keys(stack.config.projects).length, "project")}`,
+  );
   try {
     const inventory = await takeInventory(settings);
     const state = await readStackState(stack.root, stack.name);

@@ -1,4 +1,5 @@
 import type { Stack } from "../../cli/stack.ts";
+import { counted } from "../../config/counted.ts";
 import { checkAgainstHost } from "../../config/host-checks.ts";
 import { poolName } from "../../config/names.ts";
 import { formatSize, GiB } from "../../config/sizes.ts";
@@ -48,7 +49,7 @@ function pools({ config, host }: Stack, { pools, uri }: Inventory, virsh: Virsh)
   const ours = pools.filter(({ name }) => wanted.includes(name));
   const stopped = ours.filter(({ active }) => !active);
   if (stopped.length === 0)
-    return [ok("pools", `${ours.length} of projects, all active, in ${host.settings.storageDir}`)];
+    return [ok("pools", `${counted(ours.length, "pool")} of projects, all active, in ${host.settings.storageDir}`)];
   return stopped.map(({ name, path }) => {
     const start = () => virsh.run("pool-start", name).then(() => undefined);
     return failure("pools", `${name} (${path}) is not active`, `virsh -c '${uri}' pool-start ${name}`, start);
@@ -85,12 +86,12 @@ export function examineState({ name }: Stack, { domains }: Inventory, inState: s
       ? ok("state", "there is none yet, and no VM")
       : warning(
           "state",
-          `there is none here, and ${ours.length} VMs are on the host`,
-          `pulumi up -s ${name} takes them up`,
+          `there is none here, and the host has ${counted(ours.length, "VM")}`,
+          `pulumi up -s ${name} takes up what is there`,
         );
   }
   const gone = inState.filter((vm) => !ours.includes(vm));
-  if (gone.length === 0) return ok("state", `it has ${inState.length} VMs, all on the host`);
+  if (gone.length === 0) return ok("state", `it has ${counted(inState.length, "VM")}, all on the host`);
   const says = `it has ${gone.join(", ")}, which the host has not: removed there by other means`;
   const remedy = `make them anew, on their kept disks: project-vm apply --stack ${name}, or pulumi up -s ${name}`;
   return failure("state", says, remedy);

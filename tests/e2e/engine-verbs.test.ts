@@ -68,6 +68,7 @@ describe("create", () => {
     const plan = await succeed("plan", "--json");
     expect(JSON.parse(plan.stdout)).toEqual({ stack: "local", changes: [], resources: 0 });
     expect(JSON.parse((await succeed("output", "alpha", "--json")).stdout)).toMatchObject({ name: "alpha" });
+    expect((await succeed("output", "alpha")).stdout).toMatch(/^name: alpha$/m);
     expectUnlocked();
   });
 

@@ -169,8 +169,8 @@ describe("the state", () => {
   };
 
   test.each<[string[] | undefined, string]>([
-    [["webapp"], "ok: it has 1 VMs, all on the host"],
-    [undefined, "warning: there is none here, and 1 VMs are on the host"],
+    [["webapp"], "ok: it has 1 VM, all on the host"],
+    [undefined, "warning: there is none here, and the host has 1 VM"],
     [["webapp", "api"], "failure: it has api, which the host has not: removed there by other means"],
   ])("of %j", (inState, said) => {
     expect(examined(inState)).toBe(said);

@@ -7,7 +7,7 @@ const output = {
   tailnetName: "project-webapp.tail1234.ts.net",
   image: "debian-testing-0123456789ab.qcow2",
   secondsToReady: 42.5,
-  stages: { boot: 30, docker: 2 },
+  stages: { "cloud-init": 3, docker: 2, boot: 30 },
 } as unknown as ProjectOutput;
 const nothing: KnownOf = { output: undefined, address: undefined, sshConfig: "/c/config", image: undefined };
 
@@ -28,8 +28,13 @@ test("a VM is shown with what its host, its state and its SSH files know", () =>
     tailnetName: "project-webapp.tail1234.ts.net",
     image: "debian-testing-new.qcow2",
     secondsToReady: 42.5,
-    stages: { boot: 30, docker: 2 },
+    stages: { boot: 30, "cloud-init": 3, docker: 2 },
   });
+});
+
+test("stages are in the order in which they pass, which the state does not keep", () => {
+  const { stages } = vmStatus({ outline: anOutline(), vm: aVm() }, { ...nothing, output });
+  expect(Object.keys(stages)).toEqual(["boot", "cloud-init", "docker"]);
 });
 
 test("what nobody knows is null, not left out", () => {
