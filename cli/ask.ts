@@ -28,14 +28,15 @@ export async function askToGoOn({ facts, question, refusal }: Question, isAgreed
 }
 
 /**
- * Has somebody type a project's name before something of it is removed for good. What goes is shown in any case.
+ * Has somebody type a project's name before something of it is removed. What goes is shown in any case.
  *
+ * @param facts what goes and what is kept, in lines
  * @param isAgreed it was agreed to on the command line, so nobody is asked
  * @returns whether it may be removed
  * @throws UserError when there is nobody to ask
  */
 export async function askForName(project: string, facts: string[], isAgreed: boolean): Promise<boolean> {
-  console.error(["This removes, for good:", ...facts.map((fact) => `  ${fact}`)].join("\n"));
+  console.error(facts.join("\n"));
   if (isAgreed) return true;
   const refusal = "Nothing was removed.";
   requireTerminal(refusal);

@@ -19,6 +19,7 @@ export function consoleCommand(): Command {
     .action(async (project: string, options: { force?: true; json?: true }, command: Command) => {
       const { consoleLine } = await import("../daily/console.ts");
       const { stack } = command.optsWithGlobals<{ stack: string }>();
-      await runForAnswer(await consoleLine(stack, project, options.force ?? false, process.cwd()), options, true);
+      const line = await consoleLine(stack, project, options.force ?? false, process.cwd());
+      process.exitCode = await runForAnswer(line, options, true);
     });
 }

@@ -20,6 +20,7 @@ export function cpCommand(): Command {
     .addHelpText("after", examples)
     .action(async (from: string, to: string, options: { recursive?: true; json?: true }, command: Command) => {
       const { copyLine, copySide } = await import("../daily/copy.ts");
+      const { explainConnection } = await import("../daily/ssh-targets.ts");
       const { log } = await import("../local/progress.ts");
       const sides = { from: copySide(from), to: copySide(to) };
       if (sides.from.project === undefined && sides.to.project === undefined) {
@@ -27,6 +28,8 @@ export function cpCommand(): Command {
       }
       const { stack } = command.optsWithGlobals<{ stack: string }>();
       const copy = { ...sides, recursive: options.recursive ?? false };
-      await runForAnswer(await copyLine(stack, copy, process.cwd(), log), options, false);
+      process.exitCode = await runForAnswer(await copyLine(stack, copy, process.cwd(), log), options, false);
+      const projects = [sides.from.project, sides.to.project].flatMap((project) => project ?? []);
+      await explainConnection(process.exitCode, stack, projects, process.cwd());
     });
 }

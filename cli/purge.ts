@@ -32,7 +32,8 @@ export function purgeCommand(): Command {
       let removes: string[] = [];
       const confirm = (facts: string[]) => {
         removes = facts;
-        return askForName(project, facts, options.yes ?? false);
+        const lines = ["This removes, for good:", ...facts.map((fact) => `  ${fact}`)];
+        return askForName(project, lines, options.yes ?? false);
       };
       const settings = { file, projects: Object.keys(config.projects), backups: options.backups ?? false, confirm };
       const done = await purgeDisk(host, project, settings, log);

@@ -25,11 +25,14 @@ export function restartCommand(): Command {
     .option("--json", "what `status --json` then says of it")
     .addHelpText("after", examples)
     .action(async (project: string, { wait, json, ...options }: RestartOptions, command: Command) => {
-      const { findVm } = await import("../daily/find-vm.ts");
-      const { restartVm } = await import("../daily/power.ts");
+      const { findVmToStart, restartVm } = await import("../daily/power.ts");
       const { log } = await import("./progress.ts");
       const { stack } = command.optsWithGlobals<{ stack: string }>();
-      await restartVm(await findVm(stack, project, process.cwd()), { ...options, wait: wait ?? false }, log);
+      await restartVm(
+        await findVmToStart(stack, project, process.cwd(), log),
+        { ...options, wait: wait ?? false },
+        log,
+      );
       if (json) await printStatus(stack, project);
     });
 }

@@ -2,23 +2,23 @@ import type { CommandLine } from "../daily/foreground.ts";
 import { printJson } from "./print.ts";
 
 /**
- * Runs a program that is a verb's work, and ends as it does: in the terminal or, for `--json`, with its output in the answer.
+ * Runs a program that is a verb's work: in the terminal or, for `--json`, with its output in the answer.
  *
  * @param needsTerminal a document is no terminal: where it is asked for, the answer is the words that start the program
+ * @returns the exit code of the program, which is to be the verb's own
  */
 export async function runForAnswer(
   line: CommandLine,
   { json }: { json?: true },
   needsTerminal: boolean,
-): Promise<void> {
+): Promise<number> {
   const { runCaptured, runInForeground } = await import("../daily/foreground.ts");
-  if (!json) {
-    process.exitCode = await runInForeground(line);
-  } else if (needsTerminal) {
+  if (!json) return runInForeground(line);
+  if (needsTerminal) {
     printJson({ command: line });
-  } else {
-    const ran = await runCaptured(line);
-    printJson(ran);
-    process.exitCode = ran.exitCode;
+    return 0;
   }
+  const ran = await runCaptured(line);
+  printJson(ran);
+  return ran.exitCode;
 }

@@ -20,8 +20,11 @@ export function sshCommand(): Command {
     .addHelpText("after", examples)
     .action(async (project: string, words: string[], options: { json?: true }, command: Command) => {
       const { sshLine } = await import("../daily/ssh.ts");
+      const { explainConnection } = await import("../daily/ssh-targets.ts");
       const { log } = await import("../local/progress.ts");
       const { stack } = command.optsWithGlobals<{ stack: string }>();
-      await runForAnswer(await sshLine(stack, project, words, process.cwd(), log), options, words.length === 0);
+      const line = await sshLine(stack, project, words, process.cwd(), log);
+      process.exitCode = await runForAnswer(line, options, words.length === 0);
+      await explainConnection(process.exitCode, stack, [project], process.cwd());
     });
 }

@@ -15,11 +15,10 @@ export function startCommand(): Command {
     .option("--json", "what `status --json` then says of it")
     .addHelpText("after", examples)
     .action(async (project: string, options: { wait?: true; json?: true }, command: Command) => {
-      const { findVm } = await import("../daily/find-vm.ts");
-      const { startVm } = await import("../daily/power.ts");
+      const { findVmToStart, startVm } = await import("../daily/power.ts");
       const { log } = await import("./progress.ts");
       const { stack } = command.optsWithGlobals<{ stack: string }>();
-      await startVm(await findVm(stack, project, process.cwd()), options.wait ?? false, log);
+      await startVm(await findVmToStart(stack, project, process.cwd(), log), options.wait ?? false, log);
       if (options.json) await printStatus(stack, project);
     });
 }

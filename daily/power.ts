@@ -1,7 +1,9 @@
+import { UserError } from "../config/errors.ts";
 import { domainName } from "../config/names.ts";
 import { isRunning, shutDown, startIfOff } from "../guest/power.ts";
-import { type Virsh, virshFor } from "../host/virsh.ts";
-import type { OwnVm } from "./find-vm.ts";
+import { type Virsh, VirshError, virshFor } from "../host/virsh.ts";
+import { findVm, type OwnVm } from "./find-vm.ts";
+import { readOutline } from "./outline.ts";
 
 type Log = (line: string) => void;
 
@@ -13,6 +15,19 @@ export interface StopOptions {
 }
 
 /**
+ * Finds a VM that is about to be started. Its host is started first, if it is this checkout's embedded one and down: that starts
+ * whatever ran on it too.
+ *
+ * @throws UserError when it is not there
+ */
+export async function findVmToStart(stack: string, name: string, folder: string, log: Log): Promise<OwnVm> {
+  const { root, host } = await readOutline(stack, folder);
+  const { ensureHostRuns } = await import("../host/embedded.ts");
+  await ensureHostRuns(root, host.uri, log);
+  return findVm(stack, name, folder);
+}
+
+/**
  * Starts a VM that is off, or goes on with one that is paused.
  *
  * @param wait whether to wait until it is ready
@@ -21,8 +36,9 @@ export interface StopOptions {
 export async function startVm({ outline, vm }: OwnVm, wait: boolean, log: Log): Promise<void> {
   const virsh = virshFor(outline.host.uri);
   const domain = domainName(vm.name);
-  if (vm.state === "paused") await virsh.run("resume", domain);
-  else await startIfOff(virsh, domain);
+  await explained({ outline, vm }, () =>
+    vm.state === "paused" ? virsh.run("resume", domain) : startIfOff(virsh, domain),
+  );
   log(vm.state === "running" ? `${domain}: runs already` : `${domain}: started`);
   await afterStart({ outline, vm }, wait, log);
 }
@@ -68,10 +84,21 @@ export async function restartVm(own: OwnVm, { wait, ...options }: StopOptions & 
   const domain = domainName(own.vm.name);
   await markStarting(virsh, domain, true);
   await shutOff(virsh, domain, options, log);
-  await startIfOff(virsh, domain);
+  await explained(own, () => startIfOff(virsh, domain));
   await markStarting(virsh, domain, false);
   log(`${domain}: started`);
   await afterStart(own, wait, log);
+}
+
+/** What keeps a VM from starting is on its host, and the doctor knows it. */
+async function explained({ outline, vm }: OwnVm, start: () => Promise<unknown>): Promise<void> {
+  await start().catch((error: unknown) => {
+    if (!(error instanceof VirshError)) throw error;
+    const remedy = `see what is wrong with its host, and have mended what can be: project-vm doctor --fix --stack ${outline.stack}`;
+    throw new UserError(`${vm.name} was not started.`, [
+      { path: domainName(vm.name), rule: `must be able to start on ${outline.host.uri} (${error.reason})`, remedy },
+    ]);
+  });
 }
 
 async function shutOff(virsh: Virsh, domain: string, { timeout, force }: StopOptions, log: Log): Promise<void> {

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { UserError } from "../config/errors.ts";
 import type { SshTarget } from "../guest/ssh-config.ts";
 import { sshFilePaths, writeSshFiles } from "../guest/ssh-files.ts";
-import type { OwnVm } from "./find-vm.ts";
+import { findRunningVm, type OwnVm } from "./find-vm.ts";
 import type { Outline } from "./outline.ts";
 import { readStackState } from "./stack-state.ts";
 
@@ -83,6 +83,29 @@ export async function writeSshTarget(
     const known = before.find(({ name }) => name === target.name) ?? (await outputOf(outline, target.name));
     writeSshFiles(paths, [...others, { tailnetName: known?.tailnetName, ...target }], ssh);
   });
+}
+
+/** What SSH's programs end with where they got no connection. */
+const noConnection = 255;
+
+/**
+ * Says so where there was no connection because a VM is still booting; ssh's own words do not.
+ *
+ * @param exitCode of ssh or scp
+ */
+export async function explainConnection(
+  exitCode: number,
+  stack: string,
+  names: string[],
+  folder: string,
+): Promise<void> {
+  if (exitCode !== noConnection) return;
+  const { Guest } = await import("../guest/guest.ts");
+  const { virshFor } = await import("../host/virsh.ts");
+  for (const name of names) {
+    const own = await findRunningVm(stack, name, folder);
+    if (!(await new Guest(virshFor(own.outline.host.uri), name).answers())) console.error(notUpYet(own).message);
+  }
 }
 
 function notUpYet({ outline, vm }: OwnVm): UserError {

@@ -65,7 +65,7 @@ function refuseEntry(project: string, { file, projects }: PurgeOptions): void {
     {
       path: `${file}: projects.${project}`,
       rule: "must not be there: the disk of a project is kept for it",
-      remedy: "take the entry out, then `pulumi up`; after that its disk can be purged",
+      remedy: `\`project-vm destroy ${project} --purge\` removes VM and disk; or take the entry out, then \`pulumi up\``,
     },
   ]);
 }

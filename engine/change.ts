@@ -2,7 +2,7 @@ import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { UserError } from "../config/errors.ts";
 import type { StackConfig } from "../config/parse.ts";
-import { embeddedHostFor, embeddedHostStatus, startEmbeddedHost } from "../host/embedded.ts";
+import { embeddedHostFor, ensureHostRuns } from "../host/embedded.ts";
 import { withLock } from "../host/lock.ts";
 import { localDir } from "../host/resolve.ts";
 import { ensureSshKey } from "../local/checkout.ts";
@@ -90,12 +90,10 @@ async function tryThenApply(
   }
 }
 
-/** An embedded host that is down is started: nobody has to know that there is one. */
 async function prepareHost({ root, isEmbedded }: StackPlace, log: Log): Promise<void> {
   if (!isEmbedded) return;
   await ensureSshKey(root, log);
-  const host = embeddedHostFor(root);
-  if ((await embeddedHostStatus(host)).state !== "running") await startEmbeddedHost(host, log);
+  await ensureHostRuns(root, embeddedHostFor(root).uri, log);
 }
 
 /** The text in a file of its own: only what was agreed to is ever in the stack's. */

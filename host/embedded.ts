@@ -91,6 +91,15 @@ export async function startEmbeddedHost(host: EmbeddedHost, log: Log): Promise<v
   });
 }
 
+/**
+ * The same for whoever needs what a URI leads to, and not to know that there is such a host: it is started if it is the one of
+ * that checkout and does not run. Says nothing where it does.
+ */
+export async function ensureHostRuns(root: string, uri: string, log: Log): Promise<void> {
+  const host = embeddedHostFor(root);
+  if (host.uri === uri && (await embeddedHostStatus(host)).state !== "running") await startEmbeddedHost(host, log);
+}
+
 async function start(host: EmbeddedHost, log: Log): Promise<void> {
   const started = Date.now();
   await rememberRunning(host);

@@ -97,7 +97,8 @@ async function isAgentEmpty(environment: NodeJS.ProcessEnv): Promise<boolean> {
 
 function remedyFor(uri: string, reason: string): string {
   if (isLocal(uri)) {
-    if (uri.includes(`socket=${embeddedRoot}/`)) return "Start this checkout's embedded host: make up";
+    if (uri.includes(`socket=${embeddedRoot}/`))
+      return "Start this checkout's embedded host: make up; `project-vm start` and `apply` start it too";
     if (/Permission denied|authentication/i.test(reason)) return "Run it as root, or as a member of the group libvirt.";
     return "Start libvirtd (systemctl start libvirtd), or leave `host` out of the config for the embedded one.";
   }

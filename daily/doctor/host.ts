@@ -28,14 +28,19 @@ export function examineHost(stack: Stack, inventory: Inventory, virsh: Virsh): E
 }
 
 /** A network of the host's own that is not there is a mistake in the config, and told with the others. */
-function network({ host }: Stack, { uri, networks }: Inventory, virsh: Virsh): Examined[] {
+function network({ host }: Stack, { uri, networks, domains }: Inventory, virsh: Virsh): Examined[] {
   const { name, kind } = host.settings.network;
   const found = networks.find((one) => one.name === name);
   if (!found) return kind === "managed" ? [ok("network", `${name} is not there yet: the first update makes it`)] : [];
   const command = (verb: string) => `virsh -c '${uri}' ${verb} ${name}`;
   if (!found.active) {
     const start = () => virsh.run("net-start", name).then(() => undefined);
-    return [failure("network", `${name} is stopped: no VM on it can be started`, command("net-start"), start)];
+    // Libvirt does not put running guests back onto a network that was stopped.
+    const cutOff = domains.filter((one) => one.network === name && one.state === "running").map((one) => one.name);
+    const rest =
+      cutOff.length > 0 ? `; once it is up, these need a restart to be on it again: ${cutOff.join(", ")}` : "";
+    const says = `${name} is stopped: no VM on it can be started${rest}`;
+    return [failure("network", says, command("net-start"), start)];
   }
   if (!found.autostart) {
     const mend = () => virsh.run("net-autostart", name).then(() => undefined);

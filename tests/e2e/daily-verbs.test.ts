@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Finding } from "../../daily/doctor/finding.ts";
 import type { VmRow } from "../../daily/rows.ts";
 import type { VmStatus } from "../../daily/status.ts";
-import { startEmbeddedHost } from "../../host/embedded.ts";
+import { startEmbeddedHost, stopEmbeddedHost } from "../../host/embedded.ts";
 import { Checkout } from "./support/checkout.ts";
 import { ProjectVmTool, refuse, succeed } from "./support/project-data.ts";
 import { screenOf } from "./support/screen.ts";
@@ -246,8 +246,27 @@ describe("a VM that is stopped", () => {
     expect(await stateOf("alpha")).toBe("running");
     // By its lease and the state: the guest is not up yet.
     expect(readFileSync(path.join(sshFiles, "config"), "utf8")).toBe(config);
+    const early = await tool.run("ssh", "alpha", "--", "true");
+    expect([early.exitCode, early.stderr]).toEqual([
+      255,
+      expect.stringContaining("    wait for it: project-vm start alpha --wait --stack local"),
+    ]);
     expect((await tool.run("stop", "alpha", "--force")).all).toContain("project-alpha: its power is cut");
     expect(await stateOf("alpha")).toBe("shut off");
+  });
+});
+
+describe("an embedded host that is down", () => {
+  test("is said to be, with what starts it, and start does", async () => {
+    await stopEmbeddedHost(host, console.error);
+    const remedy = "    Start this checkout's embedded host: make up; `project-vm start` and `apply` start it too";
+    await refuse(tool.run("status", "alpha"), remedy);
+    const { exitCode, all } = await tool.run("start", "alpha");
+    expect([exitCode, all]).toEqual([
+      0,
+      expect.stringMatching(/embedded host: libvirtd answers[\s\S]*project-alpha: started/),
+    ]);
+    await succeed(tool.run("stop", "alpha", "--force"));
   });
 });
 
@@ -284,6 +303,14 @@ describe("what goes wrong", () => {
   test("the doctor names a stopped network and pool, and starts them", async () => {
     await virsh.run("net-destroy", "project-vms");
     await virsh.run("pool-destroy", "project-alpha");
+    await refuse(
+      tool.run("start", "alpha"),
+      "alpha was not started.",
+      expect.stringMatching(
+        /^ {2}- project-alpha: must be able to start on \S+ \(.*network 'project-vms' is not active\)$/,
+      ),
+      "    see what is wrong with its host, and have mended what can be: project-vm doctor --fix --stack local",
+    );
     const sick = await doctor();
     expect(sick.exitCode).toBe(1);
     const failed = sick.findings.filter(({ level }) => level === "failure");

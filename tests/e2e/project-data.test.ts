@@ -150,7 +150,7 @@ describe("the disk of a VM that runs", () => {
     await refuse(
       tool.run("purge", "alpha", "--yes"),
       "  - Pulumi.local.yaml: projects.alpha: must not be there: the disk of a project is kept for it",
-      "    take the entry out, then `pulumi up`; after that its disk can be purged",
+      "    `project-vm destroy alpha --purge` removes VM and disk; or take the entry out, then `pulumi up`",
     );
     checkout.configure({ ...small, projects: {} });
     const used = [

@@ -66,10 +66,18 @@ describe("a host", () => {
   });
 
   test("with a stopped network is mended by starting it", async () => {
-    expect(await ills({ networks: [network({ active: false })] })).toEqual({
+    const domains = [aDomain({ state: "shut off" })];
+    expect(await ills({ networks: [network({ active: false })], domains })).toEqual({
       said: ["failure network: project-vms is stopped: no VM on it can be started"],
       commands: [["net-start", "project-vms"]],
     });
+  });
+
+  test("with a stopped network tells which VMs that run are cut off, also once it is up", async () => {
+    const domains = [aDomain({ network: "project-vms" }), aDomain({ name: "project-api", state: "shut off" })];
+    expect((await ills({ networks: [network({ active: false })], domains })).said).toEqual([
+      "failure network: project-vms is stopped: no VM on it can be started; once it is up, these need a restart to be on it again: project-webapp",
+    ]);
   });
 
   test("whose network does not start with it is mended by having it do so", async () => {

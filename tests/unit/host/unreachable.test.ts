@@ -64,7 +64,7 @@ test.each([
   [
     "qemu+unix:///system?socket=/var/lib/project-vms/vms-1/run/libvirt/libvirt-sock",
     "Failed to connect socket to '/var/lib/project-vms/vms-1/run/libvirt/libvirt-sock': No such file or directory",
-    "Start this checkout's embedded host: make up",
+    "Start this checkout's embedded host: make up; `project-vm start` and `apply` start it too",
   ],
   [
     "qemu:///system",
