@@ -10,6 +10,8 @@ export interface Contender {
   apply(vms: readonly string[]): Promise<void>;
   /** Finds out that nothing has changed. */
   preview(vms: readonly string[]): Promise<void>;
+  /** Says how they are, all at once: what a user asks for many times a day. */
+  list(vms: readonly string[]): Promise<void>;
   /** Removes all. */
   destroy(): Promise<void>;
 }

@@ -27,7 +27,8 @@ disk, seed, domain; for the host a base pool, a base image of nothing and a netw
 domain for a moment and cuts it off, so virsh does too. virsh: one process, one command after another; its preview is
 reading all definitions back. terraform: the same provider binary; it reads all back at preview, as its plan does by
 default. Seeds, XML and terraform's files are made before its time and virsh's begin, but within ours. No one has a
-preview before its up. All keep pools, project disks and base image at destroy.
+preview before its up. list: \`project-vm list\`, a process of its own that reads the stack's file too; virsh and terraform's state
+for the same facts, of which terraform has only those of its last run. All keep pools, project disks and base image at destroy.
 ready: one VM of the built base image, added to a host that has network and image: pulumi up until it is ready
 (cloud-init, disk, network, Docker, Nix, Claude Code), against virsh define and start until cloud-init is done.
 ×: how many times as long as the other we take.`;

@@ -1,4 +1,4 @@
-import { readFile, symlink, writeFile } from "node:fs/promises";
+import { mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
 import YAML from "yaml";
 import { MiB, type SizeText } from "../config/sizes.ts";
@@ -12,7 +12,12 @@ import { owner, sizes, type Workload } from "./workload.ts";
 const repository = path.join(import.meta.dirname, "..");
 
 /** What the stack's folder has by link. Without node_modules the engine does not learn which plugins are needed. */
-const links = { "index.ts": "bench/program/index.ts", "package.json": "package.json", node_modules: "node_modules" };
+const links = ["package.json", "node_modules"];
+
+/** As the repository's own index.js: from a bundle. */
+const program = `import { load } from ${JSON.stringify(path.join(repository, "bin/bundle.js"))};
+export default (await load("bench/program/index.ts")).default;
+`;
 
 /** Where the time of one command of the engine's went, in seconds. */
 export interface EngineTimes {
@@ -41,11 +46,12 @@ export class PulumiContender implements Contender {
   async prepare(workload: Workload): Promise<void> {
     this.workload = workload;
     this.dir = await this.host.workDir(this.name);
-    for (const [name, target] of Object.entries(links)) {
-      await symlink(path.join(repository, target), path.join(this.dir, name));
-    }
+    for (const name of links) await symlink(path.join(repository, name), path.join(this.dir, name));
+    await writeFile(path.join(this.dir, "index.js"), program);
     await writeFile(path.join(this.dir, "Pulumi.yaml"), YAML.stringify(await projectFile(this.dir)));
     await this.pulumi([], "stack", "init", owner);
+    await mkdir(this.checkout);
+    await writeFile(path.join(this.checkout, "Pulumi.yaml"), "name: project-vms\n");
   }
 
   /** Without the preview, as `make up` does it and as terraform does it: one run of the program. */
@@ -55,6 +61,15 @@ export class PulumiContender implements Contender {
 
   async preview(vms: readonly string[]): Promise<void> {
     await this.timed(vms, "preview", "--expect-no-changes", "--suppress-outputs");
+  }
+
+  /** By `project-vm`, whose first start since its sources changed makes its bundle: that is in the round that does not count. */
+  async list(vms: readonly string[]): Promise<void> {
+    const { uri, storageDir, network } = this.workload;
+    const projects = Object.fromEntries(vms.map((name) => [name, {}]));
+    const config = { "project-vms:host": { uri, storageDir, network }, "project-vms:projects": projects };
+    await writeFile(path.join(this.checkout, `Pulumi.${owner}.yaml`), YAML.stringify({ config }));
+    await command(path.join(repository, "bin/project-vm"), ["list", "--stack", owner], { cwd: this.checkout });
   }
 
   async destroy(): Promise<void> {
@@ -104,6 +119,11 @@ export class PulumiContender implements Contender {
       },
       timesFile: this.timesFile,
     };
+  }
+
+  /** Where `project-vm` finds the stack's file. */
+  private get checkout(): string {
+    return path.join(this.dir, "checkout");
   }
 
   private get timesFile(): string {

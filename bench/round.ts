@@ -6,7 +6,7 @@ import { figure, type Timing } from "./report.ts";
 import { vmNames, type Workload } from "./workload.ts";
 
 /**
- * One contender, one number of VMs, on an empty host: makes them, finds nothing to do, makes one more, removes all.
+ * One contender, one number of VMs, on an empty host: makes them, finds nothing to do, lists them, makes one more, removes all.
  *
  * @param record takes each figure as soon as it is there
  */
@@ -23,6 +23,7 @@ export async function playRound(
   await contender.prepare(workload, oneMore);
   await time("up", () => contender.apply(names));
   await time("preview", () => contender.preview(names));
+  await time("list", () => contender.list(names));
   await time("add-one", () => contender.apply(oneMore));
   await time("destroy", () => contender.destroy());
   await host.clear();

@@ -28,16 +28,21 @@ export class TerraformContender implements Contender {
     await writeFile(path.join(this.dir, "terraform.rc"), "");
     for (const name of vms) vmFacts(workload, name); // makes the seeds
     await this.configure([]);
-    await this.terraform("init", `-plugin-dir=${this.providers}`);
+    await this.terraform("init", "-input=false", `-plugin-dir=${this.providers}`);
   }
 
   async apply(vms: readonly string[]): Promise<void> {
     await this.configure(vms);
-    await this.terraform("apply", "-auto-approve");
+    await this.terraform("apply", "-input=false", "-auto-approve");
   }
 
   async preview(): Promise<void> {
-    await this.terraform("plan", "-detailed-exitcode");
+    await this.terraform("plan", "-input=false", "-detailed-exitcode");
+  }
+
+  /** From its state, without a look at the host: what has changed there since it does not know. */
+  async list(): Promise<void> {
+    await this.terraform("show", "-json");
   }
 
   /** Keeps what a stack keeps. A pool with a console's log in it could not be removed either. */
@@ -49,7 +54,7 @@ export class TerraformContender implements Contender {
       ...this.vms.flatMap((name) => [`libvirt_pool.${name}`, `libvirt_volume.${name}-project`]),
     ];
     await this.write({ terraform, provider, removed: kept.map((from) => ({ from, lifecycle: { destroy: false } })) });
-    await this.terraform("apply", "-auto-approve");
+    await this.terraform("apply", "-input=false", "-auto-approve");
   }
 
   private async configure(vms: readonly string[]): Promise<void> {
@@ -69,7 +74,7 @@ export class TerraformContender implements Contender {
       CHECKPOINT_DISABLE: "1",
       TF_IN_AUTOMATION: "1",
     };
-    await command("terraform", [...args, "-input=false", "-no-color"], { cwd: this.dir, env });
+    await command("terraform", [...args, "-no-color"], { cwd: this.dir, env });
   }
 }
 

@@ -62,6 +62,14 @@ export class VirshContender implements Contender {
     ]);
   }
 
+  /** States, memory, CPUs and disks of all, and addresses. */
+  async list(): Promise<void> {
+    await this.virsh([
+      ["domstats", "--state", "--balloon", "--vcpu", "--block"],
+      ["net-dhcp-leases", this.workload.network.name],
+    ]);
+  }
+
   /** Keeps what a stack keeps: the pools, the project disks and the base image. */
   async destroy(): Promise<void> {
     const vms = [...this.made].map((name) => this.vm(name));
