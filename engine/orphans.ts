@@ -19,10 +19,11 @@ const pluginNames = /^(pulumi-resource-|terraform-provider-)/;
  * @param folder only what runs from below it is ours
  */
 export function orphansAmong(processes: ProcessFound[], folder: string): ProcessFound[] {
-  const alive = new Set(processes.map(({ pid }) => pid));
+  const alive = new Map(processes.map(({ pid, executable }) => [pid, path.basename(executable)]));
   const isOurs = ({ executable }: ProcessFound) =>
     executable.startsWith(`${folder}/`) && pluginNames.test(path.basename(executable));
-  const isLost = ({ parent }: ProcessFound) => parent === 1 || !alive.has(parent);
+  // In a desktop's session it is systemd's manager of that user that takes in what has lost its parent: PR_SET_CHILD_SUBREAPER(2const)
+  const isLost = ({ parent }: ProcessFound) => parent === 1 || ["systemd", undefined].includes(alive.get(parent));
   const lost = processes.filter((one) => isOurs(one) && isLost(one));
   const isChild = ({ parent }: ProcessFound) => lost.some(({ pid }) => pid === parent);
   return [...lost, ...processes.filter((one) => isOurs(one) && isChild(one))];

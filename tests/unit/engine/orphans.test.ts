@@ -14,17 +14,19 @@ test("orphans are plugins of ours that lost whoever started them, and what those
     { pid: 1, parent: 0, executable: "/sbin/init" },
     { pid: 10, parent: 2, executable: "/usr/bin/pulumi" },
     { pid: 2, parent: 1, executable: "/bin/bash" },
+    { pid: 3, parent: 1, executable: "/usr/lib/systemd/systemd" },
     { pid: 11, parent: 10, executable: bridge },
     { pid: 12, parent: 11, executable: provider },
     { pid: 20, parent: 1, executable: bridge },
     { pid: 21, parent: 20, executable: provider },
     { pid: 30, parent: 1, executable: provider },
     { pid: 40, parent: 999, executable: provider },
+    { pid: 41, parent: 3, executable: provider },
     { pid: 50, parent: 1, executable: "/opt/terraform-provider-libvirt" },
     { pid: 60, parent: 1, executable: "/cache/a/bin/pulumi" },
     { pid: 70, parent: 1, executable: "/cache-of-mine/terraform-provider-libvirt" },
   ];
-  expect(orphansAmong(processes, "/cache").map(({ pid }) => pid)).toEqual([20, 30, 40, 21]);
+  expect(orphansAmong(processes, "/cache").map(({ pid }) => pid)).toEqual([20, 30, 40, 41, 21]);
 });
 
 test("they are ended, and those with a living parent are not", async () => {
