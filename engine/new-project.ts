@@ -1,4 +1,4 @@
-import { cancel, group, text } from "@clack/prompts";
+import { cancel, isCancel, text } from "@clack/prompts";
 import { InvalidArgumentError } from "commander";
 import { UserError } from "../config/errors.ts";
 import { invalidNames } from "../config/name-rules.ts";
@@ -26,31 +26,31 @@ export async function askForProject({ projects }: Pick<StackConfig, "projects">)
       { path: "create", rule: "must be given a name where there is nobody to ask", remedy },
     ]);
   }
-  const broken = new AbortController();
-  const ask = (message: string, check: (answer: string) => unknown, placeholder: string) => () =>
-    text({ message, placeholder, output: process.stderr, validate: (answer = "") => mistake(check, answer) });
   const optional = (read: (answer: string) => unknown) => (answer: string) => answer.trim() === "" || read(answer);
-  const answers = await group(
-    {
-      name: ask("Name of the project", (name) => checkName(name, Object.keys(projects)), "myapp"),
-      memory: ask("Memory", optional(memoryArgument), "Enter for the stack's default, or e.g. 16 GiB"),
-      cpus: ask("CPUs", optional(cpusArgument), "Enter for the stack's default, or e.g. 8"),
-      disk: ask("Project disk", optional(sizeArgument), "Enter for the stack's default, or e.g. 100 GiB"),
-    },
-    { onCancel: () => broken.abort() },
-  );
-  if (broken.signal.aborted) {
-    cancel("Nothing was changed.", { output: process.stderr });
-    return undefined;
+  const questions = [
+    ["Name of the project", (name: string) => checkName(name, Object.keys(projects)), "myapp"],
+    ["Memory", optional(memoryArgument), "Enter for the stack's default, or e.g. 16 GiB"],
+    ["CPUs", optional(cpusArgument), "Enter for the stack's default, or e.g. 8"],
+    ["Project disk", optional(sizeArgument), "Enter for the stack's default, or e.g. 100 GiB"],
+  ] as const;
+  const answers: string[] = [];
+  for (const [message, check, placeholder] of questions) {
+    const validate = (answer = "") => mistake(check, answer);
+    const answer = await text({ message, placeholder, output: process.stderr, validate });
+    if (isCancel(answer)) {
+      cancel("Nothing was changed.", { output: process.stderr });
+      return undefined;
+    }
+    answers.push((answer ?? "").trim());
   }
-  const read = <T>(reader: (answer: string) => T, answer = "") => (answer.trim() ? reader(answer.trim()) : undefined);
-  const { name, memory, cpus, disk } = answers;
+  const [name = "", memory, cpus, disk] = answers;
+  const read = <T>(reader: (answer: string) => T, answer: string | undefined) => (answer ? reader(answer) : undefined);
   const settings = {
     memory: read(memoryArgument, memory),
     cpus: read(cpusArgument, cpus),
     disk: read(sizeArgument, disk),
   };
-  return { name: name.trim(), ...given(settings) };
+  return { name, ...given(settings) };
 }
 
 function checkName(name: string, others: string[]): void {

@@ -53,6 +53,9 @@ export class ShellError extends Error {
   }
 }
 
+/** What virsh's agent for log-ins by polkit says on a terminal where there is no polkit, and none is needed. */
+const noPolkit = "Authorization not available. Check if polkit";
+
 const linesOfReason = 5;
 const longestWordShown = 80;
 
@@ -158,6 +161,7 @@ function start([program = "", ...args]: string[], { stdin, stdout, onLine }: Run
   });
   if (child.stderr) {
     createInterface({ input: child.stderr }).on("line", (line) => {
+      if (line.startsWith(noPolkit)) return;
       texts.stderr += `${line}\n`;
       onLine?.(line);
     });

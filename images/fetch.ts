@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { createReadStream, createWriteStream, statSync } from "node:fs";
+import { createReadStream, statSync } from "node:fs";
+import { open as openFile } from "node:fs/promises";
 import { Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { fileURLToPath } from "node:url";
@@ -43,7 +44,9 @@ export async function fetchImage(
         done(null, chunk);
       },
     });
-    await pipeline(stream, count, createWriteStream(file), { signal: silence.signal });
+    // Opened before anything can fail: a stream that opens it by itself may do so after the caller has cleared up.
+    const target = await openFile(file, "w");
+    await pipeline(stream, count, target.createWriteStream(), { signal: silence.signal });
   } catch (error) {
     throw failed(url, silence.signal.aborted ? `nothing came for ${silenceSeconds} s` : reasonOf(error as Error));
   } finally {

@@ -219,6 +219,13 @@ describe("in a terminal", () => {
     expectUnlocked();
   });
 
+  test("Ctrl-C on any step of `new` ends it there", async () => {
+    const { exitCode, left, stdout } = await typed("new", [["Name of the project", "\u0003"]]);
+    expect([exitCode, left, stdout]).toEqual([1, [], expect.stringContaining("Nothing was changed.")]);
+    expect(stdout).not.toContain("Memory");
+    expect(text()).toBe(before);
+  });
+
   test("`new` asks in steps, says what is wrong at once, and makes what was asked for", async () => {
     const { exitCode, left, stdout } = await typed("new", [
       ["Name of the project", "Delta\r"],

@@ -117,7 +117,7 @@ describe.skipIf(!existsSync("/usr/bin/virsh"))("a real virsh", () => {
       [
         `The libvirt host ${uri} does not answer.`,
         `  - host.uri: must lead to a libvirt that answers (Failed to connect socket to '/var/lib/project-vms/none/run/libvirt/libvirt-sock': No such file or directory), but is "${uri}"`,
-        "    Start this checkout's embedded host: make up",
+        "    Start this checkout's embedded host: make up; `project-vm start` and `apply` start it too",
       ].join("\n"),
     );
   });

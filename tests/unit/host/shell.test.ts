@@ -50,6 +50,15 @@ describe("on this machine", () => {
     expect(shell.uri).toBe("qemu:///system");
   });
 
+  test("what virsh's agent says where there is no polkit is nobody's matter", async () => {
+    const noise = "Authorization not available. Check if polkit service is running or see debug message.";
+    const lines: string[] = [];
+    const script = `echo '${noise}' >&2; echo real >&2; exit 1`;
+    const said = await messageOf(shell.run(["sh", "-c", script], { onLine: (line) => lines.push(line) }));
+    expect(lines).toEqual(["real"]);
+    expect(said).toMatch(/ failed on this machine \(exit code 1\): real$/);
+  });
+
   test("it reads a text or a file, and writes to an open file", async () => {
     const long = "0123456789".repeat(50_000);
     expect(await shell.run(["cat"], { stdin: long })).toBe(long);
