@@ -9,8 +9,9 @@ Examples:
   project-vm doctor --fix
   project-vm doctor --json | jq -r '.[] | select(.level != "ok") | .remedy'
 
-It ends with 1 when something would fail. --fix starts a stopped network or pool, has the network start with its host, ends
-plugin processes that were left behind, and releases the lock of an update that was killed; it changes no VM and no disk.`;
+It ends with 1 when something would fail. --fix starts a stopped network or pool, has the network start with its host, marks an
+image anew whose digest is right though it was written to, ends plugin processes that were left behind, and releases the lock
+of an update that was killed; it changes no VM and no disk.`;
 
 /** `project-vm doctor`: whether a stack's host and this machine are in order. */
 export function doctorCommand(): Command {
