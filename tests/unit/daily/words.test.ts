@@ -92,9 +92,11 @@ describe("a log", () => {
 
   test("is printed from its end on, and followed, also when it begins anew", async () => {
     const pieces = [
-      { text: "one\ntwo\n", end: 8 },
-      { text: "three\n", end: 14 },
-      { text: "anew\n", end: 5 },
+      { bytes: Buffer.from("one\ntwo\n"), end: 8 },
+      // A letter of two bytes, which the looks come between.
+      { bytes: Buffer.from("three\u00e9\n").subarray(0, 6), end: 14 },
+      { bytes: Buffer.from("three\u00e9\n").subarray(6), end: 16 },
+      { bytes: Buffer.from("anew\n"), end: 5 },
     ];
     const asked: number[] = [];
     const readFrom = async (offset: number) => {
@@ -108,7 +110,7 @@ describe("a log", () => {
       printed += text;
     });
     await expect(printing).rejects.toThrow("the end");
-    expect(printed).toBe("two\nthree\nanew\n");
-    expect(asked).toEqual([0, 8, 14, 5]);
+    expect(printed).toBe("two\nthree\u00e9\nanew\n");
+    expect(asked).toEqual([0, 8, 14, 16, 5]);
   });
 });
