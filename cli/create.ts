@@ -37,7 +37,7 @@ async function create(
   const { stack, log } = open;
   const { placeOf } = await import("../engine/change.ts");
   const { createProject } = await import("../engine/project-changes.ts");
-  const { askForProject } = await import("../engine/new-project.ts");
+  const { askForProject } = await import("./new-project.ts");
   const project = name === undefined ? await askForProject(stack.config) : { name, ...given({ memory, cpus, disk }) };
   await runChange(open, options, async (confirm) => {
     const made = project && (await createProject(placeOf(stack), project, confirm, log));

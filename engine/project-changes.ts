@@ -7,9 +7,16 @@ import { changeStack, type StackPlace } from "./change.ts";
 import { Engine, type Log } from "./engine.ts";
 import { nothingTold, type Told, vanishedVms } from "./events.ts";
 import { withInterrupts } from "./interrupts.ts";
-import type { NewProject } from "./new-project.ts";
 import { entriesIn, existsAlready, requireProject, withProject } from "./projects.ts";
 import { type EntrySettings, withoutEntry, withSettings } from "./stack-file.ts";
+
+/** A project as it is asked for; what is left out is the stack's default. */
+export interface NewProject {
+  name: string;
+  memory?: string;
+  cpus?: number;
+  disk?: string;
+}
 
 /** Is given what an update would do, and says whether it shall be done. */
 export type Confirm = (told: Told) => Promise<boolean>;

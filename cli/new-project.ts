@@ -3,15 +3,8 @@ import { InvalidArgumentError } from "commander";
 import { UserError } from "../config/errors.ts";
 import { invalidNames } from "../config/name-rules.ts";
 import type { StackConfig } from "../config/parse.ts";
-import { cpusArgument, given, memoryArgument, sizeArgument } from "./arguments.ts";
-
-/** A project as it is asked for; what is left out is the stack's default. */
-export interface NewProject {
-  name: string;
-  memory?: string;
-  cpus?: number;
-  disk?: string;
-}
+import { cpusArgument, given, memoryArgument, sizeArgument } from "../engine/arguments.ts";
+import type { NewProject } from "../engine/project-changes.ts";
 
 /**
  * Asks for a new project in steps, each answer checked as it is given.
