@@ -40,12 +40,10 @@ async function examineHostOf(stack: Stack, log: Log): Promise<Examined[]> {
   try {
     const inventory = await takeInventory(settings);
     const state = await readStackState(stack.root, stack.name);
-    const machine = await examineMachine(inventory, settings.storageDir);
+    const shell = shellFor(settings.uri);
+    const machine = await examineMachine(inventory, settings.storageDir, shell);
     const usage = imageUsage(inventory, settings.storageDir);
-    const images = await examineImages(
-      { stack: stack.name, host: settings, usage, shell: shellFor(settings.uri) },
-      log,
-    );
+    const images = await examineImages({ stack: stack.name, host: settings, usage, shell }, log);
     const host = [...examineHost(stack, inventory, virsh), ...images, ...machine];
     return [read, ...host, examineState(stack, inventory, state?.vms)];
   } catch (error) {

@@ -1,20 +1,31 @@
-import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
+import { UserError } from "../../config/errors.ts";
 import type { Inventory } from "../../host/inventory.ts";
 import { kvmWorks } from "../../host/kvm.ts";
+import { type Shell, ShellError, shellWord } from "../../host/shell.ts";
 import { isLocal } from "../../host/virsh.ts";
 import { type Examined, failure, ok, warning } from "./finding.ts";
 
 /** Libvirt's helper, by which AppArmor lets each VM at its own disks and no others. */
 const appArmorHelper = "/usr/lib/libvirt/virt-aa-helper";
 
-/** What VMs run on, and whether QEMU gets at their disks. Of a host elsewhere, what libvirt tells. */
-export async function examineMachine({ uri, virtualization }: Inventory, storageDir: string): Promise<Examined[]> {
-  if (!isLocal(uri)) {
-    const says = `libvirt there ${virtualization === "kvm" ? "offers it" : "does not offer it: VMs are emulated"}`;
-    return [virtualization === "kvm" ? ok("KVM", says) : warning("KVM", says, "load the kernel's kvm modules there")];
-  }
-  return Promise.all([kvm(), folder(storageDir), appArmor()]);
+/** Rights and owner of each folder that is there. */
+const foldersScript = 'for folder; do [ ! -e "$folder" ] || stat -c "%a %U %n" "$folder"; done';
+
+const appArmorScript =
+  'grep -qsx Y /sys/module/apparmor/parameters/enabled || exit 0; [ -e "$1" ] && echo on || echo helpless';
+
+/** What VMs run on, and whether QEMU gets at their disks. Whether KVM works can be tried out on this machine only. */
+export async function examineMachine(
+  { uri, virtualization }: Pick<Inventory, "uri" | "virtualization">,
+  storageDir: string,
+  shell: Shell,
+): Promise<Examined[]> {
+  return Promise.all([
+    isLocal(uri) ? kvm() : kvmThere(virtualization),
+    looked("storage folder", () => folder(storageDir, shell)),
+    looked("AppArmor", () => appArmor(shell)),
+  ]);
 }
 
 async function kvm(): Promise<Examined> {
@@ -25,23 +36,58 @@ async function kvm(): Promise<Examined> {
   return warning("KVM", `does not work here: ${why}`, remedy);
 }
 
-/** QEMU runs as a user of its own, who must get through all folders on the way. */
-async function folder(storageDir: string): Promise<Examined> {
-  const closed: string[] = [];
-  for (let at = path.resolve(storageDir); at !== path.dirname(at); at = path.dirname(at)) {
-    const found = await stat(at).catch(() => undefined);
-    if (found && (found.mode & 0o001) === 0) closed.unshift(at);
-  }
-  if (closed.length === 0) return ok("storage folder", `QEMU's user gets through to ${storageDir}`);
-  const remedy = `chmod o+x ${closed.join(" ")}, or name another \`storageDir\``;
-  return warning("storage folder", `QEMU's user may not get through ${closed.join(", ")}`, remedy);
+function kvmThere(virtualization: Inventory["virtualization"]): Examined {
+  if (virtualization === "kvm") return ok("KVM", "libvirt there offers it");
+  const says = "libvirt there does not offer it: VMs are emulated";
+  return warning("KVM", says, "load the kernel's kvm modules there");
 }
 
-async function appArmor(): Promise<Examined> {
-  const enabled = await readFile("/sys/module/apparmor/parameters/enabled", "utf8").catch(() => "N");
-  if (enabled.trim() !== "Y") return ok("AppArmor", "is not in use here");
-  if (await stat(appArmorHelper).catch(() => undefined))
-    return ok("AppArmor", "libvirt's helper lets VMs at their disks");
+/** Libvirt may answer where no program can be run: that is no illness of the host. */
+async function looked(check: string, look: () => Promise<Examined>): Promise<Examined> {
+  try {
+    return await look();
+  } catch (error) {
+    if (!(error instanceof ShellError || error instanceof UserError)) throw error;
+    return warning(
+      check,
+      `could not be looked at: ${error.message}`,
+      "disks are worked on there by ssh: see docs/data.md",
+    );
+  }
+}
+
+/** QEMU runs as a user of its own, who must get through all folders on the way; nobody else may change what is in them. */
+async function folder(storageDir: string, shell: Shell): Promise<Examined> {
+  const rows = await shell.run(["sh", "-c", foldersScript, "sh", ...pathTo(storageDir)]);
+  const found = [...rows.matchAll(/^(\d+) (\S+) (.*)$/gm)].map(([, mode = "", owner = "", name = ""]) => {
+    return { rights: Number.parseInt(mode, 8), mode, owner, name };
+  });
+  const closed = found.filter(({ rights }) => (rights & 0o001) === 0).map(({ name }) => name);
+  if (closed.length > 0) {
+    const remedy = `chmod o+x ${closed.map(shellWord).join(" ")}, or name another \`storageDir\``;
+    return warning("storage folder", `QEMU's user may not get through ${closed.join(", ")}`, remedy);
+  }
+  // In a folder with the sticky bit, such as /tmp, nobody removes what is another's.
+  const open = found.filter(({ rights }) => (rights & 0o1002) === 0o002).map(({ name }) => name);
+  if (open.length > 0) {
+    const says = `whoever has an account there can put other disks in place of these: ${open.join(", ")}`;
+    return warning("storage folder", says, `chmod o-w ${open.map(shellWord).join(" ")}`);
+  }
+  const own = found.find(({ name }) => name === storageDir);
+  const whose = own ? `is ${own.owner}'s (${own.mode})` : "is not there yet";
+  return ok("storage folder", `${storageDir} ${whose}, and QEMU's user gets through to it`);
+}
+
+/** A folder and all above it. @example pathTo("/a/b") // ["/a/b", "/a", "/"] */
+function pathTo(folder: string): string[] {
+  const above = path.posix.dirname(folder);
+  return above === folder ? [folder] : [folder, ...pathTo(above)];
+}
+
+async function appArmor(shell: Shell): Promise<Examined> {
+  const found = (await shell.run(["sh", "-c", appArmorScript, "sh", appArmorHelper])).trim();
+  if (found === "") return ok("AppArmor", "is not in use there");
+  if (found === "on") return ok("AppArmor", "libvirt's helper lets VMs at their disks");
   const says = "is in use, and libvirt's helper for it is not installed: VMs would not get at their disks";
   return failure("AppArmor", says, "apt-get install libvirt-daemon-system");
 }

@@ -295,7 +295,16 @@ describe("a VM that runs there", () => {
     expect(await answer("snapshot", "create", "alpha", "now")).toMatchObject({ name: "now", diskSize: 2 ** 31 });
     const findings = (await answer("doctor")) as { check: string; level: string }[];
     expect(findings.filter(({ level }) => level === "ok").map(({ check }) => check)).toEqual(
-      expect.arrayContaining(["libvirt", "network", "pools", "base images", "state", "lock"]),
+      expect.arrayContaining([
+        "libvirt",
+        "network",
+        "pools",
+        "base images",
+        "storage folder",
+        "AppArmor",
+        "state",
+        "lock",
+      ]),
     );
     expect(await answer("stop", "alpha")).toMatchObject({ state: "shut off" });
     expect(await answer("start", "alpha")).toMatchObject({ state: "running" });

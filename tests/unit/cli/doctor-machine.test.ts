@@ -1,0 +1,82 @@
+import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { examineMachine } from "../../../daily/doctor/machine.ts";
+import { type Shell, ShellError, shellFor } from "../../../host/shell.ts";
+
+const uri = "qemu+ssh://root@storage/system";
+
+/** What is said of a host elsewhere whose programs print this, and how it is to be mended. */
+async function examined(answers: { folders?: string; appArmor?: string; virtualization?: "kvm" | "emulated" }) {
+  const { folders = "711 root /vms\n755 root /\n", appArmor = "", virtualization = "kvm" } = answers;
+  const run = async (argv: string[]) => (argv.includes("/vms") ? folders : appArmor);
+  const found = await examineMachine({ uri, virtualization }, "/vms", { uri, run });
+  return found.map(({ level, check, says, remedy }) => `${level} ${check}: ${says}${remedy ? ` -> ${remedy}` : ""}`);
+}
+
+test("a host in order", async () => {
+  expect(await examined({ appArmor: "on\n" })).toEqual([
+    "ok KVM: libvirt there offers it",
+    "ok storage folder: /vms is root's (711), and QEMU's user gets through to it",
+    "ok AppArmor: libvirt's helper lets VMs at their disks",
+  ]);
+});
+
+test("one on which nothing was made yet, without KVM and AppArmor", async () => {
+  expect(await examined({ folders: "755 root /\n", virtualization: "emulated" })).toEqual([
+    "warning KVM: libvirt there does not offer it: VMs are emulated -> load the kernel's kvm modules there",
+    "ok storage folder: /vms is not there yet, and QEMU's user gets through to it",
+    "ok AppArmor: is not in use there",
+  ]);
+});
+
+test.each([
+  [
+    "700 me /vms\n750 me /srv x\n755 root /\n",
+    "warning storage folder: QEMU's user may not get through /vms, /srv x -> chmod o+x /vms '/srv x', or name another `storageDir`",
+  ],
+  [
+    "757 me /vms\n1777 root /\n",
+    "warning storage folder: whoever has an account there can put other disks in place of these: /vms -> chmod o-w /vms",
+  ],
+])("folders as %j", async (folders, said) => {
+  expect((await examined({ folders }))[1]).toBe(said);
+});
+
+test("AppArmor without libvirt's helper is a failure", async () => {
+  expect((await examined({ appArmor: "helpless\n" }))[2]).toBe(
+    "failure AppArmor: is in use, and libvirt's helper for it is not installed: VMs would not get at their disks -> apt-get install libvirt-daemon-system",
+  );
+});
+
+test("a host on which no program can be run is not called ill", async () => {
+  const run: Shell["run"] = async (argv) => {
+    throw new ShellError("root@storage", argv, 1, "This account is currently not available.");
+  };
+  const [, folder, appArmor] = await examineMachine({ uri, virtualization: "kvm" }, "/vms", { uri, run });
+  for (const finding of [folder, appArmor]) {
+    expect(finding).toMatchObject({ level: "warning", says: expect.stringContaining("could not be looked at: ") });
+  }
+});
+
+describe("on this machine", () => {
+  let dir: string;
+  beforeEach(() => {
+    dir = realpathSync(mkdtempSync(path.join(tmpdir(), "machine-")));
+  });
+  afterEach(() => rmSync(dir, { recursive: true }));
+
+  test("a folder that is closed is found, on the way to one that is not there yet too", async () => {
+    mkdirSync(path.join(dir, "closed"));
+    chmodSync(dir, 0o755);
+    const shell = shellFor("qemu:///system");
+    const look = async (mode: number) => {
+      chmodSync(path.join(dir, "closed"), mode);
+      const found = await examineMachine({ uri, virtualization: "kvm" }, path.join(dir, "closed/vms"), shell);
+      return found[1]?.says;
+    };
+    expect(await look(0o700)).toBe(`QEMU's user may not get through ${dir}/closed`);
+    expect(await look(0o711)).toBe(`${dir}/closed/vms is not there yet, and QEMU's user gets through to it`);
+  });
+});
