@@ -91,7 +91,7 @@ describe("a stack that is locked", () => {
       [
         "Nothing was changed: something else works on the stack local.",
         "  - stack local: is locked by process 4711 of root@desk, since 2026-11-21T17:05:33Z",
-        "    wait until that has ended; if it is surely gone: `pulumi cancel -s local`, then the same command again",
+        '    wait until that has ended; if it is surely gone: `pulumi cancel -s local` (in a shell of `eval "$(make -s env)"`), then the same command again',
       ].join("\n"),
     );
   });
