@@ -41,6 +41,7 @@ function prune(): Command {
     .description("remove the base images that nothing stands on and that no new VM of this stack gets")
     .option("--yes", "do not ask")
     .option("--json", "as JSON: {done, removed, kept}: names, and {name, reason}")
+    .addHelpText("after", "\nExample:\n  project-vm images prune --stack storage --yes")
     .action(async (options: { yes?: true; json?: true }, command: Command) => {
       const { stack, host, log } = await openStack(command);
       const { currentImages, pruneImages } = await import("../images/prune.ts");
@@ -58,6 +59,7 @@ function verify(): Command {
   return new Command("verify")
     .description("read all base images whole, on the host, and compare them with what was uploaded")
     .option("--json", "as JSON: a list of {name, path, whole, found, wanted, projects}")
+    .addHelpText("after", "\nExample:\n  project-vm images verify --json | jq -r '.[] | select(.whole | not) | .path'")
     .action(async (options: { json?: true }, command: Command) => {
       const { host, log } = await openStack(command);
       const { verdictRows } = await import("../images/report.ts");

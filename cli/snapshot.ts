@@ -33,6 +33,7 @@ function create(): Command {
     .argument("<project>")
     .argument(...name)
     .option("--json", "as JSON: {name, created, diskSize}, as `list` has it")
+    .addHelpText("after", "\nExample:\n  project-vm snapshot create myapp before-upgrade")
     .action(async (project: string, snapshot: string, { json }: Json, command: Command) => {
       const { host, log } = await openStack(command);
       const { createSnapshot } = await import("../data/snapshots.ts");
@@ -46,6 +47,7 @@ function list(): Command {
     .description("list the snapshots of a project's disk")
     .argument("<project>")
     .option("--json", "as JSON: a list of {name, created, diskSize}; sizes in bytes")
+    .addHelpText("after", "\nExample:\n  project-vm snapshot list myapp --json | jq -r '.[-1].name'  # the newest")
     .action(async (project: string, options: Json, command: Command) => {
       const { host } = await openStack(command);
       const { listSnapshots } = await import("../data/snapshots.ts");
@@ -65,6 +67,10 @@ function restore(): Command {
     .argument("<project>")
     .argument(...name)
     .option("--json", "as JSON: {restored, before}, names of snapshots; `before` has what was there")
+    .addHelpText(
+      "after",
+      "\nExample:\n  project-vm snapshot restore myapp before-upgrade  # a VM that runs is shut down and started",
+    )
     .action(async (project: string, snapshot: string, { json }: Json, command: Command) => {
       const { host, log } = await openStack(command);
       const { restoreSnapshot } = await import("../data/snapshots.ts");
@@ -79,6 +85,7 @@ function remove(): Command {
     .argument("<project>")
     .argument(...name)
     .option("--json", "as JSON: {deleted}, its name")
+    .addHelpText("after", "\nExample:\n  project-vm snapshot delete myapp before-upgrade")
     .action(async (project: string, snapshot: string, { json }: Json, command: Command) => {
       const { host, log } = await openStack(command);
       const { deleteSnapshot } = await import("../data/snapshots.ts");

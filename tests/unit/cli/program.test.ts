@@ -41,14 +41,17 @@ describe("the verbs", () => {
     expect(verbsOf(buildProgram())).toEqual(expect.arrayContaining(verbs));
   });
 
-  test("each says what it does, and shows examples", () => {
-    for (const command of buildProgram().commands) {
-      expect(command.description(), command.name()).not.toBe("");
+  const commandsIn = (command: Command): Command[] => command.commands.flatMap((sub) => [sub, ...commandsIn(sub)]);
+
+  test.each(commandsIn(buildProgram()).map((command) => [command.name(), command] as const))(
+    "%s says what it does, and shows examples",
+    (_, command) => {
+      expect(command.description()).not.toBe("");
       let help = "";
       command.configureOutput({ writeOut: (text) => (help += text) }).outputHelp();
-      expect(help, command.name()).toMatch(/^Examples?:$/m);
-    }
-  });
+      expect(help).toMatch(/^Examples?:$/m);
+    },
+  );
 
   /** Those that do something by themselves, with all the words that lead to them. */
   const leaves = (command: Command, before: string[] = []): [words: string, verb: Command][] =>
