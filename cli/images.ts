@@ -36,13 +36,16 @@ const columns = {
   STATE: ({ state }: ImageRow) => state,
 };
 
+/** Commander gives an option that `images` has too to `images`, wherever it stands. */
+const wantsJson = (command: Command) => command.optsWithGlobals<{ json?: true }>().json === true;
+
 function prune(): Command {
   return new Command("prune")
     .description("remove the base images that nothing stands on and that no new VM of this stack gets")
     .option("--yes", "do not ask")
     .option("--json", "as JSON: {done, removed, kept}: names, and {name, reason}")
     .addHelpText("after", "\nExample:\n  project-vm images prune --stack storage --yes")
-    .action(async (options: { yes?: true; json?: true }, command: Command) => {
+    .action(async (options: { yes?: true }, command: Command) => {
       const { stack, host, log } = await openStack(command);
       const { currentImages, pruneImages } = await import("../images/prune.ts");
       const { describePrune, pruneAnswer } = await import("../images/report.ts");
@@ -50,7 +53,7 @@ function prune(): Command {
       const question = { question: "Go on?", refusal: "Nothing was removed." };
       const confirm = (plan: PrunePlan) => askToGoOn({ facts: describePrune(plan), ...question }, options.yes ?? false);
       const pruned = await pruneImages(host, currentImages(stack.config), confirm, log);
-      if (options.json) printJson({ done: pruned !== undefined, ...pruneAnswer(pruned) });
+      if (wantsJson(command)) printJson({ done: pruned !== undefined, ...pruneAnswer(pruned) });
       if (!pruned) process.exitCode = 1;
     });
 }
@@ -60,12 +63,12 @@ function verify(): Command {
     .description("read all base images whole, on the host, and compare them with what was uploaded")
     .option("--json", "as JSON: a list of {name, path, whole, found, wanted, projects}")
     .addHelpText("after", "\nExample:\n  project-vm images verify --json | jq -r '.[] | select(.whole | not) | .path'")
-    .action(async (options: { json?: true }, command: Command) => {
+    .action(async (_options, command: Command) => {
       const { host, log } = await openStack(command);
       const { verdictRows } = await import("../images/report.ts");
       const { requireWhole, verifyImages } = await import("../images/verify.ts");
       const verdicts = await verifyImages(host, log);
-      if (options.json) printJson(verdictRows(verdicts));
+      if (wantsJson(command)) printJson(verdictRows(verdicts));
       requireWhole(verdicts, host);
     });
 }
