@@ -1,6 +1,7 @@
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { reapOrphans } from "../engine/orphans.ts";
 import {
   type EmbeddedHost,
   embeddedHostFor,
@@ -9,9 +10,13 @@ import {
   wipeEmbeddedHost,
 } from "../host/embedded.ts";
 import { withVirshSession } from "../host/virsh.ts";
+import { cacheFolder } from "../toolchain/ensure/places.ts";
 
 /** Where the bench keeps all it makes; fixed, so that what a run before left there is found. */
 export const benchDir = path.join(tmpdir(), "project-vms-bench");
+
+/** Where plugins run from; the bench itself moves the caches. */
+const toolchains = cacheFolder();
 
 /** The bench's own embedded host, and its folder of states and files. */
 export class BenchHost {
@@ -61,6 +66,8 @@ export class BenchHost {
     const quiet = () => undefined;
     await stopEmbeddedHost(this.libvirt, quiet, 0);
     await wipeEmbeddedHost(this.libvirt);
+    // Plain \`pulumi\` leaves its plugins behind.
+    reapOrphans(toolchains);
     await rm(benchDir, { recursive: true, force: true });
   }
 }

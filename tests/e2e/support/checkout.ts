@@ -4,9 +4,11 @@ import path from "node:path";
 import { execa, type Result } from "execa";
 import YAML from "yaml";
 import type { ProjectOutput } from "../../../components/outputs.ts";
+import { reapOrphans } from "../../../engine/orphans.ts";
 import { embeddedHostFor, stopEmbeddedHost, wipeEmbeddedHost } from "../../../host/embedded.ts";
 import { type Virsh, virshFor } from "../../../host/virsh.ts";
 import { checkoutEnvironment, ensureSshKey, prepareCheckout } from "../../../local/checkout.ts";
+import { cacheFolder } from "../../../toolchain/ensure/places.ts";
 import type { KeptDisk } from "../../../vm/leftovers.ts";
 
 const repository = path.resolve(import.meta.dirname, "../../..");
@@ -56,6 +58,8 @@ export class Checkout {
   async remove(): Promise<void> {
     await stopEmbeddedHost(this.host, () => undefined);
     await wipeEmbeddedHost(this.host);
+    // Plain \`pulumi\` leaves its plugins behind.
+    reapOrphans(cacheFolder());
     rmSync(this.dir, { recursive: true, force: true });
   }
 
