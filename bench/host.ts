@@ -66,7 +66,7 @@ export class BenchHost {
     const quiet = () => undefined;
     await stopEmbeddedHost(this.libvirt, quiet, 0);
     await wipeEmbeddedHost(this.libvirt);
-    // Plain \`pulumi\` leaves its plugins behind.
+    // Plain `pulumi` leaves its plugins behind.
     reapOrphans(toolchains);
     await rm(benchDir, { recursive: true, force: true });
   }

@@ -1,3 +1,6 @@
+import { UserError } from "../../config/errors.ts";
+import { ShellError } from "../../host/shell.ts";
+
 /** What an examination found, as `project-vm doctor --json` prints it. Keys may be added; none is renamed or taken away. */
 export interface Finding {
   /** What was looked at. */
@@ -25,6 +28,18 @@ export function warning(check: string, says: string, remedy: string, mend?: () =
 /** Something that the next update, or a VM, fails by. */
 export function failure(check: string, says: string, remedy: string, mend?: () => Promise<void>): Examined {
   return { check, level: "failure", says, remedy, ...mending(mend) };
+}
+
+/** Libvirt may answer where programs cannot be run, or not by this user: that is no illness of the host. */
+export async function looked<T>(check: string, look: () => Promise<T>): Promise<T | Examined> {
+  try {
+    return await look();
+  } catch (error) {
+    if (!(error instanceof ShellError || error instanceof UserError)) throw error;
+    const [issue] = error instanceof UserError ? error.issues : [];
+    const says = `could not be looked at: ${issue ? `${issue.path}: ${issue.rule}` : error.message}`;
+    return warning(check, says, issue?.remedy ?? "programs are run there by ssh: see docs/data.md");
+  }
 }
 
 function mending(mend: (() => Promise<void>) | undefined): Pick<Examined, "fix" | "mend"> {

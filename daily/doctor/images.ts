@@ -1,8 +1,8 @@
-import { type Shell, ShellError } from "../../host/shell.ts";
+import type { Shell } from "../../host/shell.ts";
 import type { ImageHost } from "../../images/look.ts";
 import { type BaseImage, type ImageUsage, isNewerThanMarker, usersOf } from "../../images/usage.ts";
 import { damageOf, readWhole, verifyImages } from "../../images/verify.ts";
-import { type Examined, failure, ok, warning } from "./finding.ts";
+import { type Examined, failure, looked, ok, warning } from "./finding.ts";
 
 type Log = (line: string) => void;
 
@@ -23,7 +23,7 @@ export async function examineImages({ stack, host, usage, shell }: ImagesAt, log
   );
   for (const image of usage.images) {
     log(`reading ${image.path}`);
-    const finding = await examineImage(image, host, shell, verify, log);
+    const finding = await looked("base images", () => examineImage(image, host, shell, verify, log));
     if (finding) findings.push(finding);
   }
   if (findings.length > 0) return findings;
@@ -38,15 +38,10 @@ async function examineImage(
   verify: string,
   log: Log,
 ): Promise<Examined | undefined> {
-  try {
-    const verdict = await readWhole(shell, image);
-    if (!verdict.isWhole) {
-      const { rule, remedy } = damageOf(verdict, host.uri);
-      return failure("base images", `${image.path} ${rule}`, remedy);
-    }
-  } catch (error) {
-    if (!(error instanceof ShellError)) throw error;
-    return warning("base images", `${image.path} cannot be read: ${error.message}`, verify);
+  const verdict = await readWhole(shell, image);
+  if (!verdict.isWhole) {
+    const { rule, remedy } = damageOf(verdict, host.uri);
+    return failure("base images", `${image.path} ${rule}`, remedy);
   }
   if (!image.marker) return warning("base images", `${image.path}: its upload was cut off, or goes on`, verify);
   if (!isNewerThanMarker(image)) return undefined;

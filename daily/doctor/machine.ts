@@ -1,10 +1,9 @@
 import path from "node:path";
-import { UserError } from "../../config/errors.ts";
 import type { Inventory } from "../../host/inventory.ts";
 import { kvmWorks } from "../../host/kvm.ts";
-import { type Shell, ShellError, shellWord } from "../../host/shell.ts";
+import { type Shell, shellWord } from "../../host/shell.ts";
 import { isLocal } from "../../host/virsh.ts";
-import { type Examined, failure, ok, warning } from "./finding.ts";
+import { type Examined, failure, looked, ok, warning } from "./finding.ts";
 
 /** Libvirt's helper, by which AppArmor lets each VM at its own disks and no others. */
 const appArmorHelper = "/usr/lib/libvirt/virt-aa-helper";
@@ -40,20 +39,6 @@ function kvmThere(virtualization: Inventory["virtualization"]): Examined {
   if (virtualization === "kvm") return ok("KVM", "libvirt there offers it");
   const says = "libvirt there does not offer it: VMs are emulated";
   return warning("KVM", says, "load the kernel's kvm modules there");
-}
-
-/** Libvirt may answer where no program can be run: that is no illness of the host. */
-async function looked(check: string, look: () => Promise<Examined>): Promise<Examined> {
-  try {
-    return await look();
-  } catch (error) {
-    if (!(error instanceof ShellError || error instanceof UserError)) throw error;
-    return warning(
-      check,
-      `could not be looked at: ${error.message}`,
-      "disks are worked on there by ssh: see docs/data.md",
-    );
-  }
 }
 
 /** QEMU runs as a user of its own, who must get through all folders on the way; nobody else may change what is in them. */

@@ -58,7 +58,7 @@ export class Checkout {
   async remove(): Promise<void> {
     await stopEmbeddedHost(this.host, () => undefined);
     await wipeEmbeddedHost(this.host);
-    // Plain \`pulumi\` leaves its plugins behind.
+    // Plain `pulumi` leaves its plugins behind.
     reapOrphans(cacheFolder());
     rmSync(this.dir, { recursive: true, force: true });
   }

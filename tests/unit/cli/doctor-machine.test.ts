@@ -2,6 +2,7 @@ import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from "node:fs
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { UserError } from "../../../config/errors.ts";
 import { examineMachine } from "../../../daily/doctor/machine.ts";
 import { type Shell, ShellError, shellFor } from "../../../host/shell.ts";
 
@@ -50,10 +51,11 @@ test("AppArmor without libvirt's helper is a failure", async () => {
   );
 });
 
-test("a host on which no program can be run is not called ill", async () => {
-  const run: Shell["run"] = async (argv) => {
-    throw new ShellError("root@storage", argv, 1, "This account is currently not available.");
-  };
+test.each([
+  new ShellError("root@storage", ["sh"], 1, "This account is currently not available."),
+  new UserError("This user may not do that.", [{ path: "user", rule: "must have the right", remedy: "name another" }]),
+])("a host on which no program can be run is not called ill: %s", async (error) => {
+  const run: Shell["run"] = () => Promise.reject(error);
   const [, folder, appArmor] = await examineMachine({ uri, virtualization: "kvm" }, "/vms", { uri, run });
   for (const finding of [folder, appArmor]) {
     expect(finding).toMatchObject({ level: "warning", says: expect.stringContaining("could not be looked at: ") });
