@@ -52,7 +52,10 @@ export class VirshProcess {
     });
     this.child.on("close", (code) => {
       running.delete(this);
-      this.fail(this.error(reasonIn(this.text.stderr) || "ended early", code ?? undefined));
+      // A log-in that is turned away can take virsh along before it has said so.
+      const wasCutOff = code === null && !this.isConnected;
+      const silent = wasCutOff ? "no log-in: virsh ended before it had one" : "ended early";
+      this.fail(this.error(reasonIn(this.text.stderr) || silent, code ?? undefined));
     });
     const toConnect = Math.min(connectSeconds, secondsLeft);
     this.limit(toConnect, () => !this.isConnected, `no connection within ${Math.ceil(toConnect)} s`);

@@ -56,8 +56,8 @@ export const noCache = "/dev/null";
 const logInTries = 8;
 const logInPause = 150;
 
-/** What ssh says then. */
-const wasTurnedAway = /kex_exchange_identification|Not allowed at this time/;
+/** What ssh says then, or is said for it. */
+const wasTurnedAway = /kex_exchange_identification|Not allowed at this time|^no log-in/;
 
 /** Linux takes no single argument of 128 KiB or more. */
 const longestScript = 120_000;

@@ -272,4 +272,43 @@ describe("a VM that runs there", () => {
     expectSuccess(await up());
     expect(await identity("-F", config, "-i", workstation.ssh("unusual"))).toBe("dev\nproject-alpha");
   });
+
+  test("is worked on by project-vm as one on this machine is", async () => {
+    const bin = path.resolve(import.meta.dirname, "../../bin/project-vm");
+    const vm = (...args: string[]) => workstation.run([bin, "--stack", "storage", ...args], { cwd: checkout.dir });
+    // Progress, and what ssh warns of, go to standard error.
+    const words = async (...args: string[]) => {
+      const ran = await vm(...args);
+      expectSuccess(ran);
+      return String(ran.stdout);
+    };
+    const answer = async (...args: string[]) => JSON.parse(await words(...args, "--json"));
+    configure({ alpha: { disk: "2 GiB" } });
+    expect(await answer("list")).toMatchObject([
+      { stack: "storage", name: "alpha", state: "running", addresses: [expect.stringMatching(/^10\.77\.0\.\d+$/)] },
+      { name: "beta", state: "kept disk" },
+    ]);
+    expect(await answer("status", "alpha")).toMatchObject({ state: "running", image: expect.any(String) });
+    expect(await words("exec", "alpha", "--", "hostname")).toBe("project-alpha");
+    expect(await words("ssh", "alpha", "--", "whoami")).toBe("dev");
+    await words("cp", "package.json", "alpha:project/");
+    expect(await words("ssh", "alpha", "--", "cat project/package.json")).toContain('"project-vms"');
+    expect((await answer("logs", "alpha", "--lines", "3")).lines).toHaveLength(3);
+    expect(await answer("snapshot", "create", "alpha", "now")).toMatchObject({ name: "now", diskSize: 2 ** 31 });
+    const findings = (await answer("doctor")) as { check: string; level: string }[];
+    expect(findings.filter(({ level }) => level === "ok").map(({ check }) => check)).toEqual(
+      expect.arrayContaining([
+        "libvirt",
+        "network",
+        "pools",
+        "base images",
+        "storage folder",
+        "AppArmor",
+        "state",
+        "lock",
+      ]),
+    );
+    expect(await answer("stop", "alpha")).toMatchObject({ state: "shut off" });
+    expect(await answer("start", "alpha")).toMatchObject({ state: "running" });
+  });
 });

@@ -136,22 +136,28 @@ describe.skipIf(!existsSync("/usr/bin/virsh"))("a real virsh", () => {
     }
   });
 
-  test("a log-in that an SSH server turns away, as it has too many, is made again; one that it refuses is not", async () => {
-    const dir = await mkdtemp(path.join(tmpdir(), "virsh-test-"));
-    try {
-      const ssh = path.join(dir, "ssh");
-      const script = `#!/bin/sh
+  test.each([
+    ["says so", 'echo "kex_exchange_identification: Connection closed by remote host" >&2; exit 255'],
+    ["takes virsh along before it says anything", "kill -KILL $PPID"],
+  ])(
+    "a log-in that an SSH server turns away (one that %s) is made again; one that it refuses is not",
+    async (_, turnAway) => {
+      const dir = await mkdtemp(path.join(tmpdir(), "virsh-test-"));
+      try {
+        const ssh = path.join(dir, "ssh");
+        const script = `#!/bin/sh
 echo >>${dir}/tries
-[ "$(wc -l <${dir}/tries)" -gt 2 ] || { echo "kex_exchange_identification: Connection closed by remote host" >&2; exit 255; }
+[ "$(wc -l <${dir}/tries)" -gt 2 ] || { ${turnAway}; }
 echo "root@storage: Permission denied (publickey)." >&2
 exit 255
 `;
-      await writeFile(ssh, script, { mode: 0o755 });
-      const uri = `qemu+ssh://root@storage/system?command=${encodeURIComponent(ssh)}`;
-      await expect(virshFor(uri).run("list")).rejects.toThrow("Permission denied (publickey)");
-      expect(await readFile(path.join(dir, "tries"), "utf8")).toBe("\n\n\n");
-    } finally {
-      await rm(dir, { recursive: true, force: true });
-    }
-  });
+        await writeFile(ssh, script, { mode: 0o755 });
+        const uri = `qemu+ssh://root@storage/system?command=${encodeURIComponent(ssh)}`;
+        await expect(virshFor(uri).run("list")).rejects.toThrow("Permission denied (publickey)");
+        expect(await readFile(path.join(dir, "tries"), "utf8")).toBe("\n\n\n");
+      } finally {
+        await rm(dir, { recursive: true, force: true });
+      }
+    },
+  );
 });
