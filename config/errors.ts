@@ -1,4 +1,5 @@
 import { counted } from "./counted.ts";
+
 /**
  * One mistake of the user's, as it is shown: where, what is asked, what was found, what to do.
  *

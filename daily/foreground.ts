@@ -1,16 +1,10 @@
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
 import { UserError } from "../config/errors.ts";
+import type { ExecResult } from "../guest/agent.ts";
 
 /** A program, and the words that it is given. */
 export type CommandLine = [program: string, ...words: string[]];
-
-/** What came of a program whose output was kept. */
-export interface Captured {
-  exitCode: number;
-  stdout: string;
-  stderr: string;
-}
 
 /** Debian's packages of the programs that verbs hand the terminal to. */
 const packages: Record<string, string> = {
@@ -43,7 +37,7 @@ export function runInForeground([program, ...words]: CommandLine): Promise<numbe
  *
  * @throws UserError when it is not installed
  */
-export async function runCaptured([program, ...words]: CommandLine): Promise<Captured> {
+export async function runCaptured([program, ...words]: CommandLine): Promise<ExecResult> {
   const { execa } = await import("execa");
   const ran = await execa(program, words, { stdin: "inherit", stripFinalNewline: false, reject: false });
   if (ran.code === "ENOENT") throw notInstalled(program);

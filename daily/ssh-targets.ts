@@ -41,9 +41,7 @@ export async function currentSshConfig(own: OwnVm, log: (line: string) => void):
   const { outline, vm } = own;
   const target = sshTargets(outline).find(({ name }) => name === vm.name);
   if (!isCurrent(target, vm.addresses)) {
-    const { Guest } = await import("../guest/guest.ts");
-    const { virshFor } = await import("../host/virsh.ts");
-    const guest = new Guest(virshFor(outline.host.uri), vm.name);
+    const guest = await guestOf(own);
     if (!(await guest.answers())) throw notUpYet(own);
     const [addresses, hostKeys] = [await guest.addresses(), await guest.hostKeys()];
     await writeSshTarget(outline, { name: vm.name, addresses, hostKeys }, log);
@@ -100,12 +98,17 @@ export async function explainConnection(
   folder: string,
 ): Promise<void> {
   if (exitCode !== noConnection) return;
-  const { Guest } = await import("../guest/guest.ts");
-  const { virshFor } = await import("../host/virsh.ts");
   for (const name of names) {
     const own = await findRunningVm(stack, name, folder);
-    if (!(await new Guest(virshFor(own.outline.host.uri), name).answers())) console.error(notUpYet(own).message);
+    if (!(await (await guestOf(own)).answers())) console.error(notUpYet(own).message);
   }
+}
+
+/** Loaded only now: where an address is known and right, nobody asks the guest. */
+async function guestOf({ outline, vm }: OwnVm) {
+  const { Guest } = await import("../guest/guest.ts");
+  const { virshFor } = await import("../host/virsh.ts");
+  return new Guest(virshFor(outline.host.uri), vm.name);
 }
 
 function notUpYet({ outline, vm }: OwnVm): UserError {

@@ -41,9 +41,11 @@ async function examineHostOf(stack: Stack, log: Log): Promise<Examined[]> {
     const inventory = await takeInventory(settings);
     const state = await readStackState(stack.root, stack.name);
     const shell = shellFor(settings.uri);
-    const machine = await examineMachine(inventory, settings.storageDir, shell);
     const usage = imageUsage(inventory, settings.storageDir);
-    const images = await examineImages({ stack: stack.name, host: settings, usage, shell }, log);
+    const [machine, images] = await Promise.all([
+      examineMachine(inventory, settings.storageDir, shell),
+      examineImages({ stack: stack.name, host: settings, usage, shell }, log),
+    ]);
     const host = [...examineHost(stack, inventory, virsh), ...images, ...machine];
     return [read, ...host, examineState(stack, inventory, state?.vms)];
   } catch (error) {
