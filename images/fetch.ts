@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { createReadStream, statSync } from "node:fs";
 import { open as openFile } from "node:fs/promises";
-import { Readable, Transform } from "node:stream";
+import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { fileURLToPath } from "node:url";
 import { UserError } from "../config/errors.ts";
@@ -34,19 +34,23 @@ export async function fetchImage(
   const hash = createHash("sha512");
   const silence = new Silence(silenceSeconds);
   try {
-    const { stream, size } = await open(url, silence.signal);
-    const meter = new Meter(url, size, log);
-    const count = new Transform({
-      transform(chunk: Buffer, _encoding, done) {
-        silence.heard();
-        hash.update(chunk);
-        meter.add(chunk.length);
-        done(null, chunk);
-      },
-    });
-    // Opened before anything can fail: a stream that opens it by itself may do so after the caller has cleared up.
+    // Opened before anything is asked for: a stream that opens it by itself may do so after the caller has cleared up.
     const target = await openFile(file, "w");
-    await pipeline(stream, count, target.createWriteStream(), { signal: silence.signal });
+    try {
+      const { content, size } = await open(url, silence.signal);
+      const meter = new Meter(url, size, log);
+      const count = new Transform({
+        transform(chunk: Buffer, _encoding, done) {
+          silence.heard();
+          hash.update(chunk);
+          meter.add(chunk.length);
+          done(null, chunk);
+        },
+      });
+      await pipeline(content, count, target.createWriteStream(), { signal: silence.signal });
+    } finally {
+      await target.close();
+    }
   } catch (error) {
     throw failed(url, silence.signal.aborted ? `nothing came for ${silenceSeconds} s` : reasonOf(error as Error));
   } finally {
@@ -57,16 +61,23 @@ export async function fetchImage(
   readQcow2(file, url);
 }
 
-async function open(url: string, signal: AbortSignal): Promise<{ stream: Readable; size: number | undefined }> {
+/** What is to be fetched, and of how many bytes, if that is known. */
+interface Incoming {
+  content: AsyncIterable<Uint8Array>;
+  size: number | undefined;
+}
+
+async function open(url: string, signal: AbortSignal): Promise<Incoming> {
   if (url.startsWith("file:")) {
     const file = fileURLToPath(url);
-    return { size: statSync(file).size, stream: createReadStream(file) };
+    return { size: statSync(file).size, content: createReadStream(file) };
   }
   const response = await fetch(url, { signal });
   if (!response.ok || !response.body)
     throw new Error(`the server answers ${response.status} ${response.statusText}`.trim());
   const size = Number(response.headers.get("content-length")) || undefined;
-  return { size, stream: Readable.fromWeb(response.body) };
+  // Not made a stream of Node's here: that one fails by itself, before anybody listens, when the server hangs up at once.
+  return { size, content: response.body };
 }
 
 /** Aborts when nothing was heard for a while. */

@@ -124,6 +124,17 @@ describe("what is refused leaves nothing behind", () => {
     await refused(`${base}/x.qcow2`, digestOf("only this"), /must be had, but: .+/);
   });
 
+  // An error that comes before anybody listens would end the whole process: one in seven did, with a stack trace.
+  test("a download that is cut off at its beginning, however often", async () => {
+    serve = (_request, response) => {
+      response.writeHead(200, { "content-length": "1000000" });
+      response.write("only this", () => response.destroy());
+    };
+    for (let time = 0; time < 100; time++) {
+      await refused(`${base}/x.qcow2`, digestOf("only this"), /must be had, but: .+/);
+    }
+  });
+
   test("what is no qcow2 image", async () => {
     serve = (_request, response) => response.end("<html>Please log in</html>");
     await refused(
