@@ -1,22 +1,31 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { Virsh } from "./virsh.ts";
+import { type Virsh, VirshError } from "./virsh.ts";
 
-/** A refresh that meets a volume in the making fails; that is over in no time. */
-const refreshTries = 20;
+/** For whatever else may be in a refresh's way, such as a volume in the making, in seconds. */
+const otherwiseSeconds = 5;
+
+/** The pause before it is tried again, in milliseconds. */
+const pause = 250;
+
+/** libvirt refuses to refresh a pool while something is uploaded to it or made in it (`storagePoolRefresh` in its storage driver). */
+const isBusy = (error: unknown) => error instanceof VirshError && error.reason.includes("asynchronous jobs running");
 
 /**
  * Has libvirt look at a pool's folder again: files that others put there become volumes, those that are gone cease to be.
  *
- * @throws VirshError when it still fails after five seconds
+ * @param busySeconds how long others may be at work in the pool
+ * @throws VirshError when it still fails after that, or after five seconds for another reason
  */
-export async function refreshPool(virsh: Virsh, pool: string): Promise<void> {
-  for (let tries = 1; ; tries++) {
+export async function refreshPool(virsh: Virsh, pool: string, busySeconds = otherwiseSeconds): Promise<void> {
+  const started = Date.now();
+  for (;;) {
     try {
       await virsh.run("pool-refresh", pool);
       return;
     } catch (error) {
-      if (tries === refreshTries) throw error;
-      await delay(250);
+      const limit = isBusy(error) ? busySeconds : otherwiseSeconds;
+      if (Date.now() - started >= limit * 1000) throw error;
+      await delay(pause);
     }
   }
 }

@@ -100,7 +100,8 @@ async function upload(
   await virsh.run("vol-create-as", pool, image.name, `${image.virtualSize}`, "--format", "qcow2", "--allocation", "0");
   await virsh.run("vol-upload", image.name, image.file, "--pool", pool);
   await writeMark(virsh, image, pool);
-  await virsh.run("pool-refresh", pool);
+  // Another image may be on its way into the same pool, in this very update.
+  await refreshPool(virsh, pool, uploadSeconds);
   log(`uploaded ${image.name}, ${Math.round((Date.now() - started) / 1000)} s`);
 }
 
