@@ -1,3 +1,4 @@
+import { onExit } from "signal-exit";
 import { log as logLine, timed } from "../local/progress.ts";
 import { Waiting } from "./waiting.ts";
 
@@ -45,16 +46,12 @@ export class TerminalProgress {
     const timer = setInterval(draw, frameMilliseconds).unref();
     const clear = () => this.clear();
     const restores = [this.terminal, ...this.others].map((stream) => beforeNextWrite(stream, clear));
-    const ends = () => {
-      clear();
-      // Nobody else makes something of it: then it ends the program, as it would without this.
-      if (process.listenerCount("SIGINT") === 0) process.kill(process.pid, "SIGINT");
-    };
-    process.on("exit", clear).on("SIGINT", ends);
+    // A signal that nobody makes something of still ends the program: those who only clean up then, as locks do, are no such body.
+    const goOn = onExit(clear);
     this.makeWay = () => {
       this.makeWay = undefined;
       clearInterval(timer);
-      process.off("exit", clear).off("SIGINT", ends);
+      goOn();
       for (const restore of restores) restore();
       write("\r\x1b[K");
     };

@@ -226,6 +226,16 @@ describe("a VM that is stopped", () => {
     expect((await tool.run("stop", "alpha")).all).toContain("project-alpha: is off already");
   });
 
+  test("Ctrl-C ends waiting for it, and nothing else", async () => {
+    const { exitCode, screen } = await inTerminal("start alpha --wait", /waiting for boot/, "\x03");
+    expect(exitCode, screen).toBe(130);
+    expect(screenOf(screen).map((line) => line.replace(/^\d\d:\d\d/, "mm:ss"))).toEqual([
+      "mm:ss  project-alpha: started",
+    ]);
+    expect(await stateOf("alpha")).toBe("running");
+    await succeed(tool.run("stop", "alpha", "--force"));
+  });
+
   test("is started and waited for, stage by stage, and ssh works at once", async () => {
     rmSync(path.join(checkout.dir, ".local/ssh/local"), { recursive: true });
     const { exitCode, all } = await tool.run("start", "alpha", "--wait");

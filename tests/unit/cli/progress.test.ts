@@ -1,3 +1,5 @@
+import path from "node:path";
+import { execa } from "execa";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { TerminalProgress } from "../../../cli/progress.ts";
 import { Waiting } from "../../../cli/waiting.ts";
@@ -92,5 +94,42 @@ describe("on a terminal", () => {
     const terminal = Object.assign(new FakeTerminal(), { columns: 30 });
     new TerminalProgress(terminal).log("project-a-long-name: waiting for boot, 20 s");
     expect(terminal.screen).toEqual(["⠋ mm:ss  project-a-long-name:"]);
+  });
+});
+
+/** A program that shows progress, and never ends by itself. Locks mind signals too, but only to let go. */
+const program = (rest: string) => `
+  import { TerminalProgress } from "./cli/progress.ts";
+  import "./host/lock.ts";
+  setInterval(() => undefined, 1000);
+  ${rest}
+  new TerminalProgress(process.stdout).log("project-api: waiting for boot, 20 s");
+`;
+
+describe("a signal, while a line moves", () => {
+  const root = path.resolve(import.meta.dirname, "../../..");
+
+  async function ended(signal: NodeJS.Signals, rest = "") {
+    const child = execa(process.execPath, ["--import", "tsx", "--input-type=module", "--eval", program(rest)], {
+      cwd: root,
+      reject: false,
+      stripFinalNewline: false,
+    });
+    let isSent = false;
+    child.stdout.on("data", () => {
+      if (!isSent) child.kill(signal);
+      isSent = true;
+    });
+    const { signal: by, exitCode, stdout } = await child;
+    return { by, exitCode, isTidy: stdout.endsWith("\r\x1b[K") };
+  }
+
+  test.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)("%s takes the line away and ends the program", async (signal) => {
+    expect(await ended(signal)).toEqual({ by: signal, exitCode: undefined, isTidy: true });
+  });
+
+  test("is left to who makes something of it", async () => {
+    const leave = 'process.on("SIGINT", () => setTimeout(() => process.exit(7), 50));';
+    expect(await ended("SIGINT", leave)).toEqual({ by: undefined, exitCode: 7, isTidy: true });
   });
 });
