@@ -9,7 +9,7 @@ Examples:
   project-vm doctor --fix
   project-vm doctor --json | jq -r '.[] | select(.level != "ok") | .remedy'
 
-It ends with 1 when something would fail. --fix starts a stopped network or pool, has the network start with its host, marks an
+It ends with 1 when something would fail. --fix starts a stopped network or pool, has both start with their host, marks an
 image anew whose digest is right though it was written to, ends plugin processes that were left behind, and releases the lock
 of an update that was killed; it changes no VM and no disk.`;
 

@@ -26,13 +26,23 @@ export interface Stack {
  * @example loadStack("local", process.cwd()).config.projects
  */
 export function loadStack(name: string, folder: string): Stack {
-  const root = projectRoot(folder);
-  const file = `Pulumi.${name}.yaml`;
+  const { root, file } = findStackFile(name, folder);
   const place = path.join(root, file);
-  if (!existsSync(place)) throw noStack(name, root);
   checkStackFile(place);
   const config = parseStackConfig(asPulumi(parse(readFileSync(place, "utf8"))?.config), file);
   return { name, root, file, config, host: resolveHost(config, root) };
+}
+
+/**
+ * Where a stack's file is. It is not read.
+ *
+ * @throws UserError when there is no project or no such stack
+ */
+export function findStackFile(name: string, folder: string): Pick<Stack, "root" | "file"> {
+  const root = projectRoot(folder);
+  const file = `Pulumi.${name}.yaml`;
+  if (!existsSync(path.join(root, file))) throw noStack(name, root);
+  return { root, file };
 }
 
 /** The nearest folder, from this one upwards, that has a Pulumi.yaml. */

@@ -67,10 +67,13 @@ export function formatPath(file: string, path: readonly PropertyKey[]): string {
   return `${file}: ${steps.join("").replace(/^\./, "")}`;
 }
 
-function formatIssue({ path, rule, value, remedy }: Issue): string {
+/** An issue without its remedy, in a line. @example "Pulumi.local.yaml: projects.webapp.cpus: must be at least 1, but is 0" */
+export function factOf({ path, rule, value }: Issue): string {
   const found = value === undefined ? "" : `, but is ${formatValue(value)}`;
-  return `  - ${path}: ${rule}${found}\n    ${remedy}`;
+  return `${path}: ${rule}${found}`;
 }
+
+const formatIssue = (issue: Issue) => `  - ${factOf(issue)}\n    ${issue.remedy}`;
 
 const longestValueShown = 120;
 

@@ -37,6 +37,8 @@ export function completionsFor(program: Command, words: string[], names: Names):
   if (current.startsWith("-")) return matching(longOptionsOf(program, command), current);
   if (command.commands.length > 0) return matching(verbsOf(command), current);
   const argument = command.registeredArguments[given]?.name() ?? "";
+  // It refuses every project of the config, and which disks are kept is known to the host alone.
+  if (command.name() === "purge") return [];
   // The name of a project that is to be made is nobody's yet, and that of a snapshot is on its host.
   const kind = argument === "name" && given === 0 && command.name() !== "create" ? "project" : argument;
   return matching(kinds[kind]?.(names) ?? [], current);

@@ -33,7 +33,7 @@ export async function findRunningVm(stack: string, name: string, folder: string)
   if (own.vm.state === "running") return own;
   const remedy =
     own.vm.state === "paused"
-      ? `go on with it: virsh -c '${own.outline.host.uri}' resume ${domainName(name)}`
+      ? `go on with it: project-vm start ${name} --stack ${stack}`
       : `start it: project-vm start ${name} --wait --stack ${stack}`;
   throw notThere(name, `must be running, but is ${own.vm.state}`, remedy, `${name} is not running.`);
 }

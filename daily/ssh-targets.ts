@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { UserError } from "../config/errors.ts";
 import type { SshTarget } from "../guest/ssh-config.ts";
 import { sshFilePaths, writeSshFiles } from "../guest/ssh-files.ts";
+import { VirshError } from "../host/virsh.ts";
 import { findRunningVm, type OwnVm } from "./find-vm.ts";
 import type { Outline } from "./outline.ts";
 import { readStackState } from "./stack-state.ts";
@@ -87,7 +88,7 @@ export async function writeSshTarget(
 const noConnection = 255;
 
 /**
- * Says so where there was no connection because a VM is still booting; ssh's own words do not.
+ * Says so where there was no connection because a VM is still booting, or is off; ssh's own words do not.
  *
  * @param exitCode of ssh or scp
  */
@@ -99,8 +100,14 @@ export async function explainConnection(
 ): Promise<void> {
   if (exitCode !== noConnection) return;
   for (const name of names) {
-    const own = await findRunningVm(stack, name, folder);
-    if (!(await (await guestOf(own)).answers())) console.error(notUpYet(own).message);
+    try {
+      const own = await findRunningVm(stack, name, folder);
+      if (!(await (await guestOf(own)).answers())) throw notUpYet(own);
+    } catch (error) {
+      // It may be off by now, by the very command that was run. The exit code stays that of ssh.
+      if (!(error instanceof UserError || error instanceof VirshError)) throw error;
+      console.error(error.message);
+    }
   }
 }
 

@@ -66,14 +66,14 @@ export class Engine {
     });
   }
 
-  /** The stack's outputs, secret ones among them. */
+  /**
+   * The stack's outputs, secret ones among them.
+   *
+   * @throws UserError with what went wrong
+   */
   async outputs(): Promise<OutputMap> {
-    return (await this.select()).outputs();
-  }
-
-  /** Releases the stack's lock, whoever holds it. */
-  async cancel(): Promise<void> {
-    await (await this.select()).cancel();
+    const stack = await this.select();
+    return stack.outputs().catch((error) => Promise.reject(this.explained("reading", error)));
   }
 
   private async operation(
@@ -95,7 +95,7 @@ export class Engine {
     }
   }
 
-  private explained(name: string, error: unknown, told: Told): unknown {
+  private explained(name: string, error: unknown, told = nothingTold()): unknown {
     if (!(error instanceof PulumiError)) return error;
     const said = [error.stderr, error.stdout].join("\n");
     const locked = lockedStack(said, this.stack);
@@ -104,9 +104,13 @@ export class Engine {
     return new UserError(`The ${name} of the stack ${this.stack} did not succeed:\n${failures}`);
   }
 
-  /** The stack in this checkout's state; one that has only its file yet is begun, which notes a salt in its file. */
+  /**
+   * The stack in this checkout's state; one that has only its file yet is begun, which notes a salt in its file.
+   *
+   * @throws UserError with what went wrong
+   */
   select(): Promise<Stack> {
-    this.selected ??= this.open();
+    this.selected ??= this.open().catch((error) => Promise.reject(this.explained("selection", error)));
     return this.selected;
   }
 

@@ -5,7 +5,7 @@ import type { StorageHost } from "../data/project-disk.ts";
 import { purgeDisk } from "../data/purge.ts";
 import { changeStack, type StackPlace } from "./change.ts";
 import { Engine, type Log } from "./engine.ts";
-import { nothingTold, type Told, vanishedVms } from "./events.ts";
+import { type Told, vanishedVms } from "./events.ts";
 import { withInterrupts } from "./interrupts.ts";
 import { entriesIn, existsAlready, requireProject, withProject } from "./projects.ts";
 import { type EntrySettings, withoutEntry, withSettings } from "./stack-file.ts";
@@ -97,10 +97,10 @@ export async function destroyProject(
 ): Promise<boolean> {
   const agreed = async () => true;
   if (fate === "kept" && !keepsData) {
-    const change = `${name}: VM removed, data kept (--keep-data, though its config says \`keepData: false\`)`;
-    if (!(await confirm({ ...nothingTold(), changes: [change] }))) return false;
+    const fact = `${name}: VM removed, data kept (--keep-data, though its config says \`keepData: false\`)`;
+    const withFact = (told: Told) => confirm({ ...told, changes: [fact] });
     // The host deletes by what it was told last.
-    await changeProject(stack, name, { keepData: true }, agreed, log);
+    if (!(await changeProject(stack, name, { keepData: true }, withFact, log))) return false;
     return removeEntry(stack, name, agreed, log);
   }
   if (fate !== "purged" || !keepsData) return removeEntry(stack, name, confirm, log);

@@ -1,6 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { lock } from "proper-lockfile";
+import { UserError } from "../config/errors.ts";
 
 /** A lock whose holder has died is taken over after this many milliseconds. */
 const stale = 15_000;
@@ -10,6 +11,7 @@ const stale = 15_000;
  * afterwards.
  *
  * @param limitSeconds how long to wait for another holder
+ * @throws UserError when that one still holds it then
  */
 export async function withLock<T>(
   target: string,
@@ -22,11 +24,26 @@ export async function withLock<T>(
   const release = await lock(target, options).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "ELOCKED") throw error;
     log(`waiting for another process that works on ${target}`);
-    return lock(target, { ...options, retries: { retries: limitSeconds * 2, factor: 1, minTimeout: 500 } });
+    return lock(target, { ...options, retries: { retries: limitSeconds * 2, factor: 1, minTimeout: 500 } }).catch(
+      (error: NodeJS.ErrnoException) => {
+        throw error.code === "ELOCKED" ? stillHeld(options.lockfilePath, limitSeconds) : error;
+      },
+    );
   });
   try {
     return await action();
   } finally {
     await release();
   }
+}
+
+function stillHeld(path: string, limitSeconds: number): UserError {
+  return new UserError("Another process took too long.", [
+    {
+      path,
+      rule: `must be released within ${limitSeconds} s by the process that holds it`,
+      remedy:
+        "wait until that one has ended, then the same command again; the lock of one that was killed is taken over",
+    },
+  ]);
 }

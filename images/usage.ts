@@ -50,8 +50,8 @@ export type UsageInventory = Pick<Inventory, "pools" | "domains">;
 export function imageUsage({ pools, domains }: UsageInventory, storageDir: string): ImageUsage {
   const overlays = pools.flatMap((pool) => overlaysIn(pool, storageDir));
   const folder = posix.join(storageDir, baseFolder);
-  const base = pools.find((pool) => pool.name === basePoolName && pool.active && isAt(pool, folder));
-  if (!base) return { images: [], missing: [] };
+  const base = basePool({ pools });
+  if (!base?.active || !isAt(base, folder)) return { images: [], missing: [] };
   const images = base.volumes.filter(isBaseImage).map((volume) => ({
     ...describe(volume, base.volumes),
     ...standingOn(overlays.filter(({ backing }) => isNamed(backing, volume.name))),
@@ -68,6 +68,9 @@ export function imageUsage({ pools, domains }: UsageInventory, storageDir: strin
   }));
   return { images: images.sort(byName), missing: missing.sort(byName) };
 }
+
+/** The pool that has a host's base images. */
+export const basePool = ({ pools }: Pick<UsageInventory, "pools">) => pools.find(({ name }) => name === basePoolName);
 
 /** All that stands on an image, each by a name that a user knows it by. */
 export function usersOf({ projects, others, domains = [] }: StandingOn & { domains?: string[] }): string[] {

@@ -3,6 +3,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import path from "node:path";
 import { execa } from "execa";
+import { UserError } from "../config/errors.ts";
 import { localDir } from "../host/resolve.ts";
 
 /** Who holds a lock of Pulumi's file backend, as it writes it down. */
@@ -25,6 +26,7 @@ export async function readLocks(projectRoot: string, stack: string): Promise<Sta
  * lock behind. A lock of a living process, or of another machine, stays, and Pulumi says who holds it.
  *
  * @returns whether there was such an update: what it did last may not be in the state
+ * @throws UserError when the engine does not release it
  */
 export async function releaseDeadLocks(
   projectRoot: string,
@@ -34,8 +36,23 @@ export async function releaseDeadLocks(
   const locks = await readLocks(projectRoot, stack);
   if (locks.length === 0 || locks.some(isHeld)) return false;
   log(`releasing the lock of an update that did not finish (process ${locks.map(({ pid }) => pid).join(", ")})`);
-  await execa("pulumi", ["cancel", "--yes", "--stack", stack], { cwd: projectRoot });
+  const { failed, stderr } = await execa("pulumi", ["cancel", "--yes", "--stack", stack], {
+    cwd: projectRoot,
+    reject: false,
+  });
+  if (failed) throw notReleased(stack, stderr ?? "");
   return true;
+}
+
+function notReleased(stack: string, said: string): UserError {
+  const reason = said.trim().split("\n").slice(-3).join("; ");
+  return new UserError("The lock of an update that did not finish could not be released.", [
+    {
+      path: `stack ${stack}`,
+      rule: `must be released by \`pulumi cancel\` (${reason})`,
+      remedy: `see what keeps it: \`pulumi cancel -s ${stack}\` (in a shell of \`eval "$(make -s env)"\`)`,
+    },
+  ]);
 }
 
 /** Whether who took a lock may still be at work. */

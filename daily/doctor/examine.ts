@@ -1,13 +1,13 @@
-import { loadStack, type Stack } from "../../cli/stack.ts";
+import { findStackFile, loadStack, type Stack } from "../../cli/stack.ts";
 import { counted } from "../../config/counted.ts";
-import { UserError } from "../../config/errors.ts";
+import { factOf, UserError } from "../../config/errors.ts";
 import { takeInventory } from "../../host/inventory.ts";
 import { shellFor } from "../../host/shell.ts";
 import { virshFor } from "../../host/virsh.ts";
-import { imageUsage } from "../../images/usage.ts";
+import { basePool, imageUsage } from "../../images/usage.ts";
 import { readStackState } from "../stack-state.ts";
 import { examineEngine } from "./engine.ts";
-import { type Examined, type Finding, failure, ok } from "./finding.ts";
+import { type Examined, type Finding, failure, mended, ok } from "./finding.ts";
 import { examineHost, examineState } from "./host.ts";
 import { examineImages } from "./images.ts";
 import { examineMachine } from "./machine.ts";
@@ -20,14 +20,23 @@ type Log = (line: string) => void;
  * @throws UserError when there is no such stack
  */
 export async function examine(name: string, folder: string, fix: boolean, log: Log): Promise<Finding[]> {
-  const stack = loadStack(name, folder);
-  const [engine, host] = await Promise.all([examineEngine(stack.root, name, log), examineHostOf(stack, log)]);
+  const { root } = findStackFile(name, folder);
+  const [engine, rest] = await Promise.all([examineEngine(root, name, log), examineStack(name, root, log)]);
   const findings: Finding[] = [];
-  for (const { mend, ...finding } of [...host, ...engine]) {
-    if (fix && mend) await mend();
-    findings.push(fix && mend ? { ...finding, fix: "fixed" } : finding);
+  for (const { mend, ...finding } of [...rest, ...engine]) {
+    findings.push(fix && mend ? await mended(finding, mend) : finding);
   }
   return findings;
+}
+
+/** A config with mistakes may name another host than it should: that one is not looked at. */
+async function examineStack(name: string, root: string, log: Log): Promise<Examined[]> {
+  try {
+    return await examineHostOf(loadStack(name, root), log);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return error.issues.map((issue) => failure("config", factOf(issue), issue.remedy));
+  }
 }
 
 async function examineHostOf(stack: Stack, log: Log): Promise<Examined[]> {
@@ -44,7 +53,7 @@ async function examineHostOf(stack: Stack, log: Log): Promise<Examined[]> {
     const usage = imageUsage(inventory, settings.storageDir);
     const [machine, images] = await Promise.all([
       examineMachine(inventory, settings.storageDir, shell),
-      examineImages({ stack: stack.name, host: settings, usage, shell }, log),
+      examineImages({ stack: stack.name, host: settings, pool: basePool(inventory), usage, shell }, log),
     ]);
     const host = [...examineHost(stack, inventory, virsh), ...images, ...machine];
     return [read, ...host, examineState(stack, inventory, state?.vms)];

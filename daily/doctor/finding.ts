@@ -1,5 +1,6 @@
 import { UserError } from "../../config/errors.ts";
 import { ShellError } from "../../host/shell.ts";
+import { VirshError } from "../../host/virsh.ts";
 
 /** What an examination found, as `project-vm doctor --json` prints it. Keys may be added; none is renamed or taken away. */
 export interface Finding {
@@ -39,6 +40,21 @@ export async function looked<T>(check: string, look: () => Promise<T>): Promise<
     const [issue] = error instanceof UserError ? error.issues : [];
     const says = `could not be looked at: ${issue ? `${issue.path}: ${issue.rule}` : error.message}`;
     return warning(check, says, issue?.remedy ?? "programs are run there by ssh: see docs/data.md");
+  }
+}
+
+/**
+ * Mends what was found. What cannot be mended says why, and what is to be done by hand; the rest is mended all the same.
+ *
+ * @returns the finding as it then is
+ */
+export async function mended(finding: Finding, mend: () => Promise<void>): Promise<Finding> {
+  try {
+    await mend();
+    return { ...finding, fix: "fixed" };
+  } catch (error) {
+    if (!(error instanceof UserError || error instanceof VirshError || error instanceof ShellError)) throw error;
+    return { ...finding, says: `${finding.says}; this could not be mended: ${error.message}`, fix: "none" };
   }
 }
 

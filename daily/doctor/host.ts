@@ -1,9 +1,9 @@
 import type { Stack } from "../../cli/stack.ts";
 import { counted } from "../../config/counted.ts";
 import { checkAgainstHost } from "../../config/host-checks.ts";
-import { poolName } from "../../config/names.ts";
+import { basePoolName, domainName, poolName } from "../../config/names.ts";
 import { formatSize, GiB } from "../../config/sizes.ts";
-import type { Inventory } from "../../host/inventory.ts";
+import type { Inventory, PoolFound } from "../../host/inventory.ts";
 import type { Virsh } from "../../host/virsh.ts";
 import { isOwnedBy } from "../../vm/leftovers.ts";
 import { type Examined, failure, ok, warning } from "./finding.ts";
@@ -49,16 +49,37 @@ function network({ host }: Stack, { uri, networks, domains }: Inventory, virsh: 
   return [ok("network", `${name} is up, and starts with the host`)];
 }
 
-function pools({ config, host }: Stack, { pools, uri }: Inventory, virsh: Virsh): Examined[] {
-  const wanted = Object.keys(config.projects).map(poolName);
-  const ours = pools.filter(({ name }) => wanted.includes(name));
-  const stopped = ours.filter(({ active }) => !active);
-  if (stopped.length === 0)
-    return [ok("pools", `${counted(ours.length, "pool")} of projects, all active, in ${host.settings.storageDir}`)];
-  return stopped.map(({ name, path }) => {
-    const start = () => virsh.run("pool-start", name).then(() => undefined);
-    return failure("pools", `${name} (${path}) is not active`, `virsh -c '${uri}' pool-start ${name}`, start);
-  });
+/** The projects' pools, and the one of the base images. */
+function pools({ config, host, name: stack }: Stack, { pools, domains, uri }: Inventory, virsh: Virsh): Examined[] {
+  const projects = Object.keys(config.projects);
+  const ours = pools.filter(({ name }) => name === basePoolName || projects.map(poolName).includes(name));
+  const lost = projects.filter(
+    (project) =>
+      domains.some((domain) => domain.name === domainName(project) && isOwnedBy(domain, stack)) &&
+      !ours.some(({ name }) => name === poolName(project)),
+  );
+  const ills = [
+    ...ours.flatMap((pool) => examinePool(pool, uri, virsh) ?? []),
+    ...lost.map((project) =>
+      failure("pools", `${poolName(project)} is gone, though its VM is there`, `pulumi up --refresh -s ${stack}`),
+    ),
+  ];
+  if (ills.length > 0) return ills;
+  return [
+    ok("pools", `${counted(ours.length, "pool")} in ${host.settings.storageDir}, up, and starting with the host`),
+  ];
+}
+
+/** @returns undefined where there is nothing to be said against it */
+function examinePool({ name, path, active, autostart }: PoolFound, uri: string, virsh: Virsh): Examined | undefined {
+  const command = (verb: string) => `virsh -c '${uri}' ${verb} ${name}`;
+  const mend = (verb: string) => () => virsh.run(verb, name).then(() => undefined);
+  if (!active) {
+    return failure("pools", `${name} (${path}) is not active`, command("pool-start"), mend("pool-start"));
+  }
+  if (autostart) return undefined;
+  const says = `${name} (${path}) is active, but not after the host's next start`;
+  return warning("pools", says, command("pool-autostart"), mend("pool-autostart"));
 }
 
 function space({ config, host }: Stack, { storage, pools }: Inventory): Examined {
@@ -92,7 +113,7 @@ export function examineState({ name }: Stack, { domains }: Inventory, inState: s
       : warning(
           "state",
           `there is none here, and the host has ${counted(ours.length, "VM")}`,
-          `pulumi up -s ${name} takes up what is there`,
+          `take up what is there: project-vm apply --stack ${name}, or pulumi up -s ${name}`,
         );
   }
   const gone = inState.filter((vm) => !ours.includes(vm));

@@ -1,3 +1,4 @@
+import type { PoolFound } from "../../host/inventory.ts";
 import type { Shell } from "../../host/shell.ts";
 import type { ImageHost } from "../../images/look.ts";
 import { type BaseImage, type ImageUsage, isNewerThanMarker, usersOf } from "../../images/usage.ts";
@@ -11,12 +12,18 @@ export interface ImagesAt {
   /** The stack's name, for commands. */
   stack: string;
   host: ImageHost;
+  /** The one that has them; undefined before the first update. */
+  pool: PoolFound | undefined;
   usage: ImageUsage;
   shell: Shell;
 }
 
 /** Reads the base images of a host whole, there, some seconds each, and compares them with their digests. Changes nothing. */
-export async function examineImages({ stack, host, usage, shell }: ImagesAt, log: Log): Promise<Examined[]> {
+export async function examineImages({ stack, host, pool, usage, shell }: ImagesAt, log: Log): Promise<Examined[]> {
+  if (pool?.active === false) {
+    const remedy = `start the pool ${pool.name}, then: project-vm doctor --stack ${stack}`;
+    return [warning("base images", "could not be looked at: their pool is not active", remedy)];
+  }
   const verify = `project-vm images verify --stack ${stack}`;
   const findings = usage.missing.map((image) =>
     failure("base images", `${image.path} is missing; on it: ${usersOf(image).join(", ")}`, "put the file back"),
@@ -27,6 +34,7 @@ export async function examineImages({ stack, host, usage, shell }: ImagesAt, log
     if (finding) findings.push(finding);
   }
   if (findings.length > 0) return findings;
+  if (usage.images.length === 0) return [ok("base images", "there is none yet: the first update brings it")];
   return [ok("base images", `${usage.images.length}, none missing, each with the digest that it was uploaded with`)];
 }
 

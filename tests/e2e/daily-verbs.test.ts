@@ -96,6 +96,25 @@ describe("before anything is made", () => {
   });
 });
 
+describe("a config with mistakes", () => {
+  test("does not keep the doctor from telling them, and from looking at the engine", async () => {
+    checkout.configure({ ...small, projects: { alpha: { cpus: 0, memroy: "1 GiB" } } });
+    const { exitCode, findings } = await doctor();
+    checkout.configure({ ...small, projects: { alpha: {} } });
+    expect(exitCode).toBe(1);
+    expect(findings.map(({ level, check }) => `${level} ${check}`)).toEqual([
+      ...["failure config", "failure config", "ok engine"],
+      ...[expect.stringMatching(/ plugin processes$/), "ok lock"],
+    ]);
+    expect(findings.map(({ says }) => says)).toEqual(
+      expect.arrayContaining([
+        expect.stringMatching(/^Pulumi\.local\.yaml: projects\.alpha\.cpus: .*, but is 0$/),
+        expect.stringContaining("projects.alpha.memroy"),
+      ]),
+    );
+  });
+});
+
 describe("a VM that runs", () => {
   test("is made with each stage on the screen as it passes, and what is waited for below", async () => {
     const { exitCode, screen: written } = await inTerminal("create alpha --yes");
@@ -313,6 +332,7 @@ describe("what goes wrong", () => {
   test("the doctor names a stopped network and pool, and starts them", async () => {
     await virsh.run("net-destroy", "project-vms");
     await virsh.run("pool-destroy", "project-alpha");
+    await virsh.run("pool-destroy", "project-vms-base");
     await refuse(
       tool.run("start", "alpha"),
       "alpha was not started.",
@@ -327,12 +347,13 @@ describe("what goes wrong", () => {
     expect(failed.map(({ check, fix }) => [check, fix])).toEqual([
       ["network", "possible"],
       ["pools", "possible"],
+      ["pools", "possible"],
     ]);
     // A cache of its own: on a machine with several checkouts nothing of the others is ended.
     const env = { XDG_CACHE_HOME: path.join(checkout.dir, ".local/cache") };
     const { stdout } = await execa(bin, ["doctor", "--fix", "--json"], { cwd: checkout.dir, reject: false, env });
     const mended = (JSON.parse(stdout) as Finding[]).filter(({ fix }) => fix === "fixed");
-    expect(mended.map(({ check }) => check)).toEqual(["network", "pools"]);
+    expect(mended.map(({ check }) => check)).toEqual(["network", "pools", "pools"]);
     expect((await doctor()).exitCode).toBe(0);
   });
 

@@ -125,7 +125,7 @@ async function interrupted(isTime: (said: string) => boolean, times: number, ...
     pressed++;
     process.kill(-(child.pid as number), "SIGINT");
   }, 10);
-  const exitCode = await new Promise((resolve) => child.once("exit", resolve));
+  const exitCode = await new Promise((resolve) => child.once("close", resolve));
   clearInterval(timer);
   return { exitCode, said, pressed };
 }
@@ -188,7 +188,10 @@ describe("Ctrl-C", () => {
 async function typed(args: string, answers: [question: string, answer: string][]) {
   // One of no size has clack break the line after each letter.
   const command = `stty cols 120 rows 40; exec '${bin}' ${args}`;
-  const terminal = execa("script", ["-qec", command, "/dev/null"], { cwd: dir, env, extendEnv: false, reject: false });
+  const terminal = execa("script", ["-qec", command, "/dev/null"], {
+    ...{ cwd: dir, env, extendEnv: false, reject: false },
+    timeout: 5 * 60_000,
+  });
   const left = [...answers];
   let said = "";
   terminal.stdout.on("data", (data) => {
@@ -285,6 +288,22 @@ describe("changes", () => {
     expect([exitCode, all]).toEqual([1, expect.stringContaining("project-vm create omega --stack local")]);
   });
 
+  test("a state that cannot be read is told in the engine's words, without a trace, and nothing is begun", async () => {
+    const state = path.join(dir, ".local/state/.pulumi/stacks/project-vms/local.json");
+    const [before, entries] = [readFileSync(state), text()];
+    writeFileSync(state, "{");
+    for (const args of [["output"], ["plan"], ["resize", "alpha", "--memory", "340", "--yes"]]) {
+      const { exitCode, stderr } = await run(...args);
+      expect([exitCode, stderr]).toEqual([1, expect.stringContaining("of the stack local did not succeed:\n")]);
+      expect(stderr).toMatch(/unexpected end of JSON input/);
+      expect(stderr).not.toMatch(/^\s+at /m);
+    }
+    writeFileSync(state, before);
+    expect(text()).toBe(entries);
+    expectUnlocked();
+    expect((await succeed("plan")).stdout).toBe("nothing changes");
+  });
+
   test("resize and rebuild change what they say, and the entry", async () => {
     const grows = "beta: stays shut off, project disk grows from 64 MiB to 128 MiB, data kept";
     expect((await succeed("resize", "beta", "--disk", "128M", "--dry-run")).stdout).toBe(grows);
@@ -301,7 +320,10 @@ describe("changes", () => {
     expect(existsSync(path.dirname(disk("beta")))).toBe(false);
     writeFileSync(file, text().replace("gamma: {}", "gamma: { keepData: false }"));
     await succeed("apply", "--yes");
-    await succeed("destroy", "gamma", "--keep-data", "--yes");
+    const { stdout } = await succeed("destroy", "gamma", "--keep-data", "--yes", "--json");
+    const { changes, resources, done } = JSON.parse(stdout);
+    const fact = "gamma: VM removed, data kept (--keep-data, though its config says `keepData: false`)";
+    expect([changes, done, resources > 0]).toEqual([[fact], true, true]);
     expect(existsSync(disk("gamma"))).toBe(true);
     expect(await domains()).toEqual(["project-alpha"]);
   });

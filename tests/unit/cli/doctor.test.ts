@@ -8,12 +8,12 @@ import type { Stack } from "../../../cli/stack.ts";
 import { parseStackConfig } from "../../../config/parse.ts";
 import { GiB } from "../../../config/sizes.ts";
 import { examineOrphans } from "../../../daily/doctor/engine.ts";
-import { failure, isWell, ok, warning } from "../../../daily/doctor/finding.ts";
+import { failure, isWell, mended, ok, warning } from "../../../daily/doctor/finding.ts";
 import { examineHost, examineState } from "../../../daily/doctor/host.ts";
 import { examineImages } from "../../../daily/doctor/images.ts";
-import type { Inventory, NetworkFound } from "../../../host/inventory.ts";
+import type { Inventory, NetworkFound, PoolFound } from "../../../host/inventory.ts";
 import { shellFor } from "../../../host/shell.ts";
-import type { Virsh } from "../../../host/virsh.ts";
+import { type Virsh, VirshError } from "../../../host/virsh.ts";
 import type { BaseImage, ImageUsage } from "../../../images/usage.ts";
 import { aDomain, anInventory, aPool, aVolume } from "../found.ts";
 import { baseImage } from "../images/samples.ts";
@@ -94,6 +94,27 @@ describe("a host", () => {
     });
   });
 
+  test("with the stopped pool of its base images likewise", async () => {
+    const base = aPool({ name: "project-vms-base", path: "/vms/base", active: false });
+    expect(await ills({ pools: [...well.pools, base] })).toEqual({
+      said: ["failure pools: project-vms-base (/vms/base) is not active"],
+      commands: [["pool-start", "project-vms-base"]],
+    });
+  });
+
+  test("whose pools do not start with it is mended by having them do so", async () => {
+    expect(await ills({ pools: [aPool({ volumes, autostart: false })] })).toEqual({
+      said: ["warning pools: project-webapp (/vms/webapp) is active, but not after the host's next start"],
+      commands: [["pool-autostart", "project-webapp"]],
+    });
+  });
+
+  test("where a VM's pool was undefined is told so; somebody else's VM needs none of ours", async () => {
+    expect((await ills({ pools: [] })).said).toContain("failure pools: project-webapp is gone, though its VM is there");
+    const foreign = await ills({ pools: [], domains: [aDomain({ description: "" })] });
+    expect(foreign.said.filter((line) => line.includes("pools"))).toEqual([]);
+  });
+
   test("that has less than was promised is warned of, one that is full fails", async () => {
     const little = await ills({ storage: { ...storage, available: 20 * GiB }, memory: 8 * GiB });
     expect(little.said).toEqual([
@@ -130,9 +151,10 @@ describe("base images", () => {
     };
   }
 
-  async function examined(usage: Partial<ImageUsage>) {
+  async function examined(usage: Partial<ImageUsage>, pool: PoolFound | undefined = aPool()) {
     const log: string[] = [];
-    const of = { stack: "storage", host, usage: { images: [], missing: [], ...usage }, shell: shellFor(host.uri) };
+    const all = { images: [], missing: [], ...usage };
+    const of = { stack: "storage", host, pool, usage: all, shell: shellFor(host.uri) };
     const found = await examineImages(of, (line) => log.push(line));
     return { log, said: found.map(({ level, says, fix }) => `${level} ${fix}: ${says.replaceAll(`${dir}/`, "")}`) };
   }
@@ -143,6 +165,13 @@ describe("base images", () => {
       log: [`reading ${whole.path}`],
       said: ["ok none: 1, none missing, each with the digest that it was uploaded with"],
     });
+  });
+
+  test("that are not there yet, or cannot be seen, are not called whole", async () => {
+    expect((await examined({})).said).toEqual(["ok none: there is none yet: the first update brings it"]);
+    expect((await examined({}, aPool({ active: false }))).said).toEqual([
+      "warning none: could not be looked at: their pool is not active",
+    ]);
   });
 
   test("of which one was altered are told with both digests, however old the file says that it is", async () => {
@@ -198,6 +227,24 @@ test("warnings are no illness, failures are until they are mended", () => {
   expect(isWell([ok("a", "b"), warning("a", "b", "c")])).toBe(true);
   expect(isWell([ok("a", "b"), failed])).toBe(false);
   expect(isWell([{ ...failed, fix: "fixed" }])).toBe(true);
+});
+
+test("what cannot be mended says why, and is an illness still", async () => {
+  const { mend: _, ...finding } = failure("network", "it is stopped", "virsh net-start it", async () => undefined);
+  expect(await mended(finding, async () => undefined)).toEqual({ ...finding, fix: "fixed" });
+  const left = await mended(finding, async () => {
+    throw new VirshError("qemu:///system", ["net-start", "it"], 1, "no such bridge");
+  });
+  expect(left).toEqual({
+    check: "network",
+    level: "failure",
+    says: "it is stopped; this could not be mended: virsh -c qemu:///system net-start it failed (exit code 1): no such bridge",
+    remedy: "virsh net-start it",
+    fix: "none",
+  });
+  expect(isWell([left])).toBe(false);
+  const bug = () => Promise.reject(new TypeError("bug"));
+  await expect(mended(finding, bug)).rejects.toThrow("bug");
 });
 
 test("plugin processes that were left behind are named, and ended when they shall be", async () => {
