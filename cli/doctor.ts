@@ -28,15 +28,18 @@ export function doctorCommand(): Command {
       const { stack } = command.optsWithGlobals<{ stack: string }>();
       const findings = await examine(stack, process.cwd(), options.fix ?? false, log);
       if (options.json) printJson(findings);
-      else for (const finding of findings) console.log(describe(finding, inColour));
+      else for (const finding of findings) console.log(describeFinding(finding, inColour));
       if (!isWell(findings)) process.exitCode = 1;
     });
 }
 
 const colours = { ok: "green", warning: "yellow", failure: "red" } as const;
 
-/** One line, and its remedy below it. */
-function describe({ check, level, says, remedy, fix }: Finding, inColour: (text: string, colour: Colour) => string) {
+/** A finding in a line, and its remedy below it. */
+export function describeFinding(
+  { check, level, says, remedy, fix }: Finding,
+  inColour: (text: string, colour: Colour) => string,
+): string {
   const result = inColour((fix === "fixed" ? "fixed" : level).padEnd("warning".length), colours[level]);
   const line = `${result}  ${check}: ${says}`;
   if (remedy === null || fix === "fixed") return line;

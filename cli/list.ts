@@ -45,7 +45,8 @@ const colours: Partial<Record<RowState, Colour>> = {
   "kept disk": "dim",
 };
 
-const columns = {
+/** What a table of VMs shows of each. */
+export const columns = {
   NAME: ({ name }: VmRow) => name,
   STATE: ({ state, inConfig }: VmRow) => {
     const text = inConfig || state === "kept disk" ? state : `${state}, not in the config`;

@@ -29,7 +29,8 @@ export async function printStatus(stack: string, project: string): Promise<void>
   printJson(await statusOf(stack, project, process.cwd()));
 }
 
-function factsOf(status: VmStatus, formatSize: (bytes: number) => string) {
+/** What is shown of a VM, by what each line is called. */
+export function factsOf(status: VmStatus, formatSize: (bytes: number) => string) {
   const { name, stack, state, inConfig, memory, cpus, addresses, tailnetName, disks, image, ssh } = status;
   const disk = (found: VmStatus["disks"]["root"]) =>
     found ? `${formatSize(found.used)} used of ${formatSize(found.size)}  ${found.path}` : undefined;

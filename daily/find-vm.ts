@@ -31,11 +31,16 @@ export async function findVm(stack: string, name: string, folder: string): Promi
 export async function findRunningVm(stack: string, name: string, folder: string): Promise<OwnVm> {
   const own = await findVm(stack, name, folder);
   if (own.vm.state === "running") return own;
+  throw notRunning(own);
+}
+
+/** The error for a VM that must run and does not. Pure. */
+export function notRunning({ outline: { stack }, vm: { name, state } }: OwnVm): UserError {
   const remedy =
-    own.vm.state === "paused"
+    state === "paused"
       ? `go on with it: project-vm start ${name} --stack ${stack}`
       : `start it: project-vm start ${name} --wait --stack ${stack}`;
-  throw notThere(name, `must be running, but is ${own.vm.state}`, remedy, `${name} is not running.`);
+  return notThere(name, `must be running, but is ${state}`, remedy, `${name} is not running.`);
 }
 
 /** All that may explain why a VM is not there. */

@@ -233,7 +233,10 @@ describe("a VM that runs", () => {
 
 describe("a VM that is stopped", () => {
   test("stays so through an update, and says how to start it", async () => {
-    expect(JSON.parse(await succeed(tool.run("stop", "alpha", "--json")))).toMatchObject({ state: "shut off" });
+    const stopped = await tool.run("stop", "alpha", "--json");
+    expect(JSON.parse(stopped.stdout)).toMatchObject({ name: "alpha", state: "shut off" });
+    // Its guest did as it was asked to: its power was not cut.
+    expect(stopped.stderr).toMatch(/project-alpha: shut down, \d+ s$/);
     expect(await stateOf("alpha")).toBe("shut off");
     await succeed(checkout.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes"));
     expect(await stateOf("alpha")).toBe("shut off");

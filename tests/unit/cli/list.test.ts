@@ -107,6 +107,9 @@ describe("the verb", () => {
     [["exec", "api"], "error: missing required argument 'command'"],
     [["cp", "a", "b"], "error: neither side is in a VM: write `<project>:<path>` for one that is"],
     [["stop", "api", "--timeout", "soon"], "It must be a whole number, at least 1."],
+    [["resize", "api"], "error: give at least one of --memory, --cpus, --disk, --root-disk"],
+    [["destroy", "api", "--keep-data", "--purge"], "option '--keep-data' cannot be used with option '--purge'"],
+    [["create", "api", "much"], "error: command-argument value 'much' is invalid for argument 'memory'."],
     [["completion", "csh"], "Allowed choices are bash, zsh, fish."],
   ])("%j is misuse", async (args, said) => {
     const { exitCode, stderr } = await run(...args);

@@ -24,21 +24,16 @@ function verbsOf(command: Command, prefix = ""): string[] {
 
 describe("the verbs", () => {
   const verbs = [
-    "snapshot",
-    "snapshot create",
-    "snapshot list",
-    "snapshot restore",
-    "snapshot delete",
-    "backup",
-    "backups",
-    "export",
-    "import",
-    "purge",
-    "images",
+    ...["create", "resize", "rebuild", "destroy"],
+    ...["list", "status", "start", "stop", "restart"],
+    ...["ssh", "exec", "cp", "logs", "console"],
+    ...["snapshot", "snapshot create", "snapshot list", "snapshot restore", "snapshot delete"],
+    ...["backup", "backups", "export", "import", "purge"],
+    ...["plan", "apply", "output", "doctor", "images", "images prune", "images verify", "use", "completion"],
   ];
 
   test("are these", () => {
-    expect(verbsOf(buildProgram())).toEqual(expect.arrayContaining(verbs));
+    expect(verbsOf(buildProgram())).toEqual([...verbs, completeVerb]);
   });
 
   const commandsIn = (command: Command): Command[] => command.commands.flatMap((sub) => [sub, ...commandsIn(sub)]);

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { noSuchVm, type Whereabouts } from "../../../daily/find-vm.ts";
+import { noSuchVm, notRunning, type Whereabouts } from "../../../daily/find-vm.ts";
 import { aHost, anOutline, aProject, aVm } from "./samples.ts";
 
 const messageOf = (name: string, found: Partial<Whereabouts>) =>
@@ -75,4 +75,13 @@ test.each<[string, string, Partial<Whereabouts>, string[]]>([
 test("of many projects only the likely one is named", () => {
   const projects = Object.fromEntries(Array.from({ length: 50 }, (_, i) => [`number-${i}`, aProject()]));
   expect(messageOf("numbr-7", { outline: anOutline(projects) })).toMatch(/did you mean number-7\?$/);
+});
+
+test.each([
+  ["shut off", "start it: project-vm start webapp --wait --stack storage"],
+  ["paused", "go on with it: project-vm start webapp --stack storage"],
+] as const)("one that is %s is told with what has it run", (state, remedy) => {
+  expect(notRunning({ outline: anOutline(), vm: aVm({ state }) }).message).toBe(
+    ["webapp is not running.", `  - webapp: must be running, but is ${state}`, `    ${remedy}`].join("\n"),
+  );
 });

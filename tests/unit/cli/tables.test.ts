@@ -1,0 +1,80 @@
+import { afterEach, expect, test, vi } from "vitest";
+import { describeFinding } from "../../../cli/doctor.ts";
+import { columns } from "../../../cli/list.ts";
+import { printFacts, printList } from "../../../cli/print.ts";
+import { factsOf } from "../../../cli/status.ts";
+import { formatSize, GiB } from "../../../config/sizes.ts";
+import { failure, ok, warning } from "../../../daily/doctor/finding.ts";
+import type { VmRow } from "../../../daily/rows.ts";
+import { vmStatus } from "../../../daily/status.ts";
+import { anOutline, aVm } from "../daily/samples.ts";
+
+afterEach(() => void vi.restoreAllMocks());
+
+/** What is printed for people, where nobody sees colours. */
+function printed(print: () => void): string[] {
+  const log = vi.spyOn(console, "log").mockImplementation(() => undefined);
+  print();
+  return log.mock.calls.flatMap(([text]) => String(text).split("\n"));
+}
+
+test("a list of VMs tells at a glance which of them is not as its config has it", () => {
+  const row: VmRow = {
+    ...{ stack: "storage", name: "webapp", state: "running", inConfig: true, memory: 8 * GiB, cpus: 4 },
+    ...{ disk: { size: 50 * GiB, used: 6.75 * GiB }, addresses: ["10.77.0.5", "fd00::5"] },
+  };
+  const rows: VmRow[] = [
+    { ...row, name: "api", state: "shut off", inConfig: false, addresses: [] },
+    { ...row, name: "db", state: "foreign", memory: null, cpus: null, disk: null, addresses: [] },
+    { ...row, name: "old", state: "kept disk", inConfig: false, memory: null, cpus: null, addresses: [] },
+    row,
+  ];
+  expect(printed(() => printList(rows, columns, {}))).toEqual([
+    "NAME    STATE                        MEMORY  CPUS  DISK USED  DISK SIZE  ADDRESS",
+    "api     shut off, not in the config  8 GiB   4     6.75 GiB   50 GiB",
+    "db      foreign",
+    "old     kept disk                                  6.75 GiB   50 GiB",
+    "webapp  running                      8 GiB   4     6.75 GiB   50 GiB     10.77.0.5",
+  ]);
+});
+
+test("the status of a VM is a line for each thing that is known", () => {
+  const output = {
+    tailnetName: "project-webapp.tail1234.ts.net",
+    secondsToReady: 42.5,
+    stages: { docker: 2, boot: 30 },
+  };
+  const known = { output, address: undefined, sshConfig: "/c/config", image: "debian-testing-0123456789ab.qcow2" };
+  const status = vmStatus({ outline: anOutline(), vm: aVm() }, known as unknown as Parameters<typeof vmStatus>[1]);
+  expect(printed(() => printFacts(status, factsOf(status, formatSize), {}))).toEqual([
+    "project          webapp",
+    "stack            storage",
+    "state            running",
+    "memory           8 GiB",
+    "cpus             4",
+    "addresses        10.77.0.5",
+    "tailnet name     project-webapp.tail1234.ts.net",
+    "root disk        2 GiB used of 20 GiB  /vms/webapp/disk.qcow2",
+    "project disk     3 GiB used of 50 GiB  /vms/webapp/project.qcow2",
+    "image            debian-testing-0123456789ab.qcow2",
+    "was ready after  42.5 s: boot 30 s, docker 2 s",
+    "log in           ssh -F /c/config project-webapp",
+  ]);
+});
+
+test("a finding of the doctor is a line, with its remedy below it until it is mended", () => {
+  const plain = (text: string) => text;
+  const stopped = failure("network", "it is stopped", "virsh net-start it", async () => undefined);
+  const findings = [
+    ok("libvirt", "it answers"),
+    warning("memory", "12 GiB promised of 8 GiB", "give them less"),
+    stopped,
+    { ...stopped, fix: "fixed" as const },
+  ];
+  expect(findings.map((finding) => describeFinding(finding, plain))).toEqual([
+    "ok       libvirt: it answers",
+    "warning  memory: 12 GiB promised of 8 GiB\n         give them less",
+    "failure  network: it is stopped\n         --fix, or: virsh net-start it",
+    "fixed    network: it is stopped",
+  ]);
+});

@@ -1,0 +1,90 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { UserError } from "../../../config/errors.ts";
+import { changeStack, type StackPlace } from "../../../engine/change.ts";
+import { nothingTold } from "../../../engine/events.ts";
+import { StackLocked } from "../../../engine/lock.ts";
+
+/** What the engine does in a test; it is asked in this order. */
+const engine = vi.hoisted(() => ({ preview: vi.fn(), up: vi.fn() }));
+vi.mock("../../../engine/engine.ts", () => ({
+  Engine: class {
+    pulumi = { isRunning: false };
+    select = async () => undefined;
+    preview = engine.preview;
+    up = engine.up;
+  },
+}));
+
+let stack: StackPlace;
+const file = () => path.join(stack.root, stack.file);
+const text = () => readFileSync(file(), "utf8");
+const [before, after] = ["config: {}\n", "config: {}  # changed\n"];
+
+beforeEach(() => {
+  const root = mkdtempSync(path.join(tmpdir(), "change-"));
+  stack = { name: "storage", root, file: "Pulumi.storage.yaml", isEmbedded: false };
+  mkdirSync(path.join(root, ".local"));
+  writeFileSync(file(), before);
+  engine.preview.mockReset().mockResolvedValue(nothingTold());
+  engine.up.mockReset().mockResolvedValue(nothingTold());
+});
+afterEach(() => {
+  expect([readdirSync(stack.root).sort(), readdirSync(path.join(stack.root, ".local"))]).toEqual([
+    [".local", "Pulumi.storage.yaml"],
+    [],
+  ]);
+  rmSync(stack.root, { recursive: true });
+});
+
+const change = (confirm: () => Promise<boolean> = async () => true) =>
+  changeStack(stack, { edit: () => after, confirm }, () => undefined);
+
+test("a change is tried out in a file of its own, agreed to, written and applied", async () => {
+  engine.preview.mockImplementation(async (trial: string) => {
+    expect([readFileSync(trial, "utf8"), text()]).toEqual([after, before]);
+    return nothingTold();
+  });
+  engine.up.mockImplementation(async () => expect(text()).toBe(after));
+  await change();
+  expect(engine.up).toHaveBeenCalledTimes(1);
+});
+
+test("one that is not agreed to, or fails when it is tried out, leaves the file alone", async () => {
+  expect(await change(async () => false)).toBeUndefined();
+  engine.preview.mockRejectedValue(new UserError("no"));
+  await expect(change()).rejects.toThrow(/^no$/);
+  expect([text(), engine.up.mock.calls]).toEqual([before, []]);
+});
+
+test("what somebody else wrote while the question was open stays, and nothing is done", async () => {
+  const others = "config: {}  # of somebody else\n";
+  const refused = change(async () => {
+    writeFileSync(file(), others);
+    return true;
+  });
+  await expect(refused).rejects.toThrow(
+    [
+      "Nothing was changed.",
+      "  - Pulumi.storage.yaml: must not change while a question is open",
+      "    give the same command again, to see what would be done now",
+    ].join("\n"),
+  );
+  expect([text(), engine.up.mock.calls]).toEqual([others, []]);
+});
+
+test("an update that fails keeps what was agreed to, and says how to go on", async () => {
+  engine.up.mockRejectedValue(new UserError("no room"));
+  await expect(change()).rejects.toThrow(
+    "no room\nPulumi.storage.yaml has the change: `project-vm apply --stack storage` goes on from here.",
+  );
+  expect(text()).toBe(after);
+});
+
+test("one that finds the stack locked was not begun: the file is as it was", async () => {
+  engine.up.mockRejectedValue(new StackLocked("locked"));
+  await expect(change()).rejects.toThrow(/^locked$/);
+  expect(text()).toBe(before);
+});
