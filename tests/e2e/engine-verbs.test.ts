@@ -200,6 +200,7 @@ async function typed(args: string, answers: [question: string, answer: string][]
     if (question === undefined || !said.includes(question)) return;
     said = "";
     left.shift();
+    // What is typed while a question is still being drawn belongs to nobody.
     setTimeout(() => terminal.stdin.write(answer as string), 300);
   });
   const { exitCode, stdout } = await terminal;
@@ -253,6 +254,18 @@ describe("in a terminal", () => {
     expect(text()).toBe(before.replace(/ {6}delta.*\n/, ""));
     expect(await domains()).not.toContain("project-delta");
     expect(existsSync(disk("delta"))).toBe(true);
+  });
+
+  test("purge says what goes for good, and has the name typed too", async () => {
+    const wrong = await typed("purge delta", [["Type delta", "beta\r"]]);
+    expect([wrong.exitCode, wrong.left, existsSync(disk("delta"))], wrong.stdout).toEqual([1, [], true]);
+    expect(wrong.stdout).toContain("This removes, for good:");
+    expect(wrong.stdout).toContain(disk("delta"));
+    const broken = await typed("purge delta", [["Type delta", "\u0003"]]);
+    expect([broken.exitCode, broken.left, existsSync(disk("delta"))], broken.stdout).toEqual([1, [], true]);
+    const { exitCode, left, stdout } = await typed("purge delta", [["Type delta", "delta\r"]]);
+    expect([exitCode, left], stdout).toEqual([0, []]);
+    expect(existsSync(path.dirname(disk("delta")))).toBe(false);
   });
 });
 
