@@ -9,7 +9,7 @@ Examples:
   project-vm exec myapp -- tee /etc/motd < motd
 
 It goes through the guest's agent, so it needs no network. The words reach the program as they are, and so does what is piped
-in, up to 64 KiB. Its output comes when it has ended; its exit code is kept. For what asks questions or takes long there is
+in, up to 64 KiB. Its output comes when it has ended, up to about 7 MiB; its exit code is kept. For what asks questions or takes long there is
 \`project-vm ssh\`.`;
 
 /** `project-vm exec`: runs a program in a guest, by its agent. */
@@ -25,13 +25,15 @@ export function execCommand(): Command {
       const { execIn } = await import("../daily/exec.ts");
       const { stack } = command.optsWithGlobals<{ stack: string }>();
       const run = { command: words, user: options.user, stdin: process.stdin };
-      const { stdout, stderr, exitCode } = await execIn(stack, project, run, process.cwd());
+      const { stdout, stderr, exitCode, isCut } = await execIn(stack, project, run, process.cwd());
       if (options.json) {
-        printJson({ exitCode, stdout, stderr });
+        printJson({ exitCode, stdout: stdout.toString("utf8"), stderr: stderr.toString("utf8") });
       } else {
         process.stdout.write(stdout);
         process.stderr.write(stderr);
       }
-      process.exitCode = exitCode;
+      if (isCut)
+        console.error(`It wrote more than the guest agent keeps: the rest is lost. Use project-vm ssh ${project}.`);
+      process.exitCode = exitCode === 0 && isCut ? 1 : exitCode;
     });
 }

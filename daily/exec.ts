@@ -2,7 +2,7 @@ import { fstatSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { UserError } from "../config/errors.ts";
 import { domainName } from "../config/names.ts";
-import { type ExecResult, GuestAgent } from "../guest/agent.ts";
+import { type ExecBytes, GuestAgent } from "../guest/agent.ts";
 import { VirshError, virshFor } from "../host/virsh.ts";
 import { findRunningVm, type OwnVm } from "./find-vm.ts";
 
@@ -27,20 +27,20 @@ type Stdin = Readable & { fd: number };
  * Runs a program in a guest through its agent, which needs no network, and waits for its end.
  *
  * @throws UserError when there is no such VM, it does not run, or its agent does not answer
- * @example (await execIn("local", "myapp", { command: ["nix", "--version"], user: "dev" }, process.cwd())).stdout
+ * @example (await execIn("local", "myapp", { command: ["nix", "--version"], user: "dev" }, process.cwd())).stdout.toString()
  */
 export async function execIn(
   stack: string,
   name: string,
   { command, user, stdin }: Run,
   folder: string,
-): Promise<ExecResult> {
+): Promise<ExecBytes> {
   const own = await findRunningVm(stack, name, folder);
   const agent = new GuestAgent(virshFor(own.outline.host.uri), domainName(name));
   if (!(await agent.answers())) throw noAgent(own);
   const input = stdin && (await pipedInput(stdin));
   try {
-    return await agent.exec(asUser(user, command), longestRun, input);
+    return await agent.execBytes(asUser(user, command), longestRun, input);
   } catch (error) {
     // A guest that goes down in the middle takes the answer with it.
     if (!(error instanceof VirshError)) throw error;

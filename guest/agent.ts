@@ -8,6 +8,15 @@ export interface ExecResult {
   stderr: string;
 }
 
+/** The same as bytes, which need not be a text. */
+export interface ExecBytes {
+  exitCode: number;
+  stdout: Buffer;
+  stderr: Buffer;
+  /** Whether it wrote more than the agent keeps. */
+  isCut: boolean;
+}
+
 /** A network interface of the guest, as the agent names it. */
 export interface GuestInterface {
   name: string;
@@ -46,11 +55,17 @@ export class GuestAgent {
    * @throws Error when it has not ended after `timeoutSeconds`, or the agent is gone
    * @example await agent.exec(["cat", "/etc/hostname"], 10)
    */
-  async exec(
+  async exec(command: [string, ...string[]], timeoutSeconds: number, input?: string | Buffer): Promise<ExecResult> {
+    const { exitCode, stdout, stderr } = await this.execBytes(command, timeoutSeconds, input);
+    return { exitCode, stdout: stdout.toString("utf8"), stderr: stderr.toString("utf8") };
+  }
+
+  /** As {@link exec}, with what the program wrote byte for byte. */
+  async execBytes(
     [path, ...arg]: [string, ...string[]],
     timeoutSeconds: number,
     input?: string | Buffer,
-  ): Promise<ExecResult> {
+  ): Promise<ExecBytes> {
     const started = Date.now();
     const data = input === undefined ? {} : { "input-data": Buffer.from(input).toString("base64") };
     const command = { path, arg, "capture-output": true, ...data };
@@ -60,8 +75,9 @@ export class GuestAgent {
       if (status.exited) {
         return {
           exitCode: status.exitcode ?? 128 + (status.signal ?? 0),
-          stdout: text(status["out-data"]),
-          stderr: text(status["err-data"]),
+          stdout: bytes(status["out-data"]),
+          stderr: bytes(status["err-data"]),
+          isCut: (status["out-truncated"] ?? false) || (status["err-truncated"] ?? false),
         };
       }
       await delay(pollMilliseconds);
@@ -88,6 +104,8 @@ interface ExecStatus {
   signal?: number;
   "out-data"?: string;
   "err-data"?: string;
+  "out-truncated"?: boolean;
+  "err-truncated"?: boolean;
 }
 
-const text = (base64 = "") => Buffer.from(base64, "base64").toString("utf8");
+const bytes = (base64 = "") => Buffer.from(base64, "base64");
