@@ -10,7 +10,7 @@ import { scheduleEnvironment } from "../data/schedule-environment.ts";
 import { tailnetVariable } from "../guest/tailnet.ts";
 import type { ReadyRequest } from "../guest/wait-until-ready.ts";
 import { definitionDigest, rootDigest } from "../vm/definition.ts";
-import { isToRun, type ProjectFound, planVm, type VmPlan, type VmWanted } from "../vm/plan.ts";
+import { isLeftOff, isToRun, type ProjectFound, planVm, type VmPlan, type VmWanted } from "../vm/plan.ts";
 import type { InPlaceSettings } from "../vm/settings.ts";
 import type { Teardown } from "../vm/teardown.ts";
 import type { BaseImage } from "./base-image.ts";
@@ -175,7 +175,8 @@ function domainArgs(
 }
 
 /**
- * Waits until the guest is ready, whenever its domain was defined anew, as `madeAs` tells, or its root made anew, or it has another tailnet to join.
+ * Starts the guest, if it was left off, and waits until it is ready, whenever its domain was defined anew, as `madeAs` tells, or
+ * its root made anew, or it has another tailnet to join.
  * What it is told besides is for that moment only: a new key or address of the host is no reason to ask again.
  */
 export function createReady(
@@ -191,6 +192,8 @@ export function createReady(
     uri: host.settings.uri,
     project: name,
     virtualization: host.inventory.virtualization,
+    // Nothing else of it may have changed, and it is to be started all the same. No later update looks at this.
+    ...(isLeftOff(found) ? { asOf: new Date().toISOString() } : {}),
   };
   return children.create(
     "ready",
@@ -204,7 +207,10 @@ export function createReady(
       triggers: [...madeAs, rootDigest(settings), ...(tailnet ? [tailnetDigest(tailnet)] : [])],
       logging: "stderr",
     },
-    { deleteBeforeReplace: true, ignoreChanges: ["environment"], dependsOn: domain, ...rejoinTrigger(context) },
+    {
+      ...{ deleteBeforeReplace: true, dependsOn: domain, ...rejoinTrigger(context) },
+      ignoreChanges: isLeftOff(found) ? [] : ["environment"],
+    },
   );
 }
 

@@ -39,6 +39,7 @@ export async function startVm({ outline, vm }: OwnVm, wait: boolean, log: Log): 
   await explained({ outline, vm }, () =>
     vm.state === "paused" ? virsh.run("resume", domain) : startIfOff(virsh, domain),
   );
+  await noLongerStarting(virsh, domain);
   log(vm.state === "running" ? `${domain}: runs already` : `${domain}: started`);
   await afterStart({ outline, vm }, wait, log);
 }
@@ -69,12 +70,16 @@ async function waitFor({ outline, vm }: OwnVm, log: Log): Promise<void> {
 
 /** Shuts a VM down, which then stays off through every update. One that is off is left at that. */
 export async function stopVm({ outline, vm }: OwnVm, options: StopOptions, log: Log): Promise<void> {
-  const { marksOf, markStarting } = await import("../vm/marks.ts");
   const virsh = virshFor(outline.host.uri);
   const domain = domainName(vm.name);
-  // An update that was cut off noted that it is to run: now its user says otherwise.
-  if ((await marksOf(virsh, domain)).starting) await markStarting(virsh, domain, false);
+  await noLongerStarting(virsh, domain);
   await shutOff(virsh, domain, options, log);
+}
+
+/** What was cut off before noted that it is to run: from now on its user's word counts. */
+async function noLongerStarting(virsh: Virsh, domain: string): Promise<void> {
+  const { marksOf, markStarting } = await import("../vm/marks.ts");
+  if ((await marksOf(virsh, domain)).starting) await markStarting(virsh, domain, false);
 }
 
 /** Shuts a VM down and starts it again; should that be cut off in between, the next update starts it. */

@@ -11,6 +11,8 @@ export interface ReadyRequest {
   uri: string;
   project: string;
   virtualization: "kvm" | "emulated";
+  /** When it was asked for; only there where nothing else has the command run again. */
+  asOf?: string;
 }
 
 /**

@@ -51,6 +51,9 @@ export function findProject({ domains, pools, networks }: Inventory, storageDir:
   };
 }
 
+/** Whether something that was cut off, an update, a restart or the like, has left a VM off that is to run. */
+export const isLeftOff = ({ domain }: ProjectFound) => domain?.state === "shut off" && domain.marks.starting === true;
+
 /** Whether an update makes a new root disk for a VM that is there. */
 export function wantsNewRoot({ domain }: ProjectFound, settings: ProjectSettings): boolean {
   return domain !== undefined && (domain.marks.root ?? rootDigest({})) !== rootDigest(settings);
@@ -106,9 +109,10 @@ const fromTo = (what: string, from: number, to: number) => `${what} ${formatSize
  */
 export function describePlan(found: ProjectFound, wanted: VmWanted, plan: VmPlan): string | undefined {
   const parts = [...rootParts(found, wanted, plan), ...dataParts(found, wanted, plan), ...inPlaceParts(found, wanted)];
-  if (plan.domain === "unchanged" && parts.length === 0) return undefined;
+  const starts = plan.domain === "unchanged" && isLeftOff(found);
+  if (plan.domain === "unchanged" && parts.length === 0 && !starts) return undefined;
   const told = plan.data === "new" ? parts : [...parts, "data kept"];
-  return `${wanted.name}: ${[vmPart(plan), ...told].join(", ")}`;
+  return `${wanted.name}: ${[starts ? "started again" : vmPart(plan), ...told].join(", ")}`;
 }
 
 function vmPart({ domain, reasons, runs }: VmPlan): string {

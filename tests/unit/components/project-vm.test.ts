@@ -94,6 +94,21 @@ describe("a VM in a tailnet", () => {
 });
 
 describe("ProjectVm", () => {
+  test("is waited for, and so started, when it was shut down to come up again; not when its user shut it off", async () => {
+    const asked: unknown[] = [];
+    const note = ({ environment }: { environment?: unknown }, { ignoreChanges }: pulumi.CustomResourceOptions) =>
+      void asked.push([ignoreChanges, JSON.stringify(environment).includes("asOf")]);
+    const off = { name: "project-app", state: "shut off" } as const;
+    for (const found of [off, { ...off, marks: { starting: true } }]) {
+      const inventory = anInventory({ domains: [aDomain(found)] });
+      await make({ transform: { ready: note } }, new VmHost("storage", { settings, inventory }));
+    }
+    expect(asked).toEqual([
+      [["environment"], false],
+      [[], true],
+    ]);
+  });
+
   test("each child is named after the component and its role, and has it as its parent", async () => {
     const { vm } = await make();
     const urns = await Promise.all(

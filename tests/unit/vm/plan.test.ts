@@ -67,6 +67,14 @@ describe("what is said of an update's effect on a VM, its root and its data", ()
       "webapp: restart (cpus 4 to 8), data kept",
     ],
     [
+      "what a restart that was cut off had shut down",
+      { domain: { ...domain, state: "shut off", marks: { ...domain.marks, starting: true } } },
+      {},
+      {},
+      "webapp: started again, data kept",
+    ],
+    ["what its user has shut off", { domain: { ...domain, state: "shut off" } }, {}, {}, undefined],
+    [
       "another network",
       { domain: redefined },
       {},
