@@ -30,9 +30,8 @@ export function destroyCommand(): Command {
       const { describeChanges } = await import("../engine/events.ts");
       const { destroyProject } = await import("../engine/project-changes.ts");
       const { askForName } = await import("./ask.ts");
-      const keepsData = stack.config.projects[name]?.keepData ?? true;
       const fate = options.keepData ? "kept" : options.purge ? "purged" : undefined;
-      const removal = { name, host, keepsData, fate } as const;
+      const removal = { name, host, fate } as const;
       await runChange(
         open,
         options,

@@ -27,16 +27,21 @@ export function purgeCommand(): Command {
     .action(async (project: string, options: PurgeOptions, command: Command) => {
       const { stack, host, log } = await openStack(command);
       const { purgeDisk } = await import("../data/purge.ts");
+      const { filesThatClaim } = await import("../engine/projects.ts");
+      const { inTurn } = await import("../engine/turn.ts");
       const { askForName } = await import("./ask.ts");
-      const { file, config } = stack;
       let removes: string[] = [];
       const confirm = (facts: string[]) => {
         removes = facts;
         const lines = ["This removes, for good:", ...facts.map((fact) => `  ${fact}`)];
         return askForName(project, lines, options.yes ?? false);
       };
-      const settings = { file, projects: Object.keys(config.projects), backups: options.backups ?? false, confirm };
-      const done = await purgeDisk(host, project, settings, log);
+      // Nobody may take the disk up between the question and the answer.
+      const done = await inTurn(stack, log, () => {
+        const claimedIn = filesThatClaim(stack.root, project, host);
+        const projects = Object.keys(stack.config.projects);
+        return purgeDisk(host, project, { claimedIn, projects, backups: options.backups ?? false, confirm }, log);
+      });
       if (options.json) printJson({ done, removes });
       if (!done) process.exitCode = 1;
     });

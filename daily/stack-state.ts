@@ -6,6 +6,8 @@ import type { ProjectOutput } from "../components/outputs.ts";
 export interface StackState {
   /** Names of the projects whose VMs are in it. */
   vms: string[];
+  /** Names of the projects whose disk may go with their VM: the engine goes by this, whatever the config says by now. */
+  mayDelete: string[];
   /** What the stack says of its projects; empty after an update that did not finish. */
   outputs: Record<string, ProjectOutput>;
 }
@@ -17,6 +19,7 @@ interface Checkpoint {
 interface Resource {
   type: string;
   urn: string;
+  inputs?: Record<string, unknown>;
   outputs?: Record<string, unknown>;
 }
 
@@ -42,11 +45,25 @@ export function stateIn(text: string): StackState | undefined {
   const resources = checkpoint.checkpoint?.latest?.resources ?? [];
   const outputs = resources.find(({ type }) => type === "pulumi:pulumi:Stack")?.outputs?.projects ?? {};
   const domains = resources.filter(({ type }) => type === "libvirt:index/domain:Domain");
+  const teardowns = resources.filter(({ urn }) => urn.endsWith("-teardown") && urn.includes("ProjectVm$"));
   return {
-    vms: domains.map(({ urn }) => (urn.split("::").at(-1) ?? "").replace(/-domain$/, "")),
+    vms: domains.map((domain) => projectOf(domain, "domain")),
+    mayDelete: teardowns.filter(mayDelete).map((teardown) => projectOf(teardown, "teardown")),
     // A secret, as Pulumi writes it down, is no map of projects.
     outputs: isMap(outputs) && !("ciphertext" in outputs) ? (outputs as Record<string, ProjectOutput>) : {},
   };
+}
+
+const projectOf = ({ urn }: Resource, role: string) => (urn.split("::").at(-1) ?? "").slice(0, -`-${role}`.length);
+
+/** One that cannot be read, as where it stands beside a secret, may. */
+function mayDelete({ inputs }: Resource): boolean {
+  const { PROJECT_VMS_TEARDOWN: teardown } = (inputs?.environment ?? {}) as Record<string, unknown>;
+  try {
+    return (JSON.parse(String(teardown)) as { keepData?: boolean }).keepData !== true;
+  } catch {
+    return true;
+  }
 }
 
 const isMap = (value: unknown): value is object => typeof value === "object" && value !== null;

@@ -17,9 +17,12 @@ import { usersOf } from "./users.ts";
 
 /** What a purge needs to know beside the project. */
 export interface PurgeOptions {
-  /** The stack's file, and the projects in it: theirs are not kept disks. */
-  file: string;
+  /** Files of the stacks whose config has the project on that host: its disk is kept for it. */
+  claimedIn: string[];
+  /** All projects of the stack's config: theirs are not kept disks. */
   projects: string[];
+  /** Whether it is no mistake when there is nothing to remove. */
+  mayBeGone?: boolean;
   /** Whether the disk's backups go too. */
   backups: boolean;
   /** Is given what would be removed, in lines, and says whether it shall be. */
@@ -33,7 +36,7 @@ const title = "Nothing was removed.";
  * snapshots, its pool and, if that is asked for, its backups. Interrupted, it can be done again.
  *
  * @returns whether it was removed; `false` when it was not confirmed
- * @throws UserError when the project is still in the config, a domain uses the disk, or there is nothing to remove
+ * @throws UserError when a config has the project, a domain uses the disk, or there is nothing to remove
  */
 export async function purgeDisk(
   host: StorageHost,
@@ -42,7 +45,7 @@ export async function purgeDisk(
   log: (line: string) => void,
 ): Promise<boolean> {
   const disk = projectDisk(host, project);
-  refuseEntry(project, options);
+  if (options.claimedIn.length > 0) throw claimed(project, options.claimedIn);
   const inventory = await takeInventory({ ...host, virtualization: "emulated" });
   const users = usersOf(disk, inventory);
   if (users.length > 0) throw new UserError(title, users);
@@ -50,7 +53,10 @@ export async function purgeDisk(
   const found = await findDisk(shell, disk);
   const backups = await backupsOf(shell, disk);
   const isKept = !Array.isArray(found) || inventory.pools.some(({ name }) => name === disk.pool);
-  if (!isKept && !(options.backups && backups.length > 0)) throw nothing(disk, found, options.projects);
+  if (!isKept && !(options.backups && backups.length > 0)) {
+    if (options.mayBeGone) return true;
+    throw nothing(disk, Array.isArray(found) ? found : [], options.projects);
+  }
   if (!(await options.confirm(facts(disk, Array.isArray(found) ? undefined : found, backups, options.backups))))
     return false;
   const args = [project, host.storageDir, shell.uri, options.backups ? "yes" : "no"];
@@ -59,15 +65,13 @@ export async function purgeDisk(
   return true;
 }
 
-function refuseEntry(project: string, { file, projects }: PurgeOptions): void {
-  if (!projects.includes(project)) return;
-  throw new UserError(title, [
-    {
-      path: `${file}: projects.${project}`,
-      rule: "must not be there: the disk of a project is kept for it",
-      remedy: `\`project-vm destroy ${project} --purge\` removes VM and disk; or take the entry out, then \`pulumi up\``,
-    },
-  ]);
+function claimed(project: string, files: string[]): UserError {
+  const rule = "must not be there: the disk of a project is kept for it";
+  const remedy = `\`project-vm destroy ${project} --purge\` removes VM and disk; or take the entry out, then \`pulumi up\``;
+  return new UserError(
+    title,
+    files.map((file) => ({ path: `${file}: projects.${project}`, rule, remedy })),
+  );
 }
 
 function nothing(disk: ProjectDisk, there: string[], projects: string[]): UserError {

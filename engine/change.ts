@@ -3,7 +3,6 @@ import path from "node:path";
 import { UserError } from "../config/errors.ts";
 import type { StackConfig } from "../config/parse.ts";
 import { embeddedHostFor, ensureHostRuns } from "../host/embedded.ts";
-import { withLock } from "../host/lock.ts";
 import { localDir } from "../host/resolve.ts";
 import { ensureSshKey } from "../local/checkout.ts";
 import { Engine, type Log } from "./engine.ts";
@@ -11,6 +10,7 @@ import { type Told, vanishedVms } from "./events.ts";
 import { Interrupted, withInterrupts } from "./interrupts.ts";
 import { StackLocked } from "./lock.ts";
 import { writeWhole } from "./stack-file.ts";
+import { inTurn } from "./turn.ts";
 
 /** A stack whose file and VMs are changed. */
 export interface StackPlace {
@@ -41,9 +41,6 @@ export interface StackChange {
   confirm: (told: Told) => Promise<boolean>;
 }
 
-/** How long a change waits for another one on the same stack, in seconds: that one may be at a first boot. */
-const longestWait = 3600;
-
 /**
  * Changes a stack: tries the new text, asks, writes it, applies it. Until it is agreed to, and when the trial fails, the
  * stack's file is not touched. One change at a time; another one waits.
@@ -56,7 +53,7 @@ export async function changeStack(stack: StackPlace, change: StackChange, log: L
   const progress = { isWritten: false };
   const work = () => withInterrupts(engine.pulumi, log, () => tryThenApply(stack, change, engine, progress, log));
   try {
-    return await withLock(path.join(localDir(stack.root), `change-${stack.name}`), longestWait, log, work);
+    return await inTurn(stack, log, work);
   } catch (error) {
     throw withWhatIsLeft(error, stack, progress.isWritten);
   }

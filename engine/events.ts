@@ -13,9 +13,11 @@ export interface Told {
   resources: number;
   /** Names of the domains among them. */
   domains: string[];
+  /** Names of the projects that they belong to; one may be named more than once. */
+  projects: string[];
 }
 
-export const nothingTold = (): Told => ({ changes: [], failures: [], resources: 0, domains: [] });
+export const nothingTold = (): Told => ({ changes: [], failures: [], resources: 0, domains: [], projects: [] });
 
 /**
  * The projects whose VM the program misses on the host and the engine does not, going by its state: somebody else has
@@ -35,8 +37,10 @@ export function vanishedVms({ changes, domains }: Told): string[] {
  */
 export function readEvent({ diagnosticEvent, summaryEvent, resourcePreEvent }: EngineEvent, told: Told): string[] {
   if (resourcePreEvent) {
-    const { op, type, urn } = resourcePreEvent.metadata;
-    if (op !== "same" && type === "libvirt:index/domain:Domain") told.domains.push(urn.split("::").at(-1) ?? "");
+    const { op, type, urn, new: wanted, old } = resourcePreEvent.metadata;
+    if (op !== "same" && type === "libvirt:index/domain:Domain") told.domains.push(nameIn(urn));
+    const parent = (wanted ?? old)?.parent ?? "";
+    if (op !== "same" && isProject(parent)) told.projects.push(nameIn(parent));
   }
   if (summaryEvent) {
     const { same = 0, ...changes } = summaryEvent.resourceChanges;
@@ -49,10 +53,13 @@ export function readEvent({ diagnosticEvent, summaryEvent, resourcePreEvent }: E
   if (severity === "warning") return lines.map((line) => `warning: ${line}`);
   if (severity !== "info") return [];
   // What the program says stays; what its commands say as they go is ephemeral.
-  const isChange = !ephemeral && (urn === undefined || urn.includes("::project-vms:index:ProjectVm::"));
+  const isChange = !ephemeral && (urn === undefined || isProject(urn));
   if (isChange) told.changes.push(...lines);
   return isChange ? [] : lines;
 }
+
+const isProject = (urn: string) => urn.includes("::project-vms:index:ProjectVm::");
+const nameIn = (urn: string) => urn.split("::").at(-1) ?? "";
 
 /** The engine's own last word on a failure, which says only that there was one. */
 const isEcho = (message: string) => /^(update|preview|destroy|refresh) (failed|canceled)\s*$/.test(plain(message));

@@ -1,14 +1,16 @@
 import type { OutputMap } from "@pulumi/pulumi/automation/index.js";
 import type { ProjectOutput } from "../components/outputs.ts";
-import { formatPath } from "../config/errors.ts";
+import { formatPath, UserError } from "../config/errors.ts";
+import { readStackState } from "../daily/stack-state.ts";
 import type { StorageHost } from "../data/project-disk.ts";
 import { purgeDisk } from "../data/purge.ts";
 import { changeStack, type StackPlace } from "./change.ts";
 import { Engine, type Log } from "./engine.ts";
 import { type Told, vanishedVms } from "./events.ts";
 import { withInterrupts } from "./interrupts.ts";
-import { entriesIn, existsAlready, requireProject, withProject } from "./projects.ts";
+import { entriesIn, existsAlready, filesThatClaim, requireProject, withProject } from "./projects.ts";
 import { type EntrySettings, withoutEntry, withSettings } from "./stack-file.ts";
+import { inTurn } from "./turn.ts";
 
 /** A project as it is asked for; what is left out is the stack's default. */
 export interface NewProject {
@@ -43,7 +45,7 @@ export async function createProject(
     {
       edit,
       confirm: async (told) => {
-        const isComplete = wasThere && told.resources === 0 && vanishedVms(told).length === 0;
+        const isComplete = wasThere && !told.projects.includes(name) && !vanishedVms(told).includes(name);
         if (isComplete) throw existsAlready(formatPath(stack.file, ["projects", name]), name);
         if (wasThere) log(`${name} is in ${stack.file} already and not finished: going on with it`);
         return confirm(told);
@@ -77,37 +79,66 @@ export async function changeProject(
 export interface Removal {
   name: string;
   host: StorageHost;
-  /** Whether its config has its disk kept. */
-  keepsData: boolean;
-  /** What becomes of its disk in place of that. */
+  /** What becomes of its disk, whatever its config says; undefined: what that says. */
   fate: "kept" | "purged" | undefined;
 }
 
 /**
  * Removes a project: its entry, its VM, and its disk where that is asked for.
  *
- * @param confirm is asked once, with all that goes
+ * @param confirm is asked with all that goes; a second time only where somebody else changed the stack's file meanwhile
  * @returns whether it was agreed to
  */
-export async function destroyProject(
+export function destroyProject(stack: StackPlace, removal: Removal, confirm: Confirm, log: Log): Promise<boolean> {
+  if (removal.fate === "kept") return removeKeepingData(stack, removal.name, confirm, log);
+  if (removal.fate === "purged") return removeAndPurge(stack, removal, confirm, log);
+  return removeEntry(stack, removal.name, confirm, log);
+}
+
+/** The engine deletes a disk by what it was told last, whatever the file says by now: where it may, it is told otherwise first. */
+async function removeKeepingData(stack: StackPlace, name: string, confirm: Confirm, log: Log): Promise<boolean> {
+  const mayDelete = async () => (await readStackState(stack.root, stack.name))?.mayDelete.includes(name) ?? false;
+  const fact = `${name}: VM removed, data kept (--keep-data)`;
+  let isAgreed = false;
+  if (await mayDelete()) {
+    const withFact = (told: Told) => confirm({ ...told, changes: [...linesOfOthers(told, name), fact] });
+    isAgreed = await changeProject(stack, name, { keepData: true }, withFact, log);
+    if (!isAgreed) return false;
+  }
+  const confirmRemoval = async (told: Told) => {
+    if (await mayDelete()) throw wouldDelete(stack, name);
+    return (isAgreed && linesOfOthers(told, name).length === 0) || confirm(told);
+  };
+  return removeEntry(stack, name, confirmRemoval, log);
+}
+
+/** The disk goes last, and only if no config has the project by then. */
+async function removeAndPurge(
   stack: StackPlace,
-  { name, host, keepsData, fate }: Removal,
+  { name, host }: Removal,
   confirm: Confirm,
   log: Log,
 ): Promise<boolean> {
-  const agreed = async () => true;
-  if (fate === "kept" && !keepsData) {
-    const fact = `${name}: VM removed, data kept (--keep-data, though its config says \`keepData: false\`)`;
-    const withFact = (told: Told) => confirm({ ...told, changes: [fact] });
-    // The host deletes by what it was told last.
-    if (!(await changeProject(stack, name, { keepData: true }, withFact, log))) return false;
-    return removeEntry(stack, name, agreed, log);
-  }
-  if (fate !== "purged" || !keepsData) return removeEntry(stack, name, confirm, log);
   const fact = `${name}: its project disk DELETED afterwards, with all data and snapshots (--purge); backups stay`;
   const withFact = (told: Told) => confirm({ ...told, changes: [...told.changes, fact] });
   if (!(await removeEntry(stack, name, withFact, log))) return false;
-  return purgeDisk(host, name, { file: stack.file, projects: [], backups: false, confirm: agreed }, log);
+  return inTurn(stack, log, () => {
+    const claimedIn = filesThatClaim(stack.root, name, host);
+    const options = { claimedIn, projects: [], mayBeGone: true, backups: false, confirm: async () => true };
+    return purgeDisk(host, name, options, log);
+  });
+}
+
+const linesOfOthers = ({ changes }: Told, name: string) => changes.filter((line) => !line.startsWith(`${name}: `));
+
+function wouldDelete({ file, name: stack }: StackPlace, name: string): UserError {
+  return new UserError("Nothing was removed.", [
+    {
+      path: formatPath(file, ["projects", name]),
+      rule: "must have been applied with `keepData: true`, but another update has come in between",
+      remedy: `the same command again: project-vm destroy ${name} --keep-data --stack ${stack}`,
+    },
+  ]);
 }
 
 async function removeEntry(stack: StackPlace, name: string, confirm: Confirm, log: Log): Promise<boolean> {

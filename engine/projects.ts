@@ -2,8 +2,10 @@ import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { parse } from "yaml";
+import { loadStack } from "../cli/stack.ts";
 import { formatPath, UserError } from "../config/errors.ts";
 import { invalidNames } from "../config/name-rules.ts";
+import type { StorageHost } from "../data/project-disk.ts";
 import type { StackPlace } from "./change.ts";
 import { type EntrySettings, withEntry } from "./stack-file.ts";
 
@@ -56,6 +58,24 @@ export function requireProject(text: string, { name: stack, root, file }: StackP
   throw new UserError("Nothing was changed.", [
     { path: formatPath(file, ["projects", name]), rule: "must be there", remedy },
   ]);
+}
+
+/**
+ * The files of a checkout's stacks whose config has a project on a host: the disk there is that project's. They are read anew
+ * each time. One whose host cannot be told may be on this one.
+ */
+export function filesThatClaim(root: string, name: string, { uri, storageDir }: StorageHost): string[] {
+  const isHere = (stack: string) => {
+    try {
+      const { settings } = loadStack(stack, root).host;
+      return settings.uri === uri && settings.storageDir === storageDir;
+    } catch {
+      return true;
+    }
+  };
+  return stacksWith(root, name)
+    .filter(isHere)
+    .map((stack) => `Pulumi.${stack}.yaml`);
 }
 
 /** The stacks of a checkout that have a project. A file that cannot be read has none. */

@@ -32,7 +32,8 @@ const disposable = ["disk.qcow2", "seed.iso", "console.log"];
 
 /**
  * Takes a project's VM away: the guest shuts down in order, then its definition, root disk, seed and console log go. The
- * project disk goes only where `keepData` is false, and only with its own domain gone and no other one on it. The pool goes
+ * project disk goes only where `keepData` is false and its domain, if it is there, says so too, and only with that domain gone
+ * and no other one on it. The pool goes
  * when nothing is left in it. Its device leaves the tailnet, also when the VM was dead or never up. Can be cut off at any point
  * and done again.
  *
@@ -41,12 +42,21 @@ const disposable = ["disk.qcow2", "seed.iso", "console.log"];
  *   tailnet's API cannot be asked
  */
 export async function tearDown(virsh: Virsh, teardown: Teardown, api: ApiConfig, log: Log): Promise<void> {
-  const { project, owner, keepData, tailnet } = teardown;
+  const { project, owner, tailnet } = teardown;
   const domain = domainName(project);
   let device: DomainMarks["tailnet"];
+  let { keepData } = teardown;
   if ((await names(virsh)).includes(domain)) {
     await requireOwn(virsh, domain, owner);
-    device = (await marksOf(virsh, domain)).tailnet;
+    const marks = await marksOf(virsh, domain);
+    device = marks.tailnet;
+    // An update that was to note it was cut off: what a preview says, which goes by the mark, holds.
+    if (!keepData && marks.keepData !== false) {
+      keepData = true;
+      log(
+        `${project}: its project disk is kept, although keepData is false: no update has come so far as to note that`,
+      );
+    }
     const access = tailnet && accessOf(tailnet, api);
     if (device && !access) await logOut(virsh, project, log);
     await shutDown(virsh, domain, log);

@@ -25,6 +25,7 @@ const checkpoint = (projects: unknown) =>
 test("the VMs of a state and what the stack says of them", () => {
   expect(stateIn(checkpoint({ "my-app": { name: "my-app" } }))).toEqual({
     vms: ["my-app"],
+    mayDelete: [],
     outputs: { "my-app": { name: "my-app" } },
   });
 });
@@ -33,11 +34,22 @@ test.each([
   [undefined],
   [{ "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", ciphertext: "v1:x" }],
 ])("outputs that are not there, or secret, are none (%j)", (projects) => {
-  expect(stateIn(checkpoint(projects))).toEqual({ vms: ["my-app"], outputs: {} });
+  expect(stateIn(checkpoint(projects))).toEqual({ vms: ["my-app"], mayDelete: [], outputs: {} });
 });
 
 test("an empty stack, a file that is being written, a state elsewhere", async () => {
-  expect(stateIn('{"version":3,"checkpoint":{}}')).toEqual({ vms: [], outputs: {} });
+  expect(stateIn('{"version":3,"checkpoint":{}}')).toEqual({ vms: [], mayDelete: [], outputs: {} });
   expect(stateIn('{"version":3,')).toBeUndefined();
   expect(await readStackState("/nowhere", "local")).toBeUndefined();
+});
+
+test.each<[string, unknown, string[]]>([
+  ["keeps its data", { PROJECT_VMS_TEARDOWN: '{"keepData":true}' }, []],
+  ["deletes it", { PROJECT_VMS_TEARDOWN: '{"keepData":false}' }, ["my-teardown"]],
+  ["cannot be read", { "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270" }, ["my-teardown"]],
+  ["is not there", undefined, ["my-teardown"]],
+])("whether a disk may go is told by the teardown in the state: one that %s", (_, environment, expected) => {
+  const urn = "urn:pulumi:local::v::project-vms:index:ProjectVm$command:local:Command::my-teardown-teardown";
+  const resources = [{ type: "command:local:Command", urn, inputs: environment ? { environment } : {} }];
+  expect(stateIn(JSON.stringify({ checkpoint: { latest: { resources } } }))?.mayDelete).toEqual(expected);
 });

@@ -22,6 +22,19 @@ function read(...events: EngineEvent[]) {
 }
 
 describe("of the engine's events", () => {
+  test("the projects of which something changes are known, also by what goes", () => {
+    const change = (op: string, state: object) =>
+      event({ resourcePreEvent: { metadata: { op, type: "t", urn: "urn:a::b::c::x", ...state } } } as never);
+    const of = (name: string) => ({ parent: `urn:pulumi:local::project-vms::project-vms:index:ProjectVm::${name}` });
+    const { told } = read(
+      change("same", { new: of("api") }),
+      change("replace", { new: of("webapp"), old: of("webapp") }),
+      change("delete", { old: of("gone") }),
+      change("update", { new: { parent: "urn:pulumi:local::project-vms::pulumi:pulumi:Stack::project-vms-local" } }),
+    );
+    expect(told.projects).toEqual(["webapp", "gone"]);
+  });
+
   test("the product's lines are what changes", () => {
     const { lines, told } = read(
       diagnostic("info", "<{%fg 1%}>webapp: restart (memory 1 GiB to 2 GiB), data kept<{%reset%}>\n", {

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { requireProject, withProject } from "../../../engine/projects.ts";
+import { filesThatClaim, requireProject, withProject } from "../../../engine/projects.ts";
 import { messageOf } from "../config/samples.ts";
 
 const root = mkdtempSync(path.join(tmpdir(), "projects-"));
@@ -45,4 +45,25 @@ test("one of no stack is told from those that there are", () => {
   expect(messageOf(() => requireProject(text, stack, "web"))).toContain(
     "projects there: webapp; a VM whose entry is gone",
   );
+});
+
+test("a disk is claimed by every stack on its host that has the project, and by one whose host cannot be told", () => {
+  const dir = mkdtempSync(path.join(tmpdir(), "claims-"));
+  try {
+    writeFileSync(path.join(dir, "Pulumi.yaml"), "name: project-vms\n");
+    const write = (stack: string, uri: string, rest = "project-vms:projects: { api: {} }") =>
+      writeFileSync(
+        path.join(dir, `Pulumi.${stack}.yaml`),
+        `config:\n  project-vms:host: { uri: "${uri}", storageDir: /vms }\n  ${rest}\n`,
+      );
+    write("here", "qemu:///system");
+    write("there", "qemu+ssh://root@storage/system");
+    write("without", "qemu:///system", "project-vms:projects: { other: {} }");
+    write("wrong", "mock:///");
+    const host = { uri: "qemu:///system", storageDir: "/vms" } as Parameters<typeof filesThatClaim>[2];
+    expect(filesThatClaim(dir, "api", host).sort()).toEqual(["Pulumi.here.yaml", "Pulumi.wrong.yaml"]);
+    expect(filesThatClaim(dir, "nobody", host)).toEqual([]);
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
 });

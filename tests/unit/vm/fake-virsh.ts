@@ -7,6 +7,8 @@ export interface FakeDomain {
   disks: string[];
   /** As `domstate --reason` says it; by default that it runs, or is off. */
   state?: string;
+  /** Whether it notes that its project disk stays; undefined: it notes nothing. */
+  keepData?: boolean;
   /** Of the domain; another one than the project's own has to go before it is defined anew. */
   uuid?: string;
 }
@@ -82,9 +84,12 @@ export class FakeVirsh implements Virsh {
   }
 
   private xmlOf(name: string): string {
-    const { disks, uuid = "u" } = this.domain(name);
+    const { disks, uuid = "u", keepData } = this.domain(name);
+    const keep = keepData ? "yes" : "no";
+    const mark = `<metadata><d:data xmlns:d="urn:project-vms:data" keep="${keep}"/></metadata>`;
+    const metadata = keepData === undefined ? "" : mark;
     const elements = disks.map((path) => `<disk type='file'><source file='${path}'/></disk>`).join("");
-    return `<domain type='kvm'><name>${name}</name><uuid>${uuid}</uuid><memory>1</memory><vcpu>1</vcpu><devices>${elements}</devices></domain>`;
+    return `<domain type='kvm'><name>${name}</name><uuid>${uuid}</uuid>${metadata}<memory>1</memory><vcpu>1</vcpu><devices>${elements}</devices></domain>`;
   }
 
   private volumeXml(pool: string, name: string): string {

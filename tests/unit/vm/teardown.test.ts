@@ -15,8 +15,18 @@ beforeEach(() => {
   virsh.pools.set("project-webapp", new Map(files.map((name) => [name, { path: `/vms/webapp/${name}` }])));
 });
 
-const run = (keepData: boolean) =>
-  tearDown(virsh, { uri: "fake", project: "webapp", owner: "storage", keepData }, {}, (line) => said.push(line));
+/** With a domain that notes the same as the stack says. */
+const run = (keepData: boolean) => {
+  const domain = virsh.domains.get("project-webapp");
+  if (domain) domain.keepData = keepData;
+  return tearDown(virsh, { uri: "fake", project: "webapp", owner: "storage", keepData }, {}, (line) => said.push(line));
+};
+/** As after an update that was cut off between what it told the engine and what it noted in the domain. */
+function tearDownNoting(noted: boolean | undefined) {
+  Object.assign(virsh.domains.get("project-webapp") ?? {}, { keepData: noted });
+  const teardown = { uri: "fake", project: "webapp", owner: "storage", keepData: false };
+  return tearDown(virsh, teardown, {}, (line) => said.push(line));
+}
 const left = () => [...(virsh.pools.get("project-webapp")?.keys() ?? [])];
 
 describe("the teardown of a VM", () => {
@@ -31,6 +41,17 @@ describe("the teardown of a VM", () => {
     await run(false);
     expect(virsh.pools.size).toBe(0);
     expect(said).toContain("webapp: its project disk is deleted (keepData is false)");
+  });
+
+  test.each([
+    ["that it stays", true],
+    ["nothing", undefined],
+  ])("whose domain notes %s keeps the project disk, as every preview then says", async (_, noted) => {
+    await tearDownNoting(noted);
+    expect(left()).toEqual(["project.qcow2"]);
+    expect(said).toContain(
+      "webapp: its project disk is kept, although keepData is false: no update has come so far as to note that",
+    );
   });
 
   test.each([[true], [false]])("done again finds nothing left to do (keepData %s)", async (keepData) => {
