@@ -14,6 +14,9 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   throw error;
 });
 
+// Where nobody reads progress any more, what was begun is finished all the same.
+process.stderr.on("error", () => undefined);
+
 try {
   await buildProgram().parseAsync();
 } catch (error) {
@@ -23,7 +26,12 @@ try {
 function exitCodeOf(error: unknown): number {
   // Commander has said what it has to say, or shown the help that was asked for.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : misused;
-  const isForTheUser = error instanceof Error && forTheUser.includes(error.name);
+  const isForTheUser = error instanceof Error && (forTheUser.includes(error.name) || isOfFiles(error));
   console.error(isForTheUser ? error.message : error);
   return failed;
+}
+
+/** A file or folder that may not be used as it is asked for; the system's words name it. */
+function isOfFiles({ code, path }: NodeJS.ErrnoException): boolean {
+  return path !== undefined && ["EACCES", "EPERM", "EROFS", "ENOTDIR", "EISDIR", "ENOSPC"].includes(code ?? "");
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { realpathSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
 import { parse } from "yaml";
 import { formatPath, UserError } from "../config/errors.ts";
@@ -88,7 +88,11 @@ export function writeWhole(file: string, text: string): void {
   const place = realpathSync(file);
   const partial = `${place}.${randomUUID()}.partial`;
   try {
-    writeFileSync(partial, text, { mode: statSync(place).mode, flush: true });
+    const { mode, uid, gid } = statSync(place);
+    writeFileSync(partial, text, { mode, flush: true });
+    chmodSync(partial, mode); // which the umask has cut
+    // Whose file it was can still write to it after a `sudo project-vm`.
+    if (process.getuid?.() === 0) chownSync(partial, uid, gid);
     renameSync(partial, place);
   } finally {
     rmSync(partial, { force: true });

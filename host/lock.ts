@@ -20,7 +20,9 @@ export async function withLock<T>(
   action: () => Promise<T>,
 ): Promise<T> {
   await mkdir(path.dirname(target), { recursive: true, mode: 0o711 });
-  const options = { realpath: false, stale, update: stale / 3, lockfilePath: `${target}.lock` };
+  // Taken over by another process while this one was stopped or suspended: the engine's own lock still keeps them apart.
+  const onCompromised = () => log(`another process took over what this one does with ${target}`);
+  const options = { onCompromised, realpath: false, stale, update: stale / 3, lockfilePath: `${target}.lock` };
   const release = await lock(target, options).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "ELOCKED") throw error;
     log(`waiting for another process that works on ${target}`);
@@ -33,7 +35,7 @@ export async function withLock<T>(
   try {
     return await action();
   } finally {
-    await release();
+    await release().catch(() => undefined); // it may have been taken over
   }
 }
 

@@ -18,7 +18,22 @@ export async function readLocks(projectRoot: string, stack: string): Promise<Sta
   const dir = path.join(localDir(projectRoot), "state", ".pulumi", "locks", "organization", "project-vms", stack);
   // Beside each lock the engine keeps a file of attributes, `….json.attrs`.
   const files = (await readdir(dir).catch(() => [])).filter((file) => file.endsWith(".json"));
-  return Promise.all(files.map(async (file) => JSON.parse(await readFile(path.join(dir, file), "utf8"))));
+  const locks = await Promise.all(files.map((file) => readLock(path.join(dir, file))));
+  return locks.filter((lock) => lock !== undefined);
+}
+
+/** @returns undefined for one that was released meanwhile */
+async function readLock(file: string): Promise<StackLock | undefined> {
+  const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOENT") throw error;
+  });
+  if (text === undefined) return undefined;
+  try {
+    return JSON.parse(text) as StackLock;
+  } catch {
+    // A power cut leaves an empty file: whoever wrote it is gone.
+    return { pid: 0, hostname: hostname(), username: "unknown" };
+  }
 }
 
 /**
@@ -58,6 +73,7 @@ function notReleased(stack: string, said: string): UserError {
 /** Whether who took a lock may still be at work. */
 export function isHeld({ pid, hostname: where }: Pick<StackLock, "pid" | "hostname">): boolean {
   if (where !== hostname()) return true;
+  if (pid === 0) return false;
   try {
     process.kill(pid, 0);
   } catch (error) {

@@ -7,6 +7,7 @@ import type { Finding } from "../../daily/doctor/finding.ts";
 import type { VmRow } from "../../daily/rows.ts";
 import type { VmStatus } from "../../daily/status.ts";
 import { startEmbeddedHost, stopEmbeddedHost } from "../../host/embedded.ts";
+import { markStarting } from "../../vm/marks.ts";
 import { Checkout } from "./support/checkout.ts";
 import { ProjectVmTool, refuse, succeed } from "./support/project-data.ts";
 import { screenOf } from "./support/screen.ts";
@@ -163,6 +164,13 @@ describe("a VM that runs", () => {
     expect((await tool.run("exec", "alpha", "--", "no-such-program")).exitCode).toBe(127);
   });
 
+  test("exec gives what a program writes byte for byte", async () => {
+    const program = ["exec", "alpha", "--", "head", "-c", "50000", "/bin/ls"];
+    const { stdout } = await execa(bin, program, { cwd: checkout.dir, encoding: "buffer" });
+    const inside = await succeed(tool.run("exec", "alpha", "--", "sh", "-c", "head -c 50000 /bin/ls | sha256sum"));
+    expect(`${createHash("sha256").update(stdout).digest("hex")}  -`).toBe(inside);
+  });
+
   test("exec hands over what is piped in, much of it too", async () => {
     const command = `head -c 65536 /dev/zero | tr '\\0' x | '${bin}' exec alpha -- sh -c 'sha256sum; exit 4'`;
     const { exitCode, all } = await execa("bash", ["-c", command], { cwd: checkout.dir, reject: false, all: true });
@@ -285,6 +293,19 @@ describe("a VM that is stopped", () => {
     ]);
     expect((await tool.run("stop", "alpha", "--force")).all).toContain("project-alpha: its power is cut");
     expect(await stateOf("alpha")).toBe("shut off");
+  });
+});
+
+describe("a VM that a restart has left off", () => {
+  test("is started by the next update, which says so before", async () => {
+    // What a restart notes first; it is then cut off.
+    await markStarting(virsh, "project-alpha", true);
+    expect(await succeed(tool.run("plan"))).toBe("alpha: started again, data kept");
+    await succeed(tool.run("apply", "--yes"));
+    expect(await stateOf("alpha")).toBe("running");
+    expect(await succeed(tool.run("plan"))).toBe("nothing changes");
+    await succeed(tool.run("stop", "alpha", "--force"));
+    expect(await succeed(tool.run("plan"))).toBe("nothing changes");
   });
 });
 

@@ -256,6 +256,17 @@ describe("in a terminal", () => {
     expect(existsSync(disk("delta"))).toBe(true);
   });
 
+  test("purge leaves a disk alone that another stack on the same host has a project for", async () => {
+    const other = path.join(dir, "Pulumi.other.yaml");
+    const settings = JSON.stringify({ uri: host.uri, storageDir: host.storageDir });
+    writeFileSync(other, `config:\n  project-vms:host: ${settings}\n  project-vms:projects: { delta: {} }\n`);
+    const { exitCode, all } = await run("purge", "delta", "--yes");
+    rmSync(other);
+    const rule = "Pulumi.other.yaml: projects.delta: must not be there: the disk of a project is kept for it";
+    expect([exitCode, all]).toEqual([1, expect.stringContaining(rule)]);
+    expect(existsSync(disk("delta"))).toBe(true);
+  });
+
   test("purge says what goes for good, and has the name typed too", async () => {
     const wrong = await typed("purge delta", [["Type delta", "beta\r"]]);
     expect([wrong.exitCode, wrong.left, existsSync(disk("delta"))], wrong.stdout).toEqual([1, [], true]);
@@ -328,14 +339,39 @@ describe("changes", () => {
     expect(text()).toMatch(/^ {6}beta: \{ disk: 128 MiB, rebuild: on \S+Z \}$/m);
   });
 
-  test("destroy --purge removes the disk too, --keep-data keeps one that was to go", async () => {
+  test("goes on to its end when nobody reads what it says any more", async () => {
+    const command = `'${bin}' resize alpha --memory 345 --yes 2> >(head -n 1 >/dev/null)`;
+    const { exitCode } = await execa("bash", ["-c", command], { cwd: dir, env, extendEnv: false, reject: false });
+    expect(exitCode).toBe(0);
+    expect(await virsh.run("dominfo", "project-alpha")).toContain(`${345 * 1024} KiB`);
+    expectUnlocked();
+  });
+
+  test("a VM that is complete is not created again, whatever else is to be done", async () => {
+    const before = text();
+    writeFileSync(file, before.replace("gamma: {}", "gamma: { cpus: 2 }"));
+    const { exitCode, all } = await run("create", "alpha", "--yes");
+    expect([exitCode, all]).toEqual([1, expect.stringContaining("projects.alpha: is there already")]);
+    writeFileSync(file, before);
+  });
+
+  test("destroy --purge removes the disk too, also of a VM that was never made, or whose config is not applied", async () => {
+    const before = text();
+    writeFileSync(file, before.replace(/ {6}beta: /, "      never: {}\n$&"));
+    await succeed("destroy", "never", "--purge", "--yes");
+    expect(text()).toBe(before);
+    writeFileSync(file, before.replace("beta: {", "beta: { keepData: false,"));
     await succeed("destroy", "beta", "--purge", "--yes");
     expect(existsSync(path.dirname(disk("beta")))).toBe(false);
+  });
+
+  test("destroy --keep-data keeps a disk that was to go, also when only the file has another word by now", async () => {
     writeFileSync(file, text().replace("gamma: {}", "gamma: { keepData: false }"));
     await succeed("apply", "--yes");
+    writeFileSync(file, text().replace("gamma: { keepData: false }", "gamma: {}"));
     const { stdout } = await succeed("destroy", "gamma", "--keep-data", "--yes", "--json");
     const { changes, resources, done } = JSON.parse(stdout);
-    const fact = "gamma: VM removed, data kept (--keep-data, though its config says `keepData: false`)";
+    const fact = "gamma: VM removed, data kept (--keep-data)";
     expect([changes, done, resources > 0]).toEqual([[fact], true, true]);
     expect(existsSync(disk("gamma"))).toBe(true);
     expect(await domains()).toEqual(["project-alpha"]);

@@ -1,4 +1,14 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
@@ -182,13 +192,18 @@ test("the salt that Pulumi notes is all that changes, though it prints the file 
   expect(withSalt("config: {a:b: c}\n", printed)).toBe(printed);
 });
 
-test("a file is written whole, through a link, with the rights that it had", () => {
+test("a file is written whole, through a link, with the owner and the rights that it had", () => {
   const dir = mkdtempSync(path.join(tmpdir(), "stack-file-"));
   const [real, link] = [path.join(dir, "real.yaml"), path.join(dir, "link.yaml")];
-  writeFileSync(real, "old", { mode: 0o640 });
+  writeFileSync(real, "old");
+  chmodSync(real, 0o664); // which a umask would cut
+  // In CI, where this runs as root.
+  const owner = process.getuid?.() === 0 ? 1234 : statSync(real).uid;
+  chownSync(real, owner, statSync(real).gid);
   symlinkSync(real, link);
   writeWhole(link, "new");
-  expect([readFileSync(real, "utf8"), statSync(real).mode & 0o777]).toEqual(["new", 0o640]);
+  const { mode, uid } = statSync(real);
+  expect([readFileSync(real, "utf8"), mode & 0o777, uid]).toEqual(["new", 0o664, owner]);
   expect(readdirSync(dir).sort()).toEqual(["link.yaml", "real.yaml"]);
   rmSync(dir, { recursive: true });
 });

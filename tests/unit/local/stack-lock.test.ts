@@ -83,6 +83,24 @@ test("a number that is another program's by now holds nothing", async () => {
   expect(await releaseDeadLocks(root, "local", () => {})).toBe(true);
 });
 
+test("one that a power cut left empty holds nothing, and is released", async () => {
+  writeFileSync(path.join(locks, "0.json"), "");
+  expect(await releaseDeadLocks(root, "local", () => {})).toBe(true);
+  expect(asked()).toBe("cancel --yes --stack local");
+});
+
+test("one that the engine does not release is told with the engine's words", async () => {
+  lock(dead());
+  writeFileSync(path.join(root, "pulumi"), "#!/bin/sh\necho error: no such stack >&2; exit 1\n");
+  await expect(releaseDeadLocks(root, "local", () => {})).rejects.toThrow(
+    [
+      "The lock of an update that did not finish could not be released.",
+      "  - stack local: must be released by `pulumi cancel` (error: no such stack)",
+      '    see what keeps it: `pulumi cancel -s local` (in a shell of `eval "$(make -s env)"`)',
+    ].join("\n"),
+  );
+});
+
 test.each<[string, () => void]>([
   ["of a process that lives", () => lock(engine())],
   ["of another machine", () => lock(dead(), "elsewhere")],
