@@ -5,6 +5,7 @@ import path from "node:path";
 import { execa } from "execa";
 import { UserError } from "../config/errors.ts";
 import { localDir } from "../host/resolve.ts";
+import { dropEmptyAttributes } from "./state-attributes.ts";
 
 /** Who holds a lock of Pulumi's file backend, as it writes it down. */
 export interface StackLock {
@@ -48,6 +49,7 @@ export async function releaseDeadLocks(
   stack: string,
   log: (line: string) => void,
 ): Promise<boolean> {
+  dropEmptyAttributes(projectRoot);
   const locks = await readLocks(projectRoot, stack);
   if (locks.length === 0 || locks.some(isHeld)) return false;
   log(`releasing the lock of an update that did not finish (process ${locks.map(({ pid }) => pid).join(", ")})`);
