@@ -26,9 +26,7 @@ export function purgeCommand(): Command {
     .addHelpText("after", examples)
     .action(async (project: string, options: PurgeOptions, command: Command) => {
       const { stack, host, log } = await openStack(command);
-      const { purgeDisk } = await import("../data/purge.ts");
-      const { filesThatClaim } = await import("../engine/projects.ts");
-      const { inTurn } = await import("../engine/turn.ts");
+      const { purgeUnclaimed } = await import("../engine/purge.ts");
       const { askForName } = await import("./ask.ts");
       let removes: string[] = [];
       const confirm = (facts: string[]) => {
@@ -36,12 +34,8 @@ export function purgeCommand(): Command {
         const lines = ["This removes, for good:", ...facts.map((fact) => `  ${fact}`)];
         return askForName(project, lines, options.yes ?? false);
       };
-      // Nobody may take the disk up between the question and the answer.
-      const done = await inTurn(stack, log, () => {
-        const claimedIn = filesThatClaim(stack.root, project, host);
-        const projects = Object.keys(stack.config.projects);
-        return purgeDisk(host, project, { claimedIn, projects, backups: options.backups ?? false, confirm }, log);
-      });
+      const settings = { projects: Object.keys(stack.config.projects), backups: options.backups ?? false, confirm };
+      const done = await purgeUnclaimed(stack, host, project, settings, log);
       if (options.json) printJson({ done, removes });
       if (!done) process.exitCode = 1;
     });

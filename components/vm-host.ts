@@ -7,6 +7,7 @@ import type { HostSettings, ImageSettings, TailnetSettings } from "../config/par
 import type { Inventory } from "../host/inventory.ts";
 import { virshFor } from "../host/virsh.ts";
 import { imageIdentity } from "../images/image.ts";
+import { basePool } from "../images/usage.ts";
 import type { ApiConfig } from "../tailnet/access.ts";
 import { type NetworkTeardown, removeNetwork } from "../vm/network.ts";
 import { type BaseImage, createBaseImage, type PublishedImage } from "./base-image.ts";
@@ -130,7 +131,7 @@ export type HostChildren = ChildFactory<NonNullable<VmHostArgs["transform"]>>;
 
 /** Kept when the stack goes: overlays of other stacks stand on its images. */
 function createBasePool(children: HostChildren, { settings, inventory }: VmHostArgs, provider: libvirt.Provider) {
-  const found = inventory.pools.find((pool) => pool.name === basePoolName);
+  const found = basePool(inventory);
   return children.create(
     "basePool",
     libvirt.Pool,

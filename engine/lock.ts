@@ -1,4 +1,5 @@
 import { UserError } from "../config/errors.ts";
+import { cancelCommand } from "../local/stack-lock.ts";
 
 /** Somebody else works on the stack: nothing was begun. */
 export class StackLocked extends UserError {}
@@ -17,7 +18,7 @@ export function lockedStack(said: string, stack: string): StackLocked | undefine
     {
       path: `stack ${stack}`,
       rule: `is locked by ${holders.join(" and ") || "another update"}`,
-      remedy: `wait until that has ended; if it is surely gone: \`pulumi cancel -s ${stack}\` (in a shell of \`eval "$(make -s env)"\`), then the same command again`,
+      remedy: `wait until that has ended; if it is surely gone: ${cancelCommand(stack)}, then the same command again`,
     },
   ]);
 }

@@ -3,14 +3,13 @@ import type { ProjectOutput } from "../components/outputs.ts";
 import { formatPath, UserError } from "../config/errors.ts";
 import { readStackState } from "../daily/stack-state.ts";
 import type { StorageHost } from "../data/project-disk.ts";
-import { purgeDisk } from "../data/purge.ts";
 import { changeStack, type StackPlace } from "./change.ts";
 import { Engine, type Log } from "./engine.ts";
 import { type Told, vanishedVms } from "./events.ts";
 import { withInterrupts } from "./interrupts.ts";
-import { entriesIn, existsAlready, filesThatClaim, requireProject, withProject } from "./projects.ts";
+import { entriesIn, existsAlready, requireProject, withProject } from "./projects.ts";
+import { purgeUnclaimed } from "./purge.ts";
 import { type EntrySettings, withoutEntry, withSettings } from "./stack-file.ts";
-import { inTurn } from "./turn.ts";
 
 /** A project as it is asked for; what is left out is the stack's default. */
 export interface NewProject {
@@ -122,11 +121,8 @@ async function removeAndPurge(
   const fact = `${name}: its project disk DELETED afterwards, with all data and snapshots (--purge); backups stay`;
   const withFact = (told: Told) => confirm({ ...told, changes: [...told.changes, fact] });
   if (!(await removeEntry(stack, name, withFact, log))) return false;
-  return inTurn(stack, log, () => {
-    const claimedIn = filesThatClaim(stack.root, name, host);
-    const options = { claimedIn, projects: [], mayBeGone: true, backups: false, confirm: async () => true };
-    return purgeDisk(host, name, options, log);
-  });
+  const options = { projects: [], mayBeGone: true, backups: false, confirm: async () => true };
+  return purgeUnclaimed(stack, host, name, options, log);
 }
 
 const linesOfOthers = ({ changes }: Told, name: string) => changes.filter((line) => !line.startsWith(`${name}: `));

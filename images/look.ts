@@ -1,12 +1,12 @@
 import { posix } from "node:path";
 import { type Issue, UserError } from "../config/errors.ts";
-import { basePoolName, poolName } from "../config/names.ts";
+import { poolName } from "../config/names.ts";
 import type { HostSettings } from "../config/settings.ts";
 import { type Inventory, type PoolFound, takeInventory } from "../host/inventory.ts";
 import { shellFor } from "../host/shell.ts";
 import { hostUnreachable } from "../host/unreachable.ts";
 import { quoteForVirsh, VirshError, withVirshSession } from "../host/virsh.ts";
-import { imageUsage, isNamed } from "./usage.ts";
+import { basePool, imageUsage, isNamed } from "./usage.ts";
 
 /** A host whose base images are looked at: its libvirt, and its folder for VMs. */
 export type ImageHost = Pick<HostSettings, "uri" | "storageDir">;
@@ -27,7 +27,7 @@ const standsAlone = /^\/dev\/|\.iso$|^\w+:\/\//;
  */
 export async function lookAtImages({ uri }: ImageHost): Promise<Inventory> {
   const inventory = await takeInventory({ uri, storageDir: "/", virtualization: "emulated" });
-  const base = inventory.pools.find(({ name }) => name === basePoolName);
+  const base = basePool(inventory);
   if (base && !base.active) throw new UserError("The base images cannot be seen.", [inactive(uri, base)]);
   return inventory;
 }

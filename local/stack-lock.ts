@@ -61,13 +61,17 @@ export async function releaseDeadLocks(
   return true;
 }
 
+/** What releases a stack's lock by hand, whoever holds it, and where that can be typed. */
+export const cancelCommand = (stack: string) =>
+  `\`pulumi cancel -s ${stack}\` (in a shell of \`eval "$(make -s env)"\`)`;
+
 function notReleased(stack: string, said: string): UserError {
   const reason = said.trim().split("\n").slice(-3).join("; ");
   return new UserError("The lock of an update that did not finish could not be released.", [
     {
       path: `stack ${stack}`,
       rule: `must be released by \`pulumi cancel\` (${reason})`,
-      remedy: `see what keeps it: \`pulumi cancel -s ${stack}\` (in a shell of \`eval "$(make -s env)"\`)`,
+      remedy: `see what keeps it: ${cancelCommand(stack)}`,
     },
   ]);
 }

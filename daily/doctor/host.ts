@@ -32,19 +32,17 @@ function network({ host }: Stack, { uri, networks, domains }: Inventory, virsh: 
   const { name, kind } = host.settings.network;
   const found = networks.find((one) => one.name === name);
   if (!found) return kind === "managed" ? [ok("network", `${name} is not there yet: the first update makes it`)] : [];
-  const command = (verb: string) => `virsh -c '${uri}' ${verb} ${name}`;
   if (!found.active) {
-    const start = () => virsh.run("net-start", name).then(() => undefined);
     // Libvirt does not put running guests back onto a network that was stopped.
     const cutOff = domains.filter((one) => one.network === name && one.state === "running").map((one) => one.name);
     const rest =
       cutOff.length > 0 ? `; once it is up, these need a restart to be on it again: ${cutOff.join(", ")}` : "";
     const says = `${name} is stopped: no VM on it can be started${rest}`;
-    return [failure("network", says, command("net-start"), start)];
+    return [failure("network", says, ...byVirsh(virsh, uri, "net-start", name))];
   }
   if (!found.autostart) {
-    const mend = () => virsh.run("net-autostart", name).then(() => undefined);
-    return [warning("network", `${name} is up, but not after the host's next start`, command("net-autostart"), mend)];
+    const says = `${name} is up, but not after the host's next start`;
+    return [warning("network", says, ...byVirsh(virsh, uri, "net-autostart", name))];
   }
   return [ok("network", `${name} is up, and starts with the host`)];
 }
@@ -72,14 +70,17 @@ function pools({ config, host, name: stack }: Stack, { pools, domains, uri }: In
 
 /** @returns undefined where there is nothing to be said against it */
 function examinePool({ name, path, active, autostart }: PoolFound, uri: string, virsh: Virsh): Examined | undefined {
-  const command = (verb: string) => `virsh -c '${uri}' ${verb} ${name}`;
-  const mend = (verb: string) => () => virsh.run(verb, name).then(() => undefined);
   if (!active) {
-    return failure("pools", `${name} (${path}) is not active`, command("pool-start"), mend("pool-start"));
+    return failure("pools", `${name} (${path}) is not active`, ...byVirsh(virsh, uri, "pool-start", name));
   }
   if (autostart) return undefined;
   const says = `${name} (${path}) is active, but not after the host's next start`;
-  return warning("pools", says, command("pool-autostart"), mend("pool-autostart"));
+  return warning("pools", says, ...byVirsh(virsh, uri, "pool-autostart", name));
+}
+
+/** A command of virsh that mends something: as people type it, and as it is done for them. */
+function byVirsh(virsh: Virsh, uri: string, verb: string, name: string): [remedy: string, mend: () => Promise<void>] {
+  return [`virsh -c '${uri}' ${verb} ${name}`, () => virsh.run(verb, name).then(() => undefined)];
 }
 
 function space({ config, host }: Stack, { storage, pools }: Inventory): Examined {

@@ -15,17 +15,10 @@ beforeEach(() => {
   virsh.pools.set("project-webapp", new Map(files.map((name) => [name, { path: `/vms/webapp/${name}` }])));
 });
 
-/** With a domain that notes the same as the stack says. */
-const run = (keepData: boolean) => {
-  const domain = virsh.domains.get("project-webapp");
-  if (domain) domain.keepData = keepData;
+/** With a domain that notes what the stack says or, as after an update that was cut off, something else. */
+function run(keepData: boolean, noted: { keepData?: boolean | undefined } = { keepData }) {
+  Object.assign(virsh.domains.get("project-webapp") ?? {}, noted);
   return tearDown(virsh, { uri: "fake", project: "webapp", owner: "storage", keepData }, {}, (line) => said.push(line));
-};
-/** As after an update that was cut off between what it told the engine and what it noted in the domain. */
-function tearDownNoting(noted: boolean | undefined) {
-  Object.assign(virsh.domains.get("project-webapp") ?? {}, { keepData: noted });
-  const teardown = { uri: "fake", project: "webapp", owner: "storage", keepData: false };
-  return tearDown(virsh, teardown, {}, (line) => said.push(line));
 }
 const left = () => [...(virsh.pools.get("project-webapp")?.keys() ?? [])];
 
@@ -47,7 +40,7 @@ describe("the teardown of a VM", () => {
     ["that it stays", true],
     ["nothing", undefined],
   ])("whose domain notes %s keeps the project disk, as every preview then says", async (_, noted) => {
-    await tearDownNoting(noted);
+    await run(false, { keepData: noted });
     expect(left()).toEqual(["project.qcow2"]);
     expect(said).toContain(
       "webapp: its project disk is kept, although keepData is false: no update has come so far as to note that",
