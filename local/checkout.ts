@@ -5,7 +5,7 @@ import path from "node:path";
 import { execa } from "execa";
 import { userSshKeys } from "../config/user-ssh-keys.ts";
 import { localDir, localSshKey } from "../host/resolve.ts";
-import { dropEmptyAttributes } from "./state-attributes.ts";
+import { dropAttributes } from "./state-attributes.ts";
 
 /** The root of the checkout that a make target is run in, where Pulumi.yaml is. */
 export const projectRoot = process.cwd();
@@ -14,12 +14,12 @@ const passphraseFile = (root: string) => path.join(localDir(root), "passphrase")
 
 /**
  * Makes what Pulumi needs in a checkout and git does not keep: the folder of the state, and the passphrase of its
- * secrets. What is there stays as it is: without its passphrase a stack's secrets are lost. What keeps the engine from reading
- * its state after it was killed is taken away.
+ * secrets. What is there stays as it is: without its passphrase a stack's secrets are lost. Only what could keep the engine
+ * from reading a state that an older version wrote is removed.
  */
 export function prepareCheckout(root: string): void {
   mkdirSync(path.join(localDir(root), "state"), { recursive: true });
-  dropEmptyAttributes(root);
+  dropAttributes(root);
   const file = passphraseFile(root);
   if (!existsSync(file)) writeFileSync(file, randomBytes(24).toString("base64url"), { mode: 0o600, flag: "wx" });
 }

@@ -2,10 +2,10 @@ import { readFileSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import path from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { execa } from "execa";
 import { UserError } from "../config/errors.ts";
 import { localDir } from "../host/resolve.ts";
-import { dropEmptyAttributes } from "./state-attributes.ts";
 
 /** Who holds a lock of Pulumi's file backend, as it writes it down. */
 export interface StackLock {
@@ -14,17 +14,25 @@ export interface StackLock {
   username: string;
 }
 
+/**
+ * A lock, or the file that is renamed to it when it is whole (`createTemp` in gocloud.dev's fileblob): an engine that is killed in
+ * between leaves that, and to the next engine it is a lock like any other.
+ */
+const lockFile = /\.json(\.[0-9a-f]+\.tmp)?$/;
+
+/** How long an engine may take to write the few bytes of a lock, in milliseconds. */
+const writingTime = 1000;
+
 /** A stack's locks in the checkout's own backend. */
 export async function readLocks(projectRoot: string, stack: string): Promise<StackLock[]> {
   const dir = path.join(localDir(projectRoot), "state", ".pulumi", "locks", "organization", "project-vms", stack);
-  // Beside each lock the engine keeps a file of attributes, `….json.attrs`.
-  const files = (await readdir(dir).catch(() => [])).filter((file) => file.endsWith(".json"));
+  const files = (await readdir(dir).catch(() => [])).filter((file) => lockFile.test(file));
   const locks = await Promise.all(files.map((file) => readLock(path.join(dir, file))));
   return locks.filter((lock) => lock !== undefined);
 }
 
 /** @returns undefined for one that was released meanwhile */
-async function readLock(file: string): Promise<StackLock | undefined> {
+async function readLock(file: string, wasUnreadable = false): Promise<StackLock | undefined> {
   const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "ENOENT") throw error;
   });
@@ -32,7 +40,11 @@ async function readLock(file: string): Promise<StackLock | undefined> {
   try {
     return JSON.parse(text) as StackLock;
   } catch {
-    // A power cut leaves an empty file: whoever wrote it is gone.
+    if (!wasUnreadable) {
+      await setTimeout(writingTime);
+      return readLock(file, true);
+    }
+    // A kill or a power cut leaves it empty or cut off: the process that wrote it is gone.
     return { pid: 0, hostname: hostname(), username: "unknown" };
   }
 }
@@ -49,7 +61,6 @@ export async function releaseDeadLocks(
   stack: string,
   log: (line: string) => void,
 ): Promise<boolean> {
-  dropEmptyAttributes(projectRoot);
   const locks = await readLocks(projectRoot, stack);
   if (locks.length === 0 || locks.some(isHeld)) return false;
   log(`releasing the lock of an update that did not finish (process ${locks.map(({ pid }) => pid).join(", ")})`);

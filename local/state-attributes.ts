@@ -1,22 +1,17 @@
-import { readdirSync, rmSync, statSync } from "node:fs";
+import { readdirSync, rmSync } from "node:fs";
 import path from "node:path";
 import { localDir } from "../host/resolve.ts";
 
-/** Where the file backend has what the engine reads first; its history and backups are many files, and not read then. */
-const folders = ["stacks", "locks"];
-
 /**
- * Takes away the files of attributes that an engine has left empty which was killed while it wrote the state. With one of them
- * it says only "failed to load checkpoint: EOF" from then on; it does without. (Beside each file the backend keeps one,
- * `….attrs`, which is not written whole as the file itself is: `setAttrs` in gocloud.dev's fileblob.)
+ * Removes the files of attributes, `….attrs`, that an engine under another URL of the backend wrote beside a checkout's state.
+ * No engine needs them. One that was killed while it wrote such a file leaves it empty, and from then on each command says only
+ * "failed to load checkpoint: EOF": `?metadata=skip` in the URL keeps the backend (fileblob of gocloud.dev, v0.46) from writing
+ * them, not from reading one that is there, and an empty one would stay for ever.
  */
-export function dropEmptyAttributes(projectRoot: string): void {
-  for (const folder of folders) {
-    const dir = path.join(localDir(projectRoot), "state", ".pulumi", folder);
-    for (const file of filesBelow(dir).filter((name) => name.endsWith(".attrs"))) {
-      const place = path.join(dir, file);
-      if (statSync(place, { throwIfNoEntry: false })?.size === 0) rmSync(place, { force: true });
-    }
+export function dropAttributes(projectRoot: string): void {
+  const state = path.join(localDir(projectRoot), "state", ".pulumi");
+  for (const file of filesBelow(state).filter((name) => name.endsWith(".attrs"))) {
+    rmSync(path.join(state, file), { force: true });
   }
 }
 

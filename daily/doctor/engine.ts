@@ -3,7 +3,7 @@ import path from "node:path";
 import { execa } from "execa";
 import { UserError } from "../../config/errors.ts";
 import { orphansAmong, processesFound, reapOrphans } from "../../engine/orphans.ts";
-import { checkoutEnvironment } from "../../local/checkout.ts";
+import { checkoutEnvironment, prepareCheckout } from "../../local/checkout.ts";
 import { isHeld, readLocks, releaseDeadLocks } from "../../local/stack-lock.ts";
 import { cacheFolder } from "../../toolchain/ensure/places.ts";
 import { toolchainEnvironment } from "../../toolchain/ensure.ts";
@@ -59,6 +59,7 @@ async function locks(root: string, stack: string, log: Log): Promise<Examined> {
   }
   if (found.length === 0) return ok("lock", "nobody holds the stack's");
   const mend = async () => {
+    prepareCheckout(root);
     Object.assign(process.env, toolchainEnvironment(), checkoutEnvironment(root));
     await releaseDeadLocks(root, stack, log);
   };

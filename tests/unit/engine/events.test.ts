@@ -97,7 +97,7 @@ test.each([
 
 describe("a stack that is locked", () => {
   const said = `error: the stack is currently locked by 1 lock(s). Either wait for the other process(es) to end or delete the lock file with \`pulumi cancel\`.
-  file:///x/.local/state/.pulumi/locks/organization/project-vms/local/1.json: created by root@desk (pid 4711) at 2026-11-21T17:05:33Z`;
+  file:///x/.local/state/.pulumi/locks/organization/project-vms/local/1.json?metadata=skip&no_tmp_dir=true: created by root@desk (pid 4711) at 2026-11-21T17:05:33Z`;
 
   test("is explained, with the way out", () => {
     expect(lockedStack(said, "local")?.message).toBe(

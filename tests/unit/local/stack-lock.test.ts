@@ -34,10 +34,13 @@ afterEach(() => {
   rmSync(root, { recursive: true });
 });
 
-/** As the file backend leaves it: the lock, and its attributes beside it. */
-function lock(pid: number, host = hostname()): void {
+const written = (pid: number, host = hostname()) =>
+  JSON.stringify({ pid, username: "me", hostname: host, timestamp: "2026-11-21T00:00:00Z" });
+
+/** As the file backend leaves it, in a state in which an older version put attributes beside each file. */
+function lock(pid: number, host?: string): void {
   const file = path.join(locks, `${readdirSync(locks).length}.json`);
-  writeFileSync(file, JSON.stringify({ pid, username: "me", hostname: host, timestamp: "2026-11-21T00:00:00Z" }));
+  writeFileSync(file, written(pid, host));
   writeFileSync(`${file}.attrs`, '{"user.content_type":"text/plain"}');
 }
 const dead = () => spawnSync("true").pid;
@@ -83,10 +86,24 @@ test("a number that is another program's by now holds nothing", async () => {
   expect(await releaseDeadLocks(root, "local", () => {})).toBe(true);
 });
 
-test("one that a power cut left empty holds nothing, and is released", async () => {
-  writeFileSync(path.join(locks, "0.json"), "");
+test.each([
+  ["that a power cut left empty", "0.json", () => ""],
+  ["of an engine that was killed before it wrote it", "0.json.18a0c2f1e5b3.tmp", () => ""],
+  ["of an engine that was killed while it wrote it", "0.json.18a0c2f1e5b3.tmp", () => written(dead()).slice(0, 9)],
+  ["of an engine that was killed before it renamed it", "0.json.18a0c2f1e5b3.tmp", () => written(dead())],
+])("one %s holds nothing, and is released", async (_, name, content) => {
+  writeFileSync(path.join(locks, name), content());
   expect(await releaseDeadLocks(root, "local", () => {})).toBe(true);
   expect(asked()).toBe("cancel --yes --stack local");
+});
+
+test("one that is being written is read when it is whole", async () => {
+  const file = path.join(locks, "0.json.18a0c2f1e5b3.tmp");
+  writeFileSync(file, "");
+  const released = releaseDeadLocks(root, "local", () => {});
+  writeFileSync(file, written(engine()));
+  expect(await released).toBe(false);
+  expect(asked()).toBe("");
 });
 
 test("one that the engine does not release is told with the engine's words", async () => {

@@ -2,21 +2,30 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, test } from "vitest";
-import { dropEmptyAttributes } from "../../../local/state-attributes.ts";
+import { dropAttributes } from "../../../local/state-attributes.ts";
 
-test("attributes that a killed engine left empty go; nothing else does, and none need be there", () => {
+test("attributes of an older state go, empty or not; nothing else does, and none need be there", () => {
   const root = mkdtempSync(path.join(tmpdir(), "attributes-"));
   try {
-    dropEmptyAttributes(root);
+    dropAttributes(root);
     const state = path.join(root, ".local/state/.pulumi");
-    const [stacks, locks] = [path.join(state, "stacks/project-vms"), path.join(state, "locks/organization/x/local")];
-    for (const dir of [stacks, locks]) mkdirSync(dir, { recursive: true });
-    for (const file of ["local.json", "local.json.attrs", "storage.json"]) writeFileSync(path.join(stacks, file), "");
-    writeFileSync(path.join(stacks, "storage.json.attrs"), "{}");
-    writeFileSync(path.join(locks, "1.json.attrs"), "");
-    dropEmptyAttributes(root);
-    expect(readdirSync(stacks).sort()).toEqual(["local.json", "storage.json", "storage.json.attrs"]);
-    expect(readdirSync(locks)).toEqual([]);
+    const files = [
+      "meta.yaml",
+      "stacks/project-vms/local.json",
+      "stacks/project-vms/local.json.bak",
+      "locks/organization/project-vms/local/1.json",
+      "history/project-vms/local/local-1.history.json",
+    ];
+    for (const [i, file] of files.entries()) {
+      mkdirSync(path.dirname(path.join(state, file)), { recursive: true });
+      writeFileSync(path.join(state, file), "{}");
+      writeFileSync(path.join(state, `${file}.attrs`), i % 2 === 0 ? "" : "{}");
+    }
+    dropAttributes(root);
+    const left = readdirSync(state, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+    expect(left.map((entry) => path.relative(state, path.join(entry.parentPath, entry.name))).sort()).toEqual(
+      files.sort(),
+    );
   } finally {
     rmSync(root, { recursive: true });
   }

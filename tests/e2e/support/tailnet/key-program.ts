@@ -72,7 +72,7 @@ export class KeyProgram {
   }
 
   private get environment() {
-    return { PULUMI_BACKEND_URL: `file://${this.dir}/state`, PULUMI_CONFIG_PASSPHRASE: "test" };
+    return { PULUMI_BACKEND_URL: `file://${this.dir}/state?metadata=skip`, PULUMI_CONFIG_PASSPHRASE: "test" };
   }
 
   private async mustRun(...args: string[]): Promise<void> {
