@@ -10,7 +10,7 @@ REPORT := --reporter=verbose --reporter=json --outputFile.json=test-results
 # Under this environment plain `pulumi` works: engine, plugins, state, passphrase.
 IN_ENV := eval "$$($(TSX) local/env.ts)" &&
 
-.PHONY: help up down clean env test unit e2e sweep bench check prepare packages toolchain
+.PHONY: help up down clean env test unit e2e sweep kills bench check prepare packages toolchain
 
 help: ## Say what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -37,12 +37,15 @@ unit: packages node_modules/.built ## Unit tests
 	@toolchain/debian-packages.sh zsh fish shellcheck >&2
 	@npx vitest run --project unit $(REPORT)/unit.json
 
-# The same 20 edits each time: chance is for `make sweep`.
+# The same edits and kills each time: chance is for `make sweep` and `make kills`.
 e2e: prepare ## End-to-end tests, with the real engine and real VMs
-	@$(IN_ENV) SWEEP_SEED=$${SWEEP_SEED:-1352147254} npx vitest run --project e2e $(REPORT)/e2e.json
+	@$(IN_ENV) SWEEP_SEED=$${SWEEP_SEED:-1352147254} KILLS_SEED=$${KILLS_SEED:-1} npx vitest run --project e2e $(REPORT)/e2e.json
 
 sweep: prepare ## 200 generated config edits, each with a look at all data; SWEEP_SEED=... repeats them
 	@$(IN_ENV) SWEEP_EDITS=$${SWEEP_EDITS:-200} npx vitest run --project e2e tests/e2e/edits.test.ts
+
+kills: prepare ## 200 kills of the engine at random moments, each recovered by plain pulumi; KILLS_SEED=... repeats them
+	@$(IN_ENV) KILLS=$${KILLS:-200} npx vitest run --project e2e tests/e2e/killed-engine.test.ts
 
 bench: prepare ## Times, side by side with what else does the job
 	@$(IN_ENV) $(TSX) bench/main.ts

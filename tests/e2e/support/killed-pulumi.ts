@@ -1,7 +1,10 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { checkoutEnvironment } from "../../../local/checkout.ts";
+
+/** What a kill ends: the engine alone, as the kernel does when memory runs out, or its process group, as a closed container does. */
+export type Victim = "engine" | "group";
 
 /**
  * Runs `pulumi` in a checkout and kills its whole process group, as a power cut would, the moment that a line of its output
@@ -10,20 +13,58 @@ import { checkoutEnvironment } from "../../../local/checkout.ts";
  * @throws Error with the output when it ended by itself before
  */
 export async function pulumiKilledAt(dir: string, moment: RegExp, ...args: string[]): Promise<void> {
-  const pulumi = spawn("pulumi", [...args, "--stack", "local", "--non-interactive"], {
-    cwd: dir,
-    env: { ...process.env, ...checkoutEnvironment(dir) },
-    detached: true,
-    stdio: ["ignore", "pipe", "ignore"],
-  });
+  const pulumi = start(dir, args);
   const exited = once(pulumi, "exit");
   const lines: string[] = [];
   for await (const line of createInterface({ input: pulumi.stdout })) {
     lines.push(line);
     if (!moment.test(line)) continue;
-    process.kill(-(pulumi.pid as number), "SIGKILL");
+    kill(pulumi, "group");
     await exited;
     return;
   }
   throw new Error(`pulumi ${args.join(" ")} ended before ${moment}:\n${lines.slice(-30).join("\n")}`);
+}
+
+/**
+ * Runs `pulumi` in a checkout and kills it when it is told to.
+ *
+ * @param arm is given what kills it, before it has done anything; what that returns is called when it has ended
+ * @returns whether it was killed: if not, it did what it should before
+ * @throws Error with the output when it failed by itself
+ */
+export async function pulumiKilledBy(
+  dir: string,
+  arm: (now: () => void) => () => void,
+  victim: Victim,
+  ...args: string[]
+): Promise<boolean> {
+  const pulumi = start(dir, args);
+  let output = "";
+  pulumi.stdout.on("data", (data) => {
+    output += data;
+  });
+  const disarm = arm(() => kill(pulumi, victim));
+  const [exitCode, signal] = await once(pulumi, "exit");
+  disarm();
+  // What it left behind may still hold the other end.
+  pulumi.stdout.destroy();
+  if (exitCode !== 0 && signal !== "SIGKILL") throw new Error(`pulumi ${args.join(" ")} failed by itself:\n${output}`);
+  return signal === "SIGKILL";
+}
+
+function start(dir: string, args: string[]) {
+  return spawn("pulumi", [...args, "--stack", "local", "--non-interactive"], {
+    cwd: dir,
+    env: { ...process.env, ...checkoutEnvironment(dir) },
+    detached: true,
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+}
+
+/** Does nothing when it has ended. */
+function kill(pulumi: ChildProcess, victim: Victim): void {
+  if (pulumi.exitCode !== null || pulumi.signalCode !== null) return;
+  const pid = pulumi.pid as number;
+  process.kill(victim === "group" ? -pid : pid, "SIGKILL");
 }
