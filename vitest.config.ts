@@ -1,17 +1,28 @@
 import { defineConfig } from "vitest/config";
+import { sharedEnvironment } from "./tests/setup/places.ts";
+import SlowestFirst from "./tests/setup/slowest-first.ts";
+
+const env = sharedEnvironment();
+/** A home, temporary files and ssh files of its own for each test file, in a process of its own. */
+const own = { env, setupFiles: "tests/setup/own-home.ts", pool: "forks", isolate: true } as const;
+
+/** SHUFFLE=<number> has the files run in a random order, each number in another, to find those that need one before them. */
+const seed = process.env.SHUFFLE;
 
 export default defineConfig({
   test: {
     // Also on two cores: while one file waits for an emulated guest to boot, another goes on.
     minWorkers: 1,
     maxWorkers: 2,
+    globalSetup: ["tests/setup/around-run.ts"],
+    sequence: seed ? { shuffle: { files: true }, seed: Number(seed) } : { sequencer: SlowestFirst },
     projects: [
-      { test: { name: "unit", include: ["tests/unit/**/*.test.ts"], testTimeout: 20_000 } },
+      { test: { ...own, name: "unit", include: ["tests/unit/**/*.test.ts"], testTimeout: 20_000 } },
       {
         test: {
+          ...own,
           name: "e2e",
           include: ["tests/e2e/**/*.test.ts"],
-          pool: "forks",
           testTimeout: 15 * 60_000,
           // Whichever file comes first has the base image built.
           hookTimeout: 15 * 60_000,

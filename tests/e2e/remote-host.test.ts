@@ -1,10 +1,10 @@
 import { cpSync, readdirSync } from "node:fs";
-import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { startEmbeddedHost } from "../../host/embedded.ts";
 import { parseVolume } from "../../host/libvirt-xml.ts";
 import { ensureImage } from "../../images/image.ts";
+import { checkoutsFolder } from "../setup/places.ts";
 import { Checkout } from "./support/checkout.ts";
 import { expectSuccess } from "./support/expect-success.ts";
 import { makeKey, RemoteHost } from "./support/remote-host.ts";
@@ -14,7 +14,7 @@ import { type Ran, Workstation } from "./support/remote-workstation.ts";
 const uri = "qemu+ssh://root@storage/system";
 const checkout = new Checkout("remote-host");
 const { host, virsh } = checkout;
-const folder = (name: string) => path.join(tmpdir(), "project-vms-e2e", `remote-host-${name}`);
+const folder = (name: string) => path.join(checkoutsFolder(), `remote-host-${name}`);
 /** Where keys are that no ssh looks for by itself. */
 const keyFile = path.join(folder("workstation"), "key");
 /** One that is let in nowhere. */

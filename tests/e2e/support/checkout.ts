@@ -1,5 +1,4 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import path from "node:path";
 import { execa, type Result } from "execa";
 import YAML from "yaml";
@@ -10,6 +9,7 @@ import { type Virsh, virshFor } from "../../../host/virsh.ts";
 import { checkoutEnvironment, ensureSshKey, prepareCheckout } from "../../../local/checkout.ts";
 import { cacheFolder } from "../../../toolchain/ensure/places.ts";
 import type { KeptDisk } from "../../../vm/leftovers.ts";
+import { checkoutsFolder } from "../../setup/places.ts";
 
 const repository = path.resolve(import.meta.dirname, "../../..");
 
@@ -24,7 +24,7 @@ export default () => stackProgram({ running: false });
 
 /**
  * A checkout with its own config, state and embedded host, in which `pulumi` and `make` run as a user would run them.
- * Its path is fixed, so that what a run before left there is found and cleared away.
+ * Its path is fixed, as {@link checkoutsFolder} says, so that what a run before left there is found and cleared away.
  */
 export class Checkout {
   readonly dir: string;
@@ -32,7 +32,7 @@ export class Checkout {
   readonly virsh: Virsh;
 
   constructor(name: string) {
-    this.dir = path.join(tmpdir(), "project-vms-e2e", name);
+    this.dir = path.join(checkoutsFolder(), name);
     this.host = embeddedHostFor(this.dir);
     this.virsh = virshFor(this.host.uri);
   }

@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { execa } from "execa";
 import type { EmbeddedHost } from "../../../host/embedded.ts";
+import { writePasswd } from "./own-passwd.ts";
 import { librariesBelow, sshdRoot } from "./remote-sshd-program.ts";
 import type { Workstation } from "./remote-workstation.ts";
 import { NamespaceProcess } from "./tailnet/namespace-process.ts";
@@ -17,17 +18,15 @@ const nic = "remote1";
 
 /**
  * In a mount namespace of its own: the libvirt is where a host has it, and the server has the folder and the user that it
- * gives up its rights in.
+ * gives up its rights in. Root is at home in a folder of the test's.
  */
 const insideScript = `
 mount -t tmpfs tmpfs /run
 mkdir -m 755 /run/sshd /run/libvirt
 mount --bind "$1" /run/libvirt
-getent passwd sshd >/dev/null || {
-  cp /etc/passwd /run/passwd
-  echo "sshd:x:64054:65534::/run/sshd:/usr/sbin/nologin" >>/run/passwd
-  mount --bind /run/passwd /etc/passwd
-}
+cp "$5" /run/passwd
+getent passwd sshd >/dev/null || echo "sshd:x:64054:65534::/run/sshd:/usr/sbin/nologin" >>/run/passwd
+mount --bind /run/passwd /etc/passwd
 mount --bind "$2usr/lib/openssh" /usr/lib/openssh
 LD_LIBRARY_PATH=$3 exec "$2usr/sbin/sshd" -D -e -f "$4"`;
 
@@ -79,8 +78,12 @@ export class RemoteHost {
       path.join(this.host.dir, "run/libvirt"),
       root,
     ];
+    const home = path.join(this.dir, "home");
+    const passwd = path.join(this.dir, "passwd");
+    mkdirSync(home, { recursive: true, mode: 0o700 });
+    writePasswd(passwd, home);
     writeFileSync(log, "");
-    this.server = new NamespaceProcess(this.host.netns, [...inside, libraries, config], log);
+    this.server = new NamespaceProcess(this.host.netns, [...inside, libraries, config, passwd], log);
     await this.server.waitUntil("listening", 10, async () => this.log.includes("Server listening"));
   }
 

@@ -1,6 +1,8 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { execa, type Options, type Result } from "execa";
+import { withoutOwnSsh } from "../../setup/home.ts";
+import { writePasswd } from "./own-passwd.ts";
 import { NamespaceProcess } from "./tailnet/namespace-process.ts";
 
 /** In a mount namespace of its own: what a program takes for the machine's list of users and of hosts. */
@@ -36,9 +38,7 @@ export class Workstation {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
     const workstation = new Workstation(dir);
     workstation.clearSsh();
-    // ssh asks the list of users for its home folder, everybody else HOME.
-    const users = readFileSync("/etc/passwd", "utf8");
-    writeFileSync(path.join(dir, "passwd"), users.replace(/^root:.*$/m, `root:x:0:0:root:${workstation.home}:/bin/sh`));
+    writePasswd(path.join(dir, "passwd"), workstation.home);
     workstation.know("127.0.0.1", "localhost");
     const isUp = async () => readFileSync(workstation.logFile, "utf8") === "up\n";
     await workstation.holder.waitUntil("its network namespace", 10, isUp);
@@ -94,13 +94,13 @@ export class Workstation {
     [program = "", ...args]: string[],
     options: { cwd?: string; env?: Record<string, string> } = {},
   ): Promise<Ran> {
-    const { HOME = "", SSH_AUTH_SOCK: _, ...environment } = process.env;
+    const { SSH_AUTH_SOCK: _, ...environment } = process.env;
     const inside = [`--net=${this.netns}`, "unshare", "--mount", "sh", "-ec", insideScript, "sh", this.dir];
     const all: Options = {
       ...options,
       extendEnv: false,
-      // Caches are the user's all the same.
-      env: { XDG_CACHE_HOME: path.join(HOME, ".cache"), ...environment, HOME: this.home, ...options.env },
+      // Its ssh is the machine's, which finds the workstation's home by itself.
+      env: { ...withoutOwnSsh(environment), HOME: this.home, ...options.env },
       all: true,
       reject: false,
       stdin: "ignore",

@@ -1,10 +1,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync, readFileSync } from "node:fs";
+import { placeVariables } from "../../../setup/home.ts";
 
 /** Between the polite and the other signal, in milliseconds. */
 const grace = 5000;
 
 const linesOfLog = 15;
+
+const places = () => Object.fromEntries(placeVariables.map((name) => [name, process.env[name] ?? ""]));
 
 /** A program that runs in a network namespace, ends with this process at the latest, and writes to a log file. */
 export class NamespaceProcess {
@@ -17,7 +20,7 @@ export class NamespaceProcess {
    * @param netns path of the network namespace
    * @param command the program and its arguments: everybody can see them, so they hold no secret
    * @param logFile gets all that it prints
-   * @param environment variables beside PATH
+   * @param environment variables beside PATH and those of the test's home
    */
   constructor(netns: string, command: string[], logFile: string, environment: Record<string, string> = {}) {
     this.name = command[0] ?? "";
@@ -27,7 +30,7 @@ export class NamespaceProcess {
     const wrapped = ["--pdeathsig", "KILL", "--", "nsenter", `--net=${netns}`, "--", ...command];
     this.child = spawn("setpriv", wrapped, {
       stdio: ["ignore", output, output],
-      env: { PATH: process.env.PATH ?? "", ...environment },
+      env: { PATH: process.env.PATH ?? "", ...places(), ...environment },
     });
     closeSync(output);
     this.ended = new Promise((resolve) => {

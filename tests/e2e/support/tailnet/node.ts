@@ -2,6 +2,7 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
+import { withPasswd, writePasswd } from "../own-passwd.ts";
 import { NamespaceProcess } from "./namespace-process.ts";
 import type { Tailnet } from "./tailnet.ts";
 
@@ -23,7 +24,8 @@ export class TailscaleNode {
     this.tailnet = tailnet;
     this.dir = join(tailnet.dir, "nodes", name);
     rmSync(this.dir, { recursive: true, force: true });
-    mkdirSync(this.dir, { recursive: true, mode: 0o700 });
+    mkdirSync(this.home, { recursive: true, mode: 0o700 });
+    writePasswd(this.passwd, this.home);
   }
 
   /**
@@ -41,9 +43,10 @@ export class TailscaleNode {
   async boot(): Promise<void> {
     const { netns, programs } = this.tailnet;
     const args = ["--tun=userspace-networking", `--statedir=${this.dir}`, `--socket=${this.socket}`, "--port=0"];
-    const command = [programs.tailscaled, ...args, "--no-logs-no-support"];
+    // Whom it lets in by Tailscale SSH is at home in a folder of its own.
+    const command = withPasswd(this.passwd, [programs.tailscaled, ...args, "--no-logs-no-support"]);
     // headscale's relay is there without TLS.
-    const environment = { TS_DEBUG_USE_DERP_HTTP: "1" };
+    const environment = { TS_DEBUG_USE_DERP_HTTP: "1", HOME: this.home };
     this.process = new NamespaceProcess(netns, command, join(this.dir, "tailscaled.log"), environment);
     const isUp = () =>
       this.run("status", "--json").then(
@@ -123,6 +126,14 @@ export class TailscaleNode {
     const command = [`--net=${this.tailnet.netns}`, "--", this.tailnet.programs.tailscale, `--socket=${this.socket}`];
     const { stdout } = await execa("nsenter", [...command, ...args], { stdin: "ignore", timeout: 120_000 });
     return stdout;
+  }
+
+  private get home(): string {
+    return join(this.dir, "home");
+  }
+
+  private get passwd(): string {
+    return join(this.dir, "passwd");
   }
 
   private get socket(): string {

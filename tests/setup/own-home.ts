@@ -1,0 +1,16 @@
+import path from "node:path";
+import { afterAll } from "vitest";
+import { makeHome, removeHome, requireRoomForSockets, userVariables } from "./home.ts";
+import { homesFolder } from "./places.ts";
+
+/*
+ * Runs in the process of each test file, before it and all that it imports: from here on this process and whatever it starts have
+ * a home of their own.
+ */
+const home = makeHome(homesFolder(), path.resolve(import.meta.dirname, "../.."));
+requireRoomForSockets(home);
+for (const name of userVariables) delete process.env[name];
+Object.assign(process.env, home.environment);
+
+// The hooks of a setup file run last.
+afterAll(() => removeHome(home));
