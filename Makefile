@@ -6,11 +6,13 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 TSX := node --import tsx/esm
+# Not by npx, which writes a log into the home of its user each time.
+VITEST := node_modules/.bin/vitest run
 REPORT := --reporter=verbose --reporter=json --outputFile.json=test-results
 # Under this environment plain `pulumi` works: engine, plugins, state, passphrase.
 IN_ENV := eval "$$($(TSX) local/env.ts)" &&
 
-.PHONY: help up down clean env test unit e2e sweep kills bench check prepare packages toolchain
+.PHONY: help up down clean env test unit e2e sweep kills bench check prepare packages test-packages toolchain
 
 help: ## Say what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -30,22 +32,21 @@ env: prepare ## Print what makes plain pulumi work in a shell: eval "$$(make -s 
 test: check unit e2e ## Run all tests
 
 check: node_modules/.built ## Types, lint and format
-	@npx tsc -p .
-	@npx biome check --error-on-warnings .
+	@node_modules/.bin/tsc -p .
+	@XDG_CACHE_HOME=$(CURDIR)/node_modules/.cache node_modules/.bin/biome check --error-on-warnings .
 
-unit: packages node_modules/.built ## Unit tests
-	@toolchain/debian-packages.sh zsh fish shellcheck >&2
-	@npx vitest run --project unit $(REPORT)/unit.json
+unit: test-packages node_modules/.built ## Unit tests
+	@$(VITEST) --project unit $(REPORT)/unit.json
 
-# The same edits and kills each time: chance is for `make sweep` and `make kills`.
+# The same edits and kills each time: chance is for `make sweep` and `make kills`. SHUFFLE=<number> has the files run in a random order.
 e2e: prepare ## End-to-end tests, with the real engine and real VMs
-	@$(IN_ENV) SWEEP_SEED=$${SWEEP_SEED:-1352147254} KILLS_SEED=$${KILLS_SEED:-1} npx vitest run --project e2e $(REPORT)/e2e.json
+	@$(IN_ENV) SWEEP_SEED=$${SWEEP_SEED:-1352147254} KILLS_SEED=$${KILLS_SEED:-1} $(VITEST) --project e2e $(REPORT)/e2e.json --reporter=./tests/setup/seconds-reporter.ts
 
 sweep: prepare ## 200 generated config edits, each with a look at all data; SWEEP_SEED=... repeats them
-	@$(IN_ENV) SWEEP_EDITS=$${SWEEP_EDITS:-200} npx vitest run --project e2e tests/e2e/edits.test.ts
+	@$(IN_ENV) SWEEP_EDITS=$${SWEEP_EDITS:-200} $(VITEST) --project e2e tests/e2e/edits.test.ts
 
 kills: prepare ## 200 kills of the engine at random moments, each recovered by plain pulumi; KILLS_SEED=... repeats them
-	@$(IN_ENV) KILLS=$${KILLS:-200} npx vitest run --project e2e tests/e2e/killed-engine.test.ts
+	@$(IN_ENV) KILLS=$${KILLS:-200} $(VITEST) --project e2e tests/e2e/killed-engine.test.ts
 
 bench: prepare ## Times, side by side with what else does the job
 	@$(IN_ENV) $(TSX) bench/main.ts
@@ -54,6 +55,9 @@ prepare: packages node_modules/.built toolchain
 
 packages:
 	@toolchain/debian-packages.sh >&2
+
+test-packages:
+	@toolchain/debian-packages.sh zsh fish shellcheck >&2
 
 node_modules/.built: package-lock.json sdks/libvirt/package.json
 	@toolchain/node-packages.sh >&2

@@ -28,16 +28,24 @@ export function sharedEnvironment(environment: NodeJS.ProcessEnv = process.env):
     [variable]: environment[variable] || tmpdir(),
     XDG_CACHE_HOME: environment.XDG_CACHE_HOME || path.join(home, ".cache"),
     npm_config_userconfig: environment.npm_config_userconfig || path.join(home, ".npmrc"),
-    ...goEnvironment(),
+    ...goEnvironment({ ...environment, HOME: home }),
   };
 }
 
 /** Go's caches and its settings; nothing where there is no Go. */
-function goEnvironment(): Record<string, string> {
+function goEnvironment(environment: NodeJS.ProcessEnv): Record<string, string> {
+  const settings = environment.XDG_CONFIG_HOME || path.join(environment.HOME ?? "", ".config");
+  const GOENV = environment.GOENV || path.join(settings, "go/env");
   try {
-    const names = ["GOCACHE", "GOMODCACHE", "GOENV"];
-    const values = execFileSync("go", ["env", ...names], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
-    return Object.fromEntries(names.map((name, i) => [name, values.split("\n")[i] ?? ""]));
+    const names = ["GOCACHE", "GOMODCACHE"];
+    // Without a place for settings it counts no call in the user's.
+    const env = { ...environment, GOENV, XDG_CONFIG_HOME: "/dev/null" };
+    const values = execFileSync("go", ["env", ...names], {
+      env,
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    return { GOENV, ...Object.fromEntries(names.map((name, i) => [name, values.split("\n")[i] ?? ""])) };
   } catch {
     return {};
   }

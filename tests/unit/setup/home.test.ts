@@ -111,7 +111,7 @@ describe("a home", () => {
 });
 
 test("what stays the machine's goes by the user's home where no variable names it", () => {
-  const shared = sharedEnvironment({ HOME: "/home/me", PROJECT_VMS_TEST_FOLDERS: "/t" });
+  const shared = sharedEnvironment({ PATH: process.env.PATH, HOME: "/home/me", PROJECT_VMS_TEST_FOLDERS: "/t" });
   expect(shared).toMatchObject({
     PROJECT_VMS_TEST_FOLDERS: "/t",
     XDG_CACHE_HOME: "/home/me/.cache",

@@ -1,0 +1,114 @@
+import { readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { embeddedRoot } from "../../host/embedded.ts";
+import { filesIn, type Root } from "./files.ts";
+import { processesOfRun, type RunMarks } from "./processes.ts";
+
+/** What there is of a kind: names, each with a mark that differs after a change; without one only its being there counts. */
+export type Things = Record<string, string>;
+
+/** What a machine has at one moment, of all that a run may leave behind. */
+export type Census = Record<string, Things>;
+
+/** What is looked at. */
+export interface Watched extends RunMarks {
+  roots: Root[];
+  /** Folders in which everything may change: the checkout, the caches. */
+  exempt: string[];
+}
+
+/** Takes a look; changes nothing. */
+export function takeCensus(watched: Watched): Census {
+  const mounts = parseMounts(readFileSync("/proc/self/mountinfo", "utf8"));
+  const places = (isWanted: (mount: Mount) => boolean) =>
+    named(mounts.filter(isWanted).map(({ place, type }) => `${place} (${type})`));
+  return {
+    process: processesOfRun(watched),
+    "network namespace": places(({ type }) => type === "nsfs"),
+    mount: places(({ type, place }) => type !== "nsfs" && !isOfMachine(place)),
+    "loop device": loopDevices(),
+    "network interface": named(namesIn("/sys/devices/virtual/net").filter((name) => !dockerLink.test(name))),
+    "systemd unit": named(["system", "transient"].flatMap((folder) => unitsIn(`/run/systemd/${folder}`))),
+    "host folder": named(namesIn(embeddedRoot).map((name) => path.join(embeddedRoot, name))),
+    "package installation": packageCommands(),
+    file: filesIn(watched.roots, watched.exempt),
+  };
+}
+
+interface Mount {
+  place: string;
+  type: string;
+}
+
+/** The mounts in a text like `/proc/self/mountinfo`: proc(5). */
+export function parseMounts(mountinfo: string): Mount[] {
+  return mountinfo
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => {
+      const [before = "", after = ""] = line.split(" - ");
+      return { place: before.split(" ")[4] ?? "", type: after.split(" ")[0] ?? "" };
+    });
+}
+
+/** What sessions, containers and packages of the machine's own mount. */
+const machineMounts =
+  /^\/(run\/(user|credentials|docker|snapd|containerd)|var\/lib\/(docker|containerd|snapd)|snap|media|proc)\//;
+const isOfMachine = (place: string) => machineMounts.test(place);
+
+/** Docker's bridges, and its ends of containers' cables. */
+const dockerLink = /^(docker\d+|br-[0-9a-f]{12}|veth[0-9a-f]{7})$/;
+
+function loopDevices(): Things {
+  const backing = namesIn("/sys/block").flatMap((name) => {
+    try {
+      return [`/dev/${name} of ${readFileSync(`/sys/block/${name}/loop/backing_file`, "utf8").trim()}`];
+    } catch {
+      return []; // no loop device, or one without a file
+    }
+  });
+  return named(backing.filter((name) => !name.includes(" of /var/lib/snapd/")));
+}
+
+/** Units that are not read from files in /etc; sessions and users come and go as scopes and slices. */
+const unitsIn = (folder: string) =>
+  namesIn(folder)
+    .filter((name) => /\.(service|timer|socket|path|mount)$/.test(name))
+    .map((name) => path.join(folder, name));
+
+/** What installed or removed Debian packages: no test may. What the machine's own timer upgrades is not the run's. */
+function packageCommands(): Things {
+  return named(parseAptHistory(read("/var/log/apt/history.log")).filter((entry) => !isUnattended(entry)));
+}
+
+const isUnattended = (entry: string) => /unattended-upgrade|packagekit/i.test(entry);
+
+/** Whether the machine's own timer was at work between two looks: then its packages' files are not the run's. */
+export const unattendedUpgrades = () => parseAptHistory(read("/var/log/apt/history.log")).filter(isUnattended).length;
+
+/** Each entry of apt's history as its time and its command. */
+export function parseAptHistory(text: string): string[] {
+  return text.split(/\n\s*\n/).flatMap((entry) => {
+    const [, date] = /^Start-Date: (.*)$/m.exec(entry) ?? [];
+    const [, command = "unknown command"] = /^Commandline: (.*)$/m.exec(entry) ?? [];
+    return date ? [`${date.replace(/ +/, " ")} ${command}`] : [];
+  });
+}
+
+const named = (names: string[]): Things => Object.fromEntries(names.map((name) => [name, ""]));
+
+function read(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
