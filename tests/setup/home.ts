@@ -1,4 +1,4 @@
-import { accessSync, constants, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { accessSync, chmodSync, constants, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 
 /** The variables that say where a user's files are; all of them lead into a test file's own home. */
@@ -56,6 +56,9 @@ export function makeHome(folder: string, repository: string, environment: NodeJS
     TMPDIR: path.join(dir, "tmp"),
   };
   for (const place of Object.values(values)) mkdirSync(place, { recursive: true, mode: 0o700 });
+  // Another user, such as QEMU's, gets through to what tests put below TMPDIR, as below /tmp.
+  chmodSync(dir, 0o711);
+  chmodSync(values.TMPDIR, 0o1777);
   // git refuses a checkout of another user's unless that user's settings say otherwise, and those are not read here.
   writeFileSync(path.join(dir, ".gitconfig"), `[safe]\n\tdirectory = ${repository}\n`);
   giveSsh(dir, environment.PATH ?? "");
