@@ -1,4 +1,4 @@
-import { mkdir, readFile, rename, stat, writeFile } from "node:fs/promises";
+import { chmod, chown, mkdir, readFile, rename, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { UserError } from "../config/errors.ts";
 import type { EmbeddedHost } from "./embedded.ts";
@@ -7,6 +7,9 @@ import type { EmbeddedHost } from "./embedded.ts";
  * Where libvirt keeps its files, whatever its configuration says. Inside, the host's own folders are mounted on them.
  */
 const mountpoints = ["/etc/libvirt", "/var/lib/libvirt", "/var/cache/libvirt", "/var/log/libvirt"];
+
+/** Debian's reserved number for the user and the group libvirt-qemu, which guests run as. */
+export const qemuId = 64055;
 
 const logFile = "libvirt/log/libvirtd.log";
 const insideLog = "run/inside.log";
@@ -27,12 +30,18 @@ log_outputs = "3:file:/var/log/libvirt/libvirtd.log"
 
 const qemuConf = `# Written at each start of the embedded host.
 # Debian's reserved number for libvirt-qemu: a guest that breaks out of QEMU is not root.
-user = "+64055"
-group = "+64055"
+user = "+${qemuId}"
+group = "+${qemuId}"
 security_driver = "none"
 cgroup_controllers = []
-# No virtlogd is needed.
-stdio_handler = "file"
+# What guests print goes through virtlogd, which bounds it: no guest fills the disk of all.
+stdio_handler = "logd"
+`;
+
+/** What a guest's console, and QEMU itself, may leave on the disk: a file of 2 MiB, and three older ones. */
+const virtlogdConf = `# Written at each start of the embedded host.
+max_size = 2097152
+max_backups = 3
 `;
 
 /**
@@ -43,9 +52,22 @@ export async function prepareFiles(host: EmbeddedHost, markFile: string): Promis
   const folders = ["run/libvirt", "libvirt/etc", "libvirt/lib", "libvirt/cache", "libvirt/log", "vms"];
   for (const folder of folders) await mkdir(path.join(host.dir, folder), { recursive: true, mode: 0o711 });
   for (const folder of mountpoints) await mkdir(folder, { recursive: true });
+  await closeFolders(host);
   await writeFile(path.join(host.dir, markFile), `${host.dir}\n`);
   await writeFile(path.join(host.dir, "libvirt/etc/libvirtd.conf"), libvirtdConf);
   await writeFile(path.join(host.dir, "libvirt/etc/qemu.conf"), qemuConf);
+  await writeFile(path.join(host.dir, "libvirt/etc/virtlogd.conf"), virtlogdConf);
+}
+
+/**
+ * Lets nobody into the host's folders but root and, on their way to the disks, guests: whatever the modes of the files below
+ * are, no other user gets to them. Also on a host that runs.
+ */
+export async function closeFolders(host: EmbeddedHost): Promise<void> {
+  for (const folder of [host.dir, host.storageDir]) {
+    await chown(folder, 0, qemuId);
+    await chmod(folder, 0o710);
+  }
 }
 
 /** Keeps libvirtd's log from growing for ever: a long one becomes `libvirtd.log.1`, in place of the one before. */

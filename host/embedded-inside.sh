@@ -79,6 +79,25 @@ know_qemu_user() {
     done
 }
 
+# Bounds what guests print, also while libvirtd restarts. When it dies it comes back; guests that ran then are logged
+# again from their next start.
+keep_virtlogd() {
+    while :; do
+        virtlogd --config /etc/libvirt/virtlogd.conf
+        echo "virtlogd ended with exit code $?"
+        sleep 0.5
+    done
+}
+
+# libvirtd starts guests at once, and none without it.
+wait_for_virtlogd() {
+    tries=0
+    until [ -S /run/libvirt/virtlogd-sock ] || [ "$tries" -ge 100 ]; do
+        tries=$((tries + 1))
+        sleep 0.1
+    done
+}
+
 keep_libvirtd() {
     failures=0
     while [ "$failures" -lt "$TRIES" ]; do
@@ -107,6 +126,8 @@ main() {
     ip link set lo up
     set +e
     trap 'exit 0' TERM
+    keep_virtlogd &
+    wait_for_virtlogd
     keep_libvirtd
     exit 1
 }

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { readFile, rm, rmdir } from "node:fs/promises";
 import path from "node:path";
 import { UserError } from "../config/errors.ts";
-import { prepareFiles, rotateLog, startFailure } from "./embedded-files.ts";
+import { closeFolders, prepareFiles, rotateLog, startFailure } from "./embedded-files.ts";
 import { recallRunning, rememberRunning, shutDownGuests, startAgain, whatRuns } from "./embedded-guests.ts";
 import { clearLeftovers, findProcesses, killHost, launch, mountsBelow, waitFor } from "./embedded-process.ts";
 import { kvmWorks } from "./kvm.ts";
@@ -84,6 +84,7 @@ export async function startEmbeddedHost(host: EmbeddedHost, log: Log): Promise<v
   await withLock(host.dir, limits.lock, log, async () => {
     if (findProcesses(host).length > 0) {
       await waitFor("libvirtd to answer", limits.libvirtd, () => answers(host));
+      await closeFolders(host);
       log("embedded host: runs already");
       return;
     }

@@ -6,6 +6,7 @@ import { type Issue, UserError } from "../config/errors.ts";
 /** The programs that an embedded host and the way into its guests (nc) need, and Debian's packages that have them. */
 export const programs: Record<string, string> = {
   libvirtd: "libvirt-daemon",
+  virtlogd: "libvirt-daemon",
   virsh: "libvirt-clients",
   "qemu-system-x86_64": "qemu-system-x86",
   "qemu-img": "qemu-utils",
