@@ -28,18 +28,48 @@ export function logsCommand(): Command {
       const { cloudInitLogOf, consoleLogOf, printLog } = await import("../daily/logs.ts");
       const { stack } = command.optsWithGlobals<{ stack: string }>();
       const open = cloudInit ? cloudInitLogOf : consoleLogOf;
-      const print = json ? asDocuments(options.follow ?? false) : (text: string) => process.stdout.write(text);
-      await printLog(await open(stack, project, process.cwd()), options, print);
+      const log = await open(stack, project, process.cwd());
+      if (!json) return printLog(log, options, (text) => process.stdout.write(text));
+      const documents = options.follow ? documentsOfLines() : oneDocument();
+      await printLog(log, options, documents.print);
+      documents.end();
     });
 }
 
-/** Prints pieces of a log as documents of whole lines. @param hasMore whether the rest of a line may come with the next piece */
-export function asDocuments(hasMore: boolean): (text: string) => void {
+type Print = (text: string) => void;
+
+const write: Print = (text) => void process.stdout.write(text);
+
+/** Prints pieces of a log as documents of whole lines: the rest of a line may come with the next piece. */
+export function documentsOfLines(out: Print = write): { print: Print; end: () => void } {
+  const print = inLines((lines) => {
+    if (lines.length > 0) out(`${JSON.stringify({ lines })}\n`);
+  });
+  return { print, end: () => undefined };
+}
+
+/** Prints pieces of a log as one document, as they come: a log need not fit into memory. */
+export function oneDocument(out: Print = write): { print: Print; end: () => void } {
+  let isFirst = true;
+  out('{"lines":[');
+  const lines = inLines((complete) => {
+    if (complete.length > 0) out(`${isFirst ? "" : ","}${complete.map((line) => JSON.stringify(line)).join(",")}`);
+    isFirst &&= complete.length === 0;
+  });
+  const end = () => {
+    lines.end();
+    out("]}\n");
+  };
+  return { print: lines, end };
+}
+
+/** Cuts pieces of a text into whole lines; `end` gives the one that has not ended. */
+function inLines(take: (lines: string[]) => void) {
   let begun = "";
-  return (text) => {
+  const print = (text: string) => {
     const lines = `${begun}${text}`.split("\n");
     begun = lines.pop() ?? "";
-    if (!hasMore && begun) lines.push(begun);
-    if (!hasMore || lines.length > 0) console.log(JSON.stringify({ lines }));
+    take(lines);
   };
+  return Object.assign(print, { end: () => take(begun ? [begun] : []) });
 }

@@ -1,25 +1,18 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import path from "node:path";
 import { StringDecoder } from "node:string_decoder";
 import { setTimeout as delay } from "node:timers/promises";
 import { UserError } from "../config/errors.ts";
 import { domainName, poolName } from "../config/names.ts";
 import { GuestAgent } from "../guest/agent.ts";
-import { refreshPool, volumesIn } from "../host/pool-volumes.ts";
-import { type Virsh, VirshError, virshFor } from "../host/virsh.ts";
+import { ConsoleLog } from "../host/console-log.ts";
+import { VirshError, virshFor } from "../host/virsh.ts";
 import { findRunningVm, findVm } from "./find-vm.ts";
 
-/** A log that grows; it is read from an offset, in bytes. */
+/** A log that grows. */
 export interface GrowingLog {
-  /** What is there from `offset` on, and where that ends. One that has become shorter began anew. */
-  readFrom(offset: number): Promise<Piece>;
-}
-
-/** Of a log: letters may be cut in two at its ends. */
-interface Piece {
-  bytes: Buffer;
-  end: number;
+  /** What is there, or the last lines of it, in pieces of bounded size: letters may be cut in two at their ends. */
+  last(lines?: number): AsyncIterable<Buffer>;
+  /** What has come since. */
+  more(): AsyncIterable<Buffer>;
 }
 
 export interface LogOptions {
@@ -44,15 +37,14 @@ const cloudInitLog = "/var/log/cloud-init-output.log";
 /** What a VM's serial console printed, over all its boots; its host keeps it also while the VM is off. */
 export async function consoleLogOf(stack: string, name: string, folder: string): Promise<GrowingLog> {
   const { outline } = await findVm(stack, name, folder);
-  const virsh = virshFor(outline.host.uri);
-  return { readFrom: (offset) => readVolume(virsh, poolName(name), offset) };
+  return new ConsoleLog(virshFor(outline.host.uri), poolName(name));
 }
 
 /** What cloud-init printed in a guest that runs. */
 export async function cloudInitLogOf(stack: string, name: string, folder: string): Promise<GrowingLog> {
   const { outline } = await findRunningVm(stack, name, folder);
   const agent = new GuestAgent(virshFor(outline.host.uri), domainName(name));
-  return { readFrom: (offset) => readInGuest(agent, name, offset) };
+  return logInGuest((offset) => readInGuest(agent, name, offset));
 }
 
 /**
@@ -62,15 +54,13 @@ export async function cloudInitLogOf(stack: string, name: string, folder: string
  */
 export async function printLog(log: GrowingLog, { lines, follow }: LogOptions, print: (text: string) => void) {
   const letters = new StringDecoder("utf8");
-  const { bytes, end } = await log.readFrom(0);
-  const text = letters.write(bytes);
-  print(lines === undefined ? text : lastLines(text, lines));
-  for (let at = end; follow; ) {
+  const printAll = async (pieces: AsyncIterable<Buffer>) => {
+    for await (const piece of pieces) print(letters.write(piece.filter((byte) => byte !== carriageReturn) as Buffer));
+  };
+  await printAll(log.last(lines));
+  while (follow) {
     await delay(pollMilliseconds);
-    const more = await log.readFrom(at);
-    const next = letters.write(more.bytes);
-    if (next) print(next);
-    at = more.end;
+    await printAll(log.more());
   }
 }
 
@@ -81,33 +71,29 @@ export function lastLines(text: string, count: number): string {
   return lines.slice(-count).join("\n") + (ends ? "\n" : "");
 }
 
-/** A file in the pool, so that a remote host gives it too. */
-async function readVolume(virsh: Virsh, pool: string, offset: number): Promise<Piece> {
-  await refreshPool(virsh, pool);
-  // One that was never started has printed nothing.
-  if (!(await volumesIn(virsh, pool)).has("console.log")) return { bytes: Buffer.alloc(0), end: 0 };
-  const info = await virsh.run("vol-info", "--bytes", "console.log", "--pool", pool);
-  const size = Number(/^Capacity:\s*(\d+)/m.exec(info)?.[1] ?? 0);
-  const from = size < offset ? 0 : offset;
-  if (size === from) return { bytes: Buffer.alloc(0), end: size };
-  const dir = await mkdtemp(path.join(tmpdir(), "console-"));
-  try {
-    const file = path.join(dir, "log");
-    const range = ["--offset", String(from), "--length", String(size - from)];
-    await virsh.run("vol-download", "console.log", file, "--pool", pool, ...range);
-    return { bytes: Buffer.from((await readFile(file)).filter((byte) => byte !== carriageReturn)), end: size };
-  } finally {
-    await rm(dir, { recursive: true });
+/** A log of which all that is there from an offset on comes at once. */
+function logInGuest(readFrom: (offset: number) => Promise<Buffer>): GrowingLog {
+  let end = 0;
+  async function* more() {
+    const bytes = await readFrom(end);
+    end += bytes.length;
+    yield bytes;
   }
+  async function* last(lines?: number) {
+    for await (const bytes of more()) {
+      // As bytes: a letter may be cut in two at their end.
+      yield lines === undefined ? bytes : Buffer.from(lastLines(bytes.toString("latin1"), lines), "latin1");
+    }
+  }
+  return { last, more };
 }
 
-async function readInGuest(agent: GuestAgent, name: string, offset: number): Promise<Piece> {
+async function readInGuest(agent: GuestAgent, name: string, offset: number): Promise<Buffer> {
   try {
     const script = 'tail -c "+$1" "$2" | base64 -w 0';
     const argv = ["/bin/sh", "-c", script, "sh", String(offset + 1), cloudInitLog] as const;
     const { stdout } = await agent.exec([...argv], answerSeconds);
-    const bytes = Buffer.from(stdout, "base64");
-    return { bytes, end: offset + bytes.length };
+    return Buffer.from(stdout, "base64");
   } catch (error) {
     if (!(error instanceof VirshError)) throw error;
     const rule = `must have a guest agent that answers (${error.reason})`;

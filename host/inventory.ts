@@ -55,6 +55,8 @@ export interface VolumeFound {
   backingPath?: string;
   /** When the file was changed last, in seconds since the epoch. */
   modified?: number;
+  /** The file's rights. @example 0o600 */
+  mode?: number;
 }
 
 export interface NetworkFound {

@@ -69,6 +69,10 @@ export interface VolumeXml {
   backingPath?: string;
   /** When the file was changed last, in seconds since the epoch. */
   modified?: number;
+  /** The bytes in the file itself, whatever format it is said to have. */
+  physical?: number;
+  /** The file's rights. @example 0o600 */
+  mode?: number;
 }
 
 /** An element as fast-xml-parser gives it: a text, or attributes (`@name`), a text (`#text`) and child elements. */
@@ -132,15 +136,20 @@ export function parseNetwork(xml: string): NetworkXml {
 export function parseVolume(xml: string): VolumeXml {
   const volume = root(xml, "volume");
   const backingPath = text(child(volume, "backingStore"), "path");
-  const modified = Number(text(child(child(volume, "target"), "timestamps"), "mtime"));
+  const target = child(volume, "target");
+  const modified = Number(text(child(target, "timestamps"), "mtime"));
+  const physical = child(volume, "physical");
+  const mode = text(child(target, "permissions"), "mode");
   return {
     name: text(volume, "name"),
-    path: text(child(volume, "target"), "path"),
+    path: text(target, "path"),
     capacity: bytes(child(volume, "capacity")),
     allocation: bytes(child(volume, "allocation")),
-    format: text(child(child(volume, "target"), "format"), "@type"),
+    format: text(child(target, "format"), "@type"),
     ...(backingPath === "" ? {} : { backingPath }),
     ...(modified ? { modified } : {}),
+    ...(physical ? { physical: bytes(physical) } : {}),
+    ...(mode ? { mode: Number.parseInt(mode, 8) } : {}),
   };
 }
 

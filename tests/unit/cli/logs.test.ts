@@ -1,24 +1,33 @@
-import { afterEach, expect, test, vi } from "vitest";
-import { asDocuments } from "../../../cli/logs.ts";
-
-afterEach(() => vi.restoreAllMocks());
+import { expect, test } from "vitest";
+import { documentsOfLines, oneDocument } from "../../../cli/logs.ts";
 
 /** What is printed when a log comes in these pieces. */
-function printed(hasMore: boolean, ...pieces: string[]): string[] {
-  const log = vi.spyOn(console, "log").mockImplementation(() => undefined);
-  const print = asDocuments(hasMore);
+function printed(documents: typeof oneDocument, ...pieces: string[]): string {
+  let text = "";
+  const { print, end } = documents((more) => {
+    text += more;
+  });
   for (const piece of pieces) print(piece);
-  return log.mock.calls.map(([text]) => String(text));
+  end();
+  return text;
 }
 
 test("a log that is followed comes in documents of whole lines", () => {
-  expect(printed(true, "one\ntw", "o", "\n\nthree\nfo")).toEqual(['{"lines":["one"]}', '{"lines":["two","","three"]}']);
+  expect(printed(documentsOfLines, "one\ntw", "o", "\n\nthree\nfo")).toBe(
+    '{"lines":["one"]}\n{"lines":["two","","three"]}\n',
+  );
 });
 
-test("one that is not is one document, with the line that has not ended", () => {
-  expect(printed(false, "one\ntwo")).toEqual(['{"lines":["one","two"]}']);
-});
-
-test("of nothing too", () => {
-  expect(printed(false, "")).toEqual(['{"lines":[]}']);
+test.each([
+  [["one\ntwo"], ["one", "two"]],
+  [
+    ["on", "e\n", "", "tw", "o\n\n", "three"],
+    ["one", "two", "", "three"],
+  ],
+  [["one\n"], ["one"]],
+  [["\n"], [""]],
+  [[""], []],
+  [[], []],
+])("one that is not, in the pieces %j, is one document of the lines %j", (pieces, lines) => {
+  expect(printed(oneDocument, ...pieces)).toBe(`${JSON.stringify({ lines })}\n`);
 });

@@ -1,0 +1,196 @@
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { parseVolume } from "./libvirt-xml.ts";
+import { refreshPool, volumesIn } from "./pool-volumes.ts";
+import { type Virsh, VirshError } from "./virsh.ts";
+
+/** One of the files that a serial console's log consists of. */
+interface LogFile {
+  name: string;
+  /** Bytes that are in it. */
+  size: number;
+  /** When it was written to last; of a rotated one that never changes again, so it tells it from all others. */
+  modified: number;
+}
+
+/**
+ * How far a reader has come: so many bytes into a rotated file that was written to last at that time or, without one, into the
+ * file that came after the one that was.
+ */
+interface Position {
+  modified?: number | undefined;
+  after?: number | undefined;
+  offset: number;
+}
+
+/** Bytes that are held in memory at once. */
+const pieceSize = 8 * 2 ** 20;
+
+/** Bytes that are looked through first for where the last lines begin; then twice as many, and so on. */
+const searchSize = 2 ** 16;
+
+/** How far back that is looked for, a line: what a guest prints may be one line without end. */
+const longestLine = 16 * 2 ** 10;
+
+/** How often it is tried again because the log was rotated meanwhile: a guest may print faster than it is read. */
+const tries = 5;
+
+const newline = 10;
+
+/** Whether a volume is a VM's console log or, with a number, an older part of it that virtlogd has rotated. */
+export const isConsoleLog = (volume: string) => /^console\.log(\.\d+)?$/.test(volume);
+
+/**
+ * What a VM's serial console printed, over all its boots, as its host keeps it: `console.log` in its pool and, where virtlogd
+ * bounds it, `console.log.0`, older, `console.log.1`, … It is read by libvirt, so that a remote host gives it too, in pieces
+ * of bounded size, also while the guest prints.
+ */
+export class ConsoleLog {
+  private position: Position = { offset: 0 };
+
+  constructor(
+    private readonly virsh: Virsh,
+    private readonly pool: string,
+  ) {}
+
+  /**
+   * What is there at this moment, in pieces.
+   *
+   * @param lines how many of its end; those that have more than 16 KiB each are cut off at their beginning. All by default
+   */
+  async *last(lines?: number): AsyncGenerator<Buffer> {
+    const { position, left } = await this.beginning(lines);
+    this.position = position;
+    for (let rest = left; rest > 0; ) {
+      const piece = await this.next(rest);
+      if (!piece) return;
+      rest -= piece.length;
+      yield piece;
+    }
+  }
+
+  /** What has come since the last piece, none of it twice, also when the log was rotated meanwhile. */
+  async *more(): AsyncGenerator<Buffer> {
+    for (;;) {
+      const piece = await this.next(pieceSize);
+      if (!piece) return;
+      yield piece;
+    }
+  }
+
+  /** One piece from the position on; undefined at the end. */
+  private async next(atMost: number): Promise<Buffer | undefined> {
+    for (let attempt = 1; ; attempt += 1) {
+      const files = await this.look();
+      let { index, offset } = locate(files, this.position);
+      // It was taken away: the next of that name is another one.
+      if (!files[index]) this.position.offset = 0;
+      for (; offset >= (files[index]?.size ?? 0); index += 1, offset = 0)
+        if (index >= files.length - 1) return undefined;
+      const { name, size } = files[index] as LogFile;
+      const bytes = await this.download(name, offset, Math.min(atMost, pieceSize, size - offset));
+      // A rotation gives another file that name.
+      if (attempt < tries && !(bytes && isSame(files, await this.look()))) continue;
+      if (!bytes?.length) return undefined;
+      this.position = positionAt(files, index, offset + bytes.length);
+      return bytes;
+    }
+  }
+
+  /** Where the last lines begin, and how many bytes they are. */
+  private async beginning(lines?: number): Promise<{ position: Position; left: number }> {
+    for (let attempt = 1; ; attempt += 1) {
+      const files = await this.look();
+      const total = files.reduce((sum, { size }) => sum + size, 0);
+      const left = lines === undefined ? total : await this.sizeOfLast(files, lines, total);
+      if (attempt < tries && !isSame(files, await this.look())) continue;
+      let offset = total - left;
+      let index = 0;
+      for (; index < files.length - 1 && offset >= (files[index]?.size ?? 0); index += 1)
+        offset -= files[index]?.size ?? 0;
+      return { position: positionAt(files, index, offset), left };
+    }
+  }
+
+  /** The bytes of the last lines of some files; a break at their very end begins no line. */
+  private async sizeOfLast(files: LogFile[], lines: number, total: number): Promise<number> {
+    const limit = Math.min(total, lines * longestLine);
+    let passed = 0;
+    let breaks = 0;
+    for (const { name, size } of files.toReversed()) {
+      for (let end = size; end > 0 && passed < limit; ) {
+        const begin = Math.max(0, end - Math.min(pieceSize, Math.max(searchSize, passed)));
+        const bytes = (await this.download(name, begin, end - begin)) ?? Buffer.alloc(0);
+        for (let at = bytes.length - 1; at >= 0; at -= 1, passed += 1) {
+          if (bytes[at] !== newline || passed === 0) continue;
+          breaks += 1;
+          if (breaks === lines) return passed;
+        }
+        end = begin;
+      }
+    }
+    return limit;
+  }
+
+  /** Its files, the oldest first; none when the VM was never started. */
+  private async look(): Promise<LogFile[]> {
+    await refreshPool(this.virsh, this.pool);
+    const names = [...(await volumesIn(this.virsh, this.pool)).keys()].filter(isConsoleLog);
+    const files = names.map(async (name): Promise<LogFile[]> => {
+      const xml = await this.gone(this.virsh.run("vol-dumpxml", name, "--pool", this.pool));
+      if (xml === undefined) return [];
+      const { physical = 0, modified = 0 } = parseVolume(xml);
+      return [{ name, size: physical, modified }];
+    });
+    return (await Promise.all(files)).flat().sort((a, b) => age(b.name) - age(a.name));
+  }
+
+  /** Bytes of a file; fewer, or none, when it was rotated away. */
+  private async download(name: string, offset: number, length: number): Promise<Buffer | undefined> {
+    const dir = await mkdtemp(path.join(tmpdir(), "console-"));
+    try {
+      const file = path.join(dir, "log");
+      const range = ["--offset", String(offset), "--length", String(length)];
+      const done = await this.gone(this.virsh.run("vol-download", name, file, "--pool", this.pool, ...range));
+      return done === undefined ? undefined : await readFile(file);
+    } finally {
+      await rm(dir, { recursive: true });
+    }
+  }
+
+  /** A rotation may take a file away, between two questions; then there is no answer. */
+  private async gone(answer: Promise<string>): Promise<string | undefined> {
+    return answer.catch((error: unknown) => {
+      if (error instanceof VirshError && /no storage vol|No such file/i.test(error.reason)) return undefined;
+      throw error;
+    });
+  }
+}
+
+/** How many files are newer than a file of a log. */
+const age = (name: string) => Number(/\d+$/.exec(name)?.[0] ?? -1);
+
+/** Whether a log was not rotated from one look to the next. */
+const isSame = (before: LogFile[], now: LogFile[]) =>
+  before.length === now.length && rotatedIn(before) === rotatedIn(now);
+
+/** When the newest of the rotated files was written to last. */
+const rotatedIn = (files: LogFile[]) => files.filter(({ name }) => age(name) >= 0).at(-1)?.modified;
+
+function positionAt(files: LogFile[], index: number, offset: number): Position {
+  const file = files[index];
+  return file && age(file.name) >= 0
+    ? { modified: file.modified, offset }
+    : { after: files[index - 1]?.modified, offset };
+}
+
+/** Where a position is by now. What it was in may be gone: then it is where the oldest file begins. */
+function locate(files: LogFile[], { modified, after, offset }: Position): { index: number; offset: number } {
+  const times = files.map((file) => file.modified);
+  const index = modified !== undefined ? times.indexOf(modified) : after !== undefined ? times.indexOf(after) + 1 : 0;
+  const wasRotatedAway = index < 0 || (index === 0 && after !== undefined);
+  // One that is shorter than what was read of it began anew.
+  if (wasRotatedAway || offset > (files[index]?.size ?? 0)) return { index: Math.max(0, index), offset: 0 };
+  return { index, offset };
+}
