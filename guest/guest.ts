@@ -1,7 +1,5 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import path from "node:path";
 import { domainName, macAddress, poolName } from "../config/names.ts";
+import { ConsoleLog } from "../host/console-log.ts";
 import type { Virsh } from "../host/virsh.ts";
 import { GuestAgent } from "./agent.ts";
 import { joinTailnet, leaveTailnet, type TailnetJoin, type TailnetNode } from "./tailnet.ts";
@@ -92,17 +90,11 @@ export class Guest {
     }
   }
 
-  /** The last lines that the guest printed on its serial console; a file in its pool, so that a remote host gives it too. */
+  /** The last lines that the guest printed on its serial console. */
   async consoleLog(lines = 20): Promise<string> {
-    const dir = await mkdtemp(path.join(tmpdir(), "console-"));
-    try {
-      const file = path.join(dir, "log");
-      await this.virsh.run("pool-refresh", poolName(this.project));
-      await this.virsh.run("vol-download", "console.log", file, "--pool", poolName(this.project));
-      return (await readFile(file, "utf8")).replaceAll("\r", "").trimEnd().split("\n").slice(-lines).join("\n");
-    } finally {
-      await rm(dir, { recursive: true });
-    }
+    const pieces: Buffer[] = [];
+    for await (const piece of new ConsoleLog(this.virsh, poolName(this.project)).last(lines)) pieces.push(piece);
+    return Buffer.concat(pieces).toString("utf8").replaceAll("\r", "").trimEnd();
   }
 }
 
