@@ -7,7 +7,7 @@ import { diskSerial, hostName } from "../config/names.ts";
 import { rootDigest } from "../vm/definition.ts";
 import { wantsNewRoot } from "../vm/plan.ts";
 import type { Children, VmContext } from "./vm-children.ts";
-import { qcow2Xslt } from "./volume-xslt.ts";
+import { closedXslt, qcow2Xslt } from "./volume-xslt.ts";
 
 /** A VM keeps the image that it was made from until its root is made anew on purpose. */
 export function createRootDisk(
@@ -83,11 +83,12 @@ export function createSeed(
       pool: pool.name,
       format: "iso",
       source: seedIso(hostName(name), { userData: userData(guest), metaData: metaData(guest) }),
+      xml: { xslt: closedXslt },
     },
     {
       provider: host.provider,
       retainOnDelete: true,
-      ignoreChanges: ["source"],
+      ignoreChanges: ["source", "xml"],
       replacementTrigger: rootDigest(settings),
       hooks: wantsNewRoot(found, settings) ? { beforeCreate: [host.hooks.removeSeed] } : {},
       // When both are made anew, the guest is shut down once.

@@ -156,6 +156,18 @@ describe("ProjectVm", () => {
     expect(child("projectDisk")).toEqual({ ...disk, xml: { xslt: qcow2Xslt } });
   });
 
+  test("its volumes are closed when they are made, and that changes none that is there", async () => {
+    const ignored: Record<string, string[] | undefined> = {};
+    const note = (_args: object, opts: pulumi.CustomResourceOptions, name: string) => {
+      ignored[name] = opts.ignoreChanges;
+    };
+    const { child } = await make({ transform: { rootDisk: note, projectDisk: note, seed: note } });
+    for (const role of ["rootDisk", "projectDisk", "seed"] as const) {
+      expect(child(role)).toMatchObject({ xml: { xslt: expect.stringContaining("<mode>0600</mode>") } });
+      expect(ignored[`app-${role}`]).toContain("xml");
+    }
+  });
+
   test("what the wait for readiness found is an output, and it is done again when the domain or its root is another", async () => {
     const { vm, child } = await make();
     expect(child("ready")).toMatchObject({

@@ -3,17 +3,30 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { execaSync } from "execa";
 import { afterAll, expect, test } from "vitest";
-import { qcow2Xslt } from "../../../components/volume-xslt.ts";
+import { closedXslt, qcow2Xslt } from "../../../components/volume-xslt.ts";
 
 const dir = mkdtempSync(path.join(tmpdir(), "volume-xslt-"));
 afterAll(() => rmSync(dir, { recursive: true }));
 
-test("a volume is made in qcow2's version 3, and is otherwise as it was asked for", () => {
+/** What the provider asks libvirt for, by a stylesheet. */
+function transformed(sheet: string, target: string, rest = ""): string {
   const files = { sheet: path.join(dir, "sheet.xsl"), volume: path.join(dir, "volume.xml") };
-  writeFileSync(files.sheet, qcow2Xslt);
+  writeFileSync(files.sheet, sheet);
+  writeFileSync(files.volume, volumeWith(target, rest));
+  return execaSync("xsltproc", ["--nonet", files.sheet, files.volume]).stdout.replace(/^.*\n/, "");
+}
+const volumeWith = (target: string, rest = "") =>
+  `<volume><name>disk.qcow2</name><target>${target}</target>${rest}</volume>`;
+
+test("a disk is made in qcow2's version 3 and for its owner alone, and is otherwise as it was asked for", () => {
   const backing = '<backingStore><path>/base/x.qcow2</path><format type="qcow2"/></backingStore>';
-  const before = (target: string) => `<volume><name>disk.qcow2</name><target>${target}</target>${backing}</volume>`;
-  writeFileSync(files.volume, before('<format type="qcow2"/>'));
-  const { stdout } = execaSync("xsltproc", ["--nonet", files.sheet, files.volume]);
-  expect(stdout).toBe(`<?xml version="1.0"?>\n${before('<format type="qcow2"/><compat>1.1</compat>')}`);
+  const target = (mode: string) => `<format type="qcow2"/><permissions><mode>${mode}</mode></permissions>`;
+  expect(transformed(qcow2Xslt, target("644"), backing)).toBe(
+    volumeWith(`${target("0600")}<compat>1.1</compat>`, backing),
+  );
+});
+
+test("a seed is made for its owner alone", () => {
+  const target = (mode: string) => `<format type="iso"/><permissions><mode>${mode}</mode></permissions>`;
+  expect(transformed(closedXslt, target("644"))).toBe(volumeWith(target("0600")));
 });
