@@ -50,6 +50,8 @@ remove_disk() {
     for name in project.qcow2 project.qcow2.partial project.qcow2.received disk.qcow2 seed.iso console.log; do
       rm -f "$folder/$name"
     done
+    # As virtlogd rotates it.
+    rm -f "$folder"/console.log.[0-9] "$folder"/console.log.[0-9][0-9]
     remove_pool
     remove_folder "$folder"
   else

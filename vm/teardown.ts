@@ -3,6 +3,7 @@ import type { TailnetSettings } from "../config/settings.ts";
 import { GuestAgent } from "../guest/agent.ts";
 import { shutDown } from "../guest/power.ts";
 import { leaveTailnet } from "../guest/tailnet.ts";
+import { isConsoleLog } from "../host/console-log.ts";
 import { type DiskSource, type DomainMarks, parseDomain } from "../host/libvirt-xml.ts";
 import { deleteVolume, refreshPool, volumesIn } from "../host/pool-volumes.ts";
 import type { Virsh } from "../host/virsh.ts";
@@ -28,7 +29,7 @@ export interface Teardown {
 const logOutSeconds = 30;
 
 /** What goes with a VM in any case; all of it can be made again. */
-const disposable = ["disk.qcow2", "seed.iso", "console.log"];
+const isDisposable = (volume: string) => ["disk.qcow2", "seed.iso"].includes(volume) || isConsoleLog(volume);
 
 /**
  * Takes a project's VM away: the guest shuts down in order, then its definition, root disk, seed and console log go. The
@@ -98,7 +99,9 @@ async function removeStorage(virsh: Virsh, project: string, keepData: boolean, l
   if (!(await poolNames(virsh)).includes(pool)) return;
   await virsh.run("pool-start", pool).catch(() => undefined); // it may run already
   await refreshPool(virsh, pool);
-  for (const volume of disposable) await deleteVolume(virsh, pool, volume);
+  for (const volume of [...(await volumesIn(virsh, pool)).keys()].filter(isDisposable)) {
+    await virsh.run("vol-delete", volume, "--pool", pool);
+  }
   if (!keepData) await deleteProjectDisk(virsh, project, log);
   await removeIfEmpty(virsh, pool, log);
 }

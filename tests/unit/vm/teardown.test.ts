@@ -30,6 +30,14 @@ describe("the teardown of a VM", () => {
     expect(said).toContain(`project-webapp: kept ${disk}`);
   });
 
+  test("takes the parts of a console log that virtlogd has rotated along, and nothing that is only called alike", async () => {
+    const pool = virsh.pools.get("project-webapp");
+    const others = ["console.log.0", "console.log.1", "console.log.12", "console.log.gz", "my-console.log.0"];
+    for (const name of others) pool?.set(name, { path: `/vms/webapp/${name}` });
+    await run(true);
+    expect(left()).toEqual(["project.qcow2", "console.log.gz", "my-console.log.0"]);
+  });
+
   test("with keepData false takes that too, and the pool", async () => {
     await run(false);
     expect(virsh.pools.size).toBe(0);
