@@ -5,6 +5,7 @@ import { parseStackConfig } from "../config/parse.ts";
 import { sshKeysOrOwn } from "../config/user-ssh-keys.ts";
 import { vmRequest } from "../config/vm-request.ts";
 import { sshFilePaths, writeSshFiles } from "../guest/ssh-files.ts";
+import { closeBeforeUpdate } from "../host/closed-storage.ts";
 import { takeInventory } from "../host/inventory.ts";
 import { localDir, localSshKey, resolveHost } from "../host/resolve.ts";
 import { describeRemovals, keptDisks } from "../vm/leftovers.ts";
@@ -47,6 +48,7 @@ async function program({ running = true }: StackProgramOptions) {
   const { errors, warnings } = checkAgainstHost(config, host.settings, found, stack, file);
   for (const warning of warnings) pulumi.log.warn(warning);
   if (errors.length > 0) throw new UserError(`${file} asks for what its host cannot give.`, errors);
+  if (!pulumi.runtime.isDryRun() && (await closeBeforeUpdate(host.settings, found))) pulumi.log.warn(openDisks(stack));
 
   const names = Object.keys(config.projects);
   const tailnet = config.tailnet && (await lookAtTailnet(config.tailnet, names, { inventory: found, file }));
@@ -82,6 +84,9 @@ async function program({ running = true }: StackProgramOptions) {
     }),
   };
 }
+
+const openDisks = (stack: string) =>
+  `any user of the host may read disks of its VMs; see: project-vm doctor --stack ${stack}`;
 
 /** Beside not being shown, a stack costs 15 s: Node 20 stumbles over frames such as `node_modules/@pulumi/resource.ts`. */
 function withoutStack(error: Error): Error {

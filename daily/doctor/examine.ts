@@ -11,6 +11,7 @@ import { type Examined, type Finding, failure, mended, ok } from "./finding.ts";
 import { examineHost, examineState } from "./host.ts";
 import { examineImages } from "./images.ts";
 import { examineMachine } from "./machine.ts";
+import { examineStorage } from "./storage.ts";
 
 type Log = (line: string) => void;
 
@@ -51,11 +52,12 @@ async function examineHostOf(stack: Stack, log: Log): Promise<Examined[]> {
     const state = await readStackState(stack.root, stack.name);
     const shell = shellFor(settings.uri);
     const usage = imageUsage(inventory, settings.storageDir);
-    const [machine, images] = await Promise.all([
+    const [machine, storage, images] = await Promise.all([
       examineMachine(inventory, settings.storageDir, shell),
+      examineStorage(inventory, settings.storageDir, shell),
       examineImages({ stack: stack.name, host: settings, pool: basePool(inventory), usage, shell }, log),
     ]);
-    const host = [...examineHost(stack, inventory, virsh), ...images, ...machine];
+    const host = [...examineHost(stack, inventory, virsh), ...images, ...machine, ...storage];
     return [read, ...host, examineState(stack, inventory, state?.vms)];
   } catch (error) {
     if (!(error instanceof UserError)) throw error;

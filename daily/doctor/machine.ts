@@ -1,4 +1,5 @@
 import path from "node:path";
+import { qemuId } from "../../host/embedded-files.ts";
 import type { Inventory } from "../../host/inventory.ts";
 import { kvmWorks } from "../../host/kvm.ts";
 import { type Shell, shellWord } from "../../host/shell.ts";
@@ -8,8 +9,8 @@ import { type Examined, failure, looked, ok, warning } from "./finding.ts";
 /** Libvirt's helper, by which AppArmor lets each VM at its own disks and no others. */
 const appArmorHelper = "/usr/lib/libvirt/virt-aa-helper";
 
-/** Rights and owner of each folder that is there. */
-const foldersScript = 'for folder; do [ ! -e "$folder" ] || stat -c "%a %U %n" "$folder"; done';
+/** Rights, group and owner of each folder that is there. */
+const foldersScript = 'for folder; do [ ! -e "$folder" ] || stat -c "%a %g %U %n" "$folder"; done';
 
 const appArmorScript =
   'grep -qsx Y /sys/module/apparmor/parameters/enabled || exit 0; [ -e "$1" ] && echo on || echo helpless';
@@ -44,10 +45,12 @@ function kvmThere(virtualization: Inventory["virtualization"]): Examined {
 /** QEMU runs as a user of its own, who must get through all folders on the way; nobody else may change what is in them. */
 async function folder(storageDir: string, shell: Shell): Promise<Examined> {
   const rows = await shell.run(["sh", "-c", foldersScript, "sh", ...pathTo(storageDir)]);
-  const found = [...rows.matchAll(/^(\d+) (\S+) (.*)$/gm)].map(([, mode = "", owner = "", name = ""]) => {
-    return { rights: Number.parseInt(mode, 8), mode, owner, name };
+  const found = [...rows.matchAll(/^(\d+) (\d+) (\S+) (.*)$/gm)].map(([, mode = "", group, owner = "", name = ""]) => {
+    const rights = Number.parseInt(mode, 8);
+    // An embedded host's folders are its group's.
+    return { rights, isOpen: (rights & (Number(group) === qemuId ? 0o010 : 0o001)) !== 0, mode, owner, name };
   });
-  const closed = found.filter(({ rights }) => (rights & 0o001) === 0).map(({ name }) => name);
+  const closed = found.filter(({ isOpen }) => !isOpen).map(({ name }) => name);
   if (closed.length > 0) {
     const remedy = `chmod o+x ${closed.map(shellWord).join(" ")}, or name another \`storageDir\``;
     return warning("storage folder", `QEMU's user may not get through ${closed.join(", ")}`, remedy);

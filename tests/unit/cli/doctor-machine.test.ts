@@ -10,7 +10,7 @@ const uri = "qemu+ssh://root@storage/system";
 
 /** What is said of a host elsewhere whose programs print this, and how it is to be mended. */
 async function examined(answers: { folders?: string; appArmor?: string; virtualization?: "kvm" | "emulated" }) {
-  const { folders = "711 root /vms\n755 root /\n", appArmor = "", virtualization = "kvm" } = answers;
+  const { folders = "711 0 root /vms\n755 0 root /\n", appArmor = "", virtualization = "kvm" } = answers;
   const run = async (argv: string[]) => (argv.includes("/vms") ? folders : appArmor);
   const found = await examineMachine({ uri, virtualization }, "/vms", { uri, run });
   return found.map(({ level, check, says, remedy }) => `${level} ${check}: ${says}${remedy ? ` -> ${remedy}` : ""}`);
@@ -25,7 +25,7 @@ test("a host in order", async () => {
 });
 
 test("one on which nothing was made yet, without KVM and AppArmor", async () => {
-  expect(await examined({ folders: "755 root /\n", virtualization: "emulated" })).toEqual([
+  expect(await examined({ folders: "755 0 root /\n", virtualization: "emulated" })).toEqual([
     "warning KVM: libvirt there does not offer it: VMs are emulated -> load the kernel's kvm modules there",
     "ok storage folder: /vms is not there yet, and QEMU's user gets through to it",
     "ok AppArmor: is not in use there",
@@ -34,15 +34,22 @@ test("one on which nothing was made yet, without KVM and AppArmor", async () => 
 
 test.each([
   [
-    "700 me /vms\n750 me /srv x\n755 root /\n",
+    "700 0 me /vms\n750 0 me /srv x\n755 0 root /\n",
     "warning storage folder: QEMU's user may not get through /vms, /srv x -> chmod o+x /vms '/srv x', or name another `storageDir`",
   ],
   [
-    "757 me /vms\n1777 root /\n",
+    "757 0 me /vms\n1777 0 root /\n",
     "warning storage folder: whoever has an account there can put other disks in place of these: /vms -> chmod o-w /vms",
   ],
 ])("folders as %j", async (folders, said) => {
   expect((await examined({ folders }))[1]).toBe(said);
+});
+
+test("a folder that is open to QEMU's group alone is in order", async () => {
+  const folders = "710 64055 root /vms\n711 0 root /\n";
+  expect((await examined({ folders }))[1]).toBe(
+    "ok storage folder: /vms is root's (710), and QEMU's user gets through to it",
+  );
 });
 
 test("AppArmor without libvirt's helper is a failure", async () => {

@@ -75,6 +75,10 @@ const volume = `<volume type='file'>
   <target>
     <path>/vms/p1/disk.qcow2</path>
     <format type='qcow2'/>
+    <permissions>
+      <mode>0644</mode>
+      <owner>64055</owner>
+    </permissions>
   </target>
   <backingStore>
     <path>/vms/base/debian.qcow2</path>
@@ -155,7 +159,7 @@ test("a pool that is nowhere in the file system has no path", () => {
 });
 
 describe("a volume", () => {
-  test("with what it stands on", () => {
+  test("with what it stands on, its file's size and rights", () => {
     expect(parseVolume(volume)).toEqual({
       name: "disk.qcow2",
       path: "/vms/p1/disk.qcow2",
@@ -163,6 +167,8 @@ describe("a volume", () => {
       allocation: 204800,
       format: "qcow2",
       backingPath: "/vms/base/debian.qcow2",
+      physical: 196640,
+      mode: 0o644,
     });
   });
 
