@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import path from "node:path";
 import { execa } from "execa";
@@ -18,6 +18,9 @@ const passphraseFile = (root: string) => path.join(localDir(root), "passphrase")
  * from reading a state that an older version wrote is removed.
  */
 export function prepareCheckout(root: string): void {
+  mkdirSync(localDir(root), { recursive: true, mode: 0o700 });
+  // Passphrase, state and keys are nobody else's; one from before may be open.
+  if (statSync(localDir(root)).uid === process.getuid?.()) chmodSync(localDir(root), 0o700);
   mkdirSync(path.join(localDir(root), "state"), { recursive: true });
   dropAttributes(root);
   const file = passphraseFile(root);
