@@ -2,18 +2,21 @@
 # Makes one backup of a project's disk, on its host and as root: <storageDir>/backups/<project>/<project>-<UTC>.qcow2,
 # compressed and checked, with its SHA-512 beside it. The VM may run: its filesystem is frozen for a moment only.
 # A file of that name is always whole; what a run that was killed left behind goes at the next one.
+# No guest holds it up beyond the limits here and in frozen.sh; how long an honest copy takes is a matter of its size.
 #
 # Usage: backup.sh [--keep <number>] [--unless-within <seconds>] [--stdout] <project> <storageDir> <libvirt URI>
 #   --keep           afterwards only the newest <number> backups of this project stay
 #   --unless-within  does nothing when the newest backup is not older
 #   --stdout         writes the backup there instead, and `sha512 <digest>` to standard error
-# The backup's path goes to standard output, progress to standard error.
+# The backup's path goes to standard output, progress to standard error. Exit code 3: there is a backup, but the guest may
+# still be frozen.
 set -eu
 umask 077
 export LC_ALL=C
 
 MOUNT=/home/dev/project
 MARGIN=$((512 * 1048576)) # must stay free, in bytes
+ANSWER=60                 # seconds for libvirt to answer, and for a job to end that is to
 STALLED=600               # seconds in which a job must get on
 HEARTBEAT=20              # seconds between two signs of life
 STAMP='[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]T[0-9][0-9][0-9][0-9][0-9][0-9]Z'
@@ -28,7 +31,7 @@ fail() {
 
 mib() { echo "$(($1 / 1048576)) MiB"; }
 
-virsh_do() { virsh -q -c "$uri" "$@" 9<&-; }
+virsh_do() { timeout -k 5 "$ANSWER" virsh -q -c "$uri" "$@" 9<&-; }
 
 # Without standing in the way of a signal.
 await() {
@@ -71,12 +74,11 @@ clear_leftovers() {
 
 # Ends a backup job of the VM that writes into our folder.
 end_job() {
-  tries=0
+  end=$(($(date +%s) + ANSWER))
   while virsh_do backup-dumpxml "$domain" 2>/dev/null | grep -qF "$(xml_text "$dir/")"; do
     virsh_do domjobabort "$domain" 2>/dev/null || true
-    tries=$((tries + 1))
-    [ "$tries" -lt 50 ] ||
-      fail "$domain" "must end the job of the backup before, but does not" "virsh -c '$uri' domjobabort $domain"
+    [ "$(date +%s)" -lt "$end" ] ||
+      fail "$domain" "must end the job of the backup before within $ANSWER s, but does not" "virsh -c '$uri' domjobabort $domain"
     sleep 0.2
   done
 }
@@ -123,7 +125,11 @@ target_of() {
 }
 
 is_active() {
-  case $(virsh_do domstate "$domain" 2>/dev/null) in
+  status=0
+  state=$(virsh_do domstate "$domain" 2>/dev/null) || status=$?
+  [ "$status" -lt 124 ] ||
+    fail "$uri" "must answer within $ANSWER s, but does not say whether $domain runs" "look at libvirt there, and restart it"
+  case $state in
     '' | 'shut off') return 1 ;;
   esac
 }
@@ -147,25 +153,33 @@ END
   live=
 }
 
-# In one virsh process in a session of its own, which goes on to the thaw whatever becomes of this one, and prints into
-# a file: there is no pipe to break. One of ours freezes at a time. A thaw that finds nothing to thaw does nothing.
+# In a session of its own, whatever becomes of this one, and into a file: there is no pipe to break.
 begin_job() {
   said=$dir/$project-$stamp.said.partial
-  thaw="domfsthaw $domain"
-  begin="echo --err [; backup-begin $domain --backupxml $1; echo --err ]"
-  setsid flock "$folder" virsh -c "$uri" \
-    "domfsfreeze $domain --mountpoint $MOUNT; $begin; $thaw; $thaw; $thaw" </dev/null >"$said" 2>&1 9<&- &
+  frozen_script=$(cat "${0%/*}/frozen.sh")
+  setsid sh -c "$frozen_script" frozen.sh "$folder" "$uri" "$domain" "$MOUNT" \
+    "backup-begin $domain --backupxml $1" </dev/null >"$said" 2>&1 9<&- &
   frozen=$!
   wait "$frozen" || true
   frozen=
-  if ! grep -q '^Froze [1-9]' "$said"; then
-    say "the guest's agent did not freeze the disk: the backup is as after a power cut"
-  elif ! grep -q '^Thawed [1-9]' "$said"; then
-    fail "$domain" "must be thawed, but its guest's agent did not answer" "virsh -c '$uri' domfsthaw $domain"
-  fi
+  read_frozen "$(tail -n 1 "$said")"
   grep -q '^Backup started' "$said" && return
-  reason=$(sed -n '/^error: \[$/,/^error: \]$/s/^error: \(..*\)/\1/p' "$said" | sed '/^[][]$/d' | tr '\n' ' ')
+  reason=$(sed -n 's/^error: \(..*\)/\1/p' "$said" | tr '\n' ' ')
   fail "$disk" "must be copied by libvirt, but it says: $reason" "if $domain has another job, wait until that has ended"
+}
+
+# The last line that frozen.sh prints; it has another when it did not get that far.
+read_frozen() {
+  limits=${1##*within=}
+  case $1 in
+    frozen=yes*) ;;
+    frozen=silent*) say "the guest's agent did not freeze the disk within ${limits%,*} s: the backup is as after a power cut" ;;
+    frozen=*) say "the guest's agent did not freeze the disk: the backup is as after a power cut" ;;
+    *) cat "$said" >&2 && exit 1 ;;
+  esac
+  case $1 in
+    *thawed=no*) unthawed=${limits#*,} && say "the guest did not thaw within $unthawed s: it may be frozen; the copy goes on" ;;
+  esac
 }
 
 wait_for_job() {
@@ -243,6 +257,13 @@ make_backup() {
   fi
 }
 
+# The copy is as good as any: it is delivered first. But somebody must look at the guest.
+require_thawed() {
+  [ -n "$unthawed" ] || return 0
+  (fail "$domain" "must thaw $MOUNT within $unthawed s after the copy began, but its guest's agent did not" \
+    "in the guest: sudo fsfreeze --unfreeze $MOUNT, or restart it: project-vm restart $project") || exit 3
+}
+
 main() {
   read_arguments "$@"
   for program in virsh qemu-img flock setsid sha512sum; do
@@ -258,18 +279,20 @@ main() {
     say "the newest backup is recent enough"
     exit
   fi
-  stamp=$(date -u +%Y%m%dT%H%M%SZ)
+  stamp=$(date -u +%Y%m%dT%H%M%SZ) unthawed=
   trap clean_up EXIT
   trap 'exit 130' INT TERM HUP PIPE
   make_backup
   if [ -n "$to_stdout" ]; then
     echo "sha512 $digest" >&2
     cat "$packed"
+    require_thawed
     return
   fi
   publish
   [ -z "$keep" ] || expire
   echo "$dir/$project-$stamp.qcow2"
+  require_thawed
 }
 
 main "$@"

@@ -1,4 +1,6 @@
+import { type Issue, UserError } from "../config/errors.ts";
 import { type Shell, shellFor } from "../host/shell.ts";
+import { GuestNotThawed } from "./freeze.ts";
 import { runScript } from "./host-script.ts";
 import { type ProjectDisk, projectDisk, readDisk, type StorageHost } from "./project-disk.ts";
 
@@ -26,7 +28,8 @@ const listScript = '[ -e "$1" ] || exit 0; cd "$1" && ls >/dev/null && { stat -c
  * is made beside its work. Where the guest's agent does not answer, the backup is as after a power cut, which is said.
  *
  * @param keep how many backups of the project stay; older ones go, but never the one just made. All stay by default
- * @throws UserError when there is no such disk, no room for a backup, or another one is being made
+ * @throws UserError when there is no such disk, no room for a backup, or another one is being made; GuestNotThawed when it
+ *   was made, and its guest did not thaw
  * @example (await createBackup(host, "myapp", { keep: 7 }, console.error)).path
  */
 export async function createBackup(
@@ -49,7 +52,14 @@ export async function listBackups(host: StorageHost, project: string): Promise<B
   return backupsOf(shellFor(host.uri), projectDisk(host, project));
 }
 
-/** Runs the script that makes a backup; its answer is what it prints. */
+/** What the script ends with when there is a backup and its guest may still be frozen. */
+const notThawedCode = 3;
+
+/**
+ * Runs the script that makes a backup; its answer is what it prints.
+ *
+ * @throws GuestNotThawed when all else is done
+ */
 export function runBackup(
   shell: Shell,
   disk: ProjectDisk,
@@ -57,7 +67,11 @@ export function runBackup(
   run: { onLine: (line: string) => void; stdout?: number },
 ): Promise<string> {
   const args = [...options, disk.name, disk.host.storageDir, shell.uri];
-  return runScript(shell, "backup.sh", args, "No backup was made.", run);
+  const refused = (issue: Issue, exitCode: number | undefined) =>
+    exitCode === notThawedCode
+      ? new GuestNotThawed(`The backup was made, but the guest of ${disk.domain} may still be frozen.`, [issue])
+      : new UserError("No backup was made.", [issue]);
+  return runScript(shell, "backup.sh", args, refused, run);
 }
 
 /** The same on a host that is being worked on. */

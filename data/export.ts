@@ -6,6 +6,7 @@ import { withLock } from "../host/lock.ts";
 import { shellFor } from "../host/shell.ts";
 import { runBackup } from "./backup.ts";
 import { sha512 } from "./digest.ts";
+import { GuestNotThawed } from "./freeze.ts";
 import { projectDisk, readDisk, type StorageHost } from "./project-disk.ts";
 
 /** What a disk was exported to. */
@@ -43,7 +44,7 @@ export async function exportDisk(
   const partial = `${target}.partial`;
   return withLock(partial, lockSeconds, log, async () => {
     try {
-      const sent = await receive(
+      const { digest: sent, notThawed } = await receive(
         partial,
         (stdout, onLine) => runBackup(shell, disk, ["--stdout"], { onLine, stdout }),
         log,
@@ -56,6 +57,7 @@ export async function exportDisk(
         throw error;
       });
       await writeFile(digestFile, `${digest}  ${path.basename(target)}\n`, { mode: 0o600, flag: "wx" });
+      if (notThawed) throw new GuestNotThawed(`${target} has the disk, but its guest may be frozen.`, notThawed.issues);
       return { path: target, size: (await stat(target)).size };
     } finally {
       await rm(partial, { force: true });
@@ -63,26 +65,40 @@ export async function exportDisk(
   });
 }
 
-/** Writes what a run sends to a file that only its owner may read. Returns the digest that it announced. */
+/** What came from a host. */
+interface Received {
+  /** As it was announced. */
+  digest: string;
+  /** All of it came, but the guest may be frozen. */
+  notThawed: GuestNotThawed | undefined;
+}
+
+/** Writes what a run sends to a file that only its owner may read. */
 async function receive(
   partial: string,
   send: (stdout: number, onLine: (line: string) => void) => Promise<unknown>,
   log: (line: string) => void,
-): Promise<string> {
+): Promise<Received> {
   let digest = "";
   await rm(partial, { force: true });
   const file = await open(partial, "wx", 0o600);
   try {
-    await send(file.fd, (line) => {
+    const sending = send(file.fd, (line) => {
       const announced = /^sha512 ([0-9a-f]{128})$/.exec(line)?.[1];
       if (announced) digest = announced;
       else log(line);
     });
+    const notThawed = await sending.then(() => undefined, guestNotThawed);
     await file.sync();
+    return { digest, notThawed };
   } finally {
     await file.close();
   }
-  return digest;
+}
+
+function guestNotThawed(error: unknown): GuestNotThawed {
+  if (error instanceof GuestNotThawed) return error;
+  throw error;
 }
 
 function refuseExisting(file: string): void {

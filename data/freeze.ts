@@ -1,57 +1,57 @@
-import { UserError } from "../config/errors.ts";
+import { type Issue, UserError } from "../config/errors.ts";
 import type { Shell } from "../host/shell.ts";
+import { runScript } from "./host-script.ts";
 import { mountpoint, type ProjectDisk } from "./project-disk.ts";
 
 /** What came of a command between freeze and thaw. */
 export interface FrozenAnswer {
-  /** Whether the guest's filesystem was frozen meanwhile. */
+  /** Whether the guest said that it froze its filesystem. */
   wasFrozen: boolean;
   /** All that virsh printed. */
   output: string;
+  /** That the guest may be frozen still, for a {@link GuestNotThawed} when all else is done. */
+  notThawed: Issue | undefined;
 }
 
-/**
- * One of ours at a time: who thaws, thaws also for the other. The command's errors are in what it prints.
- */
-const script = 'flock "$1" virsh -c "$2" "$3" 2>&1 || :';
+/** What was to be done is done, but a guest has not answered the thaw within its limit. */
+export class GuestNotThawed extends UserError {}
+
+/** The last line that frozen.sh prints. */
+const record = /\n?^frozen=(yes|no|refused|silent) thawed=(yes|no) within=\d+,(\d+)\n$/m;
 
 /**
  * Runs a virsh command while the project disk's filesystem is frozen in the guest: nothing is being written to it and
- * all that was is on the disk. Whatever becomes of this process, the guest is thawed.
+ * all that was is on the disk. Whatever becomes of this process, the guest is thawed; and whatever its agent does, this
+ * ends: see the limits in frozen.sh.
  *
  * @param command as virsh's own parser reads it
- * @throws UserError when the guest could not be thawed
+ * @param title of the error when another program works on the disk for too long
  */
-export async function whileFrozen(shell: Shell, disk: ProjectDisk, command: string): Promise<FrozenAnswer> {
-  const commands = frozenCommands(disk.domain, command);
-  const argv = ["sh", "-c", script, "sh", disk.folder, shell.uri, commands];
-  const output = await shell.run(argv, { toTheEnd: true });
-  const answer = readFrozen(output);
-  if (!answer.isThawed) throw stillFrozen(shell, disk);
-  return { wasFrozen: answer.wasFrozen, output };
+export async function whileFrozen(
+  shell: Shell,
+  disk: ProjectDisk,
+  command: string,
+  title: string,
+): Promise<FrozenAnswer> {
+  const args = [disk.folder, shell.uri, disk.domain, mountpoint, command];
+  return readFrozen(disk, await runScript(shell, "frozen.sh", args, title, { toTheEnd: true }));
 }
 
-/**
- * All in one virsh process, in which no command waits for another's success. A thaw may come to nothing where an agent
- * has too much to do; where there is nothing left to thaw it does nothing.
- */
-export function frozenCommands(domain: string, command: string): string {
-  const thaw = `domfsthaw ${domain}`;
-  return [`domfsfreeze ${domain} --mountpoint ${mountpoint}`, command, thaw, thaw, thaw].join("; ");
+/** Reads what frozen.sh prints. */
+export function readFrozen(disk: ProjectDisk, printed: string): FrozenAnswer {
+  const [line, frozen, thawed, seconds] = record.exec(printed) ?? [];
+  if (line === undefined) throw new Error(`${disk.domain}: freeze and thaw ended early: ${printed.trim()}`);
+  return {
+    wasFrozen: frozen === "yes",
+    output: printed.slice(0, -line.length),
+    notThawed: thawed === "no" ? notThawed(disk, Number(seconds)) : undefined,
+  };
 }
 
-/** What virsh printed about freezing and thawing. */
-export function readFrozen(output: string): { wasFrozen: boolean; isThawed: boolean } {
-  const wasFrozen = /^Froze [1-9]/m.test(output);
-  return { wasFrozen, isThawed: !wasFrozen || /^Thawed [1-9]/m.test(output) };
-}
-
-function stillFrozen(shell: Shell, { host, domain }: ProjectDisk): UserError {
-  return new UserError(`The guest of ${domain} may still be frozen: its agent did not answer.`, [
-    {
-      path: domain,
-      rule: `must be able to write to ${mountpoint}`,
-      remedy: `on the host of ${host.uri}: virsh -c '${shell.uri}' domfsthaw ${domain}`,
-    },
-  ]);
+function notThawed({ domain, name }: ProjectDisk, seconds: number): Issue {
+  return {
+    path: domain,
+    rule: `must thaw ${mountpoint} within ${seconds} s, but its guest's agent did not`,
+    remedy: `in the guest: sudo fsfreeze --unfreeze ${mountpoint}, or restart it: project-vm restart ${name}`,
+  };
 }

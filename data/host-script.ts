@@ -1,14 +1,17 @@
 import { readFileSync } from "node:fs";
-import { UserError } from "../config/errors.ts";
-import { type RunOptions, type Shell, ShellError } from "../host/shell.ts";
+import { type Issue, UserError } from "../config/errors.ts";
+import { type RunOptions, type Shell, ShellError, shellWord } from "../host/shell.ts";
 
 /** What the scripts' `fail` prints: what is wrong, the rule, the remedy. */
 const refusal = /^error: (.*?): (must .*)\nremedy: (.*)$/m;
 
+/** Where a script reads another of this folder that it hands on: on its host there is no such file. */
+const companion = /\$\(cat "\$\{0%\/\*\}\/([\w-]+\.sh)"\)/g;
+
 /**
  * Runs one of this folder's scripts on a host. Nothing of it stays there.
  *
- * @param title of the error when the script refuses
+ * @param refused the title of the error when the script refuses, or what makes that error
  * @param options `onLine` is given its progress
  * @throws UserError with what the script's `fail` says, ShellError for every other failure
  * @example await runScript(shell, "purge.sh", ["myapp", "/vms", "qemu:///system"], "Nothing was removed.")
@@ -17,7 +20,7 @@ export async function runScript(
   shell: Shell,
   script: string,
   args: string[],
-  title: string,
+  refused: string | ((issue: Issue, exitCode: number | undefined) => UserError),
   { onLine, ...options }: RunOptions = {},
 ): Promise<string> {
   const progress = (line: string) => {
@@ -26,13 +29,16 @@ export async function runScript(
   try {
     return await shell.run(["sh", "-c", scriptText(script), script, ...args], { ...options, onLine: progress });
   } catch (error) {
-    const [, path, rule, remedy] = (error instanceof ShellError && refusal.exec(error.stderr)) || [];
+    if (!(error instanceof ShellError)) throw error;
+    const [, path, rule, remedy] = refusal.exec(error.stderr) ?? [];
     if (path === undefined || rule === undefined || remedy === undefined) throw error;
-    throw new UserError(title, [{ path, rule, remedy }]);
+    const issue = { path, rule, remedy };
+    throw typeof refused === "string" ? new UserError(refused, [issue]) : refused(issue, error.exitCode);
   }
 }
 
-/** The text of a script in this folder. */
+/** The text of a script in this folder, with those in it that it hands on. */
 export function scriptText(script: string): string {
-  return readFileSync(new URL(script, import.meta.url), "utf8");
+  const text = readFileSync(new URL(script, import.meta.url), "utf8");
+  return text.replace(companion, (_, name: string) => shellWord(scriptText(name)));
 }

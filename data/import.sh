@@ -12,6 +12,7 @@ umask 077
 export LC_ALL=C
 
 MARGIN=$((512 * 1048576)) # must stay free, in bytes
+ANSWER=60                 # seconds for libvirt to answer
 
 say() { echo "$project: $*" >&2; }
 
@@ -20,6 +21,8 @@ fail() {
   printf 'error: %s: %s\nremedy: %s\n' "$1" "$2" "$3" >&2
   exit 1
 }
+
+virsh_do() { timeout -k 5 "$ANSWER" virsh -q -c "$uri" "$@" 9<&-; }
 
 mib() { echo "$(($1 / 1048576)) MiB"; }
 
@@ -79,10 +82,10 @@ unpack() {
 # libvirt finds the disk by its pool.
 make_pool() {
   pool=project-$project
-  virsh -q -c "$uri" pool-info "$pool" >/dev/null 2>&1 ||
-    virsh -q -c "$uri" pool-define-as "$pool" dir --target "$folder" >&2
-  virsh -q -c "$uri" pool-autostart "$pool" >&2
-  virsh -q -c "$uri" pool-info "$pool" | grep -q '^State: *running' || virsh -q -c "$uri" pool-start "$pool" >&2
+  virsh_do pool-info "$pool" >/dev/null 2>&1 ||
+    virsh_do pool-define-as "$pool" dir --target "$folder" >&2
+  virsh_do pool-autostart "$pool" >&2
+  virsh_do pool-info "$pool" | grep -q '^State: *running' || virsh_do pool-start "$pool" >&2
 }
 
 already() {
@@ -110,7 +113,7 @@ main() {
   ln "$disk.partial" "$disk" 2>/dev/null || already
   rm "$disk.partial"
   sync "$folder"
-  virsh -q -c "$uri" pool-refresh "$pool" >&2
+  virsh_do pool-refresh "$pool" >&2
   qemu-img info -U -f qcow2 --output json "$disk" | sed -n 's/^ *"virtual-size": \([0-9]*\).*/\1/p'
 }
 

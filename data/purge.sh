@@ -9,11 +9,15 @@ export LC_ALL=C
 
 STAMP='[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]T[0-9][0-9][0-9][0-9][0-9][0-9]Z'
 
+ANSWER=60 # seconds for libvirt to answer
+
 # What is wrong, which rule it breaks, what to do.
 fail() {
   printf 'error: %s: %s\nremedy: %s\n' "$1" "$2" "$3" >&2
   exit 1
 }
+
+virsh_do() { timeout -k 5 "$ANSWER" virsh -q -c "$uri" "$@"; }
 
 # Opens a folder as file descriptor 9, for a lock that goes with this process.
 lock() {
@@ -22,7 +26,9 @@ lock() {
 }
 
 refuse_used() {
-  if virsh -q -c "$uri" dominfo "project-$project" >/dev/null 2>&1; then
+  domains=$(virsh_do list --all --name) ||
+    fail "$uri" "must tell within $ANSWER s which VMs there are" "look at libvirt there; then run this again"
+  if printf '%s\n' "$domains" | grep -qxF "project-$project"; then
     fail "project-$project" "must not be there: the disk is its own" "remove that VM first"
   fi
   [ -e "$disk" ] || return 0
@@ -37,9 +43,9 @@ remove_folder() {
 }
 
 remove_pool() {
-  virsh -q -c "$uri" pool-info "$pool" >/dev/null 2>&1 || return 0
-  virsh -q -c "$uri" pool-destroy "$pool" >/dev/null 2>&1 || true # it may be inactive
-  virsh -q -c "$uri" pool-undefine "$pool" >/dev/null
+  virsh_do pool-info "$pool" >/dev/null 2>&1 || return 0
+  virsh_do pool-destroy "$pool" >/dev/null 2>&1 || true # it may be inactive
+  virsh_do pool-undefine "$pool" >/dev/null
 }
 
 # The disk first: what is left of a removal that was cut off is still found by its pool.

@@ -1,4 +1,10 @@
+import { createHash } from "node:crypto";
 import { type BackupSettings, parseEvery, parseKeep } from "../config/backup-settings.ts";
+import { scriptText } from "./host-script.ts";
+import { type Schedule, units } from "./schedule-units.ts";
+
+/** So that a host whose schedule is another version's, with another script, gets this one at the next update. */
+const releaseVariable = "PROJECT_VMS_BACKUP_RELEASE";
 
 /** What the command resource of a schedule tells its entry program, `data/schedule-entry.ts`. */
 export interface ScheduleEnvironment {
@@ -16,7 +22,15 @@ export function scheduleEnvironment({ uri, project, storageDir, backup }: Schedu
     PROJECT_VMS_PROJECT: project,
     PROJECT_VMS_STORAGE_DIR: storageDir,
     PROJECT_VMS_BACKUP: JSON.stringify(backup),
+    [releaseVariable]: releaseOf({ uri, project, storageDir, backup }),
   };
+}
+
+/** A digest of all that a schedule puts on its host. */
+function releaseOf(schedule: Schedule): string {
+  const { service, timer } = units(schedule);
+  const texts = [service, timer, scriptText("backup.sh")];
+  return createHash("sha256").update(texts.join("\0")).digest("hex").slice(0, 12);
 }
 
 /** Reads those variables. */

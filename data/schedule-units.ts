@@ -22,6 +22,15 @@ export interface Units {
 /** Where the script is on the host. */
 export const backupScript = "/usr/local/lib/project-vms/backup.sh";
 
+/**
+ * The last resort against a run that hangs, and holds up all that come after it. Whatever a guest or libvirt can hold up has a
+ * limit of minutes in the script; what has none is an honest copy, which for terabytes on a slow disk takes hours.
+ */
+const longestRun = "1d";
+
+/** For a run that is ended, to end QEMU's job and to thaw its guest: the limits of frozen.sh together are six minutes. */
+const longestEnd = "10min";
+
 /** What the names of all our units begin with. */
 export const unitPrefix = "project-vms-backup-";
 
@@ -54,6 +63,8 @@ export function units(schedule: Schedule, script = backupScript): Units {
       Service: {
         Type: "oneshot",
         ExecStart: backupCommand(schedule, script).map(systemdWord).join(" "),
+        TimeoutStartSec: longestRun,
+        TimeoutStopSec: longestEnd,
         Nice: "10",
         IOSchedulingClass: "idle",
       },

@@ -4,8 +4,8 @@ import { type Shell, shellFor } from "../host/shell.ts";
 import { quoteForVirsh, virshFor } from "../host/virsh.ts";
 import { markStarting } from "../vm/marks.ts";
 import type { Snapshot } from "./disk-image.ts";
-import { domainState, explainLock, refuseSavedMemory } from "./domain.ts";
-import { whileFrozen } from "./freeze.ts";
+import { domainState, explainLock, lockedCode, lockSeconds, refuseSavedMemory } from "./domain.ts";
+import { GuestNotThawed, whileFrozen } from "./freeze.ts";
 import { runScript } from "./host-script.ts";
 import { diskNode, monitorAnswer, monitorRequest } from "./monitor.ts";
 import { type ProjectDisk, projectDisk, readDisk, type StorageHost } from "./project-disk.ts";
@@ -39,7 +39,8 @@ export async function listSnapshots(host: StorageHost, project: string): Promise
  * does not answer, the snapshot is as after a power cut, and that is said.
  *
  * @returns what the disk then says of it
- * @throws UserError when the name is taken or cannot be, or there is no such disk
+ * @throws UserError when the name is taken or cannot be, or there is no such disk; GuestNotThawed when it was made, and
+ *   its guest did not thaw
  * @example await createSnapshot(host, "myapp", "before-upgrade", console.error)
  */
 export async function createSnapshot(host: StorageHost, project: string, name: string, log: Log): Promise<Snapshot> {
@@ -127,16 +128,20 @@ async function snapshotLive(shell: Shell, disk: ProjectDisk, name: string, log: 
   const device = await diskNode(virshFor(disk.host.uri), disk);
   const request = monitorRequest("blockdev-snapshot-internal-sync", { device, name });
   const command = `qemu-monitor-command ${disk.domain} ${quoteForVirsh(request)}`;
-  const { wasFrozen, output } = await whileFrozen(shell, disk, command);
+  const { wasFrozen, output, notThawed } = await whileFrozen(shell, disk, command, "The snapshot was not made.");
+  // Whatever became of the snapshot.
+  if (notThawed) log(`${notThawed.path}: ${notThawed.rule}`);
   const answer = output.split("\n").find((line) => line.startsWith("{"));
   if (!answer) throw new Error(`QEMU made no snapshot of ${disk.file}: ${output.trim()}`);
   monitorAnswer(disk, answer);
   if (!wasFrozen) log(`${disk.name}: the guest's agent did not freeze the disk: the snapshot is as after a power cut`);
+  if (notThawed) throw new GuestNotThawed(`The snapshot ${name} was made, but the guest may be frozen.`, [notThawed]);
 }
 
 /** The disk of a VM that is off: qemu-img locks it, and fails if somebody uses it. */
 async function onDisk(shell: Shell, disk: ProjectDisk, argv: string[]): Promise<void> {
-  await shell.run(["flock", disk.folder, ...argv], { toTheEnd: true }).catch((error: unknown) => {
+  const lock = ["flock", "-w", String(lockSeconds), "-E", String(lockedCode), disk.folder];
+  await shell.run([...lock, ...argv], { toTheEnd: true }).catch((error: unknown) => {
     throw explainLock(error, disk);
   });
 }

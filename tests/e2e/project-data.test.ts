@@ -2,11 +2,12 @@ import { existsSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, 
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { execa, execaSync } from "execa";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { installSchedule, removeSchedule } from "../../data/schedule.ts";
 import { startEmbeddedHost } from "../../host/embedded.ts";
 import { type Shell, shellWord } from "../../host/shell.ts";
 import { Checkout } from "./support/checkout.ts";
+import { HostileAgent } from "./support/hostile-agent.ts";
 import { killGroup, ProjectVmTool, readDisk, refuse, succeed } from "./support/project-data.ts";
 
 const small = { defaults: { memory: "1 GiB", cpus: 2, disk: "20 GiB", rootDisk: "12 GiB" } };
@@ -69,7 +70,9 @@ describe("the disk of a VM that runs", () => {
         );
         if (typeof after === "number") await delay(after);
         else
-          await expect.poll(() => isRunning("domfsfreeze project-alpha"), { timeout: 20_000, interval: 1 }).toBe(true);
+          await expect
+            .poll(() => isRunning("project-alpha .*guest-fsfreeze-freeze"), { timeout: 20_000, interval: 1 })
+            .toBe(true);
         await killGroup(child, signal);
         await expectThawed();
       }
@@ -121,6 +124,59 @@ describe("the disk of a VM that runs", () => {
       expect(await virsh.run("domjobinfo", "project-alpha")).toMatch(/Job type: +None/);
     },
   );
+
+  describe("of a guest that freezes and does not thaw", () => {
+    const agent = new HostileAgent(checkout, "alpha");
+    const stage = "  - project-alpha: must thaw /home/dev/project within 60 s";
+    const remedy =
+      "    in the guest: sudo fsfreeze --unfreeze /home/dev/project, or restart it: project-vm restart alpha";
+    /** Ends within the limits that frozen.sh states, and leaves no program and no lock behind. */
+    const withinLimit = async (...args: string[]) => {
+      const started = Date.now();
+      const ended = await tool.run(...args);
+      expect((Date.now() - started) / 1000, ended.all).toBeLessThan(180);
+      expect(isRunning("guest-fsfreeze-(freeze|thaw)")).toBe(false);
+      expect(execaSync("flock", ["-n", folder("alpha"), "true"], { reject: false }).exitCode).toBe(0);
+      return ended;
+    };
+    beforeEach(async () => {
+      await agent.install();
+      await agent.setMode("nothaw");
+    });
+    afterEach(() => agent.remove());
+
+    test("there is a backup, a loud error, and the next backup is made as ever", async () => {
+      const before = readdirSync(backups).length;
+      await refuse(
+        withinLimit("backup", "alpha"),
+        "The backup was made, but the guest of project-alpha may still be frozen.",
+        expect.stringContaining(stage),
+        remedy,
+      );
+      expect(readdirSync(backups)).toHaveLength(before + 2);
+      // Its agent hangs by now: it is not asked to freeze.
+      const { exitCode, all } = await withinLimit("backup", "alpha");
+      expect([exitCode, all]).toEqual([0, expect.stringContaining("as after a power cut")]);
+      await agent.remove();
+      const { path: file } = await answer("backup", "alpha", "--keep", "1");
+      expect(readDisk(file, "work").fsck).toBe("clean");
+      await expectThawed();
+    });
+
+    test("there is a snapshot, and a loud error", async () => {
+      await refuse(
+        withinLimit("snapshot", "create", "alpha", "not-thawed"),
+        "The snapshot not-thawed was made, but the guest may be frozen.",
+        expect.stringContaining(stage),
+        remedy,
+      );
+      expect(await answer("snapshot", "delete", "alpha", "not-thawed")).toEqual({ deleted: "not-thawed" });
+      await agent.remove();
+      await succeed(tool.run("snapshot", "create", "alpha", "thawed"));
+      await succeed(tool.run("snapshot", "delete", "alpha", "thawed"));
+      await expectThawed();
+    });
+  });
 
   test("a schedule fires on a host with systemd, which here the guest is, until it is taken back", async () => {
     const asRoot = (argv: string[]) => inGuest(`sudo ${argv.map(shellWord).join(" ")}`);

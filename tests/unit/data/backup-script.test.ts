@@ -7,10 +7,15 @@ import path from "node:path";
 import { execa, execaSync } from "execa";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { backupsOf } from "../../../data/backup.ts";
+import { scriptText } from "../../../data/host-script.ts";
 import { projectDisk } from "../../../data/project-disk.ts";
 import { shellFor } from "../../../host/shell.ts";
+import { withLimits } from "./limits.ts";
 
 const script = path.resolve("data/backup.sh");
+/** The same with short limits, and a copy of what it hands on; as it goes to a host. */
+const quick = () =>
+  withLimits(scriptText("backup.sh"), { ANSWER: 1, PING: 1, FREEZE: 1, COMMAND: 2, THAW: 1, THAWED: 2, LIBVIRT: 1 });
 let dir: string;
 let storage: string;
 let backups: string;
@@ -31,20 +36,24 @@ const fake = (name: string, text: string) =>
 /** A libvirt that knows of no VM. */
 const noVm = () => fake("virsh", 'echo "error: failed to get domain" >&2; exit 1');
 
+const ok = (answer: unknown) => `echo '${JSON.stringify({ return: answer })}'`;
+const silence = "exec sleep 60";
+
 /** One that has it running: freezes, copies as QEMU would, thaws, and tells of the job. */
-const runningVm = (job = "Completed", copy = "cp") =>
+const runningVm = ({ job = "Completed", copy = "cp", freeze = ok(1), thaw = ok(1), domstate = "echo running" } = {}) =>
   fake(
     "virsh",
     `
 echo "$*" >>'${dir.replaceAll("'", "'\\''")}/asked'
 case $* in
-  *domstate*) echo running ;;
+  *domstate*) ${domstate} ;;
   *domblklist*) printf ' file   disk     vdb      %s\\n' "$STORAGE/myapp/project.qcow2" ;;
-  *domfsfreeze*)
-    echo "Froze 1 filesystem(s)"
+  *guest-ping*) ${ok({})} ;;
+  *guest-fsfreeze-freeze*) ${freeze} ;;
+  *guest-fsfreeze-thaw*) ${thaw} ;;
+  *backup-begin*)
     ${copy} "$STORAGE/myapp/project.qcow2" "$STORAGE"/backups/myapp/"$(basename "$(ls "$STORAGE"/backups/myapp/*.job.partial)" .job.partial)".live.partial &&
-      echo "Backup started"
-    echo "Thawed 1 filesystem(s)" ;;
+      echo "Backup started" ;;
   *"domjobinfo project-myapp --completed") echo "Job type:         ${job}" ;;
   *domjobinfo*) echo "Job type:         None" ;;
   *backup-dumpxml*) exit 1 ;;
@@ -54,6 +63,8 @@ esac`,
 const env = () => ({ PATH: `${dir}/bin:${process.env.PATH}`, STORAGE: storage });
 const run = (...args: string[]) =>
   execa("sh", [script, ...args, "myapp", storage, "qemu:///system"], { env: env(), reject: false, all: true });
+const runQuick = (...args: string[]) =>
+  execa("sh", ["-c", quick(), "backup.sh", ...args, "myapp", storage, "qemu:///system"], { env: env(), reject: false });
 const files = () => readdirSync(backups).sort();
 const info = (file: string) => JSON.parse(execaSync("qemu-img", ["info", "--output", "json", file]).stdout);
 const finished = (stamp: string) => {
@@ -102,12 +113,12 @@ describe.skipIf(!existsSync("/usr/bin/qemu-io"))("the backup of a disk", () => {
     expect(files()).toHaveLength(2);
     const asked = readFileSync(path.join(dir, "asked"), "utf8");
     expect(asked).toMatch(
-      /domfsfreeze project-myapp --mountpoint \/home\/dev\/project; echo --err \[; backup-begin project-myapp --backupxml '.*'; echo --err \]; domfsthaw project-myapp/,
+      /guest-fsfreeze-freeze-list.*\/home\/dev\/project.*\n.*backup-begin project-myapp --backupxml '.*'\n.*guest-fsfreeze-thaw/,
     );
   });
 
   test("of a VM that stops before its disk is copied is none", async () => {
-    runningVm("None");
+    runningVm({ job: "None" });
     const { stdout, stderr, exitCode } = await run();
     expect([exitCode, stdout]).toEqual([1, ""]);
     expect(stderr).toBe(
@@ -116,13 +127,91 @@ describe.skipIf(!existsSync("/usr/bin/qemu-io"))("the backup of a disk", () => {
     expect(files()).toEqual([]);
   });
 
+  describe("is held up by no guest:", () => {
+    const notThawed = refusal(
+      "project-myapp",
+      "must thaw /home/dev/project within 2 s after the copy began, but its guest's agent did not",
+      "in the guest: sudo fsfreeze --unfreeze /home/dev/project, or restart it: project-vm restart myapp",
+    );
+    const stillFrozen = "myapp: the guest did not thaw within 2 s: it may be frozen; the copy goes on";
+
+    test("of one that does not thaw there is a backup and a loud error, and the next one is made as ever", async () => {
+      runningVm({ thaw: silence });
+      const { stdout, stderr, exitCode } = await runQuick();
+      expect([exitCode, stderr]).toEqual([3, `${stillFrozen}\n${notThawed}`]);
+      expect(files()).toEqual([path.basename(stdout), `${path.basename(stdout)}.sha512`]);
+      holdsTheDisk(stdout);
+      // As the timer has it: what is recent enough is not made again, and the guest is left alone.
+      expect((await runQuick("--unless-within", "3600")).exitCode).toBe(0);
+      runningVm();
+      expect(await runQuick("--keep", "1")).toMatchObject({ exitCode: 0 });
+    });
+
+    test("to standard output all of it comes before the error", async () => {
+      runningVm({ thaw: silence });
+      const { stdout, stderr, exitCode } = await execa(
+        "sh",
+        ["-c", quick(), "backup.sh", "--stdout", "myapp", storage, "qemu:///system"],
+        { env: env(), reject: false, encoding: "buffer" },
+      );
+      const digest = createHash("sha512").update(stdout).digest("hex");
+      expect([exitCode, Buffer.from(stderr).toString()]).toEqual([3, `${stillFrozen}\nsha512 ${digest}\n${notThawed}`]);
+      expect(files()).toEqual([]);
+    });
+
+    test("of one that does not freeze it is as after a power cut", async () => {
+      runningVm({ freeze: silence, thaw: ok(0) });
+      const { stdout, stderr } = await runQuick();
+      expect(stderr).toBe(
+        "myapp: the guest's agent did not freeze the disk within 1 s: the backup is as after a power cut",
+      );
+      holdsTheDisk(stdout);
+    });
+
+    test("one that is killed between freeze and thaw leaves no lock that hangs, and the next one clears up", async () => {
+      runningVm({ thaw: silence });
+      const child = spawn("sh", ["-c", quick(), "backup.sh", "myapp", storage, "qemu:///system"], {
+        env: { ...process.env, ...env() },
+        stdio: "ignore",
+        detached: true,
+      });
+      const asked = () => readFileSync(path.join(dir, "asked"), "utf8");
+      await vi.waitFor(() => expect(asked()).toContain("guest-fsfreeze-thaw"), { timeout: 10_000 });
+      process.kill(-(child.pid as number), "SIGKILL");
+      runningVm();
+      await vi.waitFor(async () => expect((await runQuick()).exitCode).toBe(0), { timeout: 15_000, interval: 200 });
+      expect(files()).toHaveLength(2);
+    });
+
+    test.each(["domstate", "copy"])("a libvirt that hangs (%s) is said to, and leaves no half backup", async (step) => {
+      runningVm({ [step]: step === "copy" ? "sleep 60;" : silence });
+      const { stderr, exitCode } = await runQuick();
+      expect(exitCode).toBe(1);
+      expect(stderr).toBe(
+        step === "domstate"
+          ? refusal(
+              "qemu:///system",
+              "must answer within 1 s, but does not say whether project-myapp runs",
+              "look at libvirt there, and restart it",
+            )
+          : refusal(
+              disk(),
+              "must be copied by libvirt, but it says: no answer within 2 s ",
+              "if project-myapp has another job, wait until that has ended",
+            ),
+      );
+      expect(files()).toEqual([]);
+    });
+  });
+
   test("that libvirt refuses says why, and whose agent is silent is said to be as after a power cut", async () => {
     fake(
       "virsh",
       `case $* in
   *domstate*) echo paused ;;
   *domblklist*) printf ' file   disk     vdb      %s\\n' "$STORAGE/myapp/project.qcow2" ;;
-  *domfsfreeze*) printf 'error: %s\\n' 'Unable to freeze' '[' 'Timed out during operation' ']' 'Unable to thaw' >&2 ;;
+  *guest-ping*) echo "error: Guest agent is not responding" >&2; exit 1 ;;
+  *backup-begin*) echo "error: Timed out during operation" >&2; exit 1 ;;
   *) exit 1 ;;
 esac`,
     );

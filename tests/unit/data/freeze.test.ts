@@ -1,69 +1,147 @@
-import { writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { execa } from "execa";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { frozenCommands, readFrozen, whileFrozen } from "../../../data/freeze.ts";
+import { readFrozen, whileFrozen } from "../../../data/freeze.ts";
+import { scriptText } from "../../../data/host-script.ts";
 import { diskNode, monitorAnswer } from "../../../data/monitor.ts";
 import { projectDisk } from "../../../data/project-disk.ts";
 import { shellFor } from "../../../host/shell.ts";
 import type { Virsh } from "../../../host/virsh.ts";
 import { messageOf } from "../config/samples.ts";
+import { withLimits } from "./limits.ts";
 
-test("the thaw follows in the same virsh, whatever became of the command, and more than once", () => {
-  expect(frozenCommands("project-myapp", "backup-begin project-myapp")).toBe(
-    "domfsfreeze project-myapp --mountpoint /home/dev/project; backup-begin project-myapp; " +
-      "domfsthaw project-myapp; domfsthaw project-myapp; domfsthaw project-myapp",
-  );
+let dir: string;
+beforeEach(async () => {
+  dir = await mkdtemp(path.join(tmpdir(), "freeze-"));
+  vi.stubEnv("PATH", `${dir}:${process.env.PATH}`);
+});
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  await rm(dir, { recursive: true });
 });
 
-test.each([
-  ["Froze 1 filesystem(s)\n\nThawed 1 filesystem(s)\n\nThawed 0 filesystem(s)\n", true, true],
-  ["error: Unable to freeze filesystems\nerror: Unable to thaw filesystems\n", false, true],
-  ["Froze 0 filesystem(s)\n\nThawed 0 filesystem(s)\n", false, true],
-  ["error: Unable to thaw filesystems\nFroze 1 filesystem(s)\n\nThawed 0 filesystem(s)\n", true, false],
-])("%j: frozen %s, and thawed %s", (output, wasFrozen, isThawed) => {
-  expect(readFrozen(output)).toEqual({ wasFrozen, isThawed });
+/** The limits of frozen.sh as they are, but for hours of waiting in a test. */
+const limits = { LOCK: 1, PING: 1, FREEZE: 1, COMMAND: 1, THAW: 1, THAWED: 3, LIBVIRT: 1 };
+const quick = withLimits(scriptText("frozen.sh"), limits);
+
+const ok = (answer: unknown) => `echo '${JSON.stringify({ return: answer })}'`;
+const pong = ok({});
+const silence = "exec sleep 30";
+const gone = 'echo "error: Guest agent is not responding: QEMU guest agent is not connected" >&2; exit 1';
+const refusal =
+  "echo \"error: internal error: unable to execute QEMU agent command 'guest-fsfreeze-thaw': has been disabled\" >&2; exit 1";
+const late = (then: string) => `[ -e "$DIR/late" ] && { ${then}; exit; }; touch "$DIR/late"; ${silence}`;
+
+/** A virsh whose guest answers like this, and that notes down what it was asked. */
+function virsh(answers: { ping?: string; freeze?: string; thaw?: string; command?: string }): void {
+  const { ping = pong, freeze = ok(1), thaw = ok(1), command = "echo done" } = answers;
+  const text = `#!/bin/sh
+DIR='${dir}'
+case $* in
+  *guest-ping*) echo ping >>"$DIR/asked"; ${ping} ;;
+  *guest-fsfreeze-freeze*) echo freeze >>"$DIR/asked"; ${freeze} ;;
+  *guest-fsfreeze-thaw*) echo thaw >>"$DIR/asked"; ${thaw} ;;
+  *) echo command >>"$DIR/asked"; ${command} ;;
+esac`;
+  writeFileSync(path.join(dir, "virsh"), text, { mode: 0o755 });
+}
+const asked = () => readFileSync(path.join(dir, "asked"), "utf8").trimEnd().split("\n");
+const args = () => [dir, "qemu:///system", "project-myapp", "/home/dev/project", "command"];
+const run = () => execa("sh", ["-c", quick, "frozen.sh", ...args()], { all: true, reject: false });
+const once = ["ping", "freeze", "command", "thaw"];
+
+describe("a command between freeze and thaw", () => {
+  test.each<[string, Parameters<typeof virsh>[0], string, string[]]>([
+    ["that answers", {}, "frozen=yes thawed=yes", once],
+    ["that is not there is not asked to freeze", { ping: gone }, "frozen=no thawed=yes", ["ping", "command"]],
+    ["that hangs is not asked either", { ping: silence }, "frozen=no thawed=yes", ["ping", "command"]],
+    ["that had nothing to freeze", { freeze: ok(0) }, "frozen=no thawed=yes", ["ping", "freeze", "command"]],
+    ["that cannot freeze", { freeze: refusal, thaw: refusal }, "frozen=refused thawed=yes", once],
+    ["that was frozen before is thawed", { freeze: refusal }, "frozen=refused thawed=yes", once],
+    ["that does not answer the freeze is thawed", { freeze: silence, thaw: ok(0) }, "frozen=silent thawed=yes", once],
+    ["that thaws and answers too late", { thaw: late(ok(0)) }, "frozen=yes thawed=yes", [...once, "thaw"]],
+    ["whose command fails is thawed", { command: "exit 1" }, "frozen=yes thawed=yes", once],
+    ["whose command hangs is thawed", { command: silence }, "frozen=yes thawed=yes", once],
+  ])("of an agent %s", async (_, answers, expected, questions) => {
+    virsh(answers);
+    const { all, exitCode } = await run();
+    expect([exitCode, all.split("\n").at(-1)]).toEqual([0, `${expected} within=1,3`]);
+    expect(asked()).toEqual(questions);
+  });
+
+  test.each([
+    ["never answers", silence],
+    ["is gone", gone],
+    ["refuses", refusal],
+    ["says again and again that nothing was frozen", ok(0)],
+    ["answers something else", ok("1\u001b[2J")],
+    ["answers without an end", "exec yes"],
+    ["answers slowly, and nothing", "sleep 0.8; echo"],
+  ])("ends within its limit when an agent that froze %s to the thaw, and the rest is done", async (_, thaw) => {
+    virsh({ thaw });
+    const started = Date.now();
+    const { stdout, exitCode } = await run();
+    expect(Date.now() - started).toBeLessThan((3 + 1 + 1 + 5 + 3) * 1000);
+    expect([exitCode, stdout]).toEqual([0, "done\nfrozen=yes thawed=no within=1,3"]);
+    expect(asked()).toContain("thaw");
+    // Nothing of it is left, and the next one has its turn.
+    expect(execFileSync("flock", ["-n", dir, "echo", "free"], { encoding: "utf8" })).toBe("free\n");
+  });
+
+  test("does not wait for ever for its turn", async () => {
+    virsh({});
+    const holder = execa("flock", [dir, "sleep", "30"], { reject: false });
+    await vi.waitFor(() => expect(() => execFileSync("flock", ["-n", dir, "true"])).toThrow());
+    const { all, exitCode } = await run();
+    holder.kill();
+    expect([exitCode, all]).toEqual([
+      1,
+      `error: ${dir}: must be released within 1 s by the program that works on the disk\nremedy: wait until that has ended; who it is: fuser -v '${dir}'`,
+    ]);
+    expect(existsSync(path.join(dir, "asked"))).toBe(false);
+  });
+
+  test.each(["SIGTERM", "SIGINT", "SIGHUP"] as const)("goes on to the thaw after %s", async (signal) => {
+    virsh({ freeze: `sleep 0.5; ${ok(1)}` });
+    const child = run();
+    await vi.waitFor(() => expect(asked()).toContain("freeze"));
+    child.kill(signal);
+    expect((await child).stdout).toBe("done\nfrozen=yes thawed=yes within=1,3");
+  });
 });
 
 describe("while frozen", () => {
-  let dir: string;
-  beforeEach(async () => {
-    dir = await mkdtemp(path.join(tmpdir(), "freeze-"));
-    vi.stubEnv("PATH", `${dir}:${process.env.PATH}`);
-  });
-  afterEach(async () => {
-    vi.unstubAllEnvs();
-    await rm(dir, { recursive: true });
-  });
   const disk = () => ({ ...projectDisk({ uri: "qemu:///system", storageDir: "/vms" }, "myapp"), folder: dir });
-  const fakeVirsh = (script: string) => writeFileSync(path.join(dir, "virsh"), `#!/bin/sh\n${script}`, { mode: 0o755 });
+  const freeze = (uri: string) => whileFrozen(shellFor(uri), disk(), "command", "The snapshot was not made.");
 
-  test("the answer has all that virsh printed, on both outputs", async () => {
-    fakeVirsh('echo "$@"; echo "Froze 1 filesystem(s)"; echo "error: no" >&2; echo "Thawed 1 filesystem(s)"; exit 1');
-    const { wasFrozen, output } = await whileFrozen(shellFor("qemu:///system"), disk(), "command");
-    expect(wasFrozen).toBe(true);
-    expect(output).toBe(
-      [
-        `-c qemu:///system ${frozenCommands("project-myapp", "command")}`,
-        "Froze 1 filesystem(s)",
-        "error: no",
-        "Thawed 1 filesystem(s)",
-        "",
-      ].join("\n"),
-    );
-  });
+  test.each(["qemu:///system", "qemu+ssh://root@storage/system"])(
+    "the answer has all that virsh printed: %s",
+    async (uri) => {
+      // Runs here what it is to run there.
+      writeFileSync(path.join(dir, "ssh"), '#!/bin/sh\nfor command; do :; done; exec sh -c "$command"', {
+        mode: 0o755,
+      });
+      virsh({ command: 'echo "{}"; echo "error: no" >&2; exit 1' });
+      expect(await freeze(uri)).toEqual({ wasFrozen: true, output: "{}\nerror: no", notThawed: undefined });
+    },
+  );
 
-  test("a guest that could not be thawed is said loudly, with what to do", async () => {
-    fakeVirsh('echo "Froze 1 filesystem(s)"; echo "error: Guest agent is not responding" >&2; exit 1');
-    const message = await whileFrozen(shellFor("qemu:///system"), disk(), "command").catch(({ message }) => message);
-    expect(message).toBe(
-      [
-        "The guest of project-myapp may still be frozen: its agent did not answer.",
-        "  - project-myapp: must be able to write to /home/dev/project",
-        "    on the host of qemu:///system: virsh -c 'qemu:///system' domfsthaw project-myapp",
-      ].join("\n"),
-    );
+  test("what frozen.sh prints last is read back, whatever the command printed", () => {
+    const printed = "frozen=no thawed=no within=1,2\nfrozen=yes thawed=no within=30,60\n";
+    expect(readFrozen(disk(), printed)).toEqual({
+      wasFrozen: true,
+      output: "frozen=no thawed=no within=1,2",
+      notThawed: {
+        path: "project-myapp",
+        rule: "must thaw /home/dev/project within 60 s, but its guest's agent did not",
+        remedy: "in the guest: sudo fsfreeze --unfreeze /home/dev/project, or restart it: project-vm restart myapp",
+      },
+    });
+    expect(() => readFrozen(disk(), "frozen=yes thawed=yes within=30,60\nkilled")).toThrow("ended early");
   });
 });
 

@@ -29,6 +29,8 @@ After=libvirtd.service virtqemud.socket
 [Service]
 Type=oneshot
 ExecStart=/usr/local/lib/project-vms/backup.sh --keep 7 --unless-within 43200 myapp /var/lib/project-vms qemu:///system
+TimeoutStartSec=1d
+TimeoutStopSec=10min
 Nice=10
 IOSchedulingClass=idle
 `);
