@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import type { RowState, VmRow } from "../daily/rows.ts";
-import type { Colour } from "./print.ts";
+import { type Colour, timeText } from "./print.ts";
 
 const examples = `
 Examples:
@@ -9,7 +9,8 @@ Examples:
   project-vm list --json | jq -r '.[] | select(.state == "running") | .name'
 
 States: running, paused, shut off, crashed; not made (the next update makes it), missing (removed on the host by other
-means), foreign (somebody else's VM has its name), kept disk (only the disk of a project that is gone).`;
+means), foreign (somebody else's VM has its name), kept disk (only the disk of a project that is gone).
+A backup is overdue when there is none from the last two times \`every\`.`;
 
 /** `project-vm list`: the projects of a stack and of its host. */
 export function listCommand(): Command {
@@ -24,11 +25,12 @@ export function listCommand(): Command {
       const { printList } = await import("./print.ts");
       const folder = process.cwd();
       if (!options.allStacks) {
-        printList(await listVms(command.optsWithGlobals<{ stack: string }>().stack, folder), columns, options);
+        const rows = await listVms(command.optsWithGlobals<{ stack: string }>().stack, folder);
+        printList(rows, columnsFor(rows), options);
         return;
       }
       const { rows, failures } = await listStacks(stacksIn(checkoutOf(folder) ?? folder), folder);
-      printList(rows, { STACK: ({ stack }: VmRow) => stack, ...columns }, options);
+      printList(rows, { STACK: ({ stack }: VmRow) => stack, ...columnsFor(rows) }, options);
       for (const { error } of failures) console.error(error.message);
       if (failures.length > 0) process.exitCode = 1;
     });
@@ -43,6 +45,18 @@ const colours: Partial<Record<RowState, Colour>> = {
   foreign: "red",
   "shut off": "dim",
   "kept disk": "dim",
+};
+
+/** A column for the backups, where a config wants any. */
+export function columnsFor(rows: VmRow[]) {
+  return rows.some(({ backup }) => backup) ? { ...columns, "NEWEST BACKUP": backupCell } : columns;
+}
+
+const backupCell = ({ backup }: VmRow) => {
+  if (!backup) return "";
+  if (backup.overdue === null) return { text: "not known", colour: "yellow" as const };
+  const newest = backup.newest ? timeText(backup.newest) : "none";
+  return backup.overdue ? { text: `OVERDUE: ${newest}`, colour: "red" as const } : newest;
 };
 
 /** What a table of VMs shows of each. */

@@ -53,9 +53,11 @@ function table<Row>(rows: Row[], columns: Record<string, (row: Row) => Cell>): s
     .join("\n");
 }
 
-/** Times are UTC, as they are in the names of backups. */
+/** Times are UTC, as they are in the names of backups. @example "2026-03-14 15:09:26Z" */
+export const timeText = (time: Date) => time.toISOString().replace("T", " ").replace(/\.\d+/, "");
+
 function textOf(cell: Cell): string {
-  if (cell instanceof Date) return cell.toISOString().replace("T", " ").replace(/\.\d+/, "");
+  if (cell instanceof Date) return timeText(cell);
   if (typeof cell === "object") return cell.text;
   return typeof cell === "number" ? formatSize(cell) : (cell ?? "");
 }

@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import type { VmStatus } from "../daily/status.ts";
-import { printFacts, printJson } from "./print.ts";
+import { printFacts, printJson, timeText } from "./print.ts";
 
 const examples = `
 Examples:
@@ -29,6 +29,15 @@ export async function printStatus(stack: string, project: string): Promise<void>
   printJson(await statusOf(stack, project, process.cwd()));
 }
 
+function backupFact(backup: VmStatus["backup"]) {
+  if (!backup) return undefined;
+  const every = `every ${backup.every}`;
+  if (backup.overdue === null)
+    return { text: `${every}; whether there is one is not known`, colour: "yellow" as const };
+  const newest = backup.newest ? `the newest is of ${timeText(backup.newest)}` : "there is none";
+  return backup.overdue ? { text: `OVERDUE: ${every}, but ${newest}`, colour: "red" as const } : `${every}; ${newest}`;
+}
+
 /** What is shown of a VM, by what each line is called. */
 export function factsOf(status: VmStatus, formatSize: (bytes: number) => string) {
   const { name, stack, state, inConfig, memory, cpus, addresses, tailnetName, disks, image, ssh } = status;
@@ -49,6 +58,7 @@ export function factsOf(status: VmStatus, formatSize: (bytes: number) => string)
     "root disk": disk(disks.root),
     "project disk": disk(disks.project),
     image: image ?? undefined,
+    backup: backupFact(status.backup),
     "was ready after": status.secondsToReady === null ? undefined : `${status.secondsToReady} s: ${stages.join(", ")}`,
     "log in": ssh,
   };

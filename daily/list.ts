@@ -2,6 +2,7 @@ import { lookAtVms } from "./look.ts";
 import { readOutline } from "./outline.ts";
 import { type VmRow, vmRows } from "./rows.ts";
 import { readStackState } from "./stack-state.ts";
+import { wantedBackups } from "./wanted-backups.ts";
 
 /** What a list of several stacks came to. */
 export interface StackList {
@@ -17,8 +18,12 @@ export interface StackList {
  */
 export async function listVms(stack: string, folder: string): Promise<VmRow[]> {
   const outline = await readOutline(stack, folder);
-  const [found, state] = await Promise.all([lookAtVms(outline.host), readStackState(outline.root, stack)]);
-  return vmRows(outline, found, state?.vms ?? []);
+  const [found, state, backups] = await Promise.all([
+    lookAtVms(outline.host),
+    readStackState(outline.root, stack),
+    wantedBackups(outline),
+  ]);
+  return vmRows(outline, found, state?.vms ?? [], backups);
 }
 
 /** The same of several stacks, side by side; one that cannot be listed holds nobody up. */

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import type { Stack } from "../cli/stack.ts";
+import type { BackupSettings } from "../config/backup-settings.ts";
 import type { HostSettings } from "../config/settings.ts";
 import { checkoutOf } from "./checkout-folder.ts";
 
@@ -22,10 +23,12 @@ export interface ProjectOutline {
   cpus: number;
   disk: number;
   rootDisk: number;
+  /** undefined: no backups are made by themselves. */
+  backup?: BackupSettings | undefined;
 }
 
 /** Another number whenever an outline, or the way to it, changes. */
-const format = 1;
+const format = 2;
 
 /**
  * The outline of a stack's config, from the last time that the file had this content or, else, from the config itself. To
@@ -46,9 +49,9 @@ export async function readOutline(stack: string, folder: string): Promise<Outlin
 
 /** What the daily verbs need of a stack whose config has been read. */
 export function outlineOf({ name, root, file, config, host }: Stack): Outline {
-  const projects = Object.entries(config.projects).map(([project, { memory, cpus, disk, rootDisk }]) => [
+  const projects = Object.entries(config.projects).map(([project, { memory, cpus, disk, rootDisk, backup }]) => [
     project,
-    { memory, cpus, disk, rootDisk },
+    { memory, cpus, disk, rootDisk, backup },
   ]);
   return { stack: name, root, file, host: host.settings, projects: Object.fromEntries(projects) };
 }

@@ -1,3 +1,4 @@
+import { type BackupAge, type BackupsFound, backupAge } from "../data/backup-age.ts";
 import type { DomainState } from "./domstats.ts";
 import type { DiskFound, HostFound, VmFound } from "./look.ts";
 import type { Outline, ProjectOutline } from "./outline.ts";
@@ -16,6 +17,8 @@ export interface VmRow {
   disk: { size: number; used: number } | null;
   /** IPv4 first; empty while it is off. */
   addresses: string[];
+  /** Null where the config wants no backups made by themselves. */
+  backup: BackupAge | null;
 }
 
 /**
@@ -25,17 +28,23 @@ export interface VmRow {
 export type RowState = DomainState | "not made" | "missing" | "foreign" | "kept disk";
 
 /** All projects of a stack's config and of its host, by name. */
-export function vmRows({ stack, projects }: Outline, { vms, disks }: HostFound, inState: string[]): VmRow[] {
+export function vmRows(
+  { stack, projects }: Outline,
+  { vms, disks }: HostFound,
+  inState: string[],
+  backups: BackupsFound | undefined,
+): VmRow[] {
   const leftovers = vms.filter((vm) => vm.stack === stack && !projects[vm.name]);
   const kept = disks.filter(({ name }) => !projects[name]);
   return [
     ...Object.entries(projects).map(([name, project]) => {
       const vm = vms.find((one) => one.name === name);
-      if (vm) return vmRow(stack, vm, true);
+      const backup = backupOf(name, project, backups);
+      if (vm) return vmRow(stack, vm, true, backup);
       const disk = disks.find((one) => one.name === name);
-      return unmadeRow({ stack, name, state: inState.includes(name) ? "missing" : "not made" }, project, disk);
+      return unmadeRow({ stack, name, state: inState.includes(name) ? "missing" : "not made", backup }, project, disk);
     }),
-    ...leftovers.map((vm) => vmRow(stack, vm, false)),
+    ...leftovers.map((vm) => vmRow(stack, vm, false, null)),
     ...kept.map((disk) => keptRow(stack, disk)),
   ].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
@@ -43,10 +52,15 @@ export function vmRows({ stack, projects }: Outline, { vms, disks }: HostFound, 
 /** A VM's project disk, which is told by its name. */
 export const projectDiskOf = ({ disks }: VmFound) => disks.find(({ path }) => path.endsWith("/project.qcow2"));
 
-function vmRow(stack: string, vm: VmFound, inConfig: boolean): VmRow {
+/** The backups of a project, as far as its config wants them. */
+export const backupOf = (name: string, { backup }: Pick<ProjectOutline, "backup">, found: BackupsFound | undefined) =>
+  backup ? backupAge(name, backup.every, found) : null;
+
+function vmRow(stack: string, vm: VmFound, inConfig: boolean, backup: BackupAge | null): VmRow {
   const { name, memory, cpus, addresses } = vm;
   if (vm.stack !== stack) {
-    return { stack, name, state: "foreign", inConfig, memory: null, cpus: null, disk: null, addresses: [] };
+    const unknown = { memory: null, cpus: null, disk: null, addresses: [], backup: null };
+    return { stack, name, state: "foreign", inConfig, ...unknown };
   }
   const disk = projectDiskOf(vm);
   return {
@@ -59,11 +73,12 @@ function vmRow(stack: string, vm: VmFound, inConfig: boolean): VmRow {
     disk: disk ? { size: disk.size, used: disk.used } : null,
     // A lease outlives the guest that had it.
     addresses: vm.state === "running" ? addresses : [],
+    backup,
   };
 }
 
 function unmadeRow(
-  row: Pick<VmRow, "stack" | "name" | "state">,
+  row: Pick<VmRow, "stack" | "name" | "state" | "backup">,
   { memory, cpus, disk }: ProjectOutline,
   kept: DiskFound | undefined,
 ): VmRow {
@@ -73,5 +88,6 @@ function unmadeRow(
 
 function keptRow(stack: string, { name, size, used }: DiskFound): VmRow {
   const disk = { size, used };
-  return { stack, name, state: "kept disk", inConfig: false, memory: null, cpus: null, disk, addresses: [] };
+  const none = { memory: null, cpus: null, addresses: [], backup: null };
+  return { stack, name, state: "kept disk", inConfig: false, disk, ...none };
 }

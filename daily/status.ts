@@ -1,17 +1,19 @@
 import { posix } from "node:path";
 import type { ProjectOutput } from "../components/outputs.ts";
 import { hostName, poolName } from "../config/names.ts";
+import type { BackupsFound } from "../data/backup-age.ts";
 import { stages } from "../guest/ready.ts";
 import { virshSession } from "../host/virsh.ts";
 import type { DiskStats } from "./domstats.ts";
 import { findVm, type OwnVm } from "./find-vm.ts";
-import { readOutline } from "./outline.ts";
-import { projectDiskOf, type VmRow } from "./rows.ts";
+import { type Outline, readOutline } from "./outline.ts";
+import { backupOf, projectDiskOf, type VmRow } from "./rows.ts";
 import { sshConfigOf, sshTargets } from "./ssh-targets.ts";
 import { readStackState } from "./stack-state.ts";
+import { wantedBackups } from "./wanted-backups.ts";
 
 /** A VM as `project-vm status --json` prints it. Keys may be added; none is renamed or taken away. Sizes in bytes. */
-export interface VmStatus extends Pick<VmRow, "stack" | "name" | "state" | "inConfig" | "addresses"> {
+export interface VmStatus extends Pick<VmRow, "stack" | "name" | "state" | "inConfig" | "addresses" | "backup"> {
   memory: number;
   cpus: number;
   /** A command that logs in, with room for a command to run behind it. */
@@ -34,6 +36,8 @@ export interface KnownOf {
   address: string | undefined;
   sshConfig: string;
   image: string | undefined;
+  /** undefined: could not be looked at, or none are wanted. */
+  backups: BackupsFound | undefined;
 }
 
 /**
@@ -43,18 +47,19 @@ export interface KnownOf {
  */
 export async function statusOf(stack: string, name: string, folder: string): Promise<VmStatus> {
   const outline = await readOutline(stack, folder);
-  const [own, state, image] = await Promise.all([
+  const [own, state, image, backups] = await Promise.all([
     findVm(stack, name, folder),
     readStackState(outline.root, stack),
     imageUnder(outline.host.uri, name),
+    wantedBackups({ ...outline, projects: pick(outline.projects, name) }),
   ]);
   const output = state?.outputs[name];
   const address = sshTargets(outline).find((target) => target.name === name)?.addresses[0];
-  return vmStatus(own, { output, address, sshConfig: sshConfigOf(outline), image });
+  return vmStatus(own, { output, address, sshConfig: sshConfigOf(outline), image, backups });
 }
 
 /** Puts together what is known of a VM. Pure. */
-export function vmStatus({ outline, vm }: OwnVm, { output, address, sshConfig, image }: KnownOf): VmStatus {
+export function vmStatus({ outline, vm }: OwnVm, { output, address, sshConfig, image, backups }: KnownOf): VmStatus {
   const { stack, projects } = outline;
   const { name, state, memory, cpus } = vm;
   const addresses = vm.addresses.length > 0 || !address ? vm.addresses : [address];
@@ -66,6 +71,7 @@ export function vmStatus({ outline, vm }: OwnVm, { output, address, sshConfig, i
     memory,
     cpus,
     addresses: state === "running" ? addresses : [],
+    backup: backupOf(name, projects[name] ?? {}, backups),
     ssh: `ssh -F ${sshConfig} ${hostName(name)}`,
     tailnetName: output?.tailnetName ?? null,
     disks: {
@@ -77,6 +83,9 @@ export function vmStatus({ outline, vm }: OwnVm, { output, address, sshConfig, i
     stages: inOrder(output?.stages),
   };
 }
+
+const pick = (projects: Outline["projects"], name: string) =>
+  Object.fromEntries(Object.entries(projects).filter(([project]) => project === name));
 
 /** A state has its keys by the alphabet. */
 const inOrder = (taken: VmStatus["stages"] = {}) =>

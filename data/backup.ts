@@ -1,5 +1,6 @@
 import { type Issue, UserError } from "../config/errors.ts";
 import { type Shell, shellFor } from "../host/shell.ts";
+import { stampIn } from "./backup-names.ts";
 import { GuestNotThawed } from "./freeze.ts";
 import { runScript } from "./host-script.ts";
 import { type ProjectDisk, projectDisk, readDisk, type StorageHost } from "./project-disk.ts";
@@ -77,14 +78,9 @@ export function runBackup(
 /** The same on a host that is being worked on. */
 export async function backupsOf(shell: Shell, { name: project, backups }: ProjectDisk): Promise<Backup[]> {
   const files = parseFiles(await shell.run(["sh", "-c", listScript, "sh", backups]));
-  const stamps = new RegExp(`^${project}-(\\d{4})(\\d\\d)(\\d\\d)T(\\d\\d)(\\d\\d)(\\d\\d)Z\\.qcow2$`);
   return [...files].flatMap(([name, size]) => {
-    const stamp = stamps.exec(name)?.slice(1);
-    if (!stamp || !files.has(`${name}.sha512`)) return [];
-    const [year, month, day, ...time] = stamp;
-    return [
-      { name, path: `${backups}/${name}`, created: new Date(`${year}-${month}-${day}T${time.join(":")}Z`), size },
-    ];
+    const created = stampIn(name, project);
+    return created && files.has(`${name}.sha512`) ? [{ name, path: `${backups}/${name}`, created, size }] : [];
   });
 }
 

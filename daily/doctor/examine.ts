@@ -6,6 +6,7 @@ import { shellFor } from "../../host/shell.ts";
 import { virshFor } from "../../host/virsh.ts";
 import { basePool, imageUsage } from "../../images/usage.ts";
 import { readStackState } from "../stack-state.ts";
+import { examineBackups } from "./backups.ts";
 import { examineEngine } from "./engine.ts";
 import { type Examined, type Finding, failure, mended, ok } from "./finding.ts";
 import { examineHost, examineState } from "./host.ts";
@@ -52,12 +53,13 @@ async function examineHostOf(stack: Stack, log: Log): Promise<Examined[]> {
     const state = await readStackState(stack.root, stack.name);
     const shell = shellFor(settings.uri);
     const usage = imageUsage(inventory, settings.storageDir);
-    const [machine, storage, images] = await Promise.all([
+    const [machine, storage, images, backups] = await Promise.all([
       examineMachine(inventory, settings.storageDir, shell),
       examineStorage(inventory, settings.storageDir, shell),
       examineImages({ stack: stack.name, host: settings, pool: basePool(inventory), usage, shell }, log),
+      examineBackups(stack),
     ]);
-    const host = [...examineHost(stack, inventory, virsh), ...images, ...machine, ...storage];
+    const host = [...examineHost(stack, inventory, virsh), ...images, ...backups, ...machine, ...storage];
     return [read, ...host, examineState(stack, inventory, state?.vms)];
   } catch (error) {
     if (!(error instanceof UserError)) throw error;

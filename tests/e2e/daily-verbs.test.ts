@@ -72,6 +72,7 @@ describe("before anything is made", () => {
         cpus: 2,
         disk: { size: 2 ** 31, used: 0 },
         addresses: [],
+        backup: null,
       },
     ]);
     const verbs = [["start"], ["stop"], ["restart"], ["status"], ["ssh"], ["console"], ["logs"]];

@@ -1,4 +1,13 @@
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { execa, execaSync } from "execa";
@@ -284,14 +293,26 @@ describe("a kept disk", () => {
     // Runs here what it is to run there.
     tool.fake("ssh", 'for command; do :; done; exec sh -c "$command"');
     const query = `command=${encodeURIComponent(tool.fakePath("ssh"))}&socket=${host.dir}/run/libvirt/libvirt-sock&proxy=netcat`;
+    const projects = { alpha: { ...small.defaults, backup: { every: "1h", keep: 1 } } };
     const settings = { uri: `qemu+ssh://root@storage/system?${query}`, storageDir: host.storageDir };
     writeFileSync(
       path.join(checkout.dir, "Pulumi.remote.yaml"),
-      JSON.stringify({ config: { "project-vms:host": settings } }),
+      JSON.stringify({ config: { "project-vms:host": settings, "project-vms:projects": projects } }),
     );
     const remote = (...args: string[]) => tool.run("--stack", "remote", ...args);
     await succeed(remote("snapshot", "create", "alpha", "by-ssh"));
     await succeed(remote("backup", "alpha", "--keep", "1"));
+    const made = (await answer("backups", "alpha"))[0].created;
+    const listed = JSON.parse(await succeed(remote("list", "--json")));
+    expect(listed).toMatchObject([{ name: "alpha", backup: { every: "1h", newest: made, overdue: false } }]);
+    const [newest = "", digest = ""] = readdirSync(backups).sort();
+    for (const name of [newest, digest])
+      renameSync(path.join(backups, name), path.join(backups, name.replace(/-\d{8}T/, "-20260101T")));
+    expect(await succeed(remote("list"))).toMatch(/NEWEST BACKUP\n.* {2}OVERDUE: 2026-01-01 /);
+    const findings = JSON.parse((await remote("doctor", "--json")).stdout) as { check: string; says: string }[];
+    expect(findings.filter(({ check }) => check === "backups").map(({ says }) => says)).toEqual([
+      expect.stringMatching(/^alpha has none since 2026-01-01T.*, though one is to be made every 1h$/),
+    ]);
     const copy = path.join(checkout.dir, "copy.qcow2");
     await succeed(remote("export", "alpha", copy));
     await succeed(remote("import", "copy", copy));

@@ -7,10 +7,12 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Stack } from "../../../cli/stack.ts";
 import { parseStackConfig } from "../../../config/parse.ts";
 import { GiB } from "../../../config/sizes.ts";
+import { examineBackups, judgeBackups } from "../../../daily/doctor/backups.ts";
 import { examineOrphans } from "../../../daily/doctor/engine.ts";
 import { failure, isWell, mended, ok, warning } from "../../../daily/doctor/finding.ts";
 import { examineHost, examineState } from "../../../daily/doctor/host.ts";
 import { examineImages } from "../../../daily/doctor/images.ts";
+import type { BackupsFound } from "../../../data/backup-age.ts";
 import type { Inventory, NetworkFound, PoolFound } from "../../../host/inventory.ts";
 import { shellFor } from "../../../host/shell.ts";
 import { type Virsh, VirshError } from "../../../host/virsh.ts";
@@ -265,4 +267,49 @@ test("plugin processes that were left behind are named, and ended when they shal
   } finally {
     rmSync(folder, { recursive: true });
   }
+});
+
+describe("backups", () => {
+  const now = new Date("2026-03-14T12:00:00Z");
+  const wanted = { webapp: { backup: { every: "6h", keep: 2 } }, api: { backup: { every: "1d", keep: 2 } }, none: {} };
+  const of = {
+    ...stack,
+    config: parseStackConfig({ "project-vms:projects": JSON.stringify(wanted) }, "Pulumi.storage.yaml"),
+  };
+  const found = (...hours: number[]): BackupsFound => ({
+    now,
+    disks: new Map(["webapp", "api", "none"].map((name) => [name, null])),
+    backups: new Map([
+      ["webapp", hours.map((ago) => new Date(now.getTime() - ago * 3_600_000))],
+      ["api", [now]],
+    ]),
+  });
+
+  test("as recent as they should be are in order", () => {
+    expect(judgeBackups(of, found(3))).toEqual([ok("backups", "2 projects with `backup`, none of them overdue")]);
+  });
+
+  test.each([
+    [[13], "webapp has none since 2026-03-13T23:00:00.000Z, though one is to be made every 6h"],
+    [[], "webapp has none, though one is to be made every 6h"],
+  ])("from %j hours ago are overdue", (hours, says) => {
+    const remedy =
+      "why, on its host: journalctl -u project-vms-backup-webapp; make one: project-vm backup webapp --stack storage";
+    expect(judgeBackups(of, found(...hours))).toEqual([warning("backups", says, remedy)]);
+  });
+
+  test("that cannot be looked at are said to be so; where none are wanted nothing is looked at", async () => {
+    vi.stubEnv("PATH", "/nowhere");
+    const [finding] = await examineBackups({
+      ...of,
+      host: { settings: { ...host, uri: "qemu+ssh://x/system" }, ssh: {} },
+    });
+    vi.unstubAllEnvs();
+    expect(finding).toMatchObject({
+      check: "backups",
+      level: "warning",
+      says: expect.stringContaining("could not be looked at"),
+    });
+    expect(await examineBackups(stack)).toEqual([]);
+  });
 });

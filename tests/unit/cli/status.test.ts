@@ -9,7 +9,13 @@ const output = {
   secondsToReady: 42.5,
   stages: { "cloud-init": 3, docker: 2, boot: 30 },
 } as unknown as ProjectOutput;
-const nothing: KnownOf = { output: undefined, address: undefined, sshConfig: "/c/config", image: undefined };
+const nothing: KnownOf = {
+  output: undefined,
+  address: undefined,
+  sshConfig: "/c/config",
+  image: undefined,
+  backups: undefined,
+};
 
 test("a VM is shown with what its host, its state and its SSH files know", () => {
   const known = { ...nothing, output, image: "debian-testing-new.qcow2" };
@@ -24,6 +30,7 @@ test("a VM is shown with what its host, its state and its SSH files know", () =>
     memory: aVm().memory,
     cpus: 4,
     addresses: ["10.77.0.5"],
+    backup: null,
     ssh: "ssh -F /c/config project-webapp",
     tailnetName: "project-webapp.tail1234.ts.net",
     image: "debian-testing-new.qcow2",
@@ -54,4 +61,13 @@ test("on a network without leases the address is the one that SSH goes to; one t
   const known = { ...nothing, address: "192.168.1.9" };
   expect(vmStatus({ outline: anOutline(), vm: aVm({ addresses: [] }) }, known).addresses).toEqual(["192.168.1.9"]);
   expect(vmStatus({ outline: anOutline(), vm: aVm({ state: "shut off" }) }, known).addresses).toEqual([]);
+});
+
+test("backups are told of where the config wants them", () => {
+  const now = new Date("2026-03-14T15:09:26Z");
+  const outline = anOutline({ webapp: aProject({ backup: { every: "1d", keep: 7 } }) });
+  const backups = { now, disks: new Map([["webapp", null]]), backups: new Map() };
+  const backup = (known: KnownOf) => vmStatus({ outline, vm: aVm() }, known).backup;
+  expect(backup({ ...nothing, backups })).toEqual({ every: "1d", newest: null, overdue: true });
+  expect(backup(nothing)).toEqual({ every: "1d", newest: null, overdue: null });
 });

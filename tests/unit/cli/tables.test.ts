@@ -1,6 +1,6 @@
 import { afterEach, expect, test, vi } from "vitest";
 import { describeFinding } from "../../../cli/doctor.ts";
-import { columns } from "../../../cli/list.ts";
+import { columnsFor } from "../../../cli/list.ts";
 import { printFacts, printList } from "../../../cli/print.ts";
 import { factsOf } from "../../../cli/status.ts";
 import { formatSize, GiB } from "../../../config/sizes.ts";
@@ -21,7 +21,7 @@ function printed(print: () => void): string[] {
 test("a list of VMs tells at a glance which of them is not as its config has it", () => {
   const row: VmRow = {
     ...{ stack: "storage", name: "webapp", state: "running", inConfig: true, memory: 8 * GiB, cpus: 4 },
-    ...{ disk: { size: 50 * GiB, used: 6.75 * GiB }, addresses: ["10.77.0.5", "fd00::5"] },
+    ...{ disk: { size: 50 * GiB, used: 6.75 * GiB }, addresses: ["10.77.0.5", "fd00::5"], backup: null },
   };
   const rows: VmRow[] = [
     { ...row, name: "api", state: "shut off", inConfig: false, addresses: [] },
@@ -29,7 +29,7 @@ test("a list of VMs tells at a glance which of them is not as its config has it"
     { ...row, name: "old", state: "kept disk", inConfig: false, memory: null, cpus: null, addresses: [] },
     row,
   ];
-  expect(printed(() => printList(rows, columns, {}))).toEqual([
+  expect(printed(() => printList(rows, columnsFor(rows), {}))).toEqual([
     "NAME    STATE                        MEMORY  CPUS  DISK USED  DISK SIZE  ADDRESS",
     "api     shut off, not in the config  8 GiB   4     6.75 GiB   50 GiB",
     "db      foreign",
@@ -37,6 +37,38 @@ test("a list of VMs tells at a glance which of them is not as its config has it"
     "webapp  running                      8 GiB   4     6.75 GiB   50 GiB     10.77.0.5",
   ]);
 });
+
+const made = new Date("2026-03-14T15:09:26Z");
+const backups: [VmRow["backup"], string, string][] = [
+  [
+    { every: "1d", newest: made, overdue: false },
+    "2026-03-14 15:09:26Z",
+    "every 1d; the newest is of 2026-03-14 15:09:26Z",
+  ],
+  [{ every: "1d", newest: null, overdue: false }, "none", "every 1d; there is none"],
+  [
+    { every: "1d", newest: made, overdue: true },
+    "OVERDUE: 2026-03-14 15:09:26Z",
+    "OVERDUE: every 1d, but the newest is of 2026-03-14 15:09:26Z",
+  ],
+  [{ every: "1d", newest: null, overdue: true }, "OVERDUE: none", "OVERDUE: every 1d, but there is none"],
+  [{ every: "1d", newest: null, overdue: null }, "not known", "every 1d; whether there is one is not known"],
+];
+
+test("where backups are wanted, a list and a status tell which are overdue", () => {
+  const row = { stack: "storage", state: "running", inConfig: true, memory: null, cpus: null, disk: null } as const;
+  const rows: VmRow[] = backups.map(([backup], i) => ({ ...row, name: `vm${i}`, addresses: [], backup }));
+  const [header, ...lines] = printed(() => printList(rows, columnsFor(rows), {}));
+  expect(header).toMatch(/ {2}NEWEST BACKUP$/);
+  expect(lines.map((line) => line.replace(/^vm\d +running +/, ""))).toEqual(backups.map(([, cell]) => cell));
+  const status = vmStatus({ outline: anOutline(), vm: aVm() }, nothing);
+  expect(backups.map(([backup]) => textOf(factsOf({ ...status, backup }, formatSize).backup))).toEqual(
+    backups.map(([, , fact]) => fact),
+  );
+});
+
+const nothing = { output: undefined, address: undefined, sshConfig: "/c", image: undefined, backups: undefined };
+const textOf = (fact: string | { text: string } | undefined) => (typeof fact === "object" ? fact.text : fact);
 
 test("the status of a VM is a line for each thing that is known", () => {
   const output = {

@@ -1,6 +1,9 @@
 import { expect, test } from "vitest";
 import { GiB } from "../../../config/sizes.ts";
+import type { HostFound } from "../../../daily/look.ts";
+import type { Outline } from "../../../daily/outline.ts";
 import { type VmRow, vmRows } from "../../../daily/rows.ts";
+import type { BackupsFound } from "../../../data/backup-age.ts";
 import { aHost, anOutline, aProject, aVm } from "./samples.ts";
 
 const row = (changes: Partial<VmRow>): VmRow => ({
@@ -12,10 +15,12 @@ const row = (changes: Partial<VmRow>): VmRow => ({
   cpus: 4,
   disk: { size: 50 * GiB, used: 3 * GiB },
   addresses: [],
+  backup: null,
   ...changes,
 });
 const keptDisk = { name: "old", path: "/vms/old/project.qcow2", size: 10 * GiB, used: GiB };
-const rowsOf = (...args: Parameters<typeof vmRows>) => vmRows(...args);
+const rowsOf = (outline: Outline, host: HostFound, inState: string[], backups?: BackupsFound) =>
+  vmRows(outline, host, inState, backups);
 
 test("a VM is shown as its host has it, with its address only while it runs", () => {
   const running = aHost({ vms: [aVm({ memory: 4 * GiB })] });
@@ -68,4 +73,21 @@ test("VMs that left the config and disks that were kept are in the list, others'
       disk: { size: 10 * GiB, used: GiB },
     }),
   );
+});
+
+test("backups are told of where the config wants them, as far as they are known", () => {
+  const backup = { every: "1d", keep: 7 } as const;
+  const outline = anOutline({ webapp: aProject({ backup }), api: aProject() });
+  const host = aHost({ vms: [aVm(), aVm({ name: "api" }), aVm({ name: "gone" })] });
+  const now = new Date("2026-03-14T15:09:26Z");
+  const found = { now, disks: new Map([["webapp", null]]), backups: new Map([["webapp", [now]]]) };
+  const told = (backups?: BackupsFound) => rowsOf(outline, host, [], backups).map((row) => [row.name, row.backup]);
+  const others = [
+    ["api", null],
+    ["gone", null],
+  ];
+  expect(told(found)).toEqual([...others, ["webapp", { every: "1d", newest: now, overdue: false }]]);
+  expect(told()).toEqual([...others, ["webapp", { every: "1d", newest: null, overdue: null }]]);
+  const theirs = aHost({ vms: [aVm({ stack: "other" })] });
+  expect(rowsOf(outline, theirs, [], found).find(({ name }) => name === "webapp")?.backup).toBeNull();
 });

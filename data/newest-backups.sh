@@ -1,0 +1,32 @@
+#!/bin/sh
+# Tells of projects' disks and finished backups what a list of VMs needs, with one look however many projects there are.
+# Only reads. What this user may not see is an error, for it is not known then whether it is there.
+#
+# Usage: newest-backups.sh <storageDir> <project>...
+# Prints `now <seconds>`, `disk <when it was made, in seconds; 0: not known> <project>/project.qcow2` for each disk, and
+# `backups/<project>/<file>` for each finished backup.
+set -eu
+export LC_ALL=C
+
+storage=$1
+shift
+echo "now $(date +%s)"
+for project; do
+  set -- "$@" "$project/project.qcow2"
+  shift
+done
+# Not `test`, to which what may not be seen is not there.
+found=$( (ls -d "$storage/." && cd "$storage" && stat -c 'disk %W %n' "$@") 2>&1) || case $found in
+  *[Dd]enied*) echo "$found" >&2 && exit 1 ;;
+esac
+printf '%s\n' "$found"
+[ -d "$storage/backups" ] || exit 0
+cd "$storage/backups"
+for disk; do
+  project=${disk%/project.qcow2}
+  [ -e "$project" ] || continue
+  [ -r "$project" ] || { echo "$storage/backups/$project: Permission denied" >&2 && exit 1; }
+  for file in "$project"/*.qcow2; do
+    [ ! -e "$file.sha512" ] || echo "backups/$file"
+  done
+done

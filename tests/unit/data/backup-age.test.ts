@@ -1,0 +1,105 @@
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { execa } from "execa";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { backupAge } from "../../../data/backup-age.ts";
+import { lookAtBackups, parseFound } from "../../../data/backup-look.ts";
+
+const now = new Date("2026-03-14T12:00:00Z");
+const hoursAgo = (hours: number) => new Date(now.getTime() - hours * 3_600_000);
+const newest = (hours: number) => ({ newest: hoursAgo(hours) });
+
+describe("backups every 6h", () => {
+  test.each([
+    ["one from now", [0], 1000, { ...newest(0), overdue: false }],
+    ["one from exactly twice that time ago", [12], 1000, { ...newest(12), overdue: false }],
+    ["one older than that", [12.1], 1000, { ...newest(12.1), overdue: true }],
+    ["the newest of several counts, in whatever order they are", [40, 3, 20], 1000, { ...newest(3), overdue: false }],
+    ["one stamped in the future hides nothing", [20, -5], 1000, { ...newest(20), overdue: true }],
+    ["only one stamped in the future is none", [-5], 1000, { newest: null, overdue: true }],
+    ["none, of a disk that is new", [], 11, { newest: null, overdue: false }],
+    ["none, of a disk that is older", [], 13, { newest: null, overdue: true }],
+    ["none, of a disk of which nobody knows how old it is", [], null, { newest: null, overdue: true }],
+    ["none, of a disk that is made in the future", [], -5, { newest: null, overdue: true }],
+    ["an old one, of a disk that was made after it", [500], 5, { ...newest(500), overdue: false }],
+    ["none, and no disk", [], undefined, { newest: null, overdue: false }],
+    ["an old one that stayed when its disk went", [500], undefined, { ...newest(500), overdue: false }],
+  ])("%s", (_, backups, disk, expected) => {
+    const found = {
+      now,
+      disks: new Map(disk === undefined ? [] : [["myapp", disk === null ? null : hoursAgo(disk)] as const]),
+      backups: new Map([["myapp", backups.map(hoursAgo)]]),
+    };
+    expect(backupAge("myapp", "6h", found)).toEqual({ every: "6h", ...expected });
+  });
+
+  test("are not known where nobody could look", () => {
+    expect(backupAge("myapp", "6h", undefined)).toEqual({ every: "6h", newest: null, overdue: null });
+  });
+});
+
+test("what a host printed is read, and what is none of ours is left out", () => {
+  const printed = [
+    "now 1773489600",
+    "disk 1700000000 myapp/project.qcow2",
+    "stat: cannot statx 'api/project.qcow2': No such file or directory",
+    "disk 0 old/project.qcow2",
+    "backups/myapp/myapp-20260314T110000Z.qcow2",
+    "backups/myapp/other-20260314T110000Z.qcow2",
+    "backups/myapp/myapp-20269999T110000Z.qcow2",
+    "backups/api/*.qcow2",
+  ].join("\n");
+  expect(parseFound(printed)).toEqual({
+    now,
+    disks: new Map([
+      ["myapp", new Date(1_700_000_000_000)],
+      ["old", null],
+    ]),
+    backups: new Map([["myapp", [new Date("2026-03-14T11:00:00Z")]]]),
+  });
+});
+
+describe("a look at a host", () => {
+  let dir: string;
+  beforeEach(async () => {
+    dir = await mkdtemp(path.join(tmpdir(), "backups of a host's "));
+  });
+  afterEach(() => rm(dir, { recursive: true }));
+  const look = (...projects: string[]) => lookAtBackups({ uri: "qemu:///system", storageDir: dir }, projects);
+  const write = (...files: string[]) => {
+    for (const file of files) {
+      mkdirSync(path.dirname(path.join(dir, file)), { recursive: true });
+      writeFileSync(path.join(dir, file), "");
+    }
+  };
+
+  test("finds the disks that there are and the backups that are finished, of those projects alone", async () => {
+    write("myapp/project.qcow2", "other/project.qcow2", "backups/other/other-20260314T110000Z.qcow2");
+    const backup = "backups/myapp/myapp-20260314T110000Z.qcow2";
+    write(backup, `${backup}.sha512`, "backups/myapp/myapp-20260315T110000Z.qcow2");
+    const found = await look("myapp", "api");
+    expect(Math.abs(Date.now() - found.now.getTime())).toBeLessThan(60_000);
+    expect([...found.disks.keys()]).toEqual(["myapp"]);
+    expect(found.backups).toEqual(new Map([["myapp", [new Date("2026-03-14T11:00:00Z")]]]));
+  });
+
+  test.each(["", "nowhere"])("on which nothing was made yet finds nothing", async (folder) => {
+    const found = await lookAtBackups({ uri: "qemu:///system", storageDir: path.join(dir, folder) }, ["myapp"]);
+    expect([found.disks.size, found.backups.size]).toEqual([0, 0]);
+  });
+
+  test.skipIf(process.getuid?.() !== 0).each(["", "myapp", "backups/myapp"])(
+    "by a user who may not see it (%j) is an error, and not the finding that there is none",
+    async (closed) => {
+      write("myapp/project.qcow2", "backups/myapp/none");
+      chmodSync(dir, 0o755);
+      chmodSync(path.join(dir, closed), 0o700);
+      const script = path.resolve("data/newest-backups.sh");
+      const as = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "sh", "-s", dir, "myapp"];
+      const { exitCode, stderr } = await execa(as[0] as string, as.slice(1), { inputFile: script, reject: false });
+      expect([exitCode, stderr]).toEqual([1, expect.stringContaining("Permission denied")]);
+    },
+  );
+});
