@@ -2,12 +2,10 @@ import path from "node:path";
 import type * as command from "@pulumi/command";
 import type * as libvirt from "@pulumi/libvirt";
 import * as pulumi from "@pulumi/pulumi";
-import type * as tailscale from "@pulumi/tailscale";
 import { domainName } from "../config/names.ts";
 import { resolveVmSettings, type VmRequest } from "../config/parse.ts";
 import type { Readiness } from "../guest/ready.ts";
 import { describePlan, findProject } from "../vm/plan.ts";
-import { createTailnetKey } from "./tailnet.ts";
 import { ChildFactory, type Transform } from "./transform.ts";
 import {
   createBackup,
@@ -48,7 +46,6 @@ export interface ProjectVmArgs extends VmRequest {
     settings?: Transform<command.local.CommandArgs>;
     teardown?: Transform<command.local.CommandArgs>;
     backup?: Transform<command.local.CommandArgs>;
-    tailnetKey?: Transform<tailscale.TailnetKeyArgs>;
   };
 }
 
@@ -62,7 +59,7 @@ export interface ProjectVmArgs extends VmRequest {
  * 6. the domain `project-<name>`, with a serial console, a guest agent, and a MAC address and disk serials that derive from the name;
  * 7. the wait until the VM is ready;
  * 8. the settings that take no restart: sizes of disks, autostart, whether its data is kept;
- * 9. where `backup` asks for it, a timer on the host; where the host has a tailnet with an API, its key.
+ * 9. where `backup` asks for it, a timer on the host.
  *
  * What a change does to the VM, its root and its data is said in a line, at the preview already.
  *
@@ -90,7 +87,6 @@ export class ProjectVm extends pulumi.ComponentResource {
     ready: command.local.Command | undefined;
     settings: command.local.Command;
     backup: command.local.Command | undefined;
-    tailnetKey: tailscale.TailnetKey | undefined;
   };
 
   constructor(name: string, args: ProjectVmArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -114,12 +110,8 @@ export class ProjectVm extends pulumi.ComponentResource {
     const projectDisk = createProjectDisk(children, context, pool, teardown);
     const seed = createSeed(children, context, pool, rootDisk);
     const { domain, instance, wanted, plan } = createDomain(children, context, { rootDisk, projectDisk, seed });
-    const tailnetKey =
-      host.tailnet && args.running !== false ? createTailnetKey(children, context, host.tailnet) : undefined;
     const ready =
-      args.running === false
-        ? undefined
-        : createReady(children, context, domain, [wanted.definition, instance], tailnetKey);
+      args.running === false ? undefined : createReady(children, context, domain, [wanted.definition, instance]);
     const inPlace = createSettings(children, context, ready ?? domain);
     const backup = createBackup(children, context, projectDisk);
     const line = describePlan(context.found, wanted, plan);
@@ -131,7 +123,7 @@ export class ProjectVm extends pulumi.ComponentResource {
     const { rootDisk: foundRoot } = context.found;
     const keeps = plan.root !== "rebuilt" && foundRoot?.backingPath;
     this.image = keeps ? pulumi.output(path.posix.basename(keeps)) : context.image.published.name;
-    this.nodes = { pool, teardown, rootDisk, projectDisk, seed, domain, ready, settings: inPlace, backup, tailnetKey };
+    this.nodes = { pool, teardown, rootDisk, projectDisk, seed, domain, ready, settings: inPlace, backup };
     this.registerOutputs({
       domainName: this.domainName,
       disks: this.disks,

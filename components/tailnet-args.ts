@@ -34,9 +34,10 @@ export async function lookAtTailnet(
   const inventory = await withoutLostVms(found, projects, settings, accessOf(settings, api));
   const place = formatPath(file, ["tailnet", "keyFile"]);
   const needsKey = projects.some((name) => !hasJoined(inventory, name));
-  const authKey = settings.keyFile && needsKey ? pulumi.secret(readKeyFile(settings.keyFile, place)) : undefined;
+  // Only to refuse what cannot be used before anything is changed: the program that has a VM join reads it for itself.
+  if (settings.keyFile && needsKey) readKeyFile(settings.keyFile, place);
   const isConfigured = Object.keys(configured).length > 0;
-  return { args: { ...settings, authKey, api: isConfigured ? pulumi.secret(configured) : undefined }, inventory };
+  return { args: { ...settings, api: isConfigured ? pulumi.secret(configured) : undefined }, inventory };
 }
 
 function requireCredentials(settings: TailnetSettings, configured: ApiConfig, api: ApiConfig, file: string): void {

@@ -1,13 +1,11 @@
 import { randomBytes } from "node:crypto";
 import * as command from "@pulumi/command";
 import * as libvirt from "@pulumi/libvirt";
-import * as pulumi from "@pulumi/pulumi";
-import type * as tailscale from "@pulumi/tailscale";
+import type * as pulumi from "@pulumi/pulumi";
 import { diskSerial, domainName, domainUuid, macAddress, ownerMark, poolName } from "../config/names.ts";
 import type { ProjectSettings } from "../config/settings.ts";
 import { MiB } from "../config/sizes.ts";
 import { scheduleEnvironment } from "../data/schedule-environment.ts";
-import { tailnetVariable } from "../guest/tailnet.ts";
 import type { ReadyRequest } from "../guest/wait-until-ready.ts";
 import { definitionDigest, rootDigest } from "../vm/definition.ts";
 import { isLeftOff, isToRun, type ProjectFound, planVm, type VmPlan, type VmWanted } from "../vm/plan.ts";
@@ -17,7 +15,7 @@ import type { BaseImage } from "./base-image.ts";
 import { domainXslt, withMarks } from "./domain-xslt.ts";
 import { entryCommand } from "./entry-command.ts";
 import type { ProjectVmArgs } from "./project-vm.ts";
-import { joinRequest, rejoinTrigger, tailnetDigest } from "./tailnet.ts";
+import { apiEnvironment, rejoinTrigger, tailnetDigest, tailnetEnvironment } from "./tailnet.ts";
 import type { ChildFactory } from "./transform.ts";
 import { settingsVariable } from "./vm-hooks.ts";
 import type { VmHost } from "./vm-host.ts";
@@ -69,7 +67,6 @@ export function createTeardown(children: Children, { name, host, settings }: VmC
       ? { tailnet: { domain: tailnet.domain, tag: tailnet.tag, server: tailnet.server, headscale: tailnet.headscale } }
       : {}),
   };
-  const api = tailnet?.api && pulumi.secret(pulumi.output(tailnet.api).apply((config) => JSON.stringify(config)));
   return children.create(
     "teardown",
     command.local.Command,
@@ -78,7 +75,7 @@ export function createTeardown(children: Children, { name, host, settings }: VmC
       delete: entryCommand(new URL("../vm/teardown-entry.ts", import.meta.url)),
       environment: {
         PROJECT_VMS_TEARDOWN: JSON.stringify(teardown),
-        ...(api ? { PROJECT_VMS_TAILNET_API: api } : {}),
+        ...(tailnet ? apiEnvironment(tailnet) : {}),
       },
       logging: "stderr",
     },
@@ -179,13 +176,7 @@ function domainArgs(
  * its root made anew, or it has another tailnet to join.
  * What it is told besides is for that moment only: a new key or address of the host is no reason to ask again.
  */
-export function createReady(
-  children: Children,
-  context: VmContext,
-  domain: libvirt.Domain,
-  madeAs: string[],
-  tailnetKey: tailscale.TailnetKey | undefined,
-) {
+export function createReady(children: Children, context: VmContext, domain: libvirt.Domain, madeAs: string[]) {
   const { name, host, settings, found } = context;
   const { tailnet } = host;
   const request: ReadyRequest = {
@@ -202,7 +193,7 @@ export function createReady(
       create: entryCommand(new URL("../guest/wait-until-ready.ts", import.meta.url)),
       environment: {
         PROJECT_VMS_READY: JSON.stringify(request),
-        ...(tailnet ? { [tailnetVariable]: joinRequest(tailnet, tailnetKey, found) } : {}),
+        ...tailnetEnvironment(context),
       },
       triggers: [...madeAs, rootDigest(settings), ...(tailnet ? [tailnetDigest(tailnet)] : [])],
       logging: "stderr",

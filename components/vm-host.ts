@@ -51,8 +51,6 @@ export interface VmHostArgs {
 
 /** A tailnet, with what it takes to join it and to leave it. */
 export interface TailnetArgs extends TailnetSettings {
-  /** A key to join with, in place of one from an API; for VMs that have no identity there yet. */
-  authKey?: pulumi.Input<string> | undefined;
   /** Credentials for the API; what is not given comes from the usual environment variables. */
   api?: pulumi.Input<ApiConfig> | undefined;
 }

@@ -1,5 +1,6 @@
 import { hostName } from "../config/names.ts";
-import { type HeadscaleKeyRequest, mintHeadscaleKey } from "../tailnet/keys.ts";
+import { apiOfCommand } from "../tailnet/access.ts";
+import { type KeyWanted, takeJoinKey } from "../tailnet/join-key.ts";
 import type { GuestAgent } from "./agent.ts";
 
 /** What a VM is told to join a tailnet by. */
@@ -8,11 +9,11 @@ export interface TailnetJoin {
   server?: string | undefined;
   /** Whether it is outside, as far as is known: what it has of an identity is put to the test, and may not hold any more. */
   anew: boolean;
-  /** Where a key comes from, should the VM have no identity there yet. */
-  key: { auth: string } | { headscale: { url: string; apiKey: string; request: HeadscaleKeyRequest } };
+  /** Where a key comes from, should the VM have no identity there yet; the key itself is not in here. */
+  key: KeyWanted;
 }
 
-/** The environment variable that carries it, a secret, as JSON. */
+/** The environment variable that carries it, as JSON. */
 export const tailnetVariable = "PROJECT_VMS_TAILNET";
 
 /** A VM as its tailnet knows it. */
@@ -108,14 +109,17 @@ export async function joinTailnet(
   const start = anew ? "restart" : "start";
   const state = (await run(agent, ["/bin/sh", "-c", lookScript, "look", start, server], limitSeconds)).trim();
   if (state !== "Running") {
-    const auth =
-      "auth" in key ? key.auth : (await mintHeadscaleKey(accessTo(key.headscale), key.headscale.request)).key;
-    await run(agent, ["/bin/sh", "-c", joinScript, "join", hostName(project), server], limitSeconds, auth);
+    const auth = await takeJoinKey(key, apiOfCommand(process.env));
+    try {
+      await run(agent, ["/bin/sh", "-c", joinScript, "join", hostName(project), server], limitSeconds, auth.key);
+    } catch (error) {
+      // Left unused, it must not lie about. Whatever keeps it from being revoked, it expires by itself.
+      await auth.revoke().catch(() => {});
+      throw error;
+    }
   }
   return nodeIn(await run(agent, ["/bin/sh", "-c", whoScript], limitSeconds));
 }
-
-const accessTo = ({ url, apiKey }: { url: string; apiKey: string }) => ({ kind: "headscale", url, apiKey }) as const;
 
 /** Has a VM that was in a tailnet leave it; does nothing in one that was not. */
 export async function leaveTailnet(agent: GuestAgent, limitSeconds: number): Promise<void> {

@@ -1,6 +1,6 @@
 import type { TailnetSettings } from "../config/settings.ts";
 import type { HeadscaleAccess } from "./headscale.ts";
-import type { TailscaleAccess, TailscaleCredentials } from "./tailscale-devices.ts";
+import type { TailscaleAccess, TailscaleCredentials } from "./tailscale.ts";
 
 /** The credentials of a tailnet's API, as they are configured; all secrets but `tailnet` and `baseUrl`. */
 export interface ApiConfig {
@@ -49,4 +49,15 @@ export function accessOf(
 function credentialsIn({ apiKey, oauthClientId, oauthClientSecret }: ApiConfig): TailscaleCredentials | undefined {
   if (apiKey) return { apiKey };
   return oauthClientId && oauthClientSecret ? { clientId: oauthClientId, clientSecret: oauthClientSecret } : undefined;
+}
+
+/** The environment variable in which a command is told what of an {@link ApiConfig} is configured: a secret, as JSON. */
+export const apiVariable = "PROJECT_VMS_TAILNET_API";
+
+/**
+ * The API credentials that a command has. Those of the environment it takes from there itself: what passes through the engine
+ * stands in the engine's logs, unless it is a secret of the config.
+ */
+export function apiOfCommand(environment: NodeJS.ProcessEnv): ApiConfig {
+  return withEnvironment(JSON.parse(environment[apiVariable] ?? "{}") as ApiConfig, environment);
 }

@@ -1,7 +1,8 @@
 import type { Patience } from "./api.ts";
 import type { HeadscaleAccess } from "./headscale.ts";
 import { HeadscaleDevices } from "./headscale-devices.ts";
-import { type TailscaleAccess, TailscaleDevices } from "./tailscale-devices.ts";
+import type { TailscaleAccess } from "./tailscale.ts";
+import { TailscaleDevices } from "./tailscale-devices.ts";
 
 /** A device of a tailnet, whoever runs the tailnet. */
 export interface TailnetDevice {

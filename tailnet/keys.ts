@@ -1,11 +1,10 @@
 import { UserError } from "../config/errors.ts";
-import type { Patience } from "./api.ts";
+import { defaultPatience, type Patience } from "./api.ts";
 import { askHeadscale, type HeadscaleAccess } from "./headscale.ts";
+import { type TailscaleAccess, TailscaleClient } from "./tailscale.ts";
 
-/** What a key of a headscale server is to be like. */
-export interface HeadscaleKeyRequest {
-  /** The headscale user that nodes with this key belong to; it must exist. */
-  user: string;
+/** What a key is to be like. */
+interface KeyRequest {
   /** What nodes with this key get: `["tag:project-vm"]`. */
   tags: string[];
   /** Whether more than one node can join with it. */
@@ -16,19 +15,54 @@ export interface HeadscaleKeyRequest {
   expirySeconds: number;
 }
 
-/** A key that a node joins with, once it is made. */
-export interface HeadscaleKey {
-  id: string;
-  /** The key itself: a secret. */
-  key: string;
-  /** When it expires, in RFC 3339. */
-  expires: string;
+/** What a key of a headscale server is to be like. */
+export interface HeadscaleKeyRequest extends KeyRequest {
+  /** The headscale user that nodes with this key belong to; it must exist. */
+  user: string;
 }
 
-interface PreAuthKey {
-  id: string;
+/** What a key from the Tailscale API is to be like. */
+export interface TailscaleKeyRequest extends KeyRequest {
+  /** Shown on the tailnet's list of keys, where the API takes it: see {@link keyDescription}. */
+  description: string;
+}
+
+/** A key that a node joins with, once it is made. */
+export interface JoinKey {
+  /** The key itself: a secret. */
   key: string;
-  expiration: string;
+  /** Makes one that was not used worthless. */
+  revoke(): Promise<void>;
+}
+
+/** The longest description that the Tailscale API takes. */
+const longestDescription = 50;
+
+/** The description of a VM's key, in the characters and the length that the Tailscale API takes. */
+export function keyDescription(owner: string, project: string): string {
+  return `project-vms ${owner} ${project}`.replaceAll(/[^\w -]/g, "-").slice(0, longestDescription);
+}
+
+/**
+ * Makes a key through the Tailscale API. Nodes that join with it need nobody's approval.
+ *
+ * @throws {UserError} if the API refuses, as for a tag that the credentials may not give
+ */
+export async function mintTailscaleKey(
+  access: TailscaleAccess,
+  { description, expirySeconds, reusable, ephemeral, tags }: TailscaleKeyRequest,
+  patience: Patience = defaultPatience,
+): Promise<JoinKey> {
+  const client = new TailscaleClient(access, patience);
+  const keys = `${client.tailnetPath}/keys`;
+  const permission = "make keys (scope auth_keys)";
+  const create = { reusable, ephemeral, preauthorized: true, tags };
+  const body = { capabilities: { devices: { create } }, expirySeconds, description };
+  const { id, key } = (await client.ask("POST", keys, permission, body)) as { id: string; key: string };
+  return {
+    key,
+    revoke: async () => void (await client.ask("DELETE", `${keys}/${encodeURIComponent(id)}`, permission)),
+  };
 }
 
 /**
@@ -41,9 +75,10 @@ export async function mintHeadscaleKey(
   access: HeadscaleAccess,
   request: HeadscaleKeyRequest,
   patience?: Patience,
-): Promise<HeadscaleKey> {
+): Promise<JoinKey> {
+  const user = await findUser(access, request.user, patience);
   const body = {
-    user: await findUser(access, request.user, patience),
+    user,
     reusable: request.reusable,
     ephemeral: request.ephemeral,
     // Without it headscale makes a key that has expired already.
@@ -51,8 +86,9 @@ export async function mintHeadscaleKey(
     aclTags: request.tags,
   };
   const answer = await askHeadscale(access, "POST", "/api/v1/preauthkey", body, patience);
-  const { id, key, expiration } = (answer as { preAuthKey: PreAuthKey }).preAuthKey;
-  return { id, key, expires: expiration };
+  const { key } = (answer as { preAuthKey: { key: string } }).preAuthKey;
+  const revoke = () => askHeadscale(access, "POST", "/api/v1/preauthkey/expire", { user, key }, patience);
+  return { key, revoke: async () => void (await revoke()) };
 }
 
 async function findUser(access: HeadscaleAccess, name: string, patience?: Patience): Promise<string> {

@@ -41,40 +41,40 @@ describe("a VM in a tailnet", () => {
           : emptyInventory,
     });
 
-  test("has a tagged, single-use, short-lived key of its own, and is told to join by it, in secret", async () => {
-    const { vm, child } = await make({}, inTailnet());
-    expect(child("tailnetKey")).toEqual({
-      description: "project-vms teststack app",
-      preauthorized: true,
-      reusable: false,
-      expiry: 3600,
-      tags: ["tag:project-vm"],
-      recreateIfInvalid: "never",
-    });
-    const environment = vm.nodes.ready?.environment as pulumi.Output<Record<string, string>>;
-    expect(await pulumi.isSecret(environment)).toBe(true);
+  const told = async (more: object = {}) => {
+    const { vm, child } = await make({}, inTailnet(more));
+    const output = vm.nodes.ready?.environment as pulumi.Output<Record<string, string>>;
+    const [environment, isSecret] = [await resolved(pulumi.unsecret(output)), await pulumi.isSecret(output)];
+    const { PROJECT_VMS_TAILNET: join = "", PROJECT_VMS_TAILNET_API: api } = environment;
+    return { join: JSON.parse(join), api, isSecret, environment: JSON.stringify(environment), child };
+  };
+  const key = { tag: "tag:project-vm", reusable: false, keyExpiry: 3600, description: "project-vms teststack app" };
+
+  test("is told to join by a tagged, single-use, short-lived key of its own, which no resource holds", async () => {
+    const { join, api, isSecret, child } = await told();
+    expect(join).toEqual({ anew: true, key });
+    expect({ api, isSecret }).toEqual({ api: undefined, isSecret: false });
+    expect(registered.map(({ type }) => type).filter((type) => type.startsWith("tailscale"))).toEqual([]);
     expect(child("teardown")).toMatchObject({
       environment: { PROJECT_VMS_TEARDOWN: expect.stringContaining('"tailnet":{"domain":"tail1234.ts.net"') },
     });
   });
 
-  test.each([
-    ["a key from a file", { keyFile: "/run/key", authKey: "tskey-from-file" }],
-    ["a headscale server", { server: "https://hs", headscale: { user: "vms" }, api: { headscaleApiKey: "hs-key" } }],
-  ])("with %s has none from the Tailscale API", async (_, more) => {
-    const { vm } = await make({}, inTailnet(more));
-    expect(vm.nodes.tailnetKey).toBeUndefined();
-    expect(vm.nodes.ready).toBeDefined();
+  test("is told where a key's file is, and not what is in it", async () => {
+    expect((await told({ keyFile: "/run/key" })).join).toEqual({ anew: true, key: { ...key, keyFile: "/run/key" } });
   });
 
-  test("has its key made anew only while it is outside and about to join", async () => {
-    const triggers: unknown[] = [];
-    const note = (_args: object, opts: pulumi.CustomResourceOptions) => void triggers.push(opts.replacementTrigger);
-    const transform = { tailnetKey: note };
-    await make({ transform }, inTailnet({}, { marks: { tailnet: { id: "1", nodeKey: "nodekey:2" } } }));
-    await make({ transform }, inTailnet({}, { state: "shut off" }));
-    await make({ transform }, inTailnet({}, { state: "running" }));
-    expect(triggers).toEqual([undefined, undefined, expect.stringMatching(/^20\d\d-/)]);
+  test("is told the API's credentials only where they are secrets of the config, and then in secret", async () => {
+    process.env.HEADSCALE_API_KEY = "of-the-environment";
+    const headscale = { server: "https://hs", headscale: { user: "vms" } };
+    const byEnvironment = await told(headscale);
+    expect(byEnvironment).toMatchObject({ join: { server: "https://hs", key: headscale }, api: undefined });
+    expect(byEnvironment.environment).not.toContain("of-the-environment");
+    delete process.env.HEADSCALE_API_KEY;
+    registered.length = 0;
+    const byConfig = await told({ ...headscale, api: { headscaleApiKey: "hs-key" } });
+    expect(byConfig).toMatchObject({ api: '{"headscaleApiKey":"hs-key"}', isSecret: true });
+    expect(JSON.stringify(byConfig.join)).not.toContain("hs-key");
   });
 
   test("is waited for again while it runs outside", async () => {

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -16,7 +17,7 @@ function put(text: string, mode = 0o600): string {
 }
 const place = "Pulumi.local.yaml: tailnet.keyFile";
 const refusal = (fact: string, remedy: string, of = file) =>
-  `The tailnet's key cannot be used. Nothing was created or changed.\n  - ${place}: ${fact}, but is "${of}"\n    ${remedy}`;
+  `The tailnet's key cannot be used.\n  - ${place}: ${fact}, but is "${of}"\n    ${remedy}`;
 
 test("a key is read without the line break behind it", () => {
   expect(readKeyFile(put("tskey-auth-x\n"), place)).toBe("tskey-auth-x");
@@ -42,5 +43,13 @@ test("so is one that is not there, and a folder", () => {
   );
   expect(messageOf(() => readKeyFile(dir, place))).toBe(
     refusal("must be a file", "name a file with an auth key in it", dir),
+  );
+});
+
+test("one that a pipe stands for is refused at once, and not waited for", () => {
+  const pipe = path.join(dir, "pipe");
+  execFileSync("mkfifo", ["-m", "600", pipe]);
+  expect(messageOf(() => readKeyFile(pipe, place))).toBe(
+    refusal("must be a file", "name a file with an auth key in it", pipe),
   );
 });

@@ -1,0 +1,65 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import type { GuestAgent } from "../../../guest/agent.ts";
+import { joinTailnet } from "../../../guest/tailnet.ts";
+import { apiVariable } from "../../../tailnet/access.ts";
+import { HttpServer } from "../tailnet/http-server.ts";
+
+let server: HttpServer;
+beforeAll(async () => {
+  server = await HttpServer.start();
+});
+beforeEach(() => {
+  server.reset();
+  server.answer = () => ({ body: { id: "k1", key: "tskey-minted" } });
+  process.env[apiVariable] = JSON.stringify({ apiKey: "hush", baseUrl: server.url });
+});
+afterAll(() => {
+  delete process.env[apiVariable];
+  server.close();
+});
+
+const self = { ID: "1", PublicKey: "nodekey:1", DNSName: "project-web.tailnet.test.", TailscaleIPs: ["100.64.0.1"] };
+const key = { tag: "tag:project-vm", reusable: false, keyExpiry: 3600, description: "project-vms local web" };
+const asked = () => server.requests.map(({ method, path }) => `${method} ${path}`);
+
+/** A guest that answers the scripts `look`, `join` and the question who it is, and notes what came in by standard input. */
+function guest(state: string, join: { exitCode: number; stderr: string }) {
+  const inputs: unknown[] = [];
+  const answers = {
+    look: { exitCode: 0, stdout: `${state}\n`, stderr: "" },
+    join: { ...join, stdout: "" },
+    who: { exitCode: 0, stdout: JSON.stringify({ Self: self }), stderr: "" },
+  };
+  const exec = async ([, , , name = "who"]: string[], _limit: number, input?: unknown) => {
+    if (input !== undefined) inputs.push(input);
+    return answers[name as keyof typeof answers];
+  };
+  return { agent: { exec } as unknown as GuestAgent, inputs };
+}
+
+test("a VM that is logged in has no key made", async () => {
+  const { agent, inputs } = guest("Running", { exitCode: 1, stderr: "not asked" });
+  expect(await joinTailnet(agent, "web", { anew: false, key }, 1)).toMatchObject({ id: "1" });
+  expect(asked()).toEqual([]);
+  expect(inputs).toEqual([]);
+});
+
+test("one that is not is given its key on standard input alone, and what it has used is left as it is", async () => {
+  const { agent, inputs } = guest("NeedsLogin", { exitCode: 0, stderr: "" });
+  await joinTailnet(agent, "web", { anew: true, key }, 1);
+  expect(inputs).toEqual(["tskey-minted"]);
+  expect(asked()).toEqual(["POST /api/v2/tailnet/-/keys"]);
+});
+
+test("a key that was not used is revoked, and the reason is the guest's", async () => {
+  const { agent } = guest("NeedsLogin", { exitCode: 1, stderr: "did not log in: NoState" });
+  await expect(joinTailnet(agent, "web", { anew: true, key }, 1)).rejects.toThrow("did not log in: NoState");
+  expect(asked()).toEqual(["POST /api/v2/tailnet/-/keys", "DELETE /api/v2/tailnet/-/keys/k1"]);
+});
+
+test("without credentials where the command runs nothing is asked of the guest's tailnet, and the remedy is told", async () => {
+  process.env[apiVariable] = "{}";
+  const { agent, inputs } = guest("NeedsLogin", { exitCode: 0, stderr: "" });
+  await expect(joinTailnet(agent, "web", { anew: true, key }, 1)).rejects.toThrow("needs credentials of its API");
+  expect(inputs).toEqual([]);
+});
