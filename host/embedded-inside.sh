@@ -4,7 +4,7 @@
 # every QEMU and dnsmasq.
 #
 # Usage: embedded-inside.sh <dir> <kvm|emulated>
-# By this file's name and <dir>, in the command line, the host is recognised.
+# By this command line, root as its user and its namespaces the host is recognised: embedded-look.ts.
 
 # How often libvirtd may die within FAST seconds of its start before this gives up and says so.
 TRIES=3

@@ -1,13 +1,14 @@
 import { execFile, spawn } from "node:child_process";
-import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import type { EmbeddedHost } from "./embedded.ts";
+import { findProcesses, insideName } from "./embedded-look.ts";
 
-const insideScript = fileURLToPath(new URL("./embedded-inside.sh", import.meta.url));
+const insideScript = fileURLToPath(new URL(insideName, import.meta.url));
 
 /** Seconds that the kernel gets to end what was in a killed PID namespace: a disk may have much to write. */
 const killLimit = 60;
@@ -32,37 +33,15 @@ export function launch(host: EmbeddedHost, withKvm: boolean): void {
   closeSync(output);
 }
 
-/**
- * The PIDs of a host's `unshare` and of its first process, found by their command lines: a PID file can lie after a
- * crash.
- */
-export function findProcesses(host: EmbeddedHost): number[] {
-  const name = path.basename(insideScript);
-  return readdirSync("/proc")
-    .filter((entry) => /^\d+$/.test(entry))
-    .map(Number)
-    .filter((pid) => {
-      const words = commandLine(pid);
-      const at = words.findIndex((word) => path.basename(word) === name);
-      return at >= 0 && words[at + 1] === host.dir;
-    });
-}
-
-function commandLine(pid: number): string[] {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
-  } catch {
-    return []; // it ended in between
-  }
-}
-
 /** Ends the host's first process and with it all that is in its PID namespace, and waits until they are gone. */
 export async function killHost(host: EmbeddedHost): Promise<void> {
   for (const pid of findProcesses(host)) {
+    // It may have gone with the one before, and its number to another process.
+    if (!findProcesses(host).includes(pid)) continue;
     try {
       process.kill(pid, "SIGKILL");
     } catch {
-      // It went with the one before.
+      // It went at this moment.
     }
   }
   await waitFor("the embedded host's processes to end", killLimit, () => findProcesses(host).length === 0);

@@ -21,7 +21,8 @@ import {
   stopEmbeddedHost,
   wipeEmbeddedHost,
 } from "../../host/embedded.ts";
-import { clearLeftovers, findProcesses, killHost, mountsBelow } from "../../host/embedded-process.ts";
+import { findProcesses } from "../../host/embedded-look.ts";
+import { clearLeftovers, killHost, mountsBelow } from "../../host/embedded-process.ts";
 import { takeInventory } from "../../host/inventory.ts";
 import { localStorage } from "../../host/storage.ts";
 import { virshFor } from "../../host/virsh.ts";

@@ -1,0 +1,106 @@
+import { readdirSync, readFileSync, readlinkSync, statfsSync, statSync } from "node:fs";
+import path from "node:path";
+import type { EmbeddedHost } from "./embedded.ts";
+
+/** What tells a host's process from any other; undefined is what this user cannot read. */
+export interface ProcessLook {
+  pid: number;
+  /** Its command line. */
+  words: string[];
+  /** Its real, effective, saved and filesystem user. */
+  users: number[];
+  /** Its PID in the innermost of its PID namespaces. */
+  pidInside: number;
+  executable: string | undefined;
+  /** The inode of its network namespace. */
+  netns: number | undefined;
+}
+
+/** The name of the script that a host's first process runs. */
+export const insideName = "embedded-inside.sh";
+
+/** The host's network namespace is pinned by a file: statfs(2) names the filesystem of such files. */
+const nsfsMagic = 0x6e736673;
+
+/**
+ * Whether a process is a host's `unshare` or its first process. Its command line alone tells nothing: any user can start a process
+ * with any words in it, so it must be root's in all its users (a setuid program takes words from anybody), what it says it is, and in
+ * the host's network namespace. That both are, `unshare` too.
+ *
+ * @param netns the host's network namespace; undefined where it is not known: the host is just being started, its mount was taken
+ * away, or belongs to another mount namespace
+ */
+export function isHostProcess(host: EmbeddedHost, look: ProcessLook, netns: number | undefined): boolean {
+  if (look.users.length === 0 || look.users.some((user) => user !== 0)) return false;
+  const role = roleIn(look.words, host);
+  if (role === undefined) return false;
+  if (netns !== undefined && look.netns !== undefined && look.netns !== netns) return false;
+  if (role === "inside") return look.pidInside === 1;
+  return look.executable === undefined || path.basename(look.executable) === "unshare";
+}
+
+/** By the words that `launch` starts them with; the script may be another checkout's, or an earlier version's. */
+function roleIn(words: string[], { dir, netns }: EmbeddedHost): "unshare" | "inside" | undefined {
+  const [shell, script = "", ofDir, mode = ""] = words.slice(-4);
+  const isInside =
+    shell === "sh" && path.basename(script) === insideName && ofDir === dir && /^(kvm|emulated)$/.test(mode);
+  if (!isInside) return undefined;
+  if (words.length === 4) return "inside";
+  return words[0] === "unshare" && words.includes(`--net=${netns}`) ? "unshare" : undefined;
+}
+
+/** The PIDs of a host's `unshare` and of its first process. No file tells them: one can lie after a crash. */
+export function findProcesses(host: EmbeddedHost): number[] {
+  const netns = hostNetns(host);
+  return readdirSync("/proc")
+    .filter((entry) => /^\d+$/.test(entry))
+    .flatMap((entry) => lookAt(Number(entry)) ?? [])
+    .filter((look) => isHostProcess(host, look, netns))
+    .map(({ pid }) => pid);
+}
+
+/** The inode of the host's network namespace, if its file is one. */
+function hostNetns({ netns }: EmbeddedHost): number | undefined {
+  try {
+    return statfsSync(netns).type === nsfsMagic ? statSync(netns).ino : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Undefined for a process that ended in between. */
+function lookAt(pid: number): ProcessLook | undefined {
+  try {
+    const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").slice(0, -1);
+    // Nearly all processes are none of ours; the rest is read of those that may be.
+    if (!words.some((word) => path.basename(word) === insideName)) return undefined;
+    const status = readFileSync(`/proc/${pid}/status`, "utf8");
+    return {
+      pid,
+      words,
+      users: numbersOf(status, "Uid"),
+      pidInside: numbersOf(status, "NSpid").at(-1) ?? pid,
+      executable: linkOf(`/proc/${pid}/exe`)?.replace(/ \(deleted\)$/, ""),
+      netns: inodeIn(linkOf(`/proc/${pid}/ns/net`)),
+    };
+  } catch {
+    return undefined;
+  }
+}
+
+function numbersOf(status: string, field: string): number[] {
+  const values = new RegExp(`^${field}:\\s*(.*)$`, "m").exec(status)?.[1] ?? "";
+  return values.split(/\s+/).filter(Boolean).map(Number);
+}
+
+/** Only root can read another user's. */
+function linkOf(link: string): string | undefined {
+  try {
+    return readlinkSync(link);
+  } catch {
+    return undefined;
+  }
+}
+
+/** @example inodeIn("net:[4026532180]") // 4026532180 */
+const inodeIn = (link = "") => (/^net:\[\d+\]$/.test(link) ? Number(link.slice(5, -1)) : undefined);

@@ -1,0 +1,171 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { execa } from "execa";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { EmbeddedHost } from "../../../host/embedded.ts";
+import { findProcesses, insideName, isHostProcess, type ProcessLook } from "../../../host/embedded-look.ts";
+import { clearLeftovers, killHost } from "../../../host/embedded-process.ts";
+
+const hostIn = (dir: string): EmbeddedHost => ({
+  dir,
+  uri: "",
+  storageDir: `${dir}/vms`,
+  netns: `${dir}/run/netns`,
+});
+
+describe("a process is the host's", () => {
+  const host = hostIn("/var/lib/project-vms/vms-f6e2ecc4");
+  const said = ["sh", `/a/checkout/host/${insideName}`, host.dir, "emulated"];
+  const inside: ProcessLook = {
+    pid: 4711,
+    words: said,
+    users: [0, 0, 0, 0],
+    pidInside: 1,
+    executable: "/usr/bin/dash",
+    netns: 42,
+  };
+  const launched = ["unshare", "--mount", "--propagation", "slave", `--net=${host.netns}`, "--pid", "--fork"];
+  const outside: ProcessLook = {
+    ...inside,
+    words: [...launched, "--kill-child", ...said],
+    pidInside: 4710,
+    executable: "/usr/bin/unshare",
+  };
+  const { executable: _, netns: __, ...seen } = inside;
+  const unreadable: ProcessLook = { ...seen, executable: undefined, netns: undefined };
+
+  test.each<[string, ProcessLook, number | undefined]>([
+    ["its first one", inside, 42],
+    ["its first one, on KVM", { ...inside, words: [...said.slice(0, 3), "kvm"] }, 42],
+    [
+      "its first one, of another checkout's script",
+      { ...inside, words: ["sh", `/old/${insideName}`, ...said.slice(2)] },
+      42,
+    ],
+    ["its first one, whose shell was upgraded meanwhile", { ...inside, executable: "/usr/bin/bash" }, 42],
+    ["its unshare", outside, 42],
+    ["both, while the network namespace's file is not mounted: a start that was interrupted", outside, undefined],
+    ["both, with the mount taken away under it", inside, undefined],
+    ["for another user than root, who cannot see more", unreadable, 42],
+  ])("%s", (_name, look, netns) => expect(isHostProcess(host, look, netns)).toBe(true));
+
+  test.each<[string, Partial<ProcessLook>]>([
+    ["another user's, with the right words", { users: [65534, 65534, 65534, 65534] }],
+    ["a setuid program's, that another user gave the right words", { users: [1000, 0, 0, 0] }],
+    ["one that has ended", { users: [] }],
+    ["one in another network namespace", { netns: 43 }],
+    ["one that is not the first of its PID namespace", { pidInside: 4711 }],
+    ["another host's", { words: ["sh", `/a/${insideName}`, `${host.dir}0`, "emulated"] }],
+    ["an editor's", { words: ["vi", `/a/${insideName}`, host.dir, "emulated"] }],
+    ["a search's", { words: ["grep", "-r", "sh", `/a/${insideName}`, host.dir, "emulated"] }],
+    ["a shell's that has the words in one", { words: ["sh", "-c", said.join(" ")] }],
+    ["one with more words", { words: [...said, "more"] }],
+    ["a program that calls itself unshare", { words: outside.words, executable: "/usr/bin/passwd" }],
+    ["an unshare of another namespace", { ...outside, words: ["unshare", "--net=/run/other", ...said] }],
+  ])("not %s", (_name, change) => expect(isHostProcess(host, { ...inside, ...change }, 42)).toBe(false));
+});
+
+describe("on this machine", () => {
+  let dir: string;
+  let host: EmbeddedHost;
+  let started: ChildProcess[];
+
+  beforeEach(async () => {
+    // Where any user may look.
+    dir = await mkdtemp("/tmp/embedded-look-");
+    await chmod(dir, 0o755);
+    host = hostIn(dir);
+    started = [];
+    await mkdir(path.join(dir, "run"));
+    await writeFile(host.netns, "");
+    // Waits for ever, and starts nothing that could outlive it.
+    await execa("mkfifo", ["-m", "644", path.join(dir, "run/pipe")]);
+    await writeFile(path.join(dir, insideName), 'read -r _ <"$1/run/pipe"\n');
+  });
+  afterEach(async () => {
+    for (const { pid } of started) if (pid) tryKill(pid);
+    await clearLeftovers(host);
+    await rm(dir, { recursive: true, force: true });
+  });
+
+  const inside = () => ["sh", path.join(dir, insideName), dir, "emulated"];
+  const start = (program: string, ...args: string[]) => {
+    const child = spawn(program, args, { stdio: "ignore" });
+    started.push(child);
+    return child;
+  };
+  const startHost = async () => {
+    const namespaces = ["--mount", "--propagation", "slave", `--net=${host.netns}`, "--pid", "--fork", "--kill-child"];
+    const { pid } = start("unshare", ...namespaces, ...inside());
+    await expect.poll(() => findProcesses(host).length).toBe(2);
+    return pid;
+  };
+  /** Those that say what a host's processes say, and are none. */
+  const startOthers = async () => {
+    const nobody = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+    const others = [
+      start("setpriv", ...nobody, ...inside()),
+      start(
+        "setpriv",
+        ...nobody,
+        "unshare",
+        "--user",
+        "--map-root-user",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        ...inside(),
+      ),
+      start("sh", ...inside().slice(1)),
+      start("tail", "-f", ...inside().slice(1, 2), dir),
+    ];
+    const isUp = async ({ pid }: ChildProcess) => (await commandLine(pid)).includes(insideName);
+    await expect.poll(async () => (await Promise.all(others.map(isUp))).every(Boolean)).toBe(true);
+    return others;
+  };
+
+  test("words alone make no host", async () => {
+    await startOthers();
+    expect(findProcesses(host)).toEqual([]);
+  });
+
+  test("a host's own two are found, and killed, and nothing else", async () => {
+    const others = await startOthers();
+    const unshare = await startHost();
+    const elsewhere = start("unshare", "--net", "--pid", "--fork", "--kill-child", ...inside());
+    await expect
+      .poll(async () => (await execa("pgrep", ["-P", String(elsewhere.pid)], { reject: false })).exitCode)
+      .toBe(0);
+    expect(findProcesses(host)).toHaveLength(2);
+    expect(findProcesses(host)).toContain(unshare);
+    await killHost(host);
+    expect(findProcesses(host)).toEqual([]);
+    const alive = [...others, elsewhere].map(({ exitCode, signalCode }) => ({
+      exitCode,
+      signalCode,
+    }));
+    expect(alive).toEqual(alive.map(() => ({ exitCode: null, signalCode: null })));
+  });
+
+  test("one whose namespace's mount was taken away is still found", async () => {
+    const unshare = await startHost();
+    await execa("umount", [host.netns]);
+    expect(findProcesses(host)).toHaveLength(2);
+    expect(findProcesses(host)).toContain(unshare);
+    await killHost(host);
+  });
+});
+
+async function commandLine(pid: number | undefined): Promise<string> {
+  const { stdout } = await execa("ps", ["-o", "args=", "-p", String(pid)], { reject: false });
+  return stdout;
+}
+
+function tryKill(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It has ended.
+  }
+}
