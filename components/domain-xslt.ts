@@ -7,7 +7,7 @@ import {
   tailnetNamespace,
   yesOrNo,
 } from "../host/libvirt-xml.ts";
-import { everything, stylesheet } from "./stylesheet.ts";
+import { everything, stylesheet, withTemplate } from "./stylesheet.ts";
 
 /** A disk as it stands in the domain's XML: `target` is the device name in the guest (vda, vdb, …). */
 export interface DomainDisk {
@@ -127,4 +127,16 @@ export function domainXslt(details: DomainDetails): string {
       },
     },
   ]);
+}
+
+/**
+ * The same stylesheet, by which the interface of a MAC address has a network filter. It is no part of the definition's digest: a
+ * VM that is there gets its filter while it runs.
+ */
+export function withFilter(xslt: string, mac: string, filter: string): string {
+  const spellings = [mac.toUpperCase(), mac].map((address) => `mac/@address='${address}'`);
+  return withTemplate(xslt, {
+    "@_match": `/domain/devices/interface[${spellings.join(" or ")}]`,
+    "xsl:copy": { "xsl:apply-templates": everything, filterref: { "@_filter": filter } },
+  });
 }

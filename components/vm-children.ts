@@ -2,17 +2,18 @@ import { randomBytes } from "node:crypto";
 import * as command from "@pulumi/command";
 import * as libvirt from "@pulumi/libvirt";
 import type * as pulumi from "@pulumi/pulumi";
-import { diskSerial, domainName, domainUuid, macAddress, ownerMark, poolName } from "../config/names.ts";
+import { diskSerial, domainName, domainUuid, filterName, macAddress, ownerMark, poolName } from "../config/names.ts";
 import type { ProjectSettings } from "../config/settings.ts";
 import { MiB } from "../config/sizes.ts";
 import { scheduleEnvironment } from "../data/schedule-environment.ts";
 import type { ReadyRequest } from "../guest/wait-until-ready.ts";
 import { definitionDigest, rootDigest } from "../vm/definition.ts";
+import { filterSettings, lacksFilter } from "../vm/network-filter.ts";
 import { isLeftOff, isToRun, type ProjectFound, planVm, type VmPlan, type VmWanted } from "../vm/plan.ts";
 import type { InPlaceSettings } from "../vm/settings.ts";
 import type { Teardown } from "../vm/teardown.ts";
 import type { BaseImage } from "./base-image.ts";
-import { domainXslt, withMarks } from "./domain-xslt.ts";
+import { domainXslt, withFilter, withMarks } from "./domain-xslt.ts";
 import { entryCommand } from "./entry-command.ts";
 import type { ProjectVmArgs } from "./project-vm.ts";
 import { apiEnvironment, rejoinTrigger, tailnetDigest, tailnetEnvironment } from "./tailnet.ts";
@@ -122,6 +123,7 @@ export function createDomain(
         virtualization: host.inventory.virtualization,
         definition: digest,
         tailnet: host.tailnet?.domain,
+        filter: isToGetFilter(context),
       };
       plan = planVm(found, wanted);
       const unchanged = plan.domain === "unchanged";
@@ -130,7 +132,8 @@ export function createDomain(
       const joined = found.domain?.marks.tailnet ? { tailnet: found.domain.marks.tailnet } : {};
       const root = rootDigest(settings);
       const marks = { definition: digest, instance, root, keepData, starting: running === true, ...joined };
-      args.xml = { xslt: withMarks(xslt, marks) };
+      const marked = withMarks(xslt, marks);
+      args.xml = { xslt: host.filtersGuests ? withFilter(marked, macAddress(name), filterName(name)) : marked };
       opts.replacementTrigger = [digest, root, instance];
       opts.ignoreChanges = [...(opts.ignoreChanges ?? []), ...(unchanged ? allOf(args) : ["running", "autostart"])];
       opts.hooks = { beforeCreate: [unchanged ? host.hooks.putByDomain : host.hooks.makeWayForDomain] };
@@ -138,6 +141,10 @@ export function createDomain(
   );
   return { domain, instance, wanted: wanted as VmWanted, plan: plan as VmPlan };
 }
+
+/** Whether a VM that is there has no filter that holds, and is to have one. */
+const isToGetFilter = ({ name, host, found }: VmContext) =>
+  host.filtersGuests && found.domain !== undefined && lacksFilter(name, found.domain, host.inventory);
 
 function domainArgs(
   { name, settings, host, dir, args, found }: VmContext,
@@ -206,9 +213,11 @@ export function createReady(children: Children, context: VmContext, domain: libv
 }
 
 /** Settings that take no restart: hooks bring the VM to them, before this notes down that they hold. */
-export function createSettings(children: Children, { host, settings }: VmContext, after: pulumi.Resource) {
+export function createSettings(children: Children, context: VmContext, after: pulumi.Resource) {
+  const { host, settings } = context;
   const { disk, rootDisk, autostart, keepData } = settings;
-  const inPlace: InPlaceSettings = { disk, rootDisk, autostart, keepData };
+  const filter = host.filtersGuests ? { filter: filterSettings(isToGetFilter(context)) } : {};
+  const inPlace: InPlaceSettings = { disk, rootDisk, autostart, keepData, ...filter };
   return children.create(
     "settings",
     command.local.Command,

@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { type Virsh, virshFor } from "../host/virsh.ts";
+import { defineFilter } from "../vm/network-filter.ts";
 import { findProject, usage } from "../vm/plan.ts";
 import {
   type DisposableVolume,
@@ -40,7 +41,10 @@ const putBySeconds = 900;
 const log = (line: string) => void pulumi.log.info(line);
 
 /** The hooks of a host's VMs; they find out which VM by the name of the child that they are run for. */
-export function vmHooks(hostName: string, host: Pick<VmHost, "settings" | "owner" | "inventory">): VmHooks {
+export function vmHooks(
+  hostName: string,
+  host: Pick<VmHost, "settings" | "owner" | "inventory" | "filtersGuests">,
+): VmHooks {
   const virsh = virshFor(host.settings.uri);
   const slow = virshFor(host.settings.uri, putBySeconds);
   const hook = (
@@ -53,8 +57,14 @@ export function vmHooks(hostName: string, host: Pick<VmHost, "settings" | "owner
   return {
     takeUp: hook("take-up", (project) => sayWhatIsTakenUp(host, project), { onDryRun: true }),
     checkProjectDisk: hook("check-project-disk", (project) => requireDataDisk(virsh, project)),
-    makeWayForDomain: hook("make-way-for-domain", (project) => makeWayForDomain(virsh, project, host.owner, log)),
-    putByDomain: hook("put-by-domain", (project) => putByDomain(slow, project, host.owner, log)),
+    makeWayForDomain: hook("make-way-for-domain", async (project, inputs) => {
+      await makeWayForDomain(virsh, project, host.owner, log);
+      if (host.filtersGuests) await defineFilter(virsh, project, networkIn(inputs));
+    }),
+    putByDomain: hook("put-by-domain", async (project, inputs) => {
+      await putByDomain(slow, project, host.owner, log);
+      if (host.filtersGuests) await defineFilter(virsh, project, networkIn(inputs));
+    }),
     removeRootDisk: hook("remove-root-disk", async (project, { baseVolumeId, size }) => {
       await requireRoomForImage(virsh, project, String(baseVolumeId), Number(size));
       await remove(virsh, project, "disk.qcow2", host.owner);
@@ -70,6 +80,11 @@ const remove = (virsh: Virsh, project: string, volume: DisposableVolume, owner: 
 
 /** Children are named `<project>-<role>`. */
 const projectOf = (child: string) => child.slice(0, child.lastIndexOf("-"));
+
+/** The network of a domain that is about to be defined. */
+function networkIn({ networkInterfaces }: Record<string, unknown>): string {
+  return (networkInterfaces as { networkName: string }[])[0]?.networkName ?? "";
+}
 
 function settingsIn({ environment }: Record<string, unknown>): InPlaceSettings {
   return JSON.parse((environment as Record<string, string>)[settingsVariable] ?? "") as InPlaceSettings;

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import * as command from "@pulumi/command";
 import * as libvirt from "@pulumi/libvirt";
 import * as pulumi from "@pulumi/pulumi";
+import { isFiltered } from "../config/managed-networks.ts";
 import { basePoolName, networkDomain } from "../config/names.ts";
 import type { HostSettings, ImageSettings, TailnetSettings } from "../config/parse.ts";
 import type { Inventory } from "../host/inventory.ts";
@@ -12,6 +13,7 @@ import type { ApiConfig } from "../tailnet/access.ts";
 import { type NetworkTeardown, removeNetwork } from "../vm/network.ts";
 import { type BaseImage, createBaseImage, type PublishedImage } from "./base-image.ts";
 import { entryCommand } from "./entry-command.ts";
+import { stylesheet } from "./stylesheet.ts";
 import { ChildFactory, type Transform } from "./transform.ts";
 import { type VmHooks, vmHooks } from "./vm-hooks.ts";
 
@@ -71,6 +73,8 @@ export class VmHost extends pulumi.ComponentResource {
   readonly owner: string;
   readonly tailnet: TailnetArgs | undefined;
   readonly imageKind: ImageSettings["kind"];
+  /** Whether its VMs have network filters: they have on a network that this program makes. */
+  readonly filtersGuests: boolean;
   /** The libvirt provider of this host; VMs of this host are made with it. */
   readonly provider: libvirt.Provider;
   /** The base image that new VMs stand on. */
@@ -97,6 +101,7 @@ export class VmHost extends pulumi.ComponentResource {
     this.tailnet = args.tailnet;
     this.ownImage = args.image ?? { kind: "build" };
     this.imageKind = this.ownImage.kind;
+    this.filtersGuests = isFiltered(args.settings.network, args.inventory.networks);
 
     this.provider = new libvirt.Provider(`${name}-libvirt`, { uri: args.settings.uri }, { parent: this });
     this.hooks = vmHooks(name, this);
@@ -125,6 +130,14 @@ export class VmHost extends pulumi.ComponentResource {
   }
 }
 
+/**
+ * A bridge with the spanning tree protocol on listens to any guest that says it is a bridge too, and those frames pass by every
+ * filter. There is one bridge and nothing to span. A change of this makes no network anew.
+ */
+const networkXslt = stylesheet([
+  { "@_match": "/network/bridge/@stp", "xsl:attribute": { "@_name": "stp", "#text": "off" } },
+]);
+
 export type HostChildren = ChildFactory<NonNullable<VmHostArgs["transform"]>>;
 
 /** Kept when the stack goes: overlays of other stacks stand on its images. */
@@ -151,7 +164,8 @@ function createNetwork(
 ) {
   const { network: wanted, uri } = settings;
   if (wanted.kind === "existing") return { network: undefined, networkTeardown: undefined };
-  const found = inventory.networks.find(({ name }) => name === wanted.name);
+  // One with other addresses is made anew; what is imported could not be.
+  const found = inventory.networks.find(({ name, cidr }) => name === wanted.name && cidr === wanted.cidr);
   const makeWay = new pulumi.ResourceHook(`${hostName}-make-way-for-network`, () =>
     removeNetwork(virshFor(uri), wanted.name, owner),
   );
@@ -172,14 +186,14 @@ function createNetwork(
       autostart: true,
       dhcp: { enabled: true },
       dns: { enabled: true, localOnly: true },
+      ...(found ? {} : { xml: { xslt: networkXslt } }),
     },
     {
       provider,
       retainOnDelete: true,
       hooks: { beforeCreate: [makeWay] },
       dependsOn: networkTeardown,
-      // One with other addresses is made anew; what is imported could not be.
-      ...(found?.cidr === wanted.cidr ? { import: found.uuid } : {}),
+      ...(found ? { import: found.uuid, ignoreChanges: ["xml"] } : {}),
     },
   );
   return { network, networkTeardown };

@@ -43,6 +43,7 @@ export function overlaps(one: Cidr, other: Cidr): boolean {
   return one.first <= other.last && other.first <= one.last;
 }
 
-function formatAddress(number: number): string {
+/** @example formatAddress(0x0a4d0001) // "10.77.0.1" */
+export function formatAddress(number: number): string {
   return [24, 16, 8, 0].map((shift) => (number >>> shift) & 255).join(".");
 }

@@ -3,7 +3,7 @@ import { baseImageIssues } from "../images/base-checks.ts";
 import { findProject } from "../vm/plan.ts";
 import { diskIssues } from "./disk-checks.ts";
 import { formatPath, type Issue } from "./errors.ts";
-import { foreignDomains, foreignPools, networkIssues, stoppedNetworks } from "./host-owners.ts";
+import { filterIssues, foreignDomains, foreignPools, networkIssues, stoppedNetworks } from "./host-owners.ts";
 import { poolName } from "./names.ts";
 import type { HostSettings, Source, StackConfig, VmSettings } from "./settings.ts";
 import { formatSize, GiB, sizeAtMost } from "./sizes.ts";
@@ -42,6 +42,7 @@ export function checkAgainstHost(
       ...firmwareIssues(check),
       ...storageIssues(check),
       ...networkIssues(check),
+      ...filterIssues(check),
       ...foreignPools(check),
       ...foreignDomains(check),
       ...diskIssues(check),

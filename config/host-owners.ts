@@ -4,6 +4,7 @@ import type { DomainFound, NetworkFound, PoolFound } from "../host/inventory.ts"
 import { networkOf, overlaps, parseCidr } from "./cidr.ts";
 import { formatPath, type Issue } from "./errors.ts";
 import type { HostCheck } from "./host-checks.ts";
+import { isFiltered } from "./managed-networks.ts";
 import { baseFolder, basePoolName, domainName, networkDomain, ownerMark, poolName } from "./names.ts";
 import type { NetworkSettings } from "./settings.ts";
 
@@ -80,6 +81,17 @@ export function networkIssues(check: HostCheck): Issue[] {
   const { network } = check.host;
   const found = check.inventory.networks.find(({ name }) => name === network.name);
   return network.kind === "existing" ? unusable(check, network.name, found) : taken(check, network, found);
+}
+
+/** A network of our own on a host that cannot keep the VMs on it from speaking for each other. */
+export function filterIssues({ host, inventory, file }: HostCheck): Issue[] {
+  const { filterProblem, networks, uri } = inventory;
+  if (filterProblem === undefined || !isFiltered(host.network, networks)) return [];
+  const rule = `must be on a host whose libvirt has network filters: ${uri} says "${filterProblem}"`;
+  const remedy =
+    "install libvirt's nwfilter driver there (Debian: libvirt-daemon and iptables; Fedora: libvirt-daemon-driver-nwfilter), " +
+    "or name a network of your own, which is not filtered";
+  return [{ path: formatPath(file, ["host", "network"]), rule, value: host.network.name, remedy }];
 }
 
 /** Our own network, stopped: VMs on it will not start. */

@@ -63,7 +63,21 @@ export function diskSerial(name: string, role: DiskRole): string {
  * again changes the domain that is there. Version 8: RFC 9562 leaves its content to us.
  */
 export function domainUuid(name: string): string {
-  const digest = sha256(`domain ${name}`);
+  return uuidOf(`domain ${name}`);
+}
+
+/** The libvirt network filter of a project's VM. */
+export function filterName(name: string): string {
+  return `${namePrefix}${name}`;
+}
+
+/** The UUID of that filter: defining it again under the same one changes it in place, also for a VM that runs. */
+export function filterUuid(name: string): string {
+  return uuidOf(`filter ${name}`);
+}
+
+function uuidOf(text: string): string {
+  const digest = sha256(text);
   const variant = ((Number.parseInt(digest.slice(16, 17), 16) & 3) | 8).toString(16);
   const groups = [
     digest.slice(0, 8),
@@ -79,9 +93,16 @@ export function ownerMark(stack: string): string {
   return `project-vms stack ${stack}`;
 }
 
+const networkSuffix = ".project-vms.internal";
+
 /** The DNS domain of a stack's managed network, which says whose network it is. */
 export function networkDomain(stack: string): string {
-  return `${stack}.project-vms.internal`;
+  return `${stack}${networkSuffix}`;
+}
+
+/** Whether a network's DNS domain says that some stack made it. */
+export function isManagedDomain(dnsDomain: string | undefined): boolean {
+  return dnsDomain?.endsWith(networkSuffix) === true;
 }
 
 function sha256(text: string): string {

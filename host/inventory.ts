@@ -10,6 +10,7 @@ import {
   parseNetwork,
   parsePool,
   parseVolume,
+  type Reservation,
 } from "./libvirt-xml.ts";
 import { localStorage, poolStorage, type StorageFound } from "./storage.ts";
 import { hostUnreachable, requireAgentKeys } from "./unreachable.ts";
@@ -31,6 +32,10 @@ export interface Inventory {
   pools: PoolFound[];
   networks: NetworkFound[];
   domains: DomainFound[];
+  /** Names of its network filters. */
+  filters?: string[];
+  /** Why libvirt there cannot filter what VMs send. */
+  filterProblem?: string;
 }
 
 export interface PoolFound {
@@ -67,6 +72,8 @@ export interface NetworkFound {
   dnsDomain?: string;
   bridge?: string;
   cidr?: string;
+  stp?: boolean;
+  reservations?: Reservation[];
 }
 
 export interface DomainFound {
@@ -83,6 +90,8 @@ export interface DomainFound {
   firmware: Firmware;
   /** The libvirt network of its first interface. */
   network?: string;
+  /** The network filter on that interface. */
+  filter?: string;
   /** What this product noted in it when it made it. */
   marks: DomainMarks;
   diskPaths: string[];
@@ -117,6 +126,8 @@ const overview = {
   networks: ["net-list", "--all", "--uuid"],
   activeNetworks: ["net-list", "--uuid"],
   autostartNetworks: ["net-list", "--all", "--autostart", "--uuid"],
+  // Not every libvirt has that driver.
+  filters: ["nwfilter-list"],
 };
 
 type Overview = Record<keyof typeof overview, BatchAnswer>;
@@ -160,6 +171,7 @@ async function look(host: InventoryHost, ask: Ask): Promise<Inventory> {
     pools,
     networks: findNetworks(networks, seen),
     domains: findDomains(domains, seen, pools),
+    ...(seen.filters.ok ? { filters: parseFilterNames(seen.filters.output) } : { filterProblem: seen.filters.error }),
   };
 }
 
@@ -167,7 +179,7 @@ async function askOverview(ask: Ask): Promise<Overview> {
   const names = Object.keys(overview) as (keyof Overview)[];
   const answers = await ask(names.map((name) => overview[name]));
   const seen = Object.fromEntries(names.map((name, i) => [name, answers[i]])) as Overview;
-  const mayFail = [seen.kvm, seen.capabilities];
+  const mayFail = [seen.kvm, seen.capabilities, seen.filters];
   const failed = answers.find((answer) => !answer.ok && !mayFail.includes(answer));
   if (failed)
     throw new Error(`the host's libvirt does not answer \`virsh ${failed.command.join(" ")}\`: ${failed.error}`);
@@ -237,6 +249,11 @@ export function parseVolumeNames(output: string, poolPath: string): string[] {
     const at = line.lastIndexOf(`  ${poolPath}`);
     return at < 0 ? [] : [line.slice(0, at).trim()];
   });
+}
+
+/** The names in what `virsh -q nwfilter-list` prints: ` <uuid>   <name>`. */
+export function parseFilterNames(output: string): string[] {
+  return [...output.matchAll(/^\s*[0-9a-f-]{36}\s+(.*\S)\s*$/gm)].map(([, name = ""]) => name);
 }
 
 /** Bytes, from what `virsh nodeinfo` prints. */

@@ -17,6 +17,8 @@ export interface DomainXml {
   firmware: Firmware;
   /** Name of the libvirt network of its first interface. */
   network?: string;
+  /** Name of the network filter on that interface. */
+  filter?: string;
   marks: DomainMarks;
   disks: DiskSource[];
 }
@@ -56,6 +58,20 @@ export interface NetworkXml {
   bridge?: string;
   /** @example "10.77.0.0/24" */
   cidr?: string;
+  /** The host's own IPv4 address in it. */
+  gateway?: string;
+  /** The host's IPv6 addresses in it, with their prefixes. @example ["fd00:77::1/64"] */
+  ipv6: string[];
+  /** Whether its bridge takes part in the spanning tree protocol. */
+  stp: boolean;
+  /** Addresses that its DHCP server keeps for one MAC address each. */
+  reservations: Reservation[];
+}
+
+export interface Reservation {
+  mac: string;
+  ip: string;
+  name: string;
 }
 
 export interface VolumeXml {
@@ -98,7 +114,7 @@ export function parseDomain(xml: string): DomainXml {
     memory: bytes(child(domain, "memory"), "KiB"),
     cpus: Number(text(domain, "vcpu")),
     firmware: firmwareOf(child(domain, "os")),
-    ...networkOfFirst(all(child(domain, "devices"), "interface")),
+    ...ofFirst(all(child(domain, "devices"), "interface")),
     marks: marksIn(child(domain, "metadata")),
     disks: all(child(domain, "devices"), "disk").flatMap(diskSource),
   };
@@ -122,13 +138,29 @@ export function parseNetwork(xml: string): NetworkXml {
   const network = root(xml, "network");
   const dnsDomain = text(child(network, "domain"), "@name");
   const bridge = text(child(network, "bridge"), "@name");
-  const cidr = all(network, "ip").map(cidrOf).find(Boolean);
+  const ips = all(network, "ip");
+  const cidr = ips.map(cidrOf).find(Boolean);
+  const gateway = text(
+    ips.find((ip) => cidrOf(ip) !== undefined),
+    "@address",
+  );
+  const hosts = ips.flatMap((ip) => all(child(ip, "dhcp"), "host"));
   return {
     name: text(network, "name"),
     uuid: text(network, "uuid"),
     ...(dnsDomain === "" ? {} : { dnsDomain }),
     ...(bridge === "" ? {} : { bridge }),
     ...(cidr === undefined ? {} : { cidr }),
+    ...(gateway === "" ? {} : { gateway }),
+    ipv6: ips
+      .filter((ip) => text(ip, "@family") === "ipv6")
+      .map((ip) => `${text(ip, "@address")}/${text(ip, "@prefix")}`),
+    stp: text(child(network, "bridge"), "@stp") === "on",
+    reservations: hosts.map((host) => ({
+      mac: text(host, "@mac").toLowerCase(),
+      ip: text(host, "@ip"),
+      name: text(host, "@name"),
+    })),
   };
 }
 
@@ -193,9 +225,10 @@ function firmwareOf(os: Node): Firmware {
   return text(os, "@firmware") === "efi" || text(child(os, "loader"), "@type") === "pflash" ? "uefi" : "bios";
 }
 
-function networkOfFirst([nic]: Node[]): { network?: string } {
+function ofFirst([nic]: Node[]): { network?: string; filter?: string } {
   const network = text(child(nic, "source"), "@network");
-  return network === "" ? {} : { network };
+  const filter = text(child(nic, "filterref"), "@filter");
+  return { ...(network === "" ? {} : { network }), ...(filter === "" ? {} : { filter }) };
 }
 
 function diskSource(disk: Node): DiskSource[] {

@@ -24,6 +24,8 @@ export interface VmWanted {
   definition: string;
   /** Domain of the tailnet that it is to be in. */
   tailnet?: string | undefined;
+  /** Whether it is there, and gets a network filter that it has not. */
+  filter?: boolean;
 }
 
 /** What an update does to a VM, to its root and to its data. */
@@ -133,7 +135,7 @@ function dataParts({ projectDisk }: ProjectFound, { settings }: VmWanted, { data
   return data === "grown" ? [`project disk grows ${sizes(projectDisk, settings.disk)}`] : [];
 }
 
-function inPlaceParts({ domain }: ProjectFound, { settings, tailnet }: VmWanted): string[] {
+function inPlaceParts({ domain }: ProjectFound, { settings, tailnet, filter }: VmWanted): string[] {
   if (!domain) return [];
   const isIn = domain.marks.tailnet !== undefined;
   const keeps = domain.marks.keepData ?? true;
@@ -141,6 +143,7 @@ function inPlaceParts({ domain }: ProjectFound, { settings, tailnet }: VmWanted)
     ...(domain.autostart === settings.autostart ? [] : [`autostart ${settings.autostart ? "on" : "off"}`]),
     ...(tailnet && !isIn && isToRun(domain) ? [`joins the tailnet ${tailnet}`] : []),
     ...(!tailnet && isIn && isToRun(domain) ? ["leaves its tailnet"] : []),
+    ...(filter ? ["network filter added"] : []),
     ...(keeps === settings.keepData ? [] : [`keepData ${keeps} to ${settings.keepData}`]),
   ];
 }

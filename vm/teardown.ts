@@ -11,6 +11,7 @@ import { type ApiConfig, accessOf } from "../tailnet/access.ts";
 import { removeVmDevice, tailnetDevices } from "../tailnet/devices.ts";
 import type { Log } from "./grow.ts";
 import { marksOf } from "./marks.ts";
+import { removeFilter } from "./network-filter.ts";
 import { names, requireOwn, undefine } from "./replace.ts";
 
 /** What a project's teardown must know. */
@@ -64,6 +65,7 @@ export async function tearDown(virsh: Virsh, teardown: Teardown, api: ApiConfig,
     await undefine(virsh, domain);
   }
   await removeStorage(virsh, project, keepData, log);
+  await removeFilter(virsh, project);
   if (tailnet) await removeDevice(project, tailnet, device, api, log);
 }
 

@@ -1,11 +1,15 @@
 import type { Stack } from "../../cli/stack.ts";
 import { counted } from "../../config/counted.ts";
 import { checkAgainstHost } from "../../config/host-checks.ts";
+import { isFiltered } from "../../config/managed-networks.ts";
 import { basePoolName, domainName, poolName } from "../../config/names.ts";
 import { formatSize, GiB } from "../../config/sizes.ts";
+import { networkWithoutStp } from "../../host/edited-xml.ts";
 import type { Inventory, PoolFound } from "../../host/inventory.ts";
 import type { Virsh } from "../../host/virsh.ts";
+import { withXmlFile } from "../../host/xml-file.ts";
 import { isOwnedBy } from "../../vm/leftovers.ts";
+import { attachFilter, defineFilter, lacksFilter } from "../../vm/network-filter.ts";
 import { type Examined, failure, ok, warning } from "./finding.ts";
 
 /** Below this the next VM may not fit. */
@@ -20,6 +24,7 @@ export function examineHost(stack: Stack, inventory: Inventory, virsh: Virsh): E
     ok("libvirt", `${inventory.uri} answers`),
     ok("QEMU", inventory.hypervisorVersion),
     ...network(stack, inventory, virsh),
+    ...networkFilters(stack, inventory, virsh),
     ...pools(stack, inventory, virsh),
     space(stack, inventory),
     memory(stack, inventory),
@@ -45,6 +50,48 @@ function network({ host }: Stack, { uri, networks, domains }: Inventory, virsh: 
     return [warning("network", says, ...byVirsh(virsh, uri, "net-autostart", name))];
   }
   return [ok("network", `${name} is up, and starts with the host`)];
+}
+
+/** What keeps the VMs on a network of ours from speaking for each other, and for the host. */
+function networkFilters({ host, config, name: stack }: Stack, inventory: Inventory, virsh: Virsh): Examined[] {
+  const { networks, domains, filterProblem, uri } = inventory;
+  // A host that has no filters at all is a mistake in the config, and told with the others.
+  if (!isFiltered(host.settings.network, networks) || filterProblem !== undefined) return [];
+  const bare = Object.keys(config.projects).flatMap((project) => {
+    const domain = domains.find(({ name }) => name === domainName(project));
+    return domain?.network && isOwnedBy(domain, stack) && lacksFilter(project, domain, inventory)
+      ? [{ project, network: domain.network }]
+      : [];
+  });
+  const ills = bare.map(({ project, network }) =>
+    failure(
+      "network filters",
+      `${domainName(project)} has none that holds: it can take other VMs' addresses on ${network}`,
+      "project-vm doctor --fix, or the next update",
+      async () => {
+        await defineFilter(virsh, project, network);
+        await attachFilter(virsh, project);
+      },
+    ),
+  );
+  const spanning = networks.filter(({ name, stp }) => name === host.settings.network.name && stp);
+  const slow = spanning.map(({ name }) => {
+    const says = `the bridge of ${name} listens to the spanning tree protocol: any VM on it can hold up the others`;
+    const restart = `virsh -c '${uri}' net-destroy ${name}, then net-start ${name}, while no VM runs`;
+    return warning(
+      "network filters",
+      says,
+      `project-vm doctor --fix, which holds from its next start: ${restart}`,
+      () => withoutSpanningTree(virsh, name),
+    );
+  });
+  if (ills.length + slow.length > 0) return [...ills, ...slow];
+  return [ok("network filters", `each VM on ${host.settings.network.name} speaks for itself only`)];
+}
+
+async function withoutSpanningTree(virsh: Virsh, network: string): Promise<void> {
+  const xml = networkWithoutStp(await virsh.run("net-dumpxml", network, "--inactive"));
+  await withXmlFile(xml, (file) => virsh.run("net-define", file));
 }
 
 /** The projects' pools, and the one of the base images. */

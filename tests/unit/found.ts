@@ -14,6 +14,7 @@ export const aDomain = (found: Partial<DomainFound> = {}): DomainFound => ({
   cpus: 4,
   firmware: "bios",
   network: "project-vms",
+  filter: found.name ?? "project-webapp",
   marks: {},
   diskPaths: [],
   ...found,

@@ -48,12 +48,13 @@ const volumes = [aVolume(), aVolume({ name: "disk.qcow2", path: "/vms/webapp/dis
 const well = { storage, networks: [network()], pools: [aPool({ volumes })], domains: [aDomain()] };
 
 /** What is found of a host, but for what is well; and the commands that would mend it. */
-async function ills(found: Partial<Inventory>) {
+async function ills(found: Partial<Inventory>, xml = "", network = xml) {
   const commands: string[][] = [];
   const virsh: Virsh = {
     run: async (...args) => {
       commands.push(args);
-      return "";
+      if (args[0] === "net-dumpxml") return network;
+      return args[0] === "dumpxml" ? xml : "";
     },
     runPrivately: async () => "",
   };
@@ -87,6 +88,30 @@ describe("a host", () => {
       said: ["warning network: project-vms is up, but not after the host's next start"],
       commands: [["net-autostart", "project-vms"]],
     });
+  });
+
+  test("whose bridge listens to the spanning tree protocol is warned of, and mended for the network's next start", async () => {
+    const xml = '<network><name>project-vms</name><bridge name="virbr0" stp="on"/></network>';
+    const { said, commands } = await ills({ networks: [network({ stp: true })] }, xml);
+    expect(said).toEqual([
+      "warning network filters: the bridge of project-vms listens to the spanning tree protocol: any VM on it can hold up the others",
+    ]);
+    expect(commands.map(([verb]) => verb)).toEqual(["net-dumpxml", "net-define"]);
+  });
+
+  test("with a VM that has no network filter is mended by giving it one", async () => {
+    const { filter: _, ...bare } = aDomain();
+    const xml =
+      '<domain><name>x</name><uuid>u</uuid><memory>1</memory><vcpu>1</vcpu><devices><interface><mac address="52:54:00:4c:54:e2"/></interface></devices></domain>';
+    const net = `<network><name>n</name><uuid>u</uuid><ip address="10.77.0.1" prefix="24"/></network>`;
+    const { said, commands } = await ills({ domains: [bare] }, xml, net);
+    expect(said).toEqual([
+      "failure network filters: project-webapp has none that holds: it can take other VMs' addresses on project-vms",
+    ]);
+    const verbs = commands.map(([verb]) => verb);
+    expect(verbs).toEqual(expect.arrayContaining(["net-update", "nwfilter-define"]));
+    const others = aDomain({ ...bare, description: "project-vms stack raider" });
+    expect((await ills({ domains: [others] })).said.join()).not.toContain("network filters");
   });
 
   test("with a stopped pool of a project is mended by starting it", async () => {

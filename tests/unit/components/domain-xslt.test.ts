@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { execaSync } from "execa";
 import { afterAll, expect, test } from "vitest";
-import { domainXslt, withMarks } from "../../../components/domain-xslt.ts";
+import { domainXslt, withFilter, withMarks } from "../../../components/domain-xslt.ts";
 
 const dir = mkdtempSync(path.join(tmpdir(), "domain-xslt-"));
 afterAll(() => rmSync(dir, { recursive: true }));
@@ -46,4 +46,15 @@ test("disks become files with serials, graphics go, a logged serial console come
       "<uuid>3b241101-e2bb-8255-8caf-4136c566a962</uuid>" +
       '<metadata><definition xmlns="urn:project-vms:definition" digest="d1" instance="i1" root="r1"/><data xmlns="urn:project-vms:data" keep="no"/><start xmlns="urn:project-vms:start" pending="yes"/><tailnet xmlns="urn:project-vms:tailnet" id="n1" node="nodekey:2"/></metadata></domain>',
   );
+});
+
+test("one interface gets a network filter, whatever else the stylesheet does, and whatever case its MAC address has", () => {
+  const sheet = domainXslt({ uuid: "u", firmware: "bios", disks: [], consoleLog: "/vms/a&b{c}/console.log" });
+  const nic = (mac: string) => `<interface type="network"><mac address="${mac}"/><model type="virtio"/></interface>`;
+  const before = `<domain><devices>${nic("52:54:00:AB:CD:EF")}${nic("52:54:00:00:00:01")}</devices></domain>`;
+  const after = apply(withFilter(sheet, "52:54:00:ab:cd:ef", "project-app"), before);
+  const filtered = nic("52:54:00:AB:CD:EF").replace("</interface>", '<filterref filter="project-app"/></interface>');
+  expect(after).toBe(apply(sheet, before).replace(nic("52:54:00:AB:CD:EF"), filtered));
+  expect(after).toContain('filter="project-app"');
+  expect(after).toContain('<log file="/vms/a&amp;b{c}/console.log"');
 });

@@ -6,6 +6,7 @@ import { qcow2Xslt } from "../../../components/volume-xslt.ts";
 import { UserError } from "../../../config/errors.ts";
 import { macAddress } from "../../../config/names.ts";
 import type { DomainFound } from "../../../host/inventory.ts";
+import { rulesDigest } from "../../../vm/filter-xml.ts";
 import { aDomain, anInventory } from "../found.ts";
 import { emptyInventory, readiness, registered, resolved, settings } from "./stack.ts";
 
@@ -216,11 +217,45 @@ describe("ProjectVm", () => {
           rootDisk: 40 * 2 ** 30,
           autostart: false,
           keepData: false,
+          filter: { rules: rulesDigest() },
         }),
       },
     });
     // Only the note in it differs, which does not count.
     expect(JSON.stringify(child("domain")).replace('keep=\\"no\\"', 'keep=\\"yes\\"')).toBe(before);
+  });
+
+  test("on a network of ours has a filter, and a VM from before there were filters gets it without being defined anew", async () => {
+    const { child } = await make();
+    expect(JSON.stringify(child("domain"))).toContain('filterref filter=\\"project-app\\"');
+    const digests: unknown[] = [];
+    const transform = {
+      domain: (_: object, opts: pulumi.CustomResourceOptions) => void digests.push(opts.replacementTrigger),
+    };
+    const { filter: _, ...bare } = made;
+    const networks = [{ name: "lan", uuid: "1", active: true, autostart: true }];
+    const hosts = [
+      new VmHost("there", { settings, inventory: anInventory({ domains: [made] }) }),
+      new VmHost("before", { settings, inventory: anInventory({ domains: [bare] }) }),
+    ];
+    const filters: unknown[] = [];
+    for (const there of hosts) {
+      registered.length = 0;
+      const { child } = await make({ transform }, there);
+      const { environment } = child("settings") as { environment: { PROJECT_VMS_SETTINGS: string } };
+      filters.push(JSON.parse(environment.PROJECT_VMS_SETTINGS).filter);
+    }
+    expect(digests[1]).toEqual(digests[0]);
+    expect(filters).toEqual([
+      { rules: rulesDigest() },
+      { rules: rulesDigest(), asOf: expect.stringMatching(/^20\d\d-/) },
+    ]);
+
+    registered.length = 0;
+    const lan = { ...settings, network: { kind: "existing", name: "lan" } } as const;
+    const on = new VmHost("lan", { settings: lan, inventory: anInventory({ networks }) });
+    const { child: unfiltered } = await make({}, on);
+    expect(JSON.stringify([unfiltered("domain"), unfiltered("settings")])).not.toContain("filter");
   });
 
   test("a domain that is on the host is the one that was made; one that is not there is made anew, whatever the state says", async () => {

@@ -1,3 +1,4 @@
+import type * as pulumi from "@pulumi/pulumi";
 import { beforeEach, describe, expect, test } from "vitest";
 import { VmHost, type VmHostArgs } from "../../../components/vm-host.ts";
 import { emptyInventory, registered, resolved, settings } from "./stack.ts";
@@ -38,6 +39,23 @@ describe("VmHost", () => {
       name: "debian-testing-abc.qcow2",
       path: "/vms/base/debian-testing-abc.qcow2",
     });
+  });
+
+  test("a new network's bridge takes no part in the spanning tree; one that is there is not made anew for that", async () => {
+    const seen: pulumi.CustomResourceOptions[] = [];
+    const transform = { network: (_: object, opts: pulumi.CustomResourceOptions) => void seen.push(opts) };
+    const { child } = await make({ transform });
+    expect((child("network") as { xml: { xslt: string } }).xml.xslt).toContain(
+      '<xsl:template match="/network/bridge/@stp">',
+    );
+    registered.length = 0;
+    const network = { name: "project-vms", uuid: "u", active: true, autostart: true, cidr: "10.77.0.0/24" };
+    const there = await make({ transform, inventory: { ...emptyInventory, networks: [network] } });
+    expect(there.child("network")).not.toHaveProperty("xml");
+    expect(seen.map(({ ignoreChanges }) => ignoreChanges)).toEqual([undefined, ["xml"]]);
+    registered.length = 0;
+    const moved = await make({ inventory: { ...emptyInventory, networks: [{ ...network, cidr: "10.1.0.0/24" }] } });
+    expect(moved.child("network")).toHaveProperty("xml");
   });
 
   test("an existing network is used by its name and not made", async () => {

@@ -248,8 +248,24 @@ describe("a host that cannot do it", () => {
       `host.network.cidr: must not overlap the network \`lab\` on ${uri}, which has 10.77.0.1/16, but is "10.77.0.0/24"`,
       "choose other addresses, or write `network: lab` to share it",
     ],
+    [
+      "a network of ours, where libvirt cannot filter",
+      { found: { filterProblem: "this function is not supported" } },
+      `host.network: must be on a host whose libvirt has network filters: ${uri} says "this function is not supported", but is "project-vms"`,
+      "install libvirt's nwfilter driver there (Debian: libvirt-daemon and iptables; Fedora: libvirt-daemon-driver-nwfilter), or name a network of your own, which is not filtered",
+    ],
   ])("%s", (_, given, fact, remedy) => {
     expect(errors(given)).toBe(one(fact, remedy));
+  });
+
+  it("takes a network of the user's own as it is, also where libvirt cannot filter; another stack's is filtered", () => {
+    const filterProblem = "this function is not supported";
+    const on = (dnsDomain: string) => ({
+      host: { network: "default" },
+      found: { filterProblem, networks: [network({ name: "default", dnsDomain })] },
+    });
+    expect(errors(on("lan"))).toBe("");
+    expect(errors(on("raider.project-vms.internal"))).toContain("must be on a host whose libvirt has network filters");
   });
 
   it("does not stop what needs no new space", () => {

@@ -192,6 +192,27 @@ describe("a network", () => {
       bridge: "virbr0",
       dnsDomain: "local.project-vms.internal",
       cidr: "10.77.0.0/24",
+      gateway: "10.77.0.1",
+      ipv6: [],
+      stp: true,
+      reservations: [],
+    });
+  });
+
+  test("with reservations and IPv6", () => {
+    const xml = network(`<bridge name='virbr0' stp='off'/>
+      <ip family='ipv6' address='fd00:77::1' prefix='64'/>
+      <ip address='10.77.0.1' prefix='24'><dhcp>
+        <host mac='52:54:00:AA:00:01' name='project-a' ip='10.77.0.7'/><host mac='52:54:00:aa:00:02' ip='10.77.0.8'/>
+      </dhcp></ip>`);
+    expect(parseNetwork(xml)).toMatchObject({
+      gateway: "10.77.0.1",
+      ipv6: ["fd00:77::1/64"],
+      stp: false,
+      reservations: [
+        { mac: "52:54:00:aa:00:01", name: "project-a", ip: "10.77.0.7" },
+        { mac: "52:54:00:aa:00:02", name: "", ip: "10.77.0.8" },
+      ],
     });
   });
 

@@ -14,7 +14,7 @@ export interface FakeDomain {
 }
 
 /**
- * A libvirt that only remembers: domains, pools with volumes by name. A double of `virsh` for what is removed and what is
+ * A libvirt that only remembers: domains, network filters, pools with volumes by name. A double of `virsh` for what is removed and what is
  * kept, which is looked at afterwards; real ones are in the end-to-end tests.
  */
 export class FakeVirsh implements Virsh {
@@ -23,6 +23,8 @@ export class FakeVirsh implements Virsh {
     string,
     Map<string, { path: string; backing?: string; capacity?: number; format?: string }>
   >();
+  /** Names of network filters. */
+  readonly filters = new Set<string>();
   /** All that changed anything. */
   readonly changes: string[] = [];
 
@@ -38,6 +40,10 @@ export class FakeVirsh implements Virsh {
         return this.domain(first).state ?? (this.domain(first).running ? "running" : "shut off");
       case "dumpxml":
         return this.xmlOf(first);
+      case "nwfilter-list":
+        return [...this.filters].map((name) => ` 3b241101-e2bb-8255-8caf-4136c566a962   ${name}`).join("\n");
+      case "net-list":
+        return "";
       case "pool-list":
         return [...this.pools.keys()].join("\n");
       case "pool-start":
@@ -54,6 +60,7 @@ export class FakeVirsh implements Virsh {
     if (verb === "shutdown" || verb === "destroy") this.domain(first).running = false;
     if (verb === "resume") delete this.domain(first).state;
     if (verb === "undefine") this.domains.delete(first);
+    if (verb === "nwfilter-undefine") this.filters.delete(first);
     if (verb === "vol-delete") this.volumes(pool).delete(first);
     if (verb === "pool-undefine") this.pools.delete(first);
     return "";

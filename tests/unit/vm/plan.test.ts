@@ -37,6 +37,7 @@ function line(found: Partial<ProjectFound>, asked: Partial<ProjectSettings> = {}
 describe("what is said of an update's effect on a VM, its root and its data", () => {
   test.each<[string, Partial<ProjectFound>, Partial<ProjectSettings>, Partial<VmWanted>, string | undefined]>([
     ["nothing new", {}, {}, {}, undefined],
+    ["a network filter that it lacks", {}, {}, { filter: true }, "webapp: no restart, network filter added, data kept"],
     ["a new entry", nothing, {}, {}, "webapp: new VM, new project disk of 50 GiB"],
     [
       "an entry that comes back",

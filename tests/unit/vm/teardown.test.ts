@@ -55,6 +55,12 @@ describe("the teardown of a VM", () => {
     );
   });
 
+  test("takes its network filter along, and nobody else's", async () => {
+    virsh.filters.add("project-webapp").add("project-web").add("clean-traffic");
+    await run(true);
+    expect([...virsh.filters]).toEqual(["project-web", "clean-traffic"]);
+  });
+
   test.each([[true], [false]])("done again finds nothing left to do (keepData %s)", async (keepData) => {
     await run(keepData);
     const after = left();

@@ -1,0 +1,96 @@
+import { createHash } from "node:crypto";
+import { XMLBuilder } from "fast-xml-parser";
+import { formatAddress, networkOf } from "../config/cidr.ts";
+import { UserError } from "../config/errors.ts";
+import { domainName, isManagedDomain, macAddress } from "../config/names.ts";
+import { type NetworkXml, parseNetwork, type Reservation } from "../host/libvirt-xml.ts";
+import { type Virsh, VirshError } from "../host/virsh.ts";
+
+/** An address in DHCP's use: who has it, and until when. */
+export interface Lease {
+  mac: string;
+  ip: string;
+  /** As virsh prints it, and so in order as text. */
+  expiry: string;
+}
+
+const builder = new XMLBuilder({ ignoreAttributes: false, attributeNamePrefix: "@", suppressEmptyNode: true });
+
+/** VMs that are made at the same time may choose the same address; libvirt gives it to one of them. */
+const tries = 10;
+
+/**
+ * The address that a VM has in a network of ours, reserved for it there at the first call. What is reserved is kept in the
+ * network itself, so that the DHCP server gives it to nobody else, and that two stacks never give out the same one. A VM that
+ * runs keeps the address that it has.
+ *
+ * @throws UserError when the network has no address left
+ */
+export async function reserveAddress(virsh: Virsh, network: string, project: string): Promise<string> {
+  for (let round = 1; ; round++) {
+    const found = parseNetwork(await virsh.run("net-dumpxml", network));
+    const reserved = found.reservations.find(({ mac }) => mac === macAddress(project));
+    if (reserved) return reserved.ip;
+    const leases = parseLeases(await virsh.run("net-dhcp-leases", network));
+    const ip = chooseAddress(project, found, leases);
+    try {
+      await updateReservation(virsh, "add-last", network, { mac: macAddress(project), ip, name: domainName(project) });
+      return ip;
+    } catch (error) {
+      if (!(error instanceof VirshError) || round === tries) throw error;
+    }
+  }
+}
+
+/** Gives a VM's address back, in whichever network of ours it has one. */
+export async function releaseAddress(virsh: Virsh, project: string): Promise<void> {
+  const networks = (await virsh.run("net-list", "--all", "--name")).split("\n").map((name) => name.trim());
+  for (const network of networks.filter(Boolean)) {
+    // One that goes away at this moment has no reservations.
+    const xml = await virsh.run("net-dumpxml", network).catch(() => undefined);
+    if (xml === undefined) continue;
+    const { dnsDomain, reservations } = parseNetwork(xml);
+    const own = reservations.find(({ mac, name }) => mac === macAddress(project) && name === domainName(project));
+    if (own && isManagedDomain(dnsDomain)) await updateReservation(virsh, "delete", network, own);
+  }
+}
+
+/**
+ * The address that the VM has already or, by its name, any that is free. Pure.
+ *
+ * @throws UserError when there is none
+ */
+export function chooseAddress(project: string, network: NetworkXml, leases: Lease[]): string {
+  const reserved = network.reservations.map(({ ip }) => ip);
+  const own = leases.filter(({ mac, ip }) => mac === macAddress(project) && !reserved.includes(ip));
+  const newest = own.toSorted((a, b) => a.expiry.localeCompare(b.expiry)).at(-1);
+  if (newest) return newest.ip;
+  const range = networkOf(network.cidr);
+  const taken = new Set([...reserved, ...leases.map(({ ip }) => ip), network.gateway]);
+  const size = range ? range.last - range.first - 1 : 0;
+  const start = createHash("sha256").update(`address ${project}`).digest().readUInt32BE() % Math.max(size, 1);
+  for (let i = 0; range && i < size; i++) {
+    const ip = formatAddress(range.first + 1 + ((start + i) % size));
+    if (!taken.has(ip)) return ip;
+  }
+  throw new UserError(`There is no address left for ${project}.`, [
+    {
+      path: "host.network.cidr",
+      rule: `must have an address for each VM: all of ${network.cidr ?? "none"} on ${network.name} are in use`,
+      remedy: "write a shorter prefix, or wait until DHCP leases there have expired",
+    },
+  ]);
+}
+
+/** What `virsh net-dhcp-leases` prints, IPv4 only. */
+export function parseLeases(output: string): Lease[] {
+  const rows = output.matchAll(/^\s*(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\s+([0-9a-f:]{17})\s+ipv4\s+([\d.]+)\//gim);
+  return [...rows].map(([, expiry = "", mac = "", ip = ""]) => ({ expiry, mac: mac.toLowerCase(), ip }));
+}
+
+async function updateReservation(virsh: Virsh, how: "add-last" | "delete", network: string, host: Reservation) {
+  const { mac, ip, name } = host;
+  const element: string = builder.build({ host: { "@mac": mac, "@name": name, "@ip": ip } });
+  const active = (await virsh.run("net-list", "--name")).split("\n").some((line) => line.trim() === network);
+  await virsh.run("net-update", network, how, "ip-dhcp-host", element, "--config", ...(active ? ["--live"] : []));
+}
