@@ -23,7 +23,8 @@ const checkout = path.resolve(import.meta.dirname, "../..");
 const file = path.join(checkout, ".local", "before-tests.json");
 
 /** Looks until all is clean, or patience is over. */
-async function check(before: Note, watched: Watched): Promise<string[]> {
+async function check(before: Note, places: Watched): Promise<string[]> {
+  const watched = { ...places, otherHosts: Object.keys(before.census["host folder"] ?? {}) };
   const end = Date.now() + patience * 1000;
   for (;;) {
     // What the machine's own upgrades do in /etc meanwhile is not the run's.

@@ -8,6 +8,8 @@ export interface RunMarks {
   variable: string;
   /** Folders that only its processes work in, run from or are told of. */
   folders: string[];
+  /** Folders of embedded hosts that were there before: programs that are told of them are another checkout's. */
+  otherHosts?: string[];
 }
 
 /** What /proc shows of a process. */
@@ -32,11 +34,15 @@ export function processesOfRun(marks: RunMarks, seen: Seen[] = seenProcesses(), 
 }
 
 /** By its environment, its folder, its program or its arguments; embedded hosts' processes are told apart by the latter. */
-export function isOfRun({ environment, words, folder, executable }: Seen, { variable, folders }: RunMarks): boolean {
+export function isOfRun(
+  { environment, words, folder, executable }: Seen,
+  { variable, folders, otherHosts = [] }: RunMarks,
+): boolean {
   if (environment.includes(variable)) return true;
   const isBelow = (text: string, place: string) => text === place || text.startsWith(`${place}/`);
   if (folders.some((place) => isBelow(folder, place) || isBelow(executable, place))) return true;
-  return words.some((word) => [...folders, embeddedRoot].some((place) => word.includes(`${place}/`)));
+  const namesOne = (places: string[]) => words.some((word) => places.some((place) => word.includes(place)));
+  return namesOne(folders.map((place) => `${place}/`)) || (namesOne([`${embeddedRoot}/`]) && !namesOne(otherHosts));
 }
 
 function familyOf(asker: number, seen: Seen[]): Set<number> {

@@ -134,6 +134,8 @@ describe("processes", () => {
     expect(isOfRun(seen, marks)).toBe(false);
     expect(isOfRun({ ...seen, executable: "/work/node_modules/esbuild" }, marks)).toBe(true);
     expect(isOfRun({ ...seen, words: ["qemu", `file=${embeddedRoot}/x-1/vms/a/disk.qcow2`] }, marks)).toBe(true);
+    const others = { ...seen, words: ["virsh", `socket=${embeddedRoot}/x-1/run/libvirt/libvirt-sock`] };
+    expect(isOfRun(others, { ...marks, otherHosts: [`${embeddedRoot}/x-1`] })).toBe(false);
     expect(isOfRun({ ...seen, environment: ["PROJECT_VMS_RUN=12"], folder: "/workshop" }, marks)).toBe(false);
   });
 
