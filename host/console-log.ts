@@ -48,6 +48,8 @@ export const isConsoleLog = (volume: string) => /^console\.log(\.\d+)?$/.test(vo
  */
 export class ConsoleLog {
   private position: Position = { offset: 0 };
+  /** The look that a piece was made sure of with: the next piece needs no other. */
+  private seen: LogFile[] | undefined;
 
   constructor(
     private readonly virsh: Virsh,
@@ -72,6 +74,7 @@ export class ConsoleLog {
 
   /** What has come since the last piece, none of it twice, also when the log was rotated meanwhile. */
   async *more(): AsyncGenerator<Buffer> {
+    this.seen = undefined;
     for (;;) {
       const piece = await this.next(pieceSize);
       if (!piece) return;
@@ -82,7 +85,8 @@ export class ConsoleLog {
   /** One piece from the position on; undefined at the end. */
   private async next(atMost: number): Promise<Buffer | undefined> {
     for (let attempt = 1; ; attempt += 1) {
-      const files = await this.look();
+      const files = this.seen ?? (await this.look());
+      this.seen = undefined;
       let { index, offset } = locate(files, this.position);
       // It was taken away: the next of that name is another one.
       if (!files[index]) this.position.offset = 0;
@@ -90,8 +94,9 @@ export class ConsoleLog {
         if (index >= files.length - 1) return undefined;
       const { name, size } = files[index] as LogFile;
       const bytes = await this.download(name, offset, Math.min(atMost, pieceSize, size - offset));
+      this.seen = await this.look();
       // A rotation gives another file that name.
-      if (attempt < tries && !(bytes && isSame(files, await this.look()))) continue;
+      if (attempt < tries && !(bytes && isSame(files, this.seen))) continue;
       if (!bytes?.length) return undefined;
       this.position = positionAt(files, index, offset + bytes.length);
       return bytes;
@@ -104,7 +109,8 @@ export class ConsoleLog {
       const files = await this.look();
       const total = files.reduce((sum, { size }) => sum + size, 0);
       const left = lines === undefined ? total : await this.sizeOfLast(files, lines, total);
-      if (attempt < tries && !isSame(files, await this.look())) continue;
+      this.seen = await this.look();
+      if (attempt < tries && !isSame(files, this.seen)) continue;
       let offset = total - left;
       let index = 0;
       for (; index < files.length - 1 && offset >= (files[index]?.size ?? 0); index += 1)
