@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -221,6 +221,39 @@ describe("a VM that runs", () => {
     await expect.poll(() => seen, { timeout: 60_000 }).toContain("seen-on-the-console");
     following.kill("SIGINT");
     await following;
+  });
+
+  test("disks that any user may read are told by the doctor, and closed by --fix while the VM runs", async () => {
+    const file = path.join(host.storageDir, "alpha/project.qcow2");
+    chmodSync(file, 0o644);
+    const found = async (...args: string[]) =>
+      (await doctor(...args)).findings.find(({ check }) => check === "disk files");
+    expect(await found()).toMatchObject({ level: "failure", says: expect.stringContaining(file), fix: "possible" });
+    expect(await found("--fix")).toMatchObject({ fix: "fixed" });
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect(await found()).toMatchObject({ level: "ok" });
+    expect(
+      await succeed(
+        tool.run(
+          "exec",
+          "alpha",
+          "--",
+          "sh",
+          "-c",
+          "echo still > /home/dev/project/x && sync && cat /home/dev/project/x",
+        ),
+      ),
+    ).toBe("still");
+  });
+
+  test("they are closed by the next update too, which changes nothing else", async () => {
+    const file = path.join(host.storageDir, "alpha/project.qcow2");
+    const inode = statSync(file).ino;
+    chmodSync(file, 0o644);
+    await succeed(checkout.pulumi("preview", "--expect-no-changes"));
+    expect(statSync(file).mode & 0o777).toBe(0o644);
+    await succeed(checkout.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes"));
+    expect([statSync(file).mode & 0o777, statSync(file).ino]).toEqual([0o600, inode]);
   });
 
   test("console attaches a terminal, and Ctrl-] leaves it", async () => {

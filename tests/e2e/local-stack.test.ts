@@ -1,8 +1,9 @@
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startEmbeddedHost } from "../../host/embedded.ts";
+import { openToNobody } from "./support/as-nobody.ts";
 import { Checkout } from "./support/checkout.ts";
 import { dockerArchive } from "./support/docker-archive.ts";
 import { expectSuccess } from "./support/expect-success.ts";
@@ -63,6 +64,14 @@ describe("a stack on the embedded host", () => {
       secondsToReady: expect.any(Number),
     });
     expect(instructions).toContain(projects.beta?.ssh);
+  });
+
+  test("nobody of this machine can list or read anything of the host or of the checkout's state", () => {
+    expect(openToNobody(host.dir, path.join(checkout.dir, ".local"))).toEqual([]);
+    const modes = ["disk.qcow2", "project.qcow2", "seed.iso"].map((name) =>
+      (statSync(path.join(host.storageDir, "alpha", name)).mode & 0o777).toString(8),
+    );
+    expect(modes).toEqual(["600", "600", "600"]);
   });
 
   test("a second up shows no change, also after a refresh", async () => {

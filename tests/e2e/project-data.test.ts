@@ -15,6 +15,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { installSchedule, removeSchedule } from "../../data/schedule.ts";
 import { startEmbeddedHost } from "../../host/embedded.ts";
 import { type Shell, shellWord } from "../../host/shell.ts";
+import { openToNobody } from "./support/as-nobody.ts";
 import { Checkout } from "./support/checkout.ts";
 import { HostileAgent } from "./support/hostile-agent.ts";
 import { killGroup, ProjectVmTool, readDisk, refuse, succeed } from "./support/project-data.ts";
@@ -440,6 +441,8 @@ describe("a disk that was imported", () => {
   test("is not restored under memory that was saved, which another disk would not fit", async () => {
     await virsh.run("start", "project-alpha");
     await virsh.run("managedsave", "project-alpha");
+    // Saved memory, snapshots and backups of before among it.
+    expect(openToNobody(host.dir, path.join(checkout.dir, ".local"))).toEqual([]);
     await refuse(
       tool.run("snapshot", "restore", "alpha", "with-three"),
       "  - project-alpha: must not have saved memory, which fits only the disk as it is",
