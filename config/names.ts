@@ -108,3 +108,6 @@ export function isManagedDomain(dnsDomain: string | undefined): boolean {
 function sha256(text: string): string {
   return createHash("sha256").update(text).digest("hex");
 }
+
+/** Whether a volume is a VM's console log or, with a number, an older part of it that virtlogd has rotated. */
+export const isConsoleLog = (volume: string) => /^console\.log(\.\d+)?$/.test(volume);

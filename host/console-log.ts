@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { isConsoleLog } from "../config/names.ts";
 import { parseVolume } from "./libvirt-xml.ts";
 import { refreshPool, volumesIn } from "./pool-volumes.ts";
 import { type Virsh, VirshError } from "./virsh.ts";
@@ -37,9 +38,6 @@ const longestLine = 16 * 2 ** 10;
 const tries = 5;
 
 const newline = 10;
-
-/** Whether a volume is a VM's console log or, with a number, an older part of it that virtlogd has rotated. */
-export const isConsoleLog = (volume: string) => /^console\.log(\.\d+)?$/.test(volume);
 
 /**
  * What a VM's serial console printed, over all its boots, as its host keeps it: `console.log` in its pool and, where virtlogd

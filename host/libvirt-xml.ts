@@ -1,5 +1,6 @@
 import { XMLParser } from "fast-xml-parser";
 import { networkOf } from "../config/cidr.ts";
+import { isConsoleLog } from "../config/names.ts";
 import type { Firmware } from "../config/settings.ts";
 
 /** A disk of a domain: where its data is. A `volume` is named by pool and name, and its path is the pool's matter. */
@@ -164,10 +165,14 @@ export function parseNetwork(xml: string): NetworkXml {
   };
 }
 
-/** Reads what `virsh vol-dumpxml` prints. */
+/**
+ * Reads what `virsh vol-dumpxml` prints. What a guest printed on its console is no image, whatever libvirt takes it for: a guest
+ * may print what an image begins with.
+ */
 export function parseVolume(xml: string): VolumeXml {
   const volume = root(xml, "volume");
-  const backingPath = text(child(volume, "backingStore"), "path");
+  const isLog = isConsoleLog(text(volume, "name"));
+  const backingPath = isLog ? "" : text(child(volume, "backingStore"), "path");
   const target = child(volume, "target");
   const modified = Number(text(child(target, "timestamps"), "mtime"));
   const physical = child(volume, "physical");
@@ -175,9 +180,9 @@ export function parseVolume(xml: string): VolumeXml {
   return {
     name: text(volume, "name"),
     path: text(target, "path"),
-    capacity: bytes(child(volume, "capacity")),
+    capacity: bytes(child(volume, isLog ? "physical" : "capacity")),
     allocation: bytes(child(volume, "allocation")),
-    format: text(child(target, "format"), "@type"),
+    format: isLog ? "raw" : text(child(target, "format"), "@type"),
     ...(backingPath === "" ? {} : { backingPath }),
     ...(modified ? { modified } : {}),
     ...(physical ? { physical: bytes(physical) } : {}),

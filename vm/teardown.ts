@@ -1,9 +1,8 @@
-import { domainName, hostName, poolName } from "../config/names.ts";
+import { domainName, hostName, isConsoleLog, poolName } from "../config/names.ts";
 import type { TailnetSettings } from "../config/settings.ts";
 import { GuestAgent } from "../guest/agent.ts";
 import { shutDown } from "../guest/power.ts";
 import { leaveTailnet } from "../guest/tailnet.ts";
-import { isConsoleLog } from "../host/console-log.ts";
 import { type DiskSource, type DomainMarks, parseDomain } from "../host/libvirt-xml.ts";
 import { deleteVolume, refreshPool, volumesIn } from "../host/pool-volumes.ts";
 import type { Virsh } from "../host/virsh.ts";

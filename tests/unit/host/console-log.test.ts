@@ -12,7 +12,8 @@ import { open, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { ConsoleLog, isConsoleLog } from "../../../host/console-log.ts";
+import { isConsoleLog } from "../../../config/names.ts";
+import { ConsoleLog } from "../../../host/console-log.ts";
 import { type Virsh, VirshError } from "../../../host/virsh.ts";
 
 let dir: string;

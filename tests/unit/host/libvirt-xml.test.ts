@@ -172,6 +172,12 @@ describe("a volume", () => {
     });
   });
 
+  test.each(["console.log", "console.log.2"])("%s is no image, whatever a guest printed", (name) => {
+    const printed = volume.replaceAll("disk.qcow2", name);
+    const found = { name, path: `/vms/p1/${name}`, capacity: 196640, format: "raw", allocation: 204800 };
+    expect(parseVolume(printed)).toEqual({ ...found, physical: 196640, mode: 0o644 });
+  });
+
   test("sizes in other units are converted, and an unknown unit is refused", () => {
     expect(parseVolume(volume.replace("'bytes'>2147483648", "'GiB'>2")).capacity).toBe(2147483648);
     expect(() => parseVolume(volume.replace("'bytes'", "'floppies'"))).toThrow("unknown unit: floppies");
