@@ -4,7 +4,7 @@ import { domainName, hostName } from "../config/names.ts";
 import type { TailnetSettings } from "../config/settings.ts";
 import { tailnetIssues } from "../config/tailnet.ts";
 import type { DomainFound, Inventory } from "../host/inventory.ts";
-import { type ApiConfig, accessOf, withEnvironment } from "../tailnet/access.ts";
+import { type ApiConfig, accessOf, apiConfigOf, withEnvironment } from "../tailnet/access.ts";
 import { tailnetDevices } from "../tailnet/devices.ts";
 import { readKeyFile } from "../tailnet/key-file.ts";
 import { briefly, lostVms } from "../tailnet/lost.ts";
@@ -28,7 +28,7 @@ export async function lookAtTailnet(
   projects: string[],
   { inventory: found, file }: { inventory: Inventory; file: string },
 ): Promise<TailnetLook> {
-  const configured = configuredApi(pulumi.runtime.allConfig());
+  const configured = apiConfigOf(pulumi.runtime.allConfig());
   const api = withEnvironment(configured, process.env);
   requireCredentials(settings, configured, api, file);
   const inventory = await withoutLostVms(found, projects, settings, accessOf(settings, api));
@@ -36,8 +36,15 @@ export async function lookAtTailnet(
   const needsKey = projects.some((name) => !hasJoined(inventory, name));
   // Only to refuse what cannot be used before anything is changed: the program that has a VM join reads it for itself.
   if (settings.keyFile && needsKey) readKeyFile(settings.keyFile, place);
-  const isConfigured = Object.keys(configured).length > 0;
-  return { args: { ...settings, api: isConfigured ? pulumi.secret(configured) : undefined }, inventory };
+  const apiStack = Object.keys(configured).length > 0 ? fullStackName() : undefined;
+  return { args: { ...settings, apiStack }, inventory };
+}
+
+/** The stack as `--stack` takes it; backends without organizations call theirs so. */
+function fullStackName(): string {
+  const organization = pulumi.getOrganization();
+  const stack = pulumi.getStack();
+  return organization === "organization" ? stack : `${organization}/${pulumi.getProject()}/${stack}`;
 }
 
 function requireCredentials(settings: TailnetSettings, configured: ApiConfig, api: ApiConfig, file: string): void {
@@ -93,10 +100,3 @@ function withoutMarks(inventory: Inventory, domains: string[]): Inventory {
 const domainOf = ({ domains }: Inventory, project: string) => domains.find(({ name }) => name === domainName(project));
 
 const hasJoined = (inventory: Inventory, project: string) => domainOf(inventory, project)?.marks.tailnet !== undefined;
-
-/** What of the API's credentials is in the config, as Pulumi hands it over: without what is not there. */
-function configuredApi(all: Record<string, string>): ApiConfig {
-  const keys = ["apiKey", "oauthClientId", "oauthClientSecret", "tailnet", "baseUrl"].map((key) => `tailscale:${key}`);
-  const found = [...keys, "project-vms:headscaleApiKey"].filter((key) => all[key]);
-  return Object.fromEntries(found.map((key) => [key.split(":")[1], all[key]]));
-}

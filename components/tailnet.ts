@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
-import * as pulumi from "@pulumi/pulumi";
 import { type TailnetJoin, tailnetVariable } from "../guest/tailnet.ts";
-import { apiVariable } from "../tailnet/access.ts";
+import { stackVariable } from "../tailnet/command.ts";
 import { keyDescription } from "../tailnet/keys.ts";
 import { isToRun, type ProjectFound } from "../vm/plan.ts";
 import type { VmContext } from "./vm-children.ts";
@@ -22,7 +21,7 @@ export function rejoinTrigger({ found, host }: VmContext): { replacementTrigger?
  * What a VM's `ready` command is told of its tailnet, in its environment. No key is in it: that is read or made by the command
  * itself, for what passes through the engine stands in the engine's logs.
  */
-export function tailnetEnvironment({ name, host, found }: VmContext): Record<string, pulumi.Input<string>> {
+export function tailnetEnvironment({ name, host, found }: VmContext): Record<string, string> {
   const { tailnet } = host;
   if (!tailnet) return {};
   const { server, tag, reusable, keyExpiry, keyFile, headscale } = tailnet;
@@ -31,10 +30,9 @@ export function tailnetEnvironment({ name, host, found }: VmContext): Record<str
   return { [tailnetVariable]: JSON.stringify(join), ...apiEnvironment(tailnet) };
 }
 
-/** The API's credentials for a command, as far as they are secrets of the config: those the engine shows in no log. */
-export function apiEnvironment({ api }: TailnetArgs): Record<string, pulumi.Input<string>> {
-  if (!api) return {};
-  return { [apiVariable]: pulumi.secret(pulumi.output(api).apply((config) => JSON.stringify(config))) };
+/** Where a command finds the API's credentials, if the environment is not all there is. */
+export function apiEnvironment({ apiStack }: TailnetArgs): Record<string, string> {
+  return apiStack === undefined ? {} : { [stackVariable]: apiStack };
 }
 
 /** Where the key is not in what a command is told. Commands of before had it there, and are replaced, so that no state keeps one. */

@@ -9,7 +9,6 @@ import type { Inventory } from "../host/inventory.ts";
 import { virshFor } from "../host/virsh.ts";
 import { imageIdentity } from "../images/image.ts";
 import { basePool } from "../images/usage.ts";
-import type { ApiConfig } from "../tailnet/access.ts";
 import { type NetworkTeardown, removeNetwork } from "../vm/network.ts";
 import { type BaseImage, createBaseImage, type PublishedImage } from "./base-image.ts";
 import { entryCommand } from "./entry-command.ts";
@@ -51,10 +50,14 @@ export interface VmHostArgs {
   };
 }
 
-/** A tailnet, with what it takes to join it and to leave it. */
+/** A tailnet, with where to find what it takes to join it and to leave it. */
 export interface TailnetArgs extends TailnetSettings {
-  /** Credentials for the API; what is not given comes from the usual environment variables. */
-  api?: pulumi.Input<ApiConfig> | undefined;
+  /**
+   * The stack whose config has credentials for the API (`tailscale:apiKey` and the like); what is not in it comes from the usual
+   * environment variables. The credentials themselves are no argument: the engine's logs would show them.
+   * @default undefined, the environment alone
+   */
+  apiStack?: string | undefined;
 }
 
 /**

@@ -1,5 +1,5 @@
 import { hostName } from "../config/names.ts";
-import { apiOfCommand } from "../tailnet/access.ts";
+import { apiOfCommand } from "../tailnet/command.ts";
 import { type KeyWanted, takeJoinKey } from "../tailnet/join-key.ts";
 import type { GuestAgent } from "./agent.ts";
 
@@ -109,7 +109,7 @@ export async function joinTailnet(
   const start = anew ? "restart" : "start";
   const state = (await run(agent, ["/bin/sh", "-c", lookScript, "look", start, server], limitSeconds)).trim();
   if (state !== "Running") {
-    const auth = await takeJoinKey(key, apiOfCommand(process.env));
+    const auth = await takeJoinKey(key, () => apiOfCommand(process.env));
     try {
       await run(agent, ["/bin/sh", "-c", joinScript, "join", hostName(project), server], limitSeconds, auth.key);
     } catch (error) {

@@ -51,13 +51,9 @@ function credentialsIn({ apiKey, oauthClientId, oauthClientSecret }: ApiConfig):
   return oauthClientId && oauthClientSecret ? { clientId: oauthClientId, clientSecret: oauthClientSecret } : undefined;
 }
 
-/** The environment variable in which a command is told what of an {@link ApiConfig} is configured: a secret, as JSON. */
-export const apiVariable = "PROJECT_VMS_TAILNET_API";
-
-/**
- * The API credentials that a command has. Those of the environment it takes from there itself: what passes through the engine
- * stands in the engine's logs, unless it is a secret of the config.
- */
-export function apiOfCommand(environment: NodeJS.ProcessEnv): ApiConfig {
-  return withEnvironment(JSON.parse(environment[apiVariable] ?? "{}") as ApiConfig, environment);
+/** What of the API's credentials is in a config, as Pulumi hands it over: without what is not there. */
+export function apiConfigOf(all: Record<string, string>): ApiConfig {
+  const keys = ["apiKey", "oauthClientId", "oauthClientSecret", "tailnet", "baseUrl"].map((key) => `tailscale:${key}`);
+  const found = [...keys, "project-vms:headscaleApiKey"].filter((key) => all[key]);
+  return Object.fromEntries(found.map((key) => [key.split(":")[1], all[key]]));
 }

@@ -15,12 +15,13 @@ export interface KeyWanted
  * Reads a key, or makes one. It is had where it is used, in the program that lets a VM join, and so passes through no engine, whose
  * logs show what does, and no state.
  *
+ * @param api the credentials, which a file with a key does without
  * @throws {UserError} when the key's file cannot be used, credentials are missing, or the API refuses; no message shows a key
  */
-export async function takeJoinKey(wanted: KeyWanted, api: ApiConfig): Promise<JoinKey> {
+export async function takeJoinKey(wanted: KeyWanted, api: () => Promise<ApiConfig>): Promise<JoinKey> {
   const { keyFile, headscale, tag, reusable, keyExpiry: expirySeconds, description } = wanted;
   if (keyFile) return { key: readKeyFile(keyFile, "tailnet.keyFile"), revoke: async () => {} };
-  const access = accessOf(wanted, api);
+  const access = accessOf(wanted, await api());
   if (!access) throw noCredentials(wanted);
   const request = { tags: [tag], reusable, ephemeral: false, expirySeconds };
   return access.kind === "headscale"

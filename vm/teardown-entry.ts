@@ -1,9 +1,10 @@
 import { runEntry } from "../guest/entry.ts";
 import { virshFor } from "../host/virsh.ts";
-import { apiOfCommand } from "../tailnet/access.ts";
+import { apiOfCommand } from "../tailnet/command.ts";
 import { type Teardown, tearDown } from "./teardown.ts";
 
 /** Entry of the deletion of a VM's `teardown` command. */
 await runEntry("PROJECT_VMS_TEARDOWN", async (teardown: Teardown) => {
-  await tearDown(virshFor(teardown.uri), teardown, apiOfCommand(process.env), console.error);
+  const api = teardown.tailnet ? await apiOfCommand(process.env) : {};
+  await tearDown(virshFor(teardown.uri), teardown, api, console.error);
 });

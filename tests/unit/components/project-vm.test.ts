@@ -1,4 +1,4 @@
-import * as pulumi from "@pulumi/pulumi";
+import type * as pulumi from "@pulumi/pulumi";
 import { beforeEach, describe, expect, test } from "vitest";
 import { ProjectVm, type ProjectVmArgs } from "../../../components/project-vm.ts";
 import { VmHost } from "../../../components/vm-host.ts";
@@ -43,18 +43,19 @@ describe("a VM in a tailnet", () => {
     });
 
   const told = async (more: object = {}) => {
-    const { vm, child } = await make({}, inTailnet(more));
-    const output = vm.nodes.ready?.environment as pulumi.Output<Record<string, string>>;
-    const [environment, isSecret] = [await resolved(pulumi.unsecret(output)), await pulumi.isSecret(output)];
-    const { PROJECT_VMS_TAILNET: join = "", PROJECT_VMS_TAILNET_API: api } = environment;
-    return { join: JSON.parse(join), api, isSecret, environment: JSON.stringify(environment), child };
+    const { child } = await make({}, inTailnet(more));
+    const {
+      PROJECT_VMS_TAILNET = "",
+      PROJECT_VMS_READY,
+      ...others
+    } = child("ready").environment as Record<string, string>;
+    return { join: JSON.parse(PROJECT_VMS_TAILNET), others, child };
   };
   const key = { tag: "tag:project-vm", reusable: false, keyExpiry: 3600, description: "project-vms teststack app" };
 
   test("is told to join by a tagged, single-use, short-lived key of its own, which no resource holds", async () => {
-    const { join, api, isSecret, child } = await told();
-    expect(join).toEqual({ anew: true, key });
-    expect({ api, isSecret }).toEqual({ api: undefined, isSecret: false });
+    const { join, others, child } = await told();
+    expect({ join, others }).toEqual({ join: { anew: true, key }, others: {} });
     expect(registered.map(({ type }) => type).filter((type) => type.startsWith("tailscale"))).toEqual([]);
     expect(child("teardown")).toMatchObject({
       environment: { PROJECT_VMS_TEARDOWN: expect.stringContaining('"tailnet":{"domain":"tail1234.ts.net"') },
@@ -65,17 +66,14 @@ describe("a VM in a tailnet", () => {
     expect((await told({ keyFile: "/run/key" })).join).toEqual({ anew: true, key: { ...key, keyFile: "/run/key" } });
   });
 
-  test("is told the API's credentials only where they are secrets of the config, and then in secret", async () => {
-    process.env.HEADSCALE_API_KEY = "of-the-environment";
+  test("is told where the API's credentials are, and none of them: of the environment nothing at all", async () => {
     const headscale = { server: "https://hs", headscale: { user: "vms" } };
-    const byEnvironment = await told(headscale);
-    expect(byEnvironment).toMatchObject({ join: { server: "https://hs", key: headscale }, api: undefined });
-    expect(byEnvironment.environment).not.toContain("of-the-environment");
-    delete process.env.HEADSCALE_API_KEY;
+    const join = { anew: true, server: "https://hs", key: { ...key, ...headscale } };
+    expect(await told(headscale)).toMatchObject({ join, others: {} });
     registered.length = 0;
-    const byConfig = await told({ ...headscale, api: { headscaleApiKey: "hs-key" } });
-    expect(byConfig).toMatchObject({ api: '{"headscaleApiKey":"hs-key"}', isSecret: true });
-    expect(JSON.stringify(byConfig.join)).not.toContain("hs-key");
+    const { others, child } = await told({ ...headscale, apiStack: "storage" });
+    expect(others).toEqual({ PROJECT_VMS_TAILNET_STACK: "storage" });
+    expect(child("teardown")).toMatchObject({ environment: others });
   });
 
   test("is waited for again while it runs outside", async () => {

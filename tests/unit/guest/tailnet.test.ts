@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type { GuestAgent } from "../../../guest/agent.ts";
 import { joinTailnet } from "../../../guest/tailnet.ts";
-import { apiVariable } from "../../../tailnet/access.ts";
 import { HttpServer } from "../tailnet/http-server.ts";
 
 let server: HttpServer;
@@ -11,10 +10,11 @@ beforeAll(async () => {
 beforeEach(() => {
   server.reset();
   server.answer = () => ({ body: { id: "k1", key: "tskey-minted" } });
-  process.env[apiVariable] = JSON.stringify({ apiKey: "hush", baseUrl: server.url });
+  Object.assign(process.env, { TAILSCALE_API_KEY: "hush", TAILSCALE_BASE_URL: server.url });
 });
 afterAll(() => {
-  delete process.env[apiVariable];
+  delete process.env.TAILSCALE_API_KEY;
+  delete process.env.TAILSCALE_BASE_URL;
   server.close();
 });
 
@@ -58,7 +58,7 @@ test("a key that was not used is revoked, and the reason is the guest's", async 
 });
 
 test("without credentials where the command runs nothing is asked of the guest's tailnet, and the remedy is told", async () => {
-  process.env[apiVariable] = "{}";
+  delete process.env.TAILSCALE_API_KEY;
   const { agent, inputs } = guest("NeedsLogin", { exitCode: 0, stderr: "" });
   await expect(joinTailnet(agent, "web", { anew: true, key }, 1)).rejects.toThrow("needs credentials of its API");
   expect(inputs).toEqual([]);

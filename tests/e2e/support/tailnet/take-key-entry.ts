@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { type TailnetJoin, tailnetVariable } from "../../../../guest/tailnet.ts";
-import { apiOfCommand } from "../../../../tailnet/access.ts";
+import { apiOfCommand } from "../../../../tailnet/command.ts";
 import { takeJoinKey } from "../../../../tailnet/join-key.ts";
 
 /*
@@ -9,7 +9,7 @@ import { takeJoinKey } from "../../../../tailnet/join-key.ts";
  * is, and who could read it meanwhile among the arguments of all processes.
  */
 const { key: wanted } = JSON.parse(process.env[tailnetVariable] ?? "") as TailnetJoin;
-const { key } = await takeJoinKey(wanted, apiOfCommand(process.env));
+const { key } = await takeJoinKey(wanted, () => apiOfCommand(process.env));
 const inArguments = readdirSync("/proc").filter((pid) => /^\d+$/.test(pid) && commandLine(pid).includes(key));
 console.log(JSON.stringify({ digest: createHash("sha256").update(key).digest("hex"), inArguments }));
 
