@@ -1,17 +1,33 @@
 import { execFile, execFileSync } from "node:child_process";
-import { lookup } from "node:dns/promises";
-import { accessSync, constants, existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import {
+  accessSync,
+  constants,
+  createWriteStream,
+  existsSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { delimiter, join } from "node:path";
+import { Readable, Transform } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import type { ReadableStream } from "node:stream/web";
 import { promisify } from "node:util";
 import { bridgeVersion, commandVersion, libvirtVersion, pulumiVersion, tailscaleVersion } from "../plugin/version.ts";
 import type { Log } from "./build.ts";
 
 const run = promisify(execFile);
 
-/** The address of Pulumi's own installer. */
-export const officialInstaller = "https://get.pulumi.com";
+/** Where Pulumi's releases are, and in another place, the digests that Pulumi publishes with them. */
+export const officialRelease = {
+  archives: "https://get.pulumi.com/releases/sdk",
+  checksums: `https://github.com/pulumi/pulumi/releases/download/v${pulumiVersion}/pulumi-${pulumiVersion}-checksums.txt`,
+};
 
-/** For the installer to answer, in milliseconds: who has no internet must not wait for it. */
+/** For an answer to begin, in milliseconds: who has no internet must not wait for it. */
 const connectLimit = 5000;
 
 /** For the download itself, in milliseconds. */
@@ -87,40 +103,82 @@ function isExecutable(path: string): boolean {
   }
 }
 
+/** All of the archive that is used; nothing else of it is unpacked. */
+const programs = ["pulumi", "pulumi-language-nodejs"];
+
 /**
- * Installs the official Pulumi CLI by its own installer, pinned, into a folder of ours.
+ * Installs the official Pulumi CLI, pinned, into a folder of ours: a release's archive, if it has the digest that Pulumi publishes for it.
  *
  * @param folder where it goes
- * @param installer the installer's address
+ * @param release where the archives and their digests are
  * @returns the folder with the programs, or undefined: then one line has said why
  */
-export async function installPulumi(
-  folder: string,
-  log: Log,
-  installer = officialInstaller,
-): Promise<string | undefined> {
-  const programs = join(folder, "bin");
-  if (existsSync(programs)) return programs;
+export async function installPulumi(folder: string, log: Log, release = officialRelease): Promise<string | undefined> {
+  const bin = join(folder, "bin");
+  if (existsSync(bin)) return bin;
   const partial = `${folder}.partial`;
+  const archive = `pulumi-v${pulumiVersion}-linux-${process.arch === "arm64" ? "arm64" : "x64"}.tar.gz`;
   try {
-    await lookup(new URL(installer).hostname);
-    const response = await fetch(installer, { signal: AbortSignal.timeout(connectLimit) });
-    if (!response.ok) throw new Error(`it answers ${response.status}`);
-    const script = await response.text();
-    log(`installing Pulumi ${pulumiVersion} by its official installer`);
+    const wanted = digestFor(archive, await (await open(release.checksums)).text());
+    log(`downloading Pulumi ${pulumiVersion}`);
     rmSync(partial, { recursive: true, force: true });
-    mkdirSync(partial, { recursive: true });
-    writeFileSync(join(partial, "install.sh"), script);
-    const args = [join(partial, "install.sh"), "--version", pulumiVersion, "--install-root", partial, "--no-edit-path"];
-    await run("sh", args, { timeout: downloadLimit });
-    if (!existsSync(join(partial, "bin", "pulumi"))) throw new Error("it left no bin/pulumi behind");
+    mkdirSync(join(partial, "bin"), { recursive: true });
+    const file = join(partial, "archive");
+    const found = await save(await open(`${release.archives}/${archive}`), file, wanted.algorithm);
+    if (found !== wanted.digest) {
+      throw new Error(`${archive} has the ${wanted.algorithm} ${found}, and not ${wanted.digest} as published`);
+    }
+    const members = programs.map((name) => `pulumi/${name}`);
+    const flags = ["--no-same-owner", "--no-same-permissions", "--strip-components=1"];
+    await run("tar", ["-xzf", file, "-C", join(partial, "bin"), ...flags, ...members], { timeout: downloadLimit });
+    rmSync(file);
+    if (!programs.every((name) => isExecutable(join(partial, "bin", name))))
+      throw new Error("a program is missing in it");
     renameSync(partial, folder);
-    return programs;
+    return bin;
   } catch (error) {
     rmSync(partial, { recursive: true, force: true });
-    log(`${new URL(installer).host}, the official installer, cannot be used here (${reason(error)}): going on without`);
+    log(`the official Pulumi cannot be had here (${reason(error)}): going on without`);
     return undefined;
   }
+}
+
+/** Asks for an address; the time for the rest of the answer is another one. */
+async function open(address: string): Promise<Response> {
+  const stop = new AbortController();
+  const connecting = setTimeout(() => stop.abort(new Error("no answer")), connectLimit);
+  const downloading = setTimeout(() => stop.abort(new Error("the download takes too long")), downloadLimit);
+  downloading.unref();
+  try {
+    const response = await fetch(address, { signal: stop.signal });
+    if (!response.ok) throw new Error(`${new URL(address).host} answers ${response.status}`);
+    return response;
+  } finally {
+    clearTimeout(connecting);
+  }
+}
+
+/** Writes an answer into a file. @returns its digest, in hex */
+async function save({ body }: Response, file: string, algorithm: string): Promise<string> {
+  if (!body) throw new Error("the answer is empty");
+  const hash = createHash(algorithm);
+  const hashing = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      hash.update(chunk);
+      done(null, chunk);
+    },
+  });
+  await pipeline(Readable.fromWeb(body as ReadableStream), hashing, createWriteStream(file));
+  return hash.digest("hex");
+}
+
+/** The line `<digest>  <file>` of a list of checksums; its length tells which digest it is. */
+function digestFor(file: string, checksums: string): { algorithm: "sha256" | "sha512"; digest: string } {
+  const lines = checksums.split("\n").map((line) => line.trim().split(/\s+\*?/));
+  const digest = lines.find(([, name]) => name === file)?.[0]?.toLowerCase() ?? "";
+  if (/^[0-9a-f]{64}$/.test(digest)) return { algorithm: "sha256", digest };
+  if (/^[0-9a-f]{128}$/.test(digest)) return { algorithm: "sha512", digest };
+  throw new Error(`no digest is published for ${file}`);
 }
 
 /**
@@ -156,7 +214,10 @@ export async function downloadPlugins(folder: string, home: string, log: Log): P
 
 /** The shortest thing that says what went wrong. */
 function reason(error: unknown): string {
-  const { code, stderr, message } = error as { code?: unknown; stderr?: string; message?: string };
+  const { code, stderr, message, cause } = error as Partial<Record<"code" | "cause", unknown>> &
+    Record<"stderr" | "message", string>;
   const said = stderr?.trim().split("\n").at(-1);
+  // fetch itself only says "fetch failed".
+  if (cause instanceof Error) return reason(cause);
   return said || (typeof code === "string" ? code : undefined) || message || String(error);
 }

@@ -20,8 +20,8 @@ export interface Toolchain {
 }
 
 /**
- * Makes sure that there is a Pulumi to work with: the one on PATH if it is new enough, else what the official
- * installer installs, else one built from pinned Go modules. Instant when it is there; safe when two run at once.
+ * Makes sure that there is a Pulumi to work with: the one on PATH if it is new enough, else the official
+ * release, else one built from pinned Go modules. Instant when it is there; safe when two run at once.
  *
  * @param log takes lines of progress
  * @throws UserError with the missing thing and the remedy

@@ -1,3 +1,5 @@
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import {
   chmodSync,
   existsSync,
@@ -16,7 +18,14 @@ import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from "vit
 import { UserError } from "../../../config/errors.ts";
 import { buildGoPiece, clock, ensurePiece } from "../../../toolchain/ensure/build.ts";
 import { layOut } from "../../../toolchain/ensure/layout.ts";
-import { downloadPlugins, findPulumi, installPulumi, isAtLeast, unusable } from "../../../toolchain/ensure/official.ts";
+import {
+  downloadPlugins,
+  findPulumi,
+  installPulumi,
+  isAtLeast,
+  type officialRelease,
+  unusable,
+} from "../../../toolchain/ensure/official.ts";
 import { bundlePieces, type GoPiece, goPieces } from "../../../toolchain/ensure/pieces.ts";
 import { cacheFolder, checkoutFolder, digestOf } from "../../../toolchain/ensure/places.ts";
 import { ensureToolchain, toolchainEnvironment } from "../../../toolchain/ensure/toolchain.ts";
@@ -102,41 +111,85 @@ describe("the official installer", () => {
   let server: Server | undefined;
   afterAll(() => server?.close());
 
-  async function serve(status: number, body: string): Promise<string> {
+  const arch = process.arch === "arm64" ? "arm64" : "x64";
+  const archiveName = `pulumi-v${versions.pulumiVersion}-linux-${arch}.tar.gz`;
+
+  /** An archive as Pulumi's releases have it, with more in it than is used. */
+  function archive(...names: string[]): Buffer {
+    for (const name of names) program(`release/pulumi/${name}`, `echo ${name}`);
+    writeFileSync(join(folder, "release/evil"), "");
+    execFileSync("tar", ["-czf", "archive", "pulumi", "evil"], { cwd: join(folder, "release") });
+    const made = readFileSync(join(folder, "release/archive"));
+    rmSync(join(folder, "release"), { recursive: true });
+    return made;
+  }
+  const whole = () => archive("pulumi", "pulumi-language-nodejs", "pulumi-watch");
+  const digestOfArchive = (content: Buffer, algorithm = "sha256") =>
+    createHash(algorithm).update(content).digest("hex");
+
+  /** Serves an archive, and a list of checksums. */
+  async function serve(content: Buffer | number, checksums: string): Promise<typeof officialRelease> {
     server?.close();
-    server = createServer((_, response) => response.writeHead(status).end(body));
+    server = createServer(({ url }, response) => {
+      if (url === "/sums") return response.end(checksums);
+      if (url !== `/${archiveName}` || typeof content === "number") {
+        return response.writeHead(typeof content === "number" ? content : 404).end();
+      }
+      return response.end(content);
+    });
     await new Promise<void>((resolve) => server?.listen(0, "127.0.0.1", resolve));
-    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    return { archives: address, checksums: `${address}/sums` };
   }
 
-  test("installs the pinned version into a folder of ours, once", async () => {
-    const script = `mkdir -p "$4/bin"; echo "$@" > "$4/bin/pulumi"`;
-    const address = await serve(200, script);
-    const target = join(folder, "official");
-    expect(await installPulumi(target, log, address)).toBe(join(target, "bin"));
-    expect(readFileSync(join(target, "bin/pulumi"), "utf8")).toMatch(
-      new RegExp(`^--version ${versions.pulumiVersion} --install-root .* --no-edit-path\\n$`),
-    );
-    expect(await installPulumi(target, log, "http://nowhere.invalid")).toBe(join(target, "bin"));
-    expect(lines).toEqual([`installing Pulumi ${versions.pulumiVersion} by its official installer`]);
-  });
+  test.each(["sha256", "sha512"])(
+    "installs the two programs of the pinned release, once, by their %s",
+    async (algorithm) => {
+      const content = whole();
+      const others = `${"0".repeat(64)}  pulumi-v${versions.pulumiVersion}-darwin-x64.tar.gz\n`;
+      const release = await serve(content, `${others}${digestOfArchive(content, algorithm)}  ${archiveName}\n`);
+      const target = join(folder, "official");
+      expect(await installPulumi(target, log, release)).toBe(join(target, "bin"));
+      expect(readdirSync(target)).toEqual(["bin"]);
+      expect(readdirSync(join(target, "bin"))).toEqual(["pulumi", "pulumi-language-nodejs"]);
+      expect(await installPulumi(target, log, { archives: "http://nowhere.invalid", checksums: "" })).toBe(
+        join(target, "bin"),
+      );
+      expect(lines).toEqual([`downloading Pulumi ${versions.pulumiVersion}`]);
+    },
+  );
 
-  test.each<[string, () => Promise<string>, RegExp]>([
+  const sums = (content: Buffer) => `${digestOfArchive(content)}  ${archiveName}\n`;
+  const nowhere = (address: string) => async () => ({ archives: address, checksums: `${address}/sums` });
+  test.each<[string, () => Promise<typeof officialRelease>, RegExp]>([
+    ["a name that does not resolve", nowhere("http://nowhere.invalid"), /\((ENOTFOUND|EAI_AGAIN)\)/],
+    ["nobody there", nowhere("http://127.0.0.1:1"), /\(.+\)/],
+    ["an answer that is none", () => serve(503, sums(Buffer.from(""))), /\(127\.0\.0\.1:\d+ answers 503\)/],
+    ["a list without it", () => serve(whole(), "\n"), /\(no digest is published for pulumi-v[\w.-]+\)/],
     [
-      "a name that does not resolve",
-      async () => "http://nowhere.invalid",
-      /^nowhere\.invalid, the official installer, cannot be used here \(\w+\): going on without$/,
+      "an archive of another digest",
+      () => serve(whole(), sums(Buffer.from("it"))),
+      /has the sha256 \w{64}, and not \w{64} as published/,
     ],
-    ["nobody there", async () => "http://127.0.0.1:1", /^127\.0\.0\.1:1, .*: going on without$/],
-    ["an answer that is none", () => serve(503, "later"), /cannot be used here \(it answers 503\): going on without$/],
     [
-      "a script that fails",
-      () => serve(200, "echo 'no room' >&2; exit 1"),
-      /cannot be used here \(no room\): going on without$/,
+      "an archive that is none",
+      async () => {
+        const broken = Buffer.from("it");
+        return serve(broken, sums(broken));
+      },
+      /\(.+\)/,
     ],
-    ["a script that does nothing", () => serve(200, "exit 0"), /\(it left no bin\/pulumi behind\): going on without$/],
-  ])("%s: one line, nothing left behind", async (_, address, expected) => {
-    expect(await installPulumi(join(folder, "official"), log, await address())).toBeUndefined();
+    [
+      "an archive that lacks a program",
+      async () => {
+        const half = archive("pulumi");
+        return serve(half, sums(half));
+      },
+      /\(.+\)/,
+    ],
+  ])("%s: one line, nothing left behind", async (_, release, expected) => {
+    expect(await installPulumi(join(folder, "official"), log, await release())).toBeUndefined();
+    expect(lines.at(-1)).toMatch(/^the official Pulumi cannot be had here \(.*\): going on without$/);
     expect(lines.at(-1)).toMatch(expected);
     expect(readdirSync(folder)).toEqual([]);
   });
