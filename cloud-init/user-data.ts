@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { stringify } from "yaml";
-import { claudeCodeVersion, tools } from "../images/recipe.ts";
+import { claudeCodeFiles, tools } from "../images/recipe.ts";
 
 /** What the seed of one VM is made from. */
 export interface GuestSettings {
@@ -47,7 +47,7 @@ export function userData(settings: GuestSettings): string {
         ssh_authorized_keys: settings.sshKeys,
       },
     ],
-    write_files: [...files(settings), ...(published ? [guestFile("install", `${scripts}/install`)] : [])],
+    write_files: [...files(settings), ...(published ? installFiles() : [])],
     bootcmd: [["cloud-init-per", "instance", "project-vm", `${scripts}/first-boot`]],
     ...(published ? installSteps() : {}),
   };
@@ -78,7 +78,13 @@ function stages(published: boolean) {
 }
 
 function installSteps() {
-  return { package_update: true, packages: [...tools], runcmd: [[`${scripts}/install`, claudeCodeVersion]] };
+  return { package_update: true, packages: [...tools], runcmd: [[`${scripts}/install`]] };
+}
+
+/** The script that installs, and what it installs Claude Code by. */
+function installFiles(): WriteFile[] {
+  const lock = claudeCodeFiles.map(({ name, content }) => textFile(`/usr/local/lib/claude-code/${name}`, content));
+  return [guestFile("install", `${scripts}/install`), ...lock];
 }
 
 interface WriteFile {

@@ -4,8 +4,9 @@
 #   WORK       empty folder for everything in between; the caller makes it and takes it away
 #   OUTPUT     the qcow2 to write
 #   MIRROR     Debian mirror, SUITE its suite, PACKAGES the packages, separated by spaces
+#   CHECK_VALID_UNTIL   false where the mirror may be older than Debian says
 #   DISK_MIB   the image's virtual size
-#   CLAUDE_CODE, TAILSCALE   versions of what Debian does not have
+#   CLAUDE_CODE, TAILSCALE   versions of what Debian does not have, and is locked in claude-code/ and tailscale/
 #
 # No loop device, and no mount outside of this script's own namespace: mke2fs fills the filesystem straight from the
 # tree, so an interrupted build leaves nothing behind but $WORK. A line "==> name" on stdout opens a stage; all else is
@@ -34,10 +35,11 @@ in_tree() {
 
 install_packages() {
   stage "Debian $SUITE"
-  # Valid-Until is not checked: a mirror that stands still for a week must not stop a build. Signatures are checked.
+  # Signed by Debian's own keys, whatever else this machine's apt trusts.
   # No recommends, no manual pages, no translations: the image is read by every boot.
   mmdebstrap --mode=root --variant=minbase --format=directory --include="${PACKAGES// /,}" \
-    --aptopt='Acquire::Check-Valid-Until "false"' --aptopt='APT::Install-Recommends "false"' \
+    --keyring=/usr/share/keyrings/debian-archive-keyring.gpg \
+    --aptopt="Acquire::Check-Valid-Until \"$CHECK_VALID_UNTIL\"" --aptopt='APT::Install-Recommends "false"' \
     --dpkgopt=force-unsafe-io \
     --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/info/*' \
     --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
@@ -49,7 +51,9 @@ install_tailscale() {
   stage "Tailscale $TAILSCALE"
   (
     cd "$HERE/tailscale"
-    CGO_ENABLED=0 go build -trimpath -tags ts_include_cli -o "$TREE/usr/sbin/tailscaled" \
+    # GOFLAGS and a workspace of the user's own could change what is built; go.sum pins what it is built from.
+    CGO_ENABLED=0 GOFLAGS='' GOWORK=off \
+      go build -trimpath -buildvcs=false -mod=readonly -tags ts_include_cli -o "$TREE/usr/sbin/tailscaled" \
       -ldflags "-s -w -X tailscale.com/version.shortStamp=$TAILSCALE -X tailscale.com/version.longStamp=$TAILSCALE" \
       tailscale.com/cmd/tailscaled
   )
@@ -58,9 +62,13 @@ install_tailscale() {
 
 install_claude_code() {
   stage "Claude Code $CLAUDE_CODE"
-  # From outside: inside the tree, npm would not know the certificates and proxies that this machine trusts.
-  npm install --global --prefix "$TREE/usr/local" --cache "$WORK/npm" --no-fund --no-audit --no-update-notifier \
-    "@anthropic-ai/claude-code@$CLAUDE_CODE"
+  local lib=$TREE/usr/local/lib/claude-code
+  mkdir "$lib"
+  cp --no-preserve=mode,ownership,timestamps "$HERE"/claude-code/package.json "$HERE"/claude-code/package-lock.json "$lib"
+  # From outside: inside the tree, npm would not know the certificates and proxies that this machine trusts. It puts nothing in place
+  # whose digest is not the lock file's, and no package's script is run: all that Claude Code's own does is to copy this program.
+  npm ci --prefix "$lib" --cache "$WORK/npm" --ignore-scripts --no-fund --no-audit --no-update-notifier
+  ln -s ../lib/claude-code/node_modules/@anthropic-ai/claude-code-linux-x64/claude "$TREE/usr/local/bin/claude"
 }
 
 configure() {

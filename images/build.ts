@@ -4,7 +4,7 @@ import path from "node:path";
 import { execa } from "execa";
 import { type Issue, UserError } from "../config/errors.ts";
 import { requirePrograms, requireRoot } from "../host/programs.ts";
-import { buildEnvironment, type Recipe } from "./recipe.ts";
+import { buildEnvironment, type Mirror, type Recipe } from "./recipe.ts";
 
 /** What building needs, and Debian's packages that have it. */
 const programs = {
@@ -52,8 +52,12 @@ export async function buildImage(recipe: Recipe, output: string, log: (line: str
   const heartbeat = setInterval(say, heartbeatSeconds * 1000);
   let forgetSignals = () => {};
   try {
+    const mirror = await debianMirror();
+    if (!mirror.checksValidUntil) {
+      log("building the base image: how old Debian's packages are is not checked, as in this machine's own apt");
+    }
     const script = execa(path.join(import.meta.dirname, "build-debian.sh"), {
-      env: buildEnvironment(recipe, await debianMirror(), work, output),
+      env: buildEnvironment(recipe, mirror, work, output),
       stdin: "ignore",
       all: true,
       buffer: false,
@@ -114,11 +118,15 @@ function buildFailure(stage: string, lines: string[]): UserError {
   return new UserError(`The base image could not be built: stage "${stage}" failed. The end of its output:\n${shown}`);
 }
 
-/** The Debian mirror that this machine's own apt uses. */
-async function debianMirror(): Promise<string> {
+/**
+ * The Debian mirror that this machine's own apt uses. Whoever set one that stands still has told apt so; for all others, an old
+ * state of Debian is refused: anybody on the way could replay one, correctly signed.
+ */
+async function debianMirror(): Promise<Mirror> {
   const { stdout } = await execa("apt-get", ["indextargets", "--format", "$(CREATED_BY) $(REPO_URI)"]);
-  const mirror = mirrorIn(stdout);
-  if (mirror) return mirror;
+  const uri = mirrorIn(stdout);
+  const { stdout: setting } = await execa("apt-config", ["shell", "checks", "Acquire::Check-Valid-Until/b"]);
+  if (uri) return { uri, checksValidUntil: checksValidUntil(setting) };
   throw new UserError("The base image could not be built: apt on this machine knows no Debian mirror.", [
     {
       path: "/etc/apt/sources.list",
@@ -134,4 +142,9 @@ export function mirrorIn(targets: string): string | undefined {
     .split("\n")
     .flatMap((line) => (line.startsWith("Packages ") ? [line.slice("Packages ".length)] : []));
   return uris.find((uri) => /\/debian\/?$/.test(uri));
+}
+
+/** Whether apt looks at how old a repository is, from `apt-config shell`: it does unless it is told not to. */
+export function checksValidUntil(setting: string): boolean {
+  return !/^checks='false'$/m.test(setting);
 }

@@ -16,7 +16,7 @@ export type Log = (line: string) => void;
 const lockSeconds = 3600;
 
 /** All files that decide what a build gives, beside the recipe. */
-const buildFiles = ["build-debian.sh", "rootfs", "tailscale"];
+const buildFiles = ["build-debian.sh", "claude-code", "rootfs", "tailscale"];
 
 /**
  * What an image is known by before it is there: a published image's digest, or the digest of what it is built from.

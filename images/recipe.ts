@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 
 /** What a development VM has, in a built image as in a published one (see `published` in cloud-init/user-data.ts). */
 export const tools: readonly string[] = [
@@ -53,7 +54,7 @@ const system: readonly string[] = [
 export interface Recipe {
   suite: string;
   packages: readonly string[];
-  /** Version of Claude Code, from npm. */
+  /** Version of Claude Code, from npm, locked in images/claude-code/. */
   claudeCode: string;
   /** Version of Tailscale: Debian has no package of it, so it is built from its Go module (images/tailscale/go.mod). */
   tailscale: string;
@@ -61,8 +62,15 @@ export interface Recipe {
   diskMiB: number;
 }
 
-/** The version of Claude Code that VMs come with, whatever their image. */
-export const claudeCodeVersion = "2.1.330";
+/** Claude Code as VMs come with it, whatever their image: npm's two files, which pin its version and the digests of its packages. */
+export const claudeCodeFiles = ["package.json", "package-lock.json"].map((name) => ({
+  name,
+  content: readFileSync(new URL(`claude-code/${name}`, import.meta.url), "utf8"),
+}));
+
+/** Its version. */
+const claudeCodeVersion = (JSON.parse(claudeCodeFiles[0]?.content ?? "") as { dependencies: Record<string, string> })
+  .dependencies["@anthropic-ai/claude-code"] as string;
 
 /** The image that `kind: build` stands for. */
 export const debianTesting: Recipe = {
@@ -93,10 +101,23 @@ export function recipeDigest(recipe: Recipe, files: readonly BuildFile[]): strin
     .digest("hex");
 }
 
+/** Where Debian's packages come from. */
+export interface Mirror {
+  uri: string;
+  /** Whether its lists of packages must not be older than Debian says: what is older may lack a security fix that is out. */
+  checksValidUntil: boolean;
+}
+
 /** The environment that build-debian.sh reads. */
-export function buildEnvironment(recipe: Recipe, mirror: string, work: string, output: string): Record<string, string> {
+export function buildEnvironment(
+  recipe: Recipe,
+  { uri, checksValidUntil }: Mirror,
+  work: string,
+  output: string,
+): Record<string, string> {
   return {
-    MIRROR: mirror,
+    MIRROR: uri,
+    CHECK_VALID_UNTIL: String(checksValidUntil),
     SUITE: recipe.suite,
     PACKAGES: recipe.packages.join(" "),
     CLAUDE_CODE: recipe.claudeCode,

@@ -55,7 +55,9 @@ describe("userData", () => {
     expect(published.packages).toEqual(
       expect.arrayContaining(["docker.io", "nix-bin", "npm", "qemu-guest-agent", "jq"]),
     );
-    expect(published.runcmd).toEqual([["/usr/local/lib/project-vm/install", expect.stringMatching(/^\d+\.\d+\.\d+$/)]]);
+    expect(published.runcmd).toEqual([["/usr/local/lib/project-vm/install"]]);
+    const written = published.write_files.map(({ path }: { path: string }) => path);
+    expect(written).toEqual(expect.arrayContaining(["/usr/local/lib/claude-code/package-lock.json"]));
   });
 });
 

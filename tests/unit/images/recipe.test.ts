@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { mirrorIn } from "../../../images/build.ts";
+import { checksValidUntil, mirrorIn } from "../../../images/build.ts";
 import { imageIdentity } from "../../../images/image.ts";
-import { debianTesting, recipeDigest } from "../../../images/recipe.ts";
+import { buildEnvironment, claudeCodeFiles, debianTesting, recipeDigest } from "../../../images/recipe.ts";
 
 const files = [
   { path: "build.sh", content: "one" },
@@ -50,5 +50,34 @@ describe("mirrorIn", () => {
     ["nothing where there is none", "Packages https://m.example/ubuntu/\n", undefined],
   ])("finds %s", (_, targets, mirror) => {
     expect(mirrorIn(targets)).toBe(mirror);
+  });
+});
+
+describe("Claude Code", () => {
+  interface Locked {
+    version: string;
+    integrity?: string;
+    resolved?: string;
+  }
+  const lock = JSON.parse(claudeCodeFiles.find(({ name }) => name === "package-lock.json")?.content ?? "");
+  const packages = Object.entries<Locked>(lock.packages).filter(([name]) => name !== "");
+
+  test("is locked in all its packages, by digests and from no registry of its own", () => {
+    expect(debianTesting.claudeCode).toMatch(/^\d+\.\d+\.\d+$/);
+    expect(packages.map(([name]) => name)).toContain("node_modules/@anthropic-ai/claude-code-linux-x64");
+    for (const [name, { version, integrity, resolved }] of packages) {
+      const wanted = { version: debianTesting.claudeCode, integrity: expect.stringMatching(/^sha512-[\w+/]{86}==$/) };
+      expect({ name, version, integrity, resolved }).toEqual({ name, ...wanted, resolved: undefined });
+    }
+  });
+});
+
+describe("how old a mirror may be", () => {
+  test("is what Debian says, unless this machine's apt was told otherwise", () => {
+    expect(checksValidUntil("")).toBe(true);
+    expect(checksValidUntil("checks='true'\n")).toBe(true);
+    expect(checksValidUntil("checks='false'\n")).toBe(false);
+    const mirror = { uri: "http://m.example/debian", checksValidUntil: true };
+    expect(buildEnvironment(debianTesting, mirror, "/w", "/o")).toMatchObject({ CHECK_VALID_UNTIL: "true" });
   });
 });
