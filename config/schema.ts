@@ -160,9 +160,11 @@ const existingNetwork = read(values.parseNetworkName, { type: "string" }, z.stri
   name,
 }));
 
-const host = closed({
-  uri: text(values.parseHostUri).register(fieldDocs, {
+/** As it is written; without a URI it is of the embedded host, which has `uplink` alone. */
+const writtenHost = closed({
+  uri: text(values.parseHostUri).optional().register(fieldDocs, {
     purpose: "The host's libvirt.",
+    absent: "none, it is required, unless `uplink` stands alone",
     changing: "The VMs are made anew on the new host. Their project disks stay on the old one and are not copied.",
     example: "qemu+ssh://root@storage/system",
   }),
@@ -192,6 +194,42 @@ const host = closed({
       example: "kvm",
     })
     .prefault(defaults.host.virtualization),
+  uplink: z
+    .boolean()
+    .optional()
+    .register(fieldDocs, {
+      purpose:
+        "Only without `uri`, for the embedded libvirt: whether its VMs reach the outside, where this machine does. They reach " +
+        "neither this machine nor private networks in any case.",
+      absent: "true",
+      changing:
+        "Counts from the next `make up` or `project-vm apply`; the VMs go on. One stack of the checkout that says `false` is enough.",
+      example: "false",
+    }),
+});
+
+const host = writtenHost.transform(({ uri, uplink, ...rest }, context) => {
+  const refuse = (key: string, rule: string, remedy: string) => {
+    const params: ReaderParams = { invalid: new InvalidValue(rule, remedy) };
+    context.issues.push({ code: "custom", path: [key], input: undefined, params });
+    return z.NEVER;
+  };
+  const forEmbedded = "is for the embedded libvirt alone, which has no `uri`";
+  if (uri !== undefined) return uplink === undefined ? { uri, ...rest } : refuse("uplink", forEmbedded, "remove it");
+  if (uplink === undefined) return refuse("uri", "is missing", values.hostUriRemedy);
+  const { name, kind } = rest.network;
+  const own = [
+    ["storageDir", rest.storageDir === defaults.host.storageDir],
+    [
+      "network",
+      kind === "managed" && name === defaults.host.network.name && rest.network.cidr === defaults.host.network.cidr,
+    ],
+    ["virtualization", rest.virtualization === defaults.host.virtualization],
+  ] as const;
+  for (const [key, isDefault] of own) {
+    if (!isDefault) refuse(key, "is not for the embedded libvirt", "remove it, or write the `uri` of a host of yours");
+  }
+  return undefined;
 });
 
 const image = z.discriminatedUnion("kind", [

@@ -30,11 +30,11 @@ export function parseCpus(value: unknown): number {
 const transports = ["ssh", "libssh", "libssh2", "unix", "tls", "tcp"];
 const hostUriExample = "`qemu+ssh://root@storage/system`";
 
+/** What is to be done where a host has no URI. */
+export const hostUriRemedy = `write e.g. ${hostUriExample}, or remove \`host\` for the embedded libvirt`;
+
 /** A libvirt URI of a system QEMU, on this machine or another. */
 export function parseHostUri(value: unknown): string {
-  if (value === undefined) {
-    throw new InvalidValue("is missing", `write e.g. ${hostUriExample}, or remove \`host\` for the embedded libvirt`);
-  }
   const url = asUrl(value);
   if (!url?.href.includes("://")) {
     throw new InvalidValue("must be a libvirt URI", `write e.g. \`qemu:///system\` or ${hostUriExample}`);

@@ -98,11 +98,22 @@ wait_for_virtlogd() {
     done
 }
 
+# The DNS server of guests' networks asks through the uplink, by its address for that (embedded-uplink.sh): this machine's own
+# resolver is out of reach in here. Where resolv.conf is a link into /run, that is ours.
+know_resolver() {
+    file=$(readlink -m /etc/resolv.conf)
+    case $file in /run/*) mkdir -p "${file%/*}" && touch "$file" ;; esac
+    [ -f "$file" ] && ! grep -q 198.18.0.3 "$file" || return
+    echo "nameserver 198.18.0.3" >resolv.conf
+    mount --bind resolv.conf "$file"
+}
+
 keep_libvirtd() {
     failures=0
     while [ "$failures" -lt "$TRIES" ]; do
         # At each start, since a mount on /etc/passwd goes away when somebody adds a user to the machine.
         know_qemu_user
+        know_resolver
         started=$(date +%s)
         libvirtd --config /etc/libvirt/libvirtd.conf &
         wait $!

@@ -7,6 +7,7 @@ import { closeFolders, prepareFiles, rotateLog, startFailure } from "./embedded-
 import { recallRunning, rememberRunning, shutDownGuests, startAgain, whatRuns } from "./embedded-guests.ts";
 import { findProcesses } from "./embedded-look.ts";
 import { clearLeftovers, killHost, launch, mountsBelow, waitFor } from "./embedded-process.ts";
+import { bringUplink, isUplinkToChange } from "./embedded-uplink.ts";
 import { kvmWorks } from "./kvm.ts";
 import { withLock } from "./lock.ts";
 import { requirePrograms, requireRoot } from "./programs.ts";
@@ -17,6 +18,8 @@ import { virshSession } from "./virsh.ts";
  * path.
  */
 export interface EmbeddedHost {
+  /** The checkout that it belongs to; its stacks say whether guests reach the outside. */
+  checkout: string;
   /** All that it keeps, beside the checkout rather than in it: no `git clean` deletes a project's disk. */
   dir: string;
   /** libvirt URI, for this machine's root. */
@@ -65,6 +68,7 @@ export function embeddedHostFor(projectRoot: string): EmbeddedHost {
       .slice(0, longestName) || "root";
   const dir = path.join(embeddedRoot, `${name}-${createHash("sha256").update(root).digest("hex").slice(0, 8)}`);
   return {
+    checkout: root,
     dir,
     uri: `qemu+unix:///system?socket=${dir}/run/libvirt/libvirt-sock`,
     storageDir: path.join(dir, "vms"),
@@ -87,6 +91,7 @@ export async function startEmbeddedHost(host: EmbeddedHost, log: Log): Promise<v
       await waitFor("libvirtd to answer", limits.libvirtd, () => answers(host));
       await closeFolders(host);
       log("embedded host: runs already");
+      await bringUplink(host, log);
       return;
     }
     await start(host, log);
@@ -99,7 +104,9 @@ export async function startEmbeddedHost(host: EmbeddedHost, log: Log): Promise<v
  */
 export async function ensureHostRuns(root: string, uri: string, log: Log): Promise<void> {
   const host = embeddedHostFor(root);
-  if (host.uri === uri && (await embeddedHostStatus(host)).state !== "running") await startEmbeddedHost(host, log);
+  if (host.uri !== uri) return;
+  if ((await embeddedHostStatus(host)).state !== "running") return startEmbeddedHost(host, log);
+  if (isUplinkToChange(host)) await withLock(host.dir, limits.lock, log, () => bringUplink(host, log));
 }
 
 async function start(host: EmbeddedHost, log: Log): Promise<void> {
@@ -123,6 +130,7 @@ async function start(host: EmbeddedHost, log: Log): Promise<void> {
     throw await startFailure(host, error);
   }
   log(`embedded host: libvirtd answers after ${((Date.now() - started) / 1000).toFixed(1)} s (${host.dir})`);
+  await bringUplink(host, log);
   await startAgain(host, await recallRunning(host), log);
 }
 

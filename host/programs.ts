@@ -12,6 +12,8 @@ export const programs: Record<string, string> = {
   "qemu-img": "qemu-utils",
   dnsmasq: "dnsmasq-base",
   iptables: "iptables",
+  ebtables: "iptables",
+  perl: "perl-base",
   ip: "iproute2",
   nc: "netcat-openbsd",
   awk: "mawk",

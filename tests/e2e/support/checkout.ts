@@ -63,12 +63,18 @@ export class Checkout {
     rmSync(this.dir, { recursive: true, force: true });
   }
 
-  /** Sets the `project-vms:` part of the config of the stack `local`, and keeps what else is in the file. */
+  /**
+   * Sets the `project-vms:` part of the config of the stack `local`, and keeps what else is in the file. Its guests have no way
+   * out: a test addresses nothing outside.
+   */
   configure(config: Record<string, unknown>): void {
     const file = path.join(this.dir, "Pulumi.local.yaml");
     const there = existsSync(file) ? YAML.parse(readFileSync(file, "utf8")) : {};
     const others = Object.entries(there.config ?? {}).filter(([key]) => !key.startsWith("project-vms:"));
-    const own = Object.entries(config).map(([key, value]) => [`project-vms:${key}`, value]);
+    const own = Object.entries({ host: { uplink: false }, ...config }).map(([key, value]) => [
+      `project-vms:${key}`,
+      value,
+    ]);
     writeFileSync(file, YAML.stringify({ ...there, config: Object.fromEntries([...others, ...own]) }));
   }
 

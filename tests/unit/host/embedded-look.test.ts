@@ -8,6 +8,7 @@ import { findProcesses, insideName, isHostProcess, type ProcessLook } from "../.
 import { clearLeftovers, killHost } from "../../../host/embedded-process.ts";
 
 const hostIn = (dir: string): EmbeddedHost => ({
+  checkout: dir,
   dir,
   uri: "",
   storageDir: `${dir}/vms`,

@@ -1,0 +1,94 @@
+#!/bin/sh
+# The way out of an embedded host's guests: QEMU's user-mode network (libslirp), between the host's network namespace and this
+# machine's. It is a process of nobody's that makes connections, as a browser does: no rule of this machine's firewall and none
+# of its routes changes, and nothing from outside comes in. Run by root in this machine's namespaces but in the host's PID
+# namespace, with which it ends; whoever wants it gone before that sends TERM.
+#
+# Usage: embedded-uplink.sh <dir>
+#
+# To this machine a guest's connection is one of its own, so what must not be reached is cut off before it gets here, by routes
+# in the host's network namespace: private networks, and this machine itself.
+
+DEVICE=uplink0
+# The link itself, of the range for benchmarks: any private one may be a network of the host's.
+LINK=198.18.0.0/24
+ADDRESS=198.18.0.15/24
+GATEWAY=198.18.0.2
+# Private, shared (tailnets), loopback, link-local (clouds' metadata), benchmarks, multicast, reserved and broadcast.
+CLOSED="0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.168.0.0/16
+198.18.0.0/15 224.0.0.0/4 240.0.0.0/4"
+# Behind the routes to the host's own networks.
+METRIC=9999
+# Nobody: not the user that guests' QEMUs run as.
+USER_ID=65534
+# Seconds, in tenths, for QEMU to take its end of the link.
+PATIENCE=100
+
+there() {
+    nsenter --net="$netns" "$@"
+}
+
+# Only the host's DNS server may use the link's own addresses: behind them are this machine's loopback and its resolver.
+close_private() {
+    # They may be there since an earlier one, and are never gone in between.
+    there ip -4 rule add priority 100 iif lo to "$LINK" lookup main 2>/dev/null
+    there ip -4 rule add priority 101 to "$LINK" unreachable 2>/dev/null
+    there ip -4 rule show | grep -q "^101:.*to $LINK unreachable" || return 1
+    for range in $CLOSED; do there ip -4 route replace unreachable "$range" metric "$METRIC" || return 1; done
+}
+
+# This machine's own addresses and the networks that it stands in; all but those that are closed anyway.
+machine() {
+    {
+        ip -4 route show table local | awk '$1 == "local" || $1 == "broadcast" { print $2 }'
+        ip -4 route show table all scope link | awk '$1 ~ /^[0-9]/ { print $1 }'
+    } | sort -u | grep -Ev '^(0|10|127)\.|^169\.254\.|^192\.168\.|^172\.(1[6-9]|2[0-9]|3[01])\.|^100\.(6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7])\.'
+}
+
+close_machine() {
+    machine | while read -r range; do there ip -4 route replace unreachable "$range" metric "$METRIC"; done
+}
+
+# The tap belongs to the namespace that it is opened in, and is there for as long as QEMU is.
+connect() {
+    exec nsenter --net="$netns" perl -e '
+        open(my $tap, "+<", "/dev/net/tun") or die "/dev/net/tun: $!\n";
+        ioctl($tap, 0x400454ca, pack("a16 S x22", shift, 0x1002)) or die "no tap: $!\n"; # TUNSETIFF, IFF_TAP | IFF_NO_PI
+        open(STDIN, "<&", $tap) or die "dup: $!\n";
+        exec @ARGV or die "exec: $!\n";
+    ' "$DEVICE" nsenter --net=/proc/self/fd/9 \
+        setpriv --reuid="$USER_ID" --regid="$USER_ID" --clear-groups --no-new-privs --bounding-set=-all --inh-caps=-all \
+        qemu-system-x86_64 -name "$name" -machine none -accel tcg,tb-size=1 -nodefaults -no-user-config -nographic -monitor none \
+        -sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny \
+        -netdev "user,id=out,net=$LINK,host=$GATEWAY,ipv6=off" -netdev tap,id=in,fd=0 \
+        -netdev hubport,id=a,hubid=0,netdev=out -netdev hubport,id=b,hubid=0,netdev=in
+}
+
+set_up() {
+    tries=0
+    until there ip link set "$DEVICE" up 2>/dev/null; do
+        tries=$((tries + 1))
+        [ "$tries" -lt "$PATIENCE" ] && kill -0 "$link" || return 1
+        sleep 0.1
+    done
+    there ip -4 address add "$ADDRESS" dev "$DEVICE" && there ip -4 route add default via "$GATEWAY" dev "$DEVICE"
+}
+
+main() {
+    netns=$1/run/netns
+    # By this it is known, too.
+    name="uplink of $1"
+    exec 9</proc/self/ns/net
+    close_private && close_machine || exit 1
+    connect &
+    link=$!
+    # It leads a process group of its own.
+    trap 'trap "" TERM; kill 0; exit 0' TERM
+    # An address that this machine gets while this runs is closed at once.
+    ip -4 monitor address route 2>/dev/null | while read -r _; do close_machine; done &
+    set_up && echo "uplink: up" && wait "$link"
+    echo "uplink: ended"
+    kill 0
+}
+
+main "$@"

@@ -1,0 +1,132 @@
+import { execFileSync, spawn } from "node:child_process";
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import type { EmbeddedHost, Log } from "./embedded.ts";
+import { findProcesses } from "./embedded-look.ts";
+import { waitFor } from "./embedded-process.ts";
+import { wantsUplink } from "./uplink-setting.ts";
+
+const script = fileURLToPath(new URL("./embedded-uplink.sh", import.meta.url));
+
+/** Limits in seconds. */
+const limits = { up: 15, down: 10 };
+
+/** Whether a host's way out is not as its checkout's stacks say. */
+export const isUplinkToChange = (host: EmbeddedHost) =>
+  wantsUplink(host.checkout) ? whyNot() === undefined && !isUp(host) : isUp(host);
+
+/**
+ * Gives the guests of an embedded host that runs a way out, or takes it away, as its checkout's stacks say. The guests go on.
+ * Where there is none to be had, it is said in a line, and all goes on without.
+ */
+export async function bringUplink(host: EmbeddedHost, log: Log): Promise<void> {
+  if (!wantsUplink(host.checkout)) {
+    if (await takeDown(host)) log("embedded host: its VMs have no way out any more, as `uplink: false` says");
+    return;
+  }
+  if (isUp(host)) return;
+  const problem = whyNot() ?? (await putUp(host));
+  log(problem ? `embedded host: its VMs have no way out: ${problem}` : "embedded host: its VMs reach the outside");
+}
+
+/** Why there can be no way out; undefined: there can. */
+function whyNot(): string | undefined {
+  if (!existsSync("/dev/net/tun")) return "there is no /dev/net/tun";
+  const routes = execFileSync("ip", ["-4", "route", "show", "default"], { encoding: "utf8" });
+  return routes.trim() === "" ? "this machine has no default route" : undefined;
+}
+
+/** @returns what went wrong */
+async function putUp(host: EmbeddedHost): Promise<string | undefined> {
+  const inside = pidNamespace(host);
+  if (!inside) return "it is not running";
+  const logFile = path.join(host.dir, "run/uplink.log");
+  const output = openSync(logFile, "w");
+  const child = spawn("nsenter", [`--pid=${inside}`, "sh", script, host.dir], {
+    cwd: "/",
+    // It leads a process group of its own, which it ends as a whole.
+    detached: true,
+    stdio: ["ignore", output, output],
+    env: { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C.UTF-8" },
+  });
+  closeSync(output);
+  let ended = false;
+  child.once("error", () => {
+    ended = true;
+  });
+  child.once("exit", () => {
+    ended = true;
+  });
+  child.unref();
+  const said = () => readFileSync(logFile, "utf8").trim();
+  const isThere = () => /^uplink: up$/m.test(said());
+  await waitFor("the uplink", limits.up, () => isThere() || ended).catch(() => undefined);
+  if (isThere()) return undefined;
+  await takeDown(host);
+  return said().split("\n").at(-1) || `it did not come up within ${limits.up} s`;
+}
+
+async function takeDown(host: EmbeddedHost): Promise<boolean> {
+  const pids = uplinkProcesses(host);
+  if (pids.length === 0) return false;
+  for (const signal of ["SIGTERM", "SIGKILL"] as const) {
+    for (const pid of uplinkProcesses(host)) signalIfThere(pid, signal);
+    const isGone = () => uplinkProcesses(host).length === 0;
+    const gone = await waitFor("the uplink to end", limits.down, isGone).then(
+      () => true,
+      () => false,
+    );
+    if (gone) break;
+  }
+  return true;
+}
+
+function signalIfThere(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // It went with the one before.
+  }
+}
+
+const isUp = (host: EmbeddedHost) => uplinkProcesses(host).some((pid) => commandLine(pid).includes("qemu"));
+
+/** The script and the QEMU of a host's uplink: in the host's PID namespace, where only root puts anything. */
+function uplinkProcesses(host: EmbeddedHost): number[] {
+  const inside = pidNamespace(host);
+  const wanted = inside && namespaceOf(inside);
+  if (!wanted) return [];
+  return readdirSync("/proc")
+    .filter((entry) => /^\d+$/.test(entry))
+    .filter((pid) => namespaceOf(`/proc/${pid}/ns/pid`) === wanted)
+    .map(Number)
+    .filter((pid) => {
+      const line = commandLine(pid);
+      return line.includes(`\0${script}\0`) || line.includes(`\0-name\0uplink of ${host.dir}\0`);
+    });
+}
+
+/** The path of a host's PID namespace; undefined where it does not run. */
+function pidNamespace(host: EmbeddedHost): string | undefined {
+  const own = namespaceOf("/proc/self/ns/pid");
+  return findProcesses(host)
+    .map((pid) => `/proc/${pid}/ns/pid`)
+    .find((file) => ![undefined, own].includes(namespaceOf(file)));
+}
+
+function namespaceOf(file: string): string | undefined {
+  try {
+    return readlinkSync(file);
+  } catch {
+    return undefined; // its process ended
+  }
+}
+
+function commandLine(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8");
+  } catch {
+    return "";
+  }
+}

@@ -1,0 +1,171 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import YAML from "yaml";
+import { embeddedHostFor } from "../../host/embedded.ts";
+import { findProcesses, killHost } from "../../host/embedded-process.ts";
+import { parseNetwork } from "../../host/libvirt-xml.ts";
+import { virshFor } from "../../host/virsh.ts";
+import { withXmlFile } from "../../host/xml-file.ts";
+import { addresses, Machine, privateAddresses } from "./support/machine.ts";
+import { Neighbour } from "./support/neighbour.ts";
+
+// An embedded host on a machine that is a namespace, with an internet that is another one. In place of a guest: a namespace at a
+// port of its network's bridge.
+const checkout = path.join(tmpdir(), "project-vms-e2e", "uplink");
+const host = embeddedHostFor(checkout);
+const virsh = virshFor(host.uri);
+let machine: Machine;
+let guest: Neighbour;
+
+const network = `<network>
+  <name>project-vms</name>
+  <forward mode="nat"/>
+  <domain name="test.project-vms.internal" localOnly="yes"/>
+  <ip address="10.77.0.1" prefix="24"><dhcp><range start="10.77.0.2" end="10.77.0.254"/></dhcp></ip>
+</network>`;
+
+function configure(host: object | undefined): void {
+  const config = host ? { "project-vms:host": host } : {};
+  writeFileSync(path.join(checkout, "Pulumi.local.yaml"), YAML.stringify({ config }));
+}
+const start = () => machine.embeddedHost("start", checkout);
+
+/** Puts the guest's stand-in onto the bridge of the host that runs. */
+async function connectGuest(): Promise<void> {
+  const bridge = parseNetwork(await virsh.run("net-dumpxml", "project-vms")).bridge ?? "";
+  // The machine has mounts of its own, and the usual path to the namespace is one of them.
+  const netns = `/proc/${findProcesses(host).at(-1)}/ns/net`;
+  guest = await Neighbour.start({ ...host, netns }, path.join(checkout, ".guest"), bridge, "10.77.0.9/24");
+  await guest.run("ip", "route", "add", "default", "via", "10.77.0.1");
+}
+
+/** Which of these answer the guest, each asked for at most 5 s. */
+async function reached(all: string[]): Promise<string[]> {
+  const answers = await Promise.all(all.map((address) => guest.reaches(address, 8080)));
+  return all.filter((_, i) => answers[i]);
+}
+
+/** What the guest gets from the site, by name. */
+async function site(): Promise<string> {
+  const script = `const { Resolver } = require("node:dns").promises;
+    const dns = new Resolver({ timeout: 3000, tries: 2 });
+    dns.setServers(["10.77.0.1"]);
+    dns.resolve4("site.example")
+      .then(([address]) => fetch("http://" + address + ":8080", { signal: AbortSignal.timeout(5000) }))
+      .then((answer) => answer.text())
+      .then(console.log, (error) => console.log("none: " + (error.cause?.code ?? error.code)));`;
+  return (await guest.run(process.execPath, "-e", script)).all ?? "";
+}
+
+/** Processes of the uplink, wherever they are: their PIDs and command lines. */
+function uplink(): { pid: string; line: string }[] {
+  const all = readdirSync("/proc").filter((entry) => /^\d+$/.test(entry));
+  const lines = all.map((pid) => {
+    try {
+      return { pid, line: readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ") };
+    } catch {
+      return { pid, line: "" }; // it ended
+    }
+  });
+  return lines.filter(
+    ({ line }) => line.includes(`embedded-uplink.sh ${host.dir}`) || line.includes(`uplink of ${host.dir} `),
+  );
+}
+
+/** What somebody else on the machine may have set, and nothing of ours changes. */
+async function machinesOwn(): Promise<string> {
+  const looks = [["ip", "route", "show", "table", "all"], ["ip", "rule"], ["ip", "-br", "link"], ["iptables-save"]];
+  const answers = await Promise.all(looks.map((look) => machine.run(...look)));
+  const forwarding = (await machine.run("cat", "/proc/sys/net/ipv4/ip_forward")).all;
+  return [...answers.map(({ all }) => all), forwarding].join("\n").replaceAll(/^#.*$|\[\d+:\d+\]/gm, "");
+}
+
+beforeAll(async () => {
+  rmSync(checkout, { recursive: true, force: true });
+  mkdirSync(checkout, { recursive: true });
+  configure(undefined);
+  machine = await Machine.start(path.join(checkout, ".machine"));
+  await machine.embeddedHost("remove", checkout);
+}, 120_000);
+afterAll(async () => {
+  await guest?.remove();
+  await machine?.embeddedHost("remove", checkout);
+  await machine?.remove();
+  rmSync(checkout, { recursive: true, force: true });
+});
+
+describe("the embedded host's guests", () => {
+  let before: string;
+
+  test("all that is closed to them is open to the machine", async () => {
+    before = await machinesOwn();
+    for (const address of [addresses.machine, addresses.neighbour, addresses.site, ...privateAddresses]) {
+      expect((await machine.run("nc", "-z", "-w", "5", address, "8080")).exitCode, address).toBe(0);
+    }
+  });
+
+  test("reach the internet, by name, through a process that may do nothing else", async () => {
+    expect(await start()).toContain("embedded host: its VMs reach the outside");
+    await withXmlFile(network, (file) => virsh.run("net-define", file));
+    await virsh.run("net-start", "project-vms");
+    await connectGuest();
+    expect(await site()).toBe("internet");
+    const qemu = uplink().find(({ line }) => line.startsWith("qemu"));
+    const status = readFileSync(`/proc/${qemu?.pid}/status`, "utf8");
+    expect(status).toMatch(/^Uid:\t65534\t65534\t65534\t65534$/m);
+    for (const set of ["CapPrm", "CapEff", "CapBnd", "CapAmb"])
+      expect(status).toMatch(new RegExp(`^${set}:\\t0+$`, "m"));
+    expect(status).toMatch(/^NoNewPrivs:\t1$/m);
+    expect(status).toMatch(/^Seccomp:\t2$/m);
+  });
+
+  test("reach neither the machine, by any of its addresses, nor its network, nor any private one", async () => {
+    // The link's own addresses are aliases of the machine's loopback and of its resolver.
+    const aliases = ["198.18.0.2", "198.18.0.3", "127.0.0.1"];
+    const closed = [addresses.machine, addresses.neighbour, ...aliases, ...privateAddresses, "198.18.0.15"];
+    expect(await reached([addresses.site, ...closed])).toEqual([addresses.site]);
+  });
+
+  test("do not reach an address that the machine gets while they run", async () => {
+    await machine.run("ip", "address", "add", `${addresses.later}/32`, "dev", "lo");
+    expect((await machine.run("nc", "-z", "-w", "5", addresses.later, "8080")).exitCode).toBe(0);
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    expect(await reached([addresses.later])).toEqual([]);
+    await machine.run("ip", "address", "del", `${addresses.later}/32`, "dev", "lo");
+  });
+
+  test("are not reached from the machine's side, whose firewall and routes are as they were", async () => {
+    expect((await machine.run("nc", "-z", "-w", "3", "10.77.0.9", "8080")).exitCode).not.toBe(0);
+    expect(await machinesOwn()).toBe(before);
+  });
+
+  test("have no way out once a stack says so, and have it back when it does not, while they run", async () => {
+    configure({ uplink: false });
+    expect(await start()).toContain("embedded host: its VMs have no way out any more, as `uplink: false` says");
+    expect(await reached([addresses.site])).toEqual([]);
+    expect(uplink()).toEqual([]);
+    configure({ uplink: true });
+    expect(await start()).toContain("embedded host: its VMs reach the outside");
+    expect(await site()).toBe("internet");
+    const running = uplink();
+    expect(await start()).toBe("embedded host: runs already");
+    expect(uplink()).toEqual(running);
+  });
+
+  test("lose it with the host, also when that is killed, and nothing of it is left", async () => {
+    await guest.remove();
+    await killHost(host);
+    await expect.poll(() => uplink()).toEqual([]);
+    expect(await machinesOwn()).toBe(before);
+  });
+
+  test("have none where the machine has none, which is said in a line", async () => {
+    await machine.run("ip", "route", "del", "default");
+    expect(await start()).toContain("embedded host: its VMs have no way out: this machine has no default route");
+    expect(uplink()).toEqual([]);
+    await machine.embeddedHost("remove", checkout);
+    expect(existsSync(host.dir)).toBe(false);
+  });
+});
