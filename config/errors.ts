@@ -1,4 +1,5 @@
 import { counted } from "./counted.ts";
+import { printable, printableJson } from "./printable.ts";
 
 /**
  * One mistake of the user's, as it is shown: where, what is asked, what was found, what to do.
@@ -16,7 +17,8 @@ export interface Issue {
 /**
  * A user's mistake, or several. It is shown without a stack trace; every other error is a bug and keeps its trace.
  *
- * The message is the title and, when there are issues, two lines for each: the fact and the remedy.
+ * The message is the title and, when there are issues, two lines for each: the fact and the remedy. Whatever a value or a reason
+ * in it holds, it does nothing to a terminal.
  *
  * @example
  * throw new UserError("The host cannot be used.", [
@@ -29,7 +31,7 @@ export class UserError extends Error {
 
   constructor(title: string, issues: Issue[] = []) {
     const safe = issues.map(withoutPrivateKey);
-    super([title, ...safe.map(formatIssue)].join("\n"));
+    super(printable([title, ...safe.map(formatIssue)].join("\n")));
     this.issues = safe;
   }
 }
@@ -79,7 +81,7 @@ const longestValueShown = 120;
 
 function formatValue(value: unknown): string {
   // JSON has neither NaN nor infinity: it would print both as null.
-  const text = typeof value === "number" ? String(value) : JSON.stringify(value);
+  const text = typeof value === "number" ? String(value) : printableJson(value);
   return text.length > longestValueShown ? `${text.slice(0, longestValueShown)}…` : text;
 }
 
