@@ -60,9 +60,12 @@ export function hostUnreachable(uri: string, reason: string): UserError {
   ]);
 }
 
+/** What of a virsh's failure tells that. */
+type UnreachableError = Pick<VirshError, "exitCode" | "reason"> & Partial<Pick<VirshError, "isAnswer">>;
+
 /** Whether virsh failed because it had no connection, and not at a command. */
-export function isUnreachable({ exitCode, reason }: Pick<VirshError, "exitCode" | "reason">): boolean {
-  return exitCode !== undefined || /^no (connection within|log-in)/.test(reason);
+export function isUnreachable({ exitCode, reason, isAnswer }: UnreachableError): boolean {
+  return exitCode !== undefined || (!isAnswer && /^no (connection within|log-in)/.test(reason));
 }
 
 /**

@@ -8,11 +8,16 @@ export const connectSeconds = 10;
 /** Seconds for a virsh that has nothing left to do to end by itself. */
 const endSeconds = 2;
 
+/** The most that is kept of an output that nobody has read yet: a host of a thousand VMs tells less at once. */
+const mostCharacters = 64 * 1024 * 1024;
+
 /** Those that run: none may outlive this process. */
 const running = new Set<VirshProcess>();
 process.once("exit", () => {
   for (const virsh of running) virsh.kill();
 });
+
+type Output = "stdout" | "stderr";
 
 /** A running virsh whose two outputs are read from mark to mark. */
 export class VirshProcess {
@@ -20,7 +25,8 @@ export class VirshProcess {
   private readonly isScript: boolean;
   private readonly child: ChildProcessWithoutNullStreams;
   private readonly timers: NodeJS.Timeout[] = [];
-  private readonly text = { stdout: "", stderr: "" };
+  /** What has come and was not read yet, as it came: joined each time, a long output would take minutes. */
+  private readonly pieces: Record<Output, string[]> = { stdout: [], stderr: [] };
   private asked: string[][] = [];
   private isConnected = false;
   private failure: Error | undefined;
@@ -55,7 +61,7 @@ export class VirshProcess {
       // A log-in that is turned away can take virsh along before it has said so.
       const wasCutOff = code === null && !this.isConnected;
       const silent = wasCutOff ? "no log-in: virsh ended before it had one" : "ended early";
-      this.fail(this.error(reasonIn(this.text.stderr) || silent, code ?? undefined));
+      this.fail(this.error(reasonIn(this.textOf("stderr")) || silent, code ?? undefined));
     });
     const toConnect = Math.min(connectSeconds, secondsLeft);
     this.limit(toConnect, () => !this.isConnected, `no connection within ${Math.ceil(toConnect)} s`);
@@ -69,22 +75,31 @@ export class VirshProcess {
   }
 
   /** Takes off an output what comes before a mark, and the mark; waits for it if need be. */
-  async until(output: "stdout" | "stderr", mark: string): Promise<string> {
+  async until(output: Output, mark: string): Promise<string> {
     let searched = 0;
+    let tail = "";
     for (;;) {
-      const text = this.text[output];
-      const at = text.indexOf(mark, searched);
-      if (at >= 0) {
-        this.text[output] = text.slice(at + mark.length);
-        return text.slice(0, at);
+      const pieces = this.pieces[output];
+      for (; searched < pieces.length; searched++) {
+        const window = tail + pieces[searched];
+        if (window.includes(mark)) return this.take(output, mark);
+        tail = window.slice(1 - mark.length);
       }
       if (this.failure) throw this.failure;
-      searched = Math.max(0, text.length - mark.length);
       await new Promise<void>((resolve) => {
         this.wake = resolve;
       });
     }
   }
+
+  private take(output: Output, mark: string): string {
+    const text = this.textOf(output);
+    const at = text.indexOf(mark);
+    this.pieces[output] = [text.slice(at + mark.length)];
+    return text.slice(0, at);
+  }
+
+  private textOf = (output: Output) => this.pieces[output].join("");
 
   /** Lets it end: nothing more is wanted from it. */
   end(): void {
@@ -94,8 +109,15 @@ export class VirshProcess {
     this.child.once("close", () => clearTimeout(overdue));
   }
 
-  private read(output: "stdout" | "stderr", text: string): void {
-    this.text[output] += text;
+  private read(output: Output, text: string): void {
+    if (this.failure) return;
+    const length = this.pieces[output].reduce((sum, piece) => sum + piece.length, text.length);
+    if (length > mostCharacters) {
+      this.fail(this.error(`an answer of more than ${mostCharacters} characters`));
+      this.kill();
+      return;
+    }
+    this.pieces[output].push(text);
     // It neither prints nor reads anything before it has a connection; but an ssh may warn on standard error.
     this.isConnected ||= output === "stdout" || this.isScript;
     this.wake();
@@ -104,7 +126,7 @@ export class VirshProcess {
   private limit(seconds: number, isLate: () => boolean, what: string): void {
     const check = () => {
       if (!isLate()) return;
-      const said = reasonIn(this.text.stderr);
+      const said = reasonIn(this.textOf("stderr"));
       this.fail(this.error(said ? `${what}; ${said}` : what));
       this.kill();
     };

@@ -1,5 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
+import { UserError } from "../config/errors.ts";
+import { printableLine, shortened } from "../config/printable.ts";
 import { VirshProcess } from "./virsh-process.ts";
 
 /** What one command of a session gave. `output` and `error` are without the line breaks around them. */
@@ -26,6 +28,8 @@ export interface Virsh {
 /** A virsh command that failed: which one, how, and the last lines of what it said. */
 export class VirshError extends Error {
   override readonly name = "VirshError";
+  /** The last lines of its standard error, without the `error: ` that virsh puts before each, as they may be printed. */
+  readonly reason: string;
 
   constructor(
     readonly uri: string,
@@ -33,11 +37,15 @@ export class VirshError extends Error {
     readonly command: string[],
     /** `undefined` when it was ended by us or when only this command of a session failed. */
     readonly exitCode: number | undefined,
-    /** The last lines of its standard error, without the `error: ` that virsh puts before each. */
-    readonly reason: string,
+    reason: string,
+    /** Whether virsh had a connection and ran the command, which failed. What it says then may be a guest's words. */
+    readonly isAnswer = false,
   ) {
     const code = exitCode === undefined ? "" : ` (exit code ${exitCode})`;
-    super(`${["virsh", "-c", uri, ...command].map(quoteForVirsh).join(" ")} failed${code}: ${reason}`);
+    const words = ["virsh", "-c", uri, ...command].map(quoteForVirsh).join(" ");
+    const why = printableLine(shortened(reason, longestShown));
+    super(`${printableLine(shortened(words, longestShown))} failed${code}: ${why}`);
+    this.reason = why;
   }
 }
 
@@ -48,6 +56,9 @@ export class VirshError extends Error {
 export type Ask = (batch: string[][]) => Promise<BatchAnswer[]>;
 
 const linesOfReason = 5;
+
+/** The most characters of a command or a reason that are shown; what virsh says can be a guest's words. */
+const longestShown = 2000;
 
 /** In place of the user's cache: an interactive virsh would write its history of commands there. */
 export const noCache = "/dev/null";
@@ -67,14 +78,14 @@ export function virshFor(uri: string, timeoutSeconds = 60): Virsh {
   return {
     run: async (...args) => {
       const [answer] = await virshSession(uri, [args], timeoutSeconds);
-      if (!answer?.ok) throw new VirshError(uri, args, undefined, answer?.error ?? "no answer");
+      if (!answer?.ok) throw new VirshError(uri, args, undefined, answer?.error ?? "no answer", true);
       return answer.output;
     },
     runPrivately: async (...args) => {
       const session = new InputSession(() => new VirshProcess(uri, [], timeoutSeconds, timeoutSeconds));
       try {
         const [answer] = await session.ask([args]);
-        if (!answer?.ok) throw new VirshError(uri, args.slice(0, 1), undefined, answer?.error ?? "no answer");
+        if (!answer?.ok) throw new VirshError(uri, args.slice(0, 1), undefined, answer?.error ?? "no answer", true);
         return answer.output;
       } finally {
         session.end();
@@ -166,7 +177,10 @@ export function withoutQuestions(uri: string): string {
   return `${uri}${uri.includes("?") ? "&" : "?"}no_tty=1`;
 }
 
-/** One word as virsh's own command parser reads it. */
+/**
+ * One word as virsh's own command parser reads it. Quotes keep `;`, `#`, backslashes and blanks together; nothing keeps a line
+ * break or another control character: a virsh that reads its input ends the line at it, or edits what was typed before.
+ */
 export function quoteForVirsh(word: string): string {
   return /^[\w./:@%+=,-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
@@ -196,7 +210,24 @@ function markAll(batch: string[][]): Marked[] {
 const echo = (mark: string, ...options: string[]) =>
   ["echo", ...options, `'${mark.slice(0, 4)}'${mark.slice(4)}`].join(" ");
 
-const typed = (command: string[]) => command.map(quoteForVirsh).join(" ");
+/**
+ * @throws UserError for a word that would not stay one, before anything is sent; the word itself may be secret
+ */
+function typed(command: string[]): string {
+  const [verb = ""] = command;
+  for (const word of command) {
+    const found = /\p{Cc}/u.exec(word)?.[0];
+    if (found === undefined) continue;
+    throw new UserError("Nothing was asked of libvirt.", [
+      {
+        path: `virsh ${printableLine(verb)}`,
+        rule: `must have words without line breaks and other control characters, but one holds ${JSON.stringify(found)}`,
+        remedy: "name what it is about without them",
+      },
+    ]);
+  }
+  return command.map(quoteForVirsh).join(" ");
+}
 
 async function askByInput(virsh: VirshProcess, batch: string[][]): Promise<BatchAnswer[]> {
   const all = markAll(batch);
@@ -207,7 +238,7 @@ async function askByInput(virsh: VirshProcess, batch: string[][]): Promise<Batch
     `${echo(end)}; ${echo(end, "--err")}`,
   ]);
   virsh.write(lines.map((line) => `${line}\n`).join(""), batch);
-  return readAnswers(virsh, all);
+  return readAnswers(virsh, all, withoutPrompt);
 }
 
 async function askByScripts(open: (args: string[]) => VirshProcess, batch: string[][]): Promise<BatchAnswer[]> {
@@ -231,7 +262,7 @@ async function askByScripts(open: (args: string[]) => VirshProcess, batch: strin
       part.map(({ command }) => command),
     );
     try {
-      answers.push(...(await readAnswers(virsh, part)));
+      answers.push(...(await readAnswers(virsh, part, (output) => output)));
     } finally {
       virsh.end();
     }
@@ -239,7 +270,11 @@ async function askByScripts(open: (args: string[]) => VirshProcess, batch: strin
   return answers;
 }
 
-async function readAnswers(virsh: VirshProcess, all: Marked[]): Promise<BatchAnswer[]> {
+async function readAnswers(
+  virsh: VirshProcess,
+  all: Marked[],
+  clean: (output: string) => string,
+): Promise<BatchAnswer[]> {
   const answers: BatchAnswer[] = [];
   for (const { command, begin, end } of all) {
     const output = await virsh.until("stdout", end);
@@ -248,18 +283,15 @@ async function readAnswers(virsh: VirshProcess, all: Marked[]): Promise<BatchAns
     answers.push({
       command,
       ok: !/^error: /m.test(errors),
-      output: from < 0 ? "" : tidy(output.slice(from + begin.length)),
+      output: from < 0 ? "" : clean(output.slice(from + begin.length)).replace(/^\s*\n|\s+$/g, ""),
       error: reasonIn(errors),
     });
   }
   return answers;
 }
 
-/**
- * Without the line breaks around it and, at its end, an interactive virsh's prompt with the echo of the end mark's
- * command.
- */
-function tidy(output: string): string {
+/** An interactive virsh prints its prompt at the end, with the echo of the end mark's command. */
+function withoutPrompt(output: string): string {
   const prompt = output.lastIndexOf("virsh # ");
-  return (prompt < 0 ? output : output.slice(0, prompt)).replace(/^\s*\n|\s+$/g, "");
+  return prompt < 0 ? output : output.slice(0, prompt);
 }

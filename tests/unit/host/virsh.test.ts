@@ -64,6 +64,12 @@ test("an error names the command as it can be pasted, the exit code and the reas
   );
 });
 
+test("what virsh says, which may be a guest's words, is one printable line of some length", () => {
+  const error = new VirshError("qemu:///system", ["list"], undefined, `\x1b[2J\nREADY app\u202e${"A".repeat(1e6)}`);
+  expect(error.reason).toMatch(/^\\x1b\[2J\\nREADY app\\u\{202e\}A+… \(\d+ more characters\)$/);
+  expect(error.message.length).toBeLessThan(2200);
+});
+
 /** libvirt's own mock, inside the virsh process: no daemon, no state. */
 const uri = "test:///default";
 
@@ -83,6 +89,54 @@ describe.skipIf(!existsSync("/usr/bin/virsh"))("a real virsh", () => {
       { ok: true, output: "&lt;é&gt;", error: "" },
       { ok: true, output: "running", error: "" },
     ]);
+  });
+
+  const acting = ["\n", "\r", "\0", "\x15", "\t", "\x1b", "\x7f", "\x9b"].map(
+    (control) => `x${control}net-destroy default`,
+  );
+  test.each(acting)("the word %j is refused before anything is asked, whichever way it would go", async (word) => {
+    const refusal = /^Nothing was asked of libvirt\.\n {2}- virsh echo: must have words without line breaks/;
+    const virsh = virshFor(uri);
+    await expect(virsh.run("echo", word)).rejects.toThrow(refusal);
+    await expect(virsh.runPrivately("echo", word)).rejects.toThrow(refusal);
+    await expect(
+      virshSession(uri, [
+        ["net-destroy", "default"],
+        ["echo", word],
+      ]),
+    ).rejects.toThrow(refusal);
+    await expect(virsh.runPrivately("echo", `hush${word}`)).rejects.not.toThrow("hush");
+  });
+
+  test.each([
+    "a; list",
+    "a # b",
+    "a\\",
+    "it's",
+    'a "b" c',
+    "virsh # x",
+    "$(x) `x` %h",
+    "--help",
+    "größer 日本",
+    "e-1-",
+  ])("the word %j stays one, whichever way it goes", async (word) => {
+    expect(await virshFor(uri).run("echo", "--", word)).toBe(word);
+    expect(await virshFor(uri).runPrivately("echo", "--", word)).toBe(word);
+  });
+
+  test("an output without end is given up, and its virsh ended", { timeout: 120_000 }, async () => {
+    const dir = await mkdtemp(path.join(tmpdir(), "virsh-test-"));
+    const before = process.env.PATH;
+    try {
+      await writeFile(path.join(dir, "virsh"), `#!/bin/sh\necho $$ >${dir}/pid\nexec yes\n`, { mode: 0o755 });
+      process.env.PATH = `${dir}:${before}`;
+      await expect(virshFor(uri).run("list")).rejects.toThrow("an answer of more than 67108864 characters");
+      const pid = (await readFile(path.join(dir, "pid"), "utf8")).trim();
+      await expect.poll(() => readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")).toBe("");
+    } finally {
+      process.env.PATH = before;
+      await rm(dir, { recursive: true, force: true });
+    }
   });
 
   test("a batch too long for one argument list is asked in several", async () => {
@@ -107,7 +161,7 @@ describe.skipIf(!existsSync("/usr/bin/virsh"))("a real virsh", () => {
     const virsh = virshFor(uri);
     await expect(virsh.run("domstate", "test")).resolves.toBe("running");
     await expect(virsh.run("domstate", "nosuch")).rejects.toThrow(
-      new VirshError(uri, ["domstate", "nosuch"], undefined, "failed to get domain 'nosuch'"),
+      new VirshError(uri, ["domstate", "nosuch"], undefined, "failed to get domain 'nosuch'", true),
     );
     await expect(virsh.run("list", "--bogus")).rejects.toThrow("command 'list' doesn't support option --bogus");
   });
