@@ -7,7 +7,7 @@ import {
   tailnetNamespace,
   yesOrNo,
 } from "../host/libvirt-xml.ts";
-import { everything, stylesheet, withTemplate } from "./stylesheet.ts";
+import { everything, literal, stylesheet, withTemplate, withValues } from "./stylesheet.ts";
 
 /** A disk as it stands in the domain's XML: `target` is the device name in the guest (vda, vdb, …). */
 export interface DomainDisk {
@@ -40,23 +40,21 @@ const placeholders = {
   nodeKey: "@node@",
 } as const;
 
-/** The same stylesheet with the marks that the domain will bear. */
-export function withMarks(
-  xslt: string,
-  marks: Required<Omit<DomainMarks, "tailnet">> & Pick<DomainMarks, "tailnet">,
-): string {
-  return xslt
-    .replace(placeholders.definition, marks.definition)
-    .replace(placeholders.instance, marks.instance)
-    .replace(placeholders.root, marks.root)
-    .replace(placeholders.keepData, yesOrNo(marks.keepData))
-    .replace(placeholders.starting, yesOrNo(marks.starting))
-    .replace(placeholders.id, marks.tailnet?.id ?? "")
-    .replace(placeholders.nodeKey, marks.tailnet?.nodeKey ?? "");
-}
+/** All that a domain is marked with; `tailnet` only once it has joined one. */
+export type Marks = Required<Omit<DomainMarks, "tailnet">> & Pick<DomainMarks, "tailnet">;
 
-/** In a stylesheet's attributes braces are expressions; doubled they stand for themselves. */
-const literal = (text: string) => text.replace(/[{}]/g, "$&$&");
+/** The same stylesheet with the marks that the domain will bear. */
+export function withMarks(xslt: string, { definition, instance, root, keepData, starting, tailnet }: Marks): string {
+  return withValues(xslt, {
+    [placeholders.definition]: definition,
+    [placeholders.instance]: instance,
+    [placeholders.root]: root,
+    [placeholders.keepData]: yesOrNo(keepData),
+    [placeholders.starting]: yesOrNo(starting),
+    [placeholders.id]: tailnet?.id ?? "",
+    [placeholders.nodeKey]: tailnet?.nodeKey ?? "",
+  });
+}
 
 /** A disk's element; `type='file'` because AppArmor's helper cannot follow `type='volume'`. */
 function diskElement(disk: DomainDisk) {

@@ -1,5 +1,6 @@
 import { domainName, hostName } from "../config/names.ts";
 import type { Readiness } from "../guest/ready.ts";
+import type { GuestAddress, HostKey, TailnetAddress, TailnetName } from "../guest/values.ts";
 import type { Inventory } from "../host/inventory.ts";
 
 /** What a stack says of one project's VM. */
@@ -7,14 +8,14 @@ export interface ProjectOutput {
   name: string;
   /** The domain's state on the host when the update began; `running` for one that it made. */
   state: string;
-  addresses: string[];
+  addresses: GuestAddress[];
   /** A command that logs in, with room for a command to run behind it. */
   ssh: string;
   /** The SSH server's public host keys. */
-  hostKeys: string[];
+  hostKeys: HostKey[];
   /** Its name in its tailnet, where `ssh dev@<name>` logs in from any device that the tailnet's policy lets in. */
-  tailnetName: string | undefined;
-  tailnetAddresses: string[] | undefined;
+  tailnetName: TailnetName | undefined;
+  tailnetAddresses: TailnetAddress[] | undefined;
   /** Paths on the host. */
   disks: { root: string; project: string };
   /** The base image that the root disk stands on. */

@@ -5,6 +5,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { domainName } from "../config/names.ts";
 import { resolveVmSettings, type VmRequest } from "../config/parse.ts";
 import type { Readiness } from "../guest/ready.ts";
+import { storedReadiness } from "../guest/stored.ts";
 import { describePlan, findProject } from "../vm/plan.ts";
 import { ChildFactory, type Transform } from "./transform.ts";
 import {
@@ -119,7 +120,7 @@ export class ProjectVm extends pulumi.ComponentResource {
 
     this.domainName = domainName(name);
     this.disks = { root: rootDisk.id, project: projectDisk.id };
-    this.readiness = pulumi.unsecret(pulumi.output(ready?.stdout)).apply((text) => readinessIn(text));
+    this.readiness = pulumi.unsecret(pulumi.output(ready?.stdout)).apply((text) => storedReadiness(text, name));
     const { rootDisk: foundRoot } = context.found;
     const keeps = plan.root !== "rebuilt" && foundRoot?.backingPath;
     this.image = keeps ? pulumi.output(path.posix.basename(keeps)) : context.image.published.name;
@@ -131,9 +132,4 @@ export class ProjectVm extends pulumi.ComponentResource {
       image: this.image,
     });
   }
-}
-
-/** A VM that was shut off when its definition changed was not waited for, and answers `null`. */
-function readinessIn(text: string | undefined): Readiness | undefined {
-  return text ? ((JSON.parse(text) as Readiness | null) ?? undefined) : undefined;
 }

@@ -16,20 +16,62 @@ export function stylesheet(templates: object[]): string {
   });
 }
 
-/** An element and its children in their order, by its name. */
-type Ordered = Record<string, unknown>;
+/** A text in one of a stylesheet's attributes: there braces are expressions; doubled they stand for themselves. */
+export const literal = (text: string) => text.replace(/[{}]/g, "$&$&");
 
-const inOrder = { ignoreAttributes: false, preserveOrder: true, trimValues: false } as const;
+/** An element as it stands in a document, with its attributes and, under its name, what is in it. */
+type Node = Record<string, unknown>;
+
+/** All that stands in a stylesheet, in its order, comments and blanks too: it may be one that somebody has changed. */
+const asItStands = {
+  ignoreAttributes: false,
+  attributeNamePrefix: "",
+  preserveOrder: true,
+  commentPropName: "#comment",
+  cdataPropName: "#cdata",
+  htmlEntities: true,
+} as const;
+const parser = new XMLParser({ ...asItStands, trimValues: false, parseTagValue: false, parseAttributeValue: false });
+const rebuilder = new XMLBuilder({ ...asItStands, suppressEmptyNode: true });
+
+/**
+ * A stylesheet with values in the attributes that hold nothing but a placeholder. They are put into its elements, not into its
+ * text, so that a value stays one value whatever is in it.
+ *
+ * @param values by placeholder
+ */
+export function withValues(sheet: string, values: Record<string, string>): string {
+  const fill = (nodes: Node[]): Node[] =>
+    nodes.map((node) =>
+      Object.fromEntries(
+        Object.entries(node).map(([key, inner]) => [
+          key,
+          key === attributesKey ? filled(inner as Node, values) : Array.isArray(inner) ? fill(inner as Node[]) : inner,
+        ]),
+      ),
+    );
+  return rebuilder.build(fill(parser.parse(sheet) as Node[]));
+}
+
+/** Where the parser has an element's attributes. */
+const attributesKey = ":@";
+
+function filled(attributes: Node, values: Record<string, string>): Node {
+  const value = (text: unknown) => {
+    const found = typeof text === "string" && Object.hasOwn(values, text) ? values[text] : undefined;
+    return found === undefined ? text : literal(found);
+  };
+  return Object.fromEntries(Object.entries(attributes).map(([name, text]) => [name, value(text)]));
+}
 
 /** The same stylesheet with one more template, whatever stands in it already. */
 export function withTemplate(xslt: string, template: object): string {
-  const read = (text: string) => new XMLParser(inOrder).parse(text) as Ordered[];
-  const childrenOf = (nodes: Ordered[]) =>
-    nodes.find((node) => "xsl:stylesheet" in node)?.["xsl:stylesheet"] as Ordered[] | undefined;
-  const all = read(xslt);
-  const added = childrenOf(read(stylesheet([template])))?.findLast((node) => "xsl:template" in node);
+  const childrenOf = (nodes: Node[]) =>
+    nodes.find((node) => "xsl:stylesheet" in node)?.["xsl:stylesheet"] as Node[] | undefined;
+  const all = parser.parse(xslt) as Node[];
+  const added = childrenOf(parser.parse(stylesheet([template])) as Node[])?.findLast((node) => "xsl:template" in node);
   const children = childrenOf(all);
   if (!added || !children) throw new Error(`not an XSLT stylesheet: ${xslt.slice(0, 80)}`);
   children.push(added);
-  return new XMLBuilder({ ...inOrder, suppressEmptyNode: true }).build(all);
+  return rebuilder.build(all);
 }

@@ -24,9 +24,9 @@ export function rejoinTrigger({ found, host }: VmContext): { replacementTrigger?
 export function tailnetEnvironment({ name, host, found }: VmContext): Record<string, string> {
   const { tailnet } = host;
   if (!tailnet) return {};
-  const { server, tag, reusable, keyExpiry, keyFile, headscale } = tailnet;
+  const { server, domain, tag, reusable, keyExpiry, keyFile, headscale } = tailnet;
   const key = { server, tag, reusable, keyExpiry, keyFile, headscale, description: keyDescription(host.owner, name) };
-  const join: TailnetJoin = { server, anew: isAboutToJoin(found), key };
+  const join: TailnetJoin = { server, domain, anew: isAboutToJoin(found), key };
   return { [tailnetVariable]: JSON.stringify(join), ...apiEnvironment(tailnet) };
 }
 

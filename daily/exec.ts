@@ -3,6 +3,7 @@ import type { Readable } from "node:stream";
 import { UserError } from "../config/errors.ts";
 import { domainName } from "../config/names.ts";
 import { type ExecBytes, GuestAgent } from "../guest/agent.ts";
+import { AgentError } from "../guest/refusal.ts";
 import { VirshError, virshFor } from "../host/virsh.ts";
 import { findRunningVm, type OwnVm } from "./find-vm.ts";
 
@@ -43,7 +44,7 @@ export async function execIn(
     return await agent.execBytes(asUser(user, command), longestRun, input);
   } catch (error) {
     // A guest that goes down in the middle takes the answer with it.
-    if (!(error instanceof VirshError)) throw error;
+    if (!(error instanceof VirshError || error instanceof AgentError)) throw error;
     throw noAgent(own, error.reason);
   }
 }

@@ -3,6 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { UserError } from "../config/errors.ts";
 import { domainName, poolName } from "../config/names.ts";
 import { GuestAgent } from "../guest/agent.ts";
+import { AgentError } from "../guest/refusal.ts";
 import { ConsoleLog } from "../host/console-log.ts";
 import { VirshError, virshFor } from "../host/virsh.ts";
 import { findRunningVm, findVm } from "./find-vm.ts";
@@ -92,10 +93,10 @@ async function readInGuest(agent: GuestAgent, name: string, offset: number): Pro
   try {
     const script = 'tail -c "+$1" "$2" | base64 -w 0';
     const argv = ["/bin/sh", "-c", script, "sh", String(offset + 1), cloudInitLog] as const;
-    const { stdout } = await agent.exec([...argv], answerSeconds);
-    return Buffer.from(stdout, "base64");
+    const { stdout } = await agent.execBytes([...argv], answerSeconds);
+    return Buffer.from(stdout.toString("latin1"), "base64");
   } catch (error) {
-    if (!(error instanceof VirshError)) throw error;
+    if (!(error instanceof VirshError || error instanceof AgentError)) throw error;
     const rule = `must have a guest agent that answers (${error.reason})`;
     const remedy = `what the guest printed so far: project-vm logs ${name}`;
     throw new UserError(`The log of ${name} cannot be read in the guest.`, [{ path: name, rule, remedy }]);

@@ -1,6 +1,8 @@
 import { posix } from "node:path";
 import { domainName, macAddress, namePrefix, poolName } from "../config/names.ts";
 import type { HostSettings } from "../config/settings.ts";
+import type { GuestAddress } from "../guest/values.ts";
+import { leasesIn } from "../host/leases.ts";
 import { type Ask, type BatchAnswer, VirshError, withVirshSession } from "../host/virsh.ts";
 import { type DiskStats, type DomainStats, domstatsCommand, parseDomstats } from "./domstats.ts";
 
@@ -11,7 +13,7 @@ export interface VmFound extends Omit<DomainStats, "name"> {
   /** The stack whose mark it bears; undefined: none of this product. */
   stack: string | undefined;
   /** From the leases of its network. */
-  addresses: string[];
+  addresses: GuestAddress[];
 }
 
 /** A project disk whose project has no VM on the host. */
@@ -89,9 +91,9 @@ function ownerIn(description: BatchAnswer | undefined): string | undefined {
 }
 
 /** A network that libvirt gives no addresses on has no leases. */
-function addressesIn(leases: BatchAnswer | undefined, name: string): string[] {
-  const rows = (leases?.output ?? "").split("\n").filter((line) => line.includes(macAddress(name)));
-  const found = rows.flatMap((line) => /\s(ipv[46])\s+([\da-fA-F.:]+)\/\d+/.exec(line)?.slice(1, 3).join(" ") ?? []);
-  // The family comes first, so IPv4 does.
-  return [...new Set(found)].sort().map((entry) => entry.split(" ")[1] ?? "");
+function addressesIn(leases: BatchAnswer | undefined, name: string): GuestAddress[] {
+  const own = leasesIn(leases?.output ?? "").filter(({ mac }) => mac === macAddress(name));
+  return [...new Set(own.map(({ address }) => address))].sort(byFamily);
 }
+
+const byFamily = (a: string, b: string) => Number(a.includes(":")) - Number(b.includes(":")) || (a < b ? -1 : 1);

@@ -1,7 +1,7 @@
-import { readFileSync } from "node:fs";
 import { UserError } from "../config/errors.ts";
+import { printable } from "../config/printable.ts";
 import type { SshTarget } from "../guest/ssh-config.ts";
-import { sshFilePaths, writeSshFiles } from "../guest/ssh-files.ts";
+import { lastTargets, sshFilePaths, writeSshFiles } from "../guest/ssh-files.ts";
 import { VirshError } from "../host/virsh.ts";
 import { findRunningVm, type OwnVm } from "./find-vm.ts";
 import type { Outline } from "./outline.ts";
@@ -15,11 +15,7 @@ const pathsOf = ({ root, stack }: Pick<Outline, "root" | "stack">) => sshFilePat
 
 /** What the stack's files for SSH clients were last made from. */
 export function sshTargets(outline: Pick<Outline, "root" | "stack">): SshTarget[] {
-  try {
-    return JSON.parse(readFileSync(pathsOf(outline).targets, "utf8")) as SshTarget[];
-  } catch {
-    return []; // before the first update
-  }
+  return lastTargets(pathsOf(outline).targets);
 }
 
 /** Where the stack's configuration for SSH clients is. */
@@ -45,6 +41,7 @@ export async function currentSshConfig(own: OwnVm, log: (line: string) => void):
     const guest = await guestOf(own);
     if (!(await guest.answers())) throw notUpYet(own);
     const [addresses, hostKeys] = [await guest.addresses(), await guest.hostKeys()];
+    if (addresses.length === 0) throw noAddress(own);
     await writeSshTarget(outline, { name: vm.name, addresses, hostKeys }, log);
   }
   return sshConfigOf(outline);
@@ -106,7 +103,7 @@ export async function explainConnection(
     } catch (error) {
       // It may be off by now, by the very command that was run. The exit code stays that of ssh.
       if (!(error instanceof UserError || error instanceof VirshError)) throw error;
-      console.error(error.message);
+      console.error(printable(error.message));
     }
   }
 }
@@ -116,6 +113,16 @@ async function guestOf({ outline, vm }: OwnVm) {
   const { Guest } = await import("../guest/guest.ts");
   const { virshFor } = await import("../host/virsh.ts");
   return new Guest(virshFor(outline.host.uri), vm.name);
+}
+
+function noAddress({ outline, vm }: OwnVm): UserError {
+  return new UserError(`${vm.name} cannot be reached.`, [
+    {
+      path: vm.name,
+      rule: "must tell an address that its network can have given it, but tells none",
+      remedy: `look at its network interface: project-vm exec ${vm.name} --stack ${outline.stack} -- ip address`,
+    },
+  ]);
 }
 
 function notUpYet({ outline, vm }: OwnVm): UserError {

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import type { ProjectOutput } from "../components/outputs.ts";
+import { storedOutput } from "../guest/stored.ts";
 
 /** What a stack's last update left in its state. */
 export interface StackState {
@@ -50,7 +51,8 @@ export function stateIn(text: string): StackState | undefined {
     vms: domains.map((domain) => projectOf(domain, "domain")),
     mayDelete: teardowns.filter(mayDelete).map((teardown) => projectOf(teardown, "teardown")),
     // A secret, as Pulumi writes it down, is no map of projects.
-    outputs: isMap(outputs) && !("ciphertext" in outputs) ? (outputs as Record<string, ProjectOutput>) : {},
+    outputs:
+      isMap(outputs) && !("ciphertext" in outputs) ? storedOutputs(outputs as Record<string, ProjectOutput>) : {},
   };
 }
 
@@ -65,5 +67,8 @@ function mayDelete({ inputs }: Resource): boolean {
     return true;
   }
 }
+
+const storedOutputs = (outputs: Record<string, ProjectOutput>) =>
+  Object.fromEntries(Object.entries(outputs).map(([name, output]) => [name, storedOutput(output, name)]));
 
 const isMap = (value: unknown): value is object => typeof value === "object" && value !== null;

@@ -1,5 +1,10 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { Virsh } from "../host/virsh.ts";
+import type { z } from "zod";
+import { printableJson } from "../config/printable.ts";
+import { type Virsh, VirshError } from "../host/virsh.ts";
+import { anyAnswer, interfacesAnswer, longestOutput, readAgentAnswer, startedAnswer, statusAnswer } from "./answers.ts";
+import { inTime } from "./in-time.ts";
+import { AgentError, GuestRefusal } from "./refusal.ts";
 
 /** What a program in the guest answered. */
 export interface ExecResult {
@@ -17,32 +22,33 @@ export interface ExecBytes {
   isCut: boolean;
 }
 
-/** A network interface of the guest, as the agent names it. */
-export interface GuestInterface {
-  name: string;
-  "hardware-address"?: string;
-  "ip-addresses"?: { "ip-address": string; "ip-address-type": "ipv4" | "ipv6" }[];
-}
+/** A network interface of the guest. What it says of it is not checked yet. */
+export type GuestInterface = z.infer<typeof interfacesAnswer>[number];
 
 /** How often a running program in the guest is asked after; the agent tells nothing by itself. */
 const pollMilliseconds = 300;
 
-/** How long one question to the agent may take; a hung agent must not hang the caller. */
+/** How long one question to the agent may take, in seconds; a hung agent must not hang the caller. */
 const answerSeconds = 10;
 
+/** What the way there and back may take beside that, with libvirt's own look at whether an agent is there, in seconds. */
+const waySeconds = 30;
+
 /**
- * The QEMU guest agent of one domain, reached through libvirt, so that nothing needs a network path to the guest.
+ * The QEMU guest agent of one domain, reached through libvirt, so that nothing needs a network path to the guest. Its guest's
+ * root may have put another in its place: each answer is checked, and each call ends in time, whatever is answered.
  * Protocol: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html
  */
 export class GuestAgent {
   constructor(
     private readonly virsh: Virsh,
-    private readonly domain: string,
+    /** The domain's name. */
+    readonly domain: string,
   ) {}
 
   /** Whether the agent answers; false for a guest that has not come up yet, or is off. */
   async answers(): Promise<boolean> {
-    return this.ask("guest-ping").then(
+    return this.ask("guest-ping", anyAnswer).then(
       () => true,
       () => false,
     );
@@ -52,26 +58,33 @@ export class GuestAgent {
    * Runs a program in the guest, as root, and waits for its end.
    *
    * @param input goes to its standard input; on the way there it is in no process's arguments: it may be secret
-   * @throws Error when it has not ended after `timeoutSeconds`, or the agent is gone
+   * @throws AgentError when it has not ended after `timeoutSeconds`, or the agent is gone
+   * @throws GuestRefusal when it writes more than a message can need, or the agent answers what it must not
    * @example await agent.exec(["cat", "/etc/hostname"], 10)
    */
   async exec(command: [string, ...string[]], timeoutSeconds: number, input?: string | Buffer): Promise<ExecResult> {
     const { exitCode, stdout, stderr } = await this.execBytes(command, timeoutSeconds, input);
+    if (stdout.length + stderr.length > longestOutput) {
+      throw new GuestRefusal(this.domain, `output of ${command[0]}`, `must have at most ${longestOutput} bytes`);
+    }
     return { exitCode, stdout: stdout.toString("utf8"), stderr: stderr.toString("utf8") };
   }
 
-  /** As {@link exec}, with what the program wrote byte for byte. */
+  /** As {@link exec}, with what the program wrote byte for byte, and all that the agent keeps of it. */
   async execBytes(
     [path, ...arg]: [string, ...string[]],
     timeoutSeconds: number,
     input?: string | Buffer,
   ): Promise<ExecBytes> {
-    const started = Date.now();
+    const end = Date.now() + timeoutSeconds * 1000;
     const data = input === undefined ? {} : { "input-data": Buffer.from(input).toString("base64") };
     const command = { path, arg, "capture-output": true, ...data };
-    const { pid } = await this.ask<{ pid: number }>("guest-exec", command, input !== undefined);
-    while (Date.now() - started < timeoutSeconds * 1000) {
-      const status = await this.ask<ExecStatus>("guest-exec-status", { pid });
+    const late = () => new AgentError(this.domain, `${path} has not ended after ${timeoutSeconds} s`);
+    const left = () => (end - Date.now()) / 1000;
+    // To be told of a program's start is worth more than its time: one that was started and is not waited for would go on.
+    const { pid } = await this.ask("guest-exec", startedAnswer, command, input !== undefined);
+    while (left() > 0) {
+      const status = await inTime(this.ask("guest-exec-status", statusAnswer, { pid }, false, left()), left(), late);
       if (status.exited) {
         return {
           exitCode: status.exitcode ?? 128 + (status.signal ?? 0),
@@ -80,32 +93,43 @@ export class GuestAgent {
           isCut: (status["out-truncated"] ?? false) || (status["err-truncated"] ?? false),
         };
       }
-      await delay(pollMilliseconds);
+      await delay(Math.min(pollMilliseconds, Math.max(0, left() * 1000)));
     }
-    throw new Error(`${path} has not ended after ${timeoutSeconds} s`);
+    throw late();
   }
 
-  /** The guest's network interfaces with their addresses. */
+  /** The guest's network interfaces with their addresses, as it tells them. */
   interfaces(): Promise<GuestInterface[]> {
-    return this.ask("guest-network-get-interfaces");
+    return this.ask("guest-network-get-interfaces", interfacesAnswer);
   }
 
-  private async ask<Answer>(execute: string, args?: object, privately = false): Promise<Answer> {
-    const request = JSON.stringify({ execute, ...(args ? { arguments: args } : {}) });
-    const command = ["qemu-agent-command", this.domain, request, "--timeout", String(answerSeconds)];
-    const answer = await (privately ? this.virsh.runPrivately(...command) : this.virsh.run(...command));
-    return (JSON.parse(answer) as { return: Answer }).return;
+  /** @throws AgentError when it gives none within some seconds, GuestRefusal when it does not fit */
+  private async ask<Schema extends z.ZodType>(
+    execute: string,
+    schema: Schema,
+    args?: object,
+    privately = false,
+    seconds = answerSeconds,
+  ): Promise<z.infer<Schema>> {
+    const limit = Math.max(1, Math.min(answerSeconds, Math.ceil(seconds)));
+    // Not a control character in it, so that it stays one word whatever it holds.
+    const request = printableJson({ execute, ...(args ? { arguments: args } : {}) });
+    const command = ["qemu-agent-command", this.domain, request, "--timeout", String(limit)];
+    const asked = { guest: this.domain, question: execute };
+    const answer = await this.run(command, privately, limit);
+    return readAgentAnswer(schema, answer, asked);
   }
-}
 
-interface ExecStatus {
-  exited: boolean;
-  exitcode?: number;
-  signal?: number;
-  "out-data"?: string;
-  "err-data"?: string;
-  "out-truncated"?: boolean;
-  "err-truncated"?: boolean;
+  /** What goes wrong at a command is the agent's; that there is no connection to the host is not. */
+  private async run(command: string[], privately: boolean, limit: number): Promise<string> {
+    const late = () => new AgentError(this.domain, `no answer within ${limit + waySeconds} s`);
+    try {
+      const running = privately ? this.virsh.runPrivately(...command) : this.virsh.run(...command);
+      return await inTime(running, limit + waySeconds, late);
+    } catch (error) {
+      throw error instanceof VirshError && error.isAnswer ? new AgentError(this.domain, error.reason) : error;
+    }
+  }
 }
 
 const bytes = (base64 = "") => Buffer.from(base64, "base64");

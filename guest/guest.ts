@@ -2,7 +2,19 @@ import { domainName, macAddress, poolName } from "../config/names.ts";
 import { ConsoleLog } from "../host/console-log.ts";
 import type { Virsh } from "../host/virsh.ts";
 import { GuestAgent } from "./agent.ts";
+import { cloudInitProblems, hostKeysIn } from "./answers.ts";
+import { givenBy, networkOf } from "./network.ts";
+import { GuestRefusal } from "./refusal.ts";
 import { joinTailnet, leaveTailnet, type TailnetJoin, type TailnetNode } from "./tailnet.ts";
+import {
+  type GuestAddress,
+  type GuestText,
+  guestLog,
+  guestText,
+  type HostKey,
+  isAddress,
+  isGuestAddress,
+} from "./values.ts";
 
 /** The stages that a script in the guest answers for: cloud-init/guest/check. */
 export type GuestCheck = "disk" | "docker" | "nix" | "claude";
@@ -40,7 +52,7 @@ export class Guest {
    */
   async cloudInitDone(limitSeconds: number): Promise<void> {
     const result = await this.agent.exec(["/usr/bin/cloud-init", "status", "--wait", "--format", "json"], limitSeconds);
-    const problems = cloudInitProblems(result.stdout);
+    const problems = cloudInitProblems(result.stdout, this.name);
     if (problems.length > 0) throw new Error(problems.join("; "));
   }
 
@@ -48,7 +60,7 @@ export class Guest {
   async check(stage: GuestCheck, limitSeconds: number): Promise<void> {
     const result = await this.agent.exec([checkScript, stage], limitSeconds);
     if (result.exitCode !== 0)
-      throw new Error(`${result.stdout}${result.stderr}`.trim() || `exit code ${result.exitCode}`);
+      throw new Error(guestText(`${result.stdout}${result.stderr}`) || `exit code ${result.exitCode}`);
   }
 
   /** @throws Error with the guest's own reason */
@@ -61,32 +73,42 @@ export class Guest {
     return leaveTailnet(this.agent, 60);
   }
 
-  /** The addresses of the interface that libvirt gave it; not Docker's, not the tailnet's. IPv4 first. */
-  async addresses(): Promise<string[]> {
+  /**
+   * The addresses of the interface that libvirt gave it, as far as its network can have given it those; not Docker's, not the
+   * tailnet's. IPv4 first.
+   *
+   * @throws GuestRefusal for what is no address
+   */
+  async addresses(): Promise<GuestAddress[]> {
     const mac = macAddress(this.project);
     const found = (await this.agent.interfaces()).find((nic) => nic["hardware-address"]?.toLowerCase() === mac);
-    const usable = (found?.["ip-addresses"] ?? []).filter((ip) => !ip["ip-address"].startsWith("fe80:"));
-    return usable
-      .sort((a, b) => a["ip-address-type"].localeCompare(b["ip-address-type"]))
-      .map((ip) => ip["ip-address"]);
+    const told = (found?.["ip-addresses"] ?? []).map((ip) => ip["ip-address"]);
+    const wrong = told.find((address) => !isAddress(address));
+    if (wrong !== undefined) {
+      throw new GuestRefusal(this.name, "guest-network-get-interfaces ip-address", "must be an IP address", wrong);
+    }
+    const usable = told.filter(isGuestAddress);
+    if (usable.length === 0) return [];
+    const own = givenBy(await networkOf(this.virsh, this.project), this.project, usable);
+    return own.sort((a, b) => Number(a.includes(":")) - Number(b.includes(":")));
   }
 
-  /** The public host keys that its SSH server shows. */
-  async hostKeys(): Promise<string[]> {
+  /**
+   * The public host keys that its SSH server shows.
+   *
+   * @throws GuestRefusal for what is no key, and where there is none
+   */
+  async hostKeys(): Promise<HostKey[]> {
     const { stdout } = await this.agent.exec(["/bin/sh", "-c", "cat /etc/ssh/ssh_host_*_key.pub"], 30);
-    // Without the comment: it names the machine, which known_hosts does not need.
-    return stdout
-      .split("\n")
-      .filter(Boolean)
-      .map((line) => line.split(" ").slice(0, 2).join(" "));
+    return hostKeysIn(stdout, this.name);
   }
 
   /** The last lines of what the guest said, by its agent or, without one, by its console; empty when there is neither. */
-  async log(): Promise<string> {
+  async log(): Promise<GuestText> {
     try {
-      return (await this.agent.exec(["/bin/sh", "-c", logCommand], 20)).stdout;
+      return guestLog((await this.agent.exec(["/bin/sh", "-c", logCommand], 20)).stdout);
     } catch {
-      return this.consoleLog().catch(() => "");
+      return guestLog(await this.consoleLog().catch(() => ""));
     }
   }
 
@@ -96,24 +118,4 @@ export class Guest {
     for await (const piece of new ConsoleLog(this.virsh, poolName(this.project)).last(lines)) pieces.push(piece);
     return Buffer.concat(pieces).toString("utf8").replaceAll("\r", "").trimEnd();
   }
-}
-
-interface CloudInitStatus {
-  status: string;
-  errors?: string[];
-  recoverable_errors?: Record<string, string[]>;
-}
-
-/** What cloud-init's own report says went wrong; empty when it finished well. Deprecations and the like are no errors. */
-export function cloudInitProblems(json: string): string[] {
-  let report: CloudInitStatus;
-  try {
-    report = JSON.parse(json) as CloudInitStatus;
-  } catch {
-    return [`cloud-init gave no report but ${JSON.stringify(json.slice(0, 200))}`];
-  }
-  const errors = [...(report.errors ?? []), ...(report.recoverable_errors?.ERROR ?? [])];
-  if (report.status === "disabled") return ["cloud-init is disabled: it found no seed"];
-  if (report.status !== "done" && errors.length === 0) return [`cloud-init's status is ${report.status}`];
-  return errors;
 }

@@ -4,6 +4,9 @@ import type { Virsh } from "../host/virsh.ts";
 /** How long a guest may take to shut down before its power is cut, in seconds. */
 export const shutdownSeconds = 60;
 
+/** How often it is asked to, in seconds. */
+const askAgainSeconds = 10;
+
 /**
  * Shuts a guest down in order and, when it has not gone after a while, by force, which is said. A guest that is off, or does
  * not exist, is left at that.
@@ -18,12 +21,17 @@ export async function shutDown(
 ): Promise<void> {
   if (!(await isRunning(virsh, domain))) return;
   const started = Date.now();
-  for (let second = 0; second < limitSeconds; second++) {
-    // Asked again now and then: a guest that is still booting does not hear the first time.
-    if (second % 10 === 0) await virsh.run("shutdown", domain).catch(() => undefined);
+  const passed = () => (Date.now() - started) / 1000;
+  for (let asked = -Infinity; passed() < limitSeconds; ) {
+    // Asked again now and then: a guest that is still booting does not hear the first time. Libvirt asks the guest's agent, and
+    // waits for one that does not answer: nobody waits for that.
+    if (passed() - asked >= askAgainSeconds) {
+      asked = passed();
+      virsh.run("shutdown", domain).catch(() => undefined);
+    }
     await delay(1000);
     if (!(await isRunning(virsh, domain))) {
-      log(`${domain}: shut down, ${Math.round((Date.now() - started) / 1000)} s`);
+      log(`${domain}: shut down, ${Math.round(passed())} s`);
       return;
     }
   }

@@ -1,6 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { indented, printable } from "../config/printable.ts";
 import type { Guest } from "./guest.ts";
+import { inTime } from "./in-time.ts";
 import type { TailnetJoin, TailnetNode } from "./tailnet.ts";
+import type { GuestAddress, HostKey } from "./values.ts";
 
 /** What must hold before a VM is called ready, in the order in which it is asked; the last ones side by side. */
 export const stages = ["boot", "cloud-init", "disk", "network", "docker", "nix", "claude", "tailnet"] as const;
@@ -13,9 +16,9 @@ export interface Readiness {
   /** Seconds that each stage took; `tailnet` is there only where a tailnet is. */
   stages: Partial<Record<Stage, number>>;
   /** The guest's IP addresses on its libvirt network, IPv4 first. */
-  addresses: string[];
+  addresses: GuestAddress[];
   /** The guest's public SSH host keys, as they stand in a known_hosts file. */
-  hostKeys: string[];
+  hostKeys: HostKey[];
   /** The VM as its tailnet knows it, where there is one. */
   tailnet?: TailnetNode | undefined;
 }
@@ -38,7 +41,10 @@ export const limits: Record<"kvm" | "emulated", Limits> = {
   },
 };
 
-/** A stage that did not hold; the message names it, says why, and ends with the guest's log. */
+/**
+ * A stage that did not hold; the message names it, says why, and ends with the guest's log. What the guest says in it does not
+ * act on a terminal, and no line of it looks like one of ours.
+ */
 export class NotReadyError extends Error {
   override readonly name = "NotReadyError";
   constructor(
@@ -48,14 +54,14 @@ export class NotReadyError extends Error {
     reason: string,
     guestLog: string,
   ) {
-    const log = guestLog.trim() || "(nothing could be read from the guest)";
+    const log = printable(guestLog).trim() || "(nothing could be read from the guest)";
+    const [first, ...more] = printable(reason).split("\n");
+    const why = more.length > 0 ? `${first}\n${indented(more.join("\n"))}` : first;
     super(
-      `${domain} is not ready: stage ${stage} failed after ${seconds} s: ${reason}\nThe end of the guest's log:\n${indent(log)}`,
+      `${domain} is not ready: stage ${stage} failed after ${seconds} s: ${why}\nThe end of the guest's log:\n${indented(log)}`,
     );
   }
 }
-
-const indent = (lines: string) => lines.replace(/^/gm, "  | ");
 
 /** How often a line says that a stage is still being waited for, in seconds. */
 const heartbeatSeconds = 20;
@@ -96,9 +102,14 @@ export async function waitUntilReady(
   await run("boot", (seconds) => until(() => guest.answers(), seconds, "the guest agent did not answer"));
   await run("cloud-init", (seconds) => guest.cloudInitDone(seconds));
   await run("disk", (seconds) => guest.check("disk", seconds));
-  const addresses = await run("network", (seconds) =>
-    until(async () => nonEmpty(await guest.addresses()), seconds, "the guest got no address from its network"),
-  );
+  const { addresses, hostKeys } = await run("network", async (seconds) => ({
+    addresses: await until(
+      async () => nonEmpty(await guest.addresses()),
+      seconds,
+      "the guest got no address from its network",
+    ),
+    hostKeys: await guest.hostKeys(),
+  }));
   const joined = tailnet
     ? run("tailnet", (seconds) => guest.joinTailnet(tailnet, seconds))
     : Promise.resolve(undefined);
@@ -106,19 +117,19 @@ export async function waitUntilReady(
     ...(["docker", "nix", "claude"] as const).map((stage) => run(stage, (seconds) => guest.check(stage, seconds))),
     joined,
   ]);
-  const hostKeys = await guest.hostKeys();
   return { seconds: secondsSince(started), stages: taken, addresses, hostKeys, tailnet: await joined };
 }
 
-/** Asks again and again until the answer is truthy. */
+/** Asks again and again until the answer is truthy; a question that is still open when the time is over is left at that. */
 async function until<T>(ask: () => Promise<T | false>, limitSeconds: number, otherwise: string): Promise<T> {
-  const started = Date.now();
-  while (Date.now() - started < limitSeconds * 1000) {
-    const answer = await ask();
+  const end = Date.now() + limitSeconds * 1000;
+  const late = () => new Error(`${otherwise} within ${limitSeconds} s`);
+  for (let left = limitSeconds; left > 0; left = (end - Date.now()) / 1000) {
+    const answer = await inTime(ask(), left, late);
     if (answer) return answer;
     await delay(500);
   }
-  throw new Error(`${otherwise} within ${limitSeconds} s`);
+  throw late();
 }
 
 /** No check is left running behind an error. */

@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { type SshPath, type SshTarget, sshFiles } from "./ssh-config.ts";
+import { storedTargets } from "./stored.ts";
 
 /** A stack's files for SSH clients. */
 export interface SshFilePaths {
@@ -37,11 +38,12 @@ export function writeSshFiles(paths: SshFilePaths, targets: SshTarget[], via: Ss
   replaceFile(paths.config, files.config);
 }
 
-function lastTargets(file: string): SshTarget[] {
+/** What the files were last made from. */
+export function lastTargets(file: string): SshTarget[] {
   try {
-    return JSON.parse(readFileSync(file, "utf8")) as SshTarget[];
+    return storedTargets(readFileSync(file, "utf8"));
   } catch {
-    return []; // the first time, or somebody had his hands in it
+    return []; // the first time
   }
 }
 

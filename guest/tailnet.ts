@@ -2,11 +2,26 @@ import { hostName } from "../config/names.ts";
 import { apiOfCommand } from "../tailnet/command.ts";
 import { type KeyWanted, takeJoinKey } from "../tailnet/join-key.ts";
 import type { GuestAgent } from "./agent.ts";
+import { readJson, tailscaleAnswer } from "./answers.ts";
+import { GuestRefusal } from "./refusal.ts";
+import {
+  guestText,
+  isNodeId,
+  isNodeKey,
+  isTailnetAddress,
+  isTailnetName,
+  type NodeId,
+  type NodeKey,
+  type TailnetAddress,
+  type TailnetName,
+} from "./values.ts";
 
 /** What a VM is told to join a tailnet by. */
 export interface TailnetJoin {
   /** The control server's URL; undefined: Tailscale's. */
   server?: string | undefined;
+  /** The tailnet's domain, in which the VM has its name. */
+  domain?: string | undefined;
   /** Whether it is outside, as far as is known: what it has of an identity is put to the test, and may not hold any more. */
   anew: boolean;
   /** Where a key comes from, should the VM have no identity there yet; the key itself is not in here. */
@@ -19,11 +34,11 @@ export const tailnetVariable = "PROJECT_VMS_TAILNET";
 /** A VM as its tailnet knows it. */
 export interface TailnetNode {
   /** Its name there, with the domain. @example "project-webapp.tail1234.ts.net" */
-  name: string;
-  addresses: string[];
+  name: TailnetName;
+  addresses: TailnetAddress[];
   /** By which the tailnet knows the device. */
-  id: string;
-  nodeKey: string;
+  id: NodeId;
+  nodeKey: NodeKey;
 }
 
 /** How long `tailscale up` waits for the control server, in seconds. */
@@ -103,7 +118,7 @@ systemctl stop tailscaled`;
 export async function joinTailnet(
   agent: GuestAgent,
   project: string,
-  { server = "", anew, key }: TailnetJoin,
+  { server = "", domain, anew, key }: TailnetJoin,
   limitSeconds: number,
 ): Promise<TailnetNode> {
   const start = anew ? "restart" : "start";
@@ -118,7 +133,7 @@ export async function joinTailnet(
       throw error;
     }
   }
-  return nodeIn(await run(agent, ["/bin/sh", "-c", whoScript], limitSeconds));
+  return nodeIn(await run(agent, ["/bin/sh", "-c", whoScript], limitSeconds), project, domain);
 }
 
 /** Has a VM that was in a tailnet leave it; does nothing in one that was not. */
@@ -126,13 +141,32 @@ export async function leaveTailnet(agent: GuestAgent, limitSeconds: number): Pro
   await run(agent, ["/bin/sh", "-c", leaveScript], limitSeconds);
 }
 
-/** What `tailscale status --json` says of the node itself. */
-export function nodeIn(status: string): TailnetNode {
-  const { Self } = JSON.parse(status) as {
-    Self: { ID: string; PublicKey: string; DNSName: string; TailscaleIPs: string[] };
+/**
+ * What `tailscale status --json` says of the node itself. It is the guest that says it: which device the VM is, and what it is
+ * called, counts only as far as it can be true.
+ *
+ * @param domain the tailnet's, where it is known
+ * @throws GuestRefusal for what cannot be
+ */
+export function nodeIn(status: string, project: string, domain?: string): TailnetNode {
+  const guest = hostName(project);
+  const { Self } = readJson(tailscaleAnswer, status, { guest, question: "tailscale status" });
+  const refuse = (field: string, rule: string, value: unknown): never => {
+    throw new GuestRefusal(guest, `tailscale status Self ${field}`, rule, value);
   };
-  const { ID, PublicKey, DNSName, TailscaleIPs } = Self;
-  return { name: DNSName.replace(/\.$/, ""), addresses: TailscaleIPs ?? [], id: ID, nodeKey: PublicKey };
+  const name = Self.DNSName.replace(/\.$/, "");
+  const addresses = Self.TailscaleIPs ?? [];
+  if (!isTailnetName(name, project, domain)) {
+    const whole = domain === undefined ? guest : `${guest}.${domain}`;
+    const rule = `must be ${whole}, or that name with what the tailnet appends to one that is taken; a device that was renamed there must be named back`;
+    return refuse("DNSName", rule, name);
+  }
+  const { ID, PublicKey } = Self;
+  if (!isNodeId(ID)) return refuse("ID", "must be a device's ID", ID);
+  if (!isNodeKey(PublicKey)) return refuse("PublicKey", "must be `nodekey:` and 64 hexadecimal digits", PublicKey);
+  const wrong = addresses.find((address) => !isTailnetAddress(address));
+  if (wrong !== undefined) return refuse("TailscaleIPs", "must be addresses of a tailnet", wrong);
+  return { name, addresses: addresses.filter(isTailnetAddress), id: ID, nodeKey: PublicKey };
 }
 
 async function run(
@@ -144,5 +178,5 @@ async function run(
   const { exitCode, stdout, stderr } = await agent.exec(command, limitSeconds, secret);
   if (exitCode === 0) return stdout;
   const said = `${stdout}${stderr}`.trim().split("\n").slice(-3).join("; ");
-  throw new Error(said || `exit code ${exitCode}`);
+  throw new Error(guestText(said) || `exit code ${exitCode}`);
 }

@@ -1,6 +1,6 @@
 import { virshFor } from "../host/virsh.ts";
 import { markStarting, marksOf, markTailnet } from "../vm/marks.ts";
-import { runEntry } from "./entry.ts";
+import { runEntry, say } from "./entry.ts";
 import { Guest } from "./guest.ts";
 import { isShutOffOnPurpose, startIfOff } from "./power.ts";
 import { limits, NotReadyError, waitUntilReady } from "./ready.ts";
@@ -26,11 +26,11 @@ await runEntry("PROJECT_VMS_READY", async ({ uri, project, virtualization }: Rea
   const { starting, tailnet: joined } = await marksOf(virsh, guest.name);
   if (starting) await startIfOff(virsh, guest.name);
   else if (await isShutOffOnPurpose(virsh, guest.name)) {
-    console.error(`${guest.name}: is shut off, and stays so`);
+    say(`${guest.name}: is shut off, and stays so`);
     console.log("null");
     return;
   }
-  const readiness = await waitUntilReady(guest, limits[virtualization], console.error, tailnet).catch(async (error) => {
+  const readiness = await waitUntilReady(guest, limits[virtualization], say, tailnet).catch(async (error) => {
     // Whatever it had been, it cannot go on as that: the next update has a new key for it.
     if (error instanceof NotReadyError && error.stage === "tailnet") await markTailnet(virsh, guest.name, undefined);
     throw error;
@@ -38,7 +38,7 @@ await runEntry("PROJECT_VMS_READY", async ({ uri, project, virtualization }: Rea
   if (!tailnet && joined) {
     await guest.leaveTailnet();
     await markTailnet(virsh, guest.name, undefined);
-    console.error(`${guest.name}: left its tailnet; its device stays on the tailnet's list until it is removed there`);
+    say(`${guest.name}: left its tailnet; its device stays on the tailnet's list until it is removed there`);
   }
   if (readiness.tailnet) await markTailnet(virsh, guest.name, readiness.tailnet);
   if (starting) await markStarting(virsh, guest.name, false);

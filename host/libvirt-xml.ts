@@ -2,6 +2,7 @@ import { XMLParser } from "fast-xml-parser";
 import { networkOf } from "../config/cidr.ts";
 import { isConsoleLog } from "../config/names.ts";
 import type { Firmware } from "../config/settings.ts";
+import { isNodeId, isNodeKey, type NodeId, type NodeKey } from "../guest/values.ts";
 
 /** A disk of a domain: where its data is. A `volume` is named by pool and name, and its path is the pool's matter. */
 export type DiskSource = { path: string } | { pool: string; volume: string };
@@ -37,7 +38,7 @@ export interface DomainMarks {
   /** Whether it is to be started, or was shut down to be started again, and has not become ready since. */
   starting?: boolean;
   /** The device that it is in its tailnet, since it joined. */
-  tailnet?: { id: string; nodeKey: string };
+  tailnet?: { id: NodeId; nodeKey: NodeKey };
 }
 
 export interface PoolXml {
@@ -199,21 +200,28 @@ export const tailnetNamespace = "urn:project-vms:tailnet";
 /** How the marks say yes and no. */
 export const yesOrNo = (value: boolean) => (value ? "yes" : "no");
 
+/**
+ * What stands in a domain can be edited by hand, and older versions wrote down what a guest had said as it was: a mark that is
+ * none counts as not there.
+ */
 function marksIn(metadata: Node): DomainMarks {
   const namespaces = [definitionNamespace, dataNamespace, startNamespace, tailnetNamespace];
   const [made, data, start, tailnet] = namespaces.map((namespace) => elementOf(metadata, namespace));
   const [definition, instance, rootDisk] = [text(made, "@digest"), text(made, "@instance"), text(made, "@root")];
   const keep = text(data, "@keep");
-  const id = text(tailnet, "@id");
+  const [id, nodeKey] = [text(tailnet, "@id"), text(tailnet, "@node")];
   return {
-    ...(definition === "" ? {} : { definition }),
-    ...(instance === "" ? {} : { instance }),
-    ...(rootDisk === "" ? {} : { root: rootDisk }),
+    ...(isMarkWord(definition) ? { definition } : {}),
+    ...(isMarkWord(instance) ? { instance } : {}),
+    ...(isMarkWord(rootDisk) ? { root: rootDisk } : {}),
     ...(keep === "" ? {} : { keepData: keep !== "no" }),
     ...(text(start, "@pending") === "yes" ? { starting: true } : {}),
-    ...(id === "" ? {} : { tailnet: { id, nodeKey: text(tailnet, "@node") } }),
+    ...(isNodeId(id) && isNodeKey(nodeKey) ? { tailnet: { id, nodeKey } } : {}),
   };
 }
+
+/** Whether a text can be one of the digests and numbers that this product marks a domain with. */
+export const isMarkWord = (text: string) => /^[a-z0-9]{1,64}$/.test(text);
 
 /** The child element of a namespace, whatever its prefix is: libvirt chooses it. */
 function elementOf(node: Node, namespace: string): Node {
@@ -245,11 +253,13 @@ function diskSource(disk: Node): DiskSource[] {
 }
 
 function cidrOf(ip: Node): string | undefined {
-  const address = text(ip, "@address");
-  const netmask = text(ip, "@netmask");
-  const prefix = text(ip, "@prefix") || (netmask && String(prefixOf(netmask)));
-  const network = networkOf(`${address}/${prefix}`); // undefined for IPv6
+  const network = networkOf(`${text(ip, "@address")}/${prefixIn(ip)}`); // undefined for IPv6
   return network && `${network.address}/${network.prefix}`;
+}
+
+function prefixIn(ip: Node): string {
+  const netmask = text(ip, "@netmask");
+  return text(ip, "@prefix") || (netmask && String(prefixOf(netmask)));
 }
 
 function prefixOf(netmask: string): number {

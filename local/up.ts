@@ -7,6 +7,7 @@ import { checkStackFile } from "../config/stack-file.ts";
 import { Guest } from "../guest/guest.ts";
 import { limits, type Readiness, waitUntilReady } from "../guest/ready.ts";
 import { sshFilePaths, writeSshFiles } from "../guest/ssh-files.ts";
+import { storedOutput } from "../guest/stored.ts";
 import { embeddedHostFor, startEmbeddedHost } from "../host/embedded.ts";
 import { takeInventory } from "../host/inventory.ts";
 import { embeddedHostSsh, localDir } from "../host/resolve.ts";
@@ -34,7 +35,8 @@ async function main(): Promise<void> {
   const { stdout } = await execa("pulumi", ["stack", "output", "projects", "--json", "--stack", stack], {
     cwd: projectRoot,
   });
-  const projects = Object.values(JSON.parse(stdout) as Record<string, ProjectOutput>);
+  const outputs = Object.entries(JSON.parse(stdout) as Record<string, ProjectOutput>);
+  const projects = outputs.map(([name, output]) => storedOutput(output, name));
   if (projects.length === 0) log(`the stack has no projects: add one to project-vms:projects in Pulumi.${stack}.yaml`);
   const ready = await waitForRunning(projects);
   const off = projects.filter(({ name }) => !ready.some((project) => project.name === name));

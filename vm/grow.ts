@@ -2,6 +2,7 @@ import { diskSerial, domainName, poolName } from "../config/names.ts";
 import { formatSize } from "../config/sizes.ts";
 import { GuestAgent } from "../guest/agent.ts";
 import { isRunning } from "../guest/power.ts";
+import { guestText } from "../guest/values.ts";
 import { parseVolume } from "../host/libvirt-xml.ts";
 import { refreshPool } from "../host/pool-volumes.ts";
 import type { Virsh } from "../host/virsh.ts";
@@ -96,6 +97,6 @@ async function growFilesystem(
   const command = ["/bin/sh", "-c", growScript, "grow", diskSerial(project, role), role] as const;
   const result = await agent.exec([...command], filesystemSeconds);
   if (result.exitCode === 0) return;
-  const lastLines = `${result.stdout}${result.stderr}`.trim().split("\n").slice(-3).join("; ");
+  const lastLines = guestText(`${result.stdout}${result.stderr}`.trim().split("\n").slice(-3).join("; "));
   throw new Error(`${domain}: the filesystem on its ${role} disk did not grow: ${lastLines}`);
 }

@@ -1,3 +1,4 @@
+import { XMLBuilder } from "fast-xml-parser";
 import {
   type DomainMarks,
   dataNamespace,
@@ -15,7 +16,7 @@ export async function marksOf(virsh: Virsh, domain: string): Promise<DomainMarks
 
 /** Notes whether a domain's project disk stays when the project goes. */
 export function markKeepData(virsh: Virsh, domain: string, keepData: boolean): Promise<void> {
-  return mark(virsh, domain, dataNamespace, "data", `<data keep="${yesOrNo(keepData)}"/>`);
+  return mark(virsh, domain, dataNamespace, "data", { keep: yesOrNo(keepData) });
 }
 
 /**
@@ -23,18 +24,27 @@ export function markKeepData(virsh: Virsh, domain: string, keepData: boolean): P
  * interrupted update left off is told from one that its user shut off.
  */
 export function markStarting(virsh: Virsh, domain: string, starting: boolean): Promise<void> {
-  return mark(virsh, domain, startNamespace, "start", `<start pending="${yesOrNo(starting)}"/>`);
+  return mark(virsh, domain, startNamespace, "start", { pending: yesOrNo(starting) });
 }
 
 /** Notes which device of its tailnet a VM is; undefined: none that it could go on as. */
 export function markTailnet(virsh: Virsh, domain: string, tailnet: DomainMarks["tailnet"]): Promise<void> {
-  const { id = "", nodeKey = "" } = tailnet ?? {};
-  return mark(virsh, domain, tailnetNamespace, "tailnet", `<tailnet id="${id}" node="${nodeKey}"/>`);
+  const attributes = { id: tailnet?.id ?? "", node: tailnet?.nodeKey ?? "" };
+  return mark(virsh, domain, tailnetNamespace, "tailnet", attributes);
 }
 
+const builder = new XMLBuilder({ ignoreAttributes: false, attributeNamePrefix: "", suppressEmptyNode: true });
+
 /** In the definition and, where the VM runs, in what is shown of it while it does. */
-async function mark(virsh: Virsh, domain: string, namespace: string, key: string, element: string): Promise<void> {
+async function mark(
+  virsh: Virsh,
+  domain: string,
+  namespace: string,
+  key: string,
+  attributes: Record<string, string>,
+): Promise<void> {
   const runs = (await virsh.run("domstate", domain)).trim() !== "shut off";
   const places = ["--config", ...(runs ? ["--live"] : [])];
+  const element = builder.build({ [key]: attributes });
   await virsh.run("metadata", domain, "--uri", namespace, "--key", key, "--set", element, ...places);
 }

@@ -33,3 +33,15 @@ test("a guest that does not is forced after as long as it was given, and that is
   expect(commands).toEqual(["shutdown", "destroy"]);
   expect(lines).toEqual(["project-app: did not shut down within 2 s; its power is cut"]);
 });
+
+test("a guest whose agent keeps libvirt waiting is forced all the same, in time", async () => {
+  const { virsh, commands } = aHost(Number.POSITIVE_INFINITY);
+  const held: Virsh = {
+    ...virsh,
+    run: (...args) => (args[0] === "shutdown" ? new Promise(() => {}) : virsh.run(...args)),
+  };
+  const started = Date.now();
+  await shutDown(held, "project-app", () => undefined, 2);
+  expect(commands).toEqual(["destroy"]);
+  expect(Date.now() - started).toBeLessThan(10_000);
+});

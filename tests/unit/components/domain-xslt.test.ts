@@ -1,9 +1,12 @@
+import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { execaSync } from "execa";
-import { afterAll, expect, test } from "vitest";
-import { domainXslt, withFilter, withMarks } from "../../../components/domain-xslt.ts";
+import { afterAll, describe, expect, test } from "vitest";
+import { domainXslt, type Marks, withFilter, withMarks } from "../../../components/domain-xslt.ts";
+import { hostileTexts } from "../guest/hostile-values.ts";
+import { aNode } from "../guest/samples.ts";
 
 const dir = mkdtempSync(path.join(tmpdir(), "domain-xslt-"));
 afterAll(() => rmSync(dir, { recursive: true }));
@@ -31,7 +34,7 @@ test("disks become files with serials, graphics go, a logged serial console come
     root: "r1",
     keepData: false,
     starting: true,
-    tailnet: { id: "n1", nodeKey: "nodekey:2" },
+    tailnet: aNode("1"),
   });
   const before =
     "<domain type='qemu'><name>x</name><os><type arch='x86_64'>hvm</type></os><devices>" +
@@ -44,7 +47,7 @@ test("disks become files with serials, graphics go, a logged serial console come
       '<disk type="file" device="disk"><driver name="qemu" type="raw"/><source file="/vms/seed.iso"/><target dev="vdb" bus="virtio"/><serial>seed-1</serial><readonly/></disk>' +
       '<rng model="virtio"/><serial type="pty"><log file="/vms/console.log" append="on"/><target port="0"/></serial><console type="pty"><target type="serial" port="0"/></console></devices>' +
       "<uuid>3b241101-e2bb-8255-8caf-4136c566a962</uuid>" +
-      '<metadata><definition xmlns="urn:project-vms:definition" digest="d1" instance="i1" root="r1"/><data xmlns="urn:project-vms:data" keep="no"/><start xmlns="urn:project-vms:start" pending="yes"/><tailnet xmlns="urn:project-vms:tailnet" id="n1" node="nodekey:2"/></metadata></domain>',
+      `<metadata><definition xmlns="urn:project-vms:definition" digest="d1" instance="i1" root="r1"/><data xmlns="urn:project-vms:data" keep="no"/><start xmlns="urn:project-vms:start" pending="yes"/><tailnet xmlns="urn:project-vms:tailnet" id="1" node="${aNode("1").nodeKey}"/></metadata></domain>`,
   );
 });
 
@@ -57,4 +60,47 @@ test("one interface gets a network filter, whatever else the stylesheet does, an
   expect(after).toBe(apply(sheet, before).replace(nic("52:54:00:AB:CD:EF"), filtered));
   expect(after).toContain('filter="project-app"');
   expect(after).toContain('<log file="/vms/a&amp;b{c}/console.log"');
+});
+
+const details = {
+  uuid: "3b241101-e2bb-8255-8caf-4136c566a962",
+  disks: [{ target: "vda", file: "/vms/app/disk.qcow2", format: "qcow2" as const, serial: "root-1" }],
+  consoleLog: "/vms/app/console.log",
+};
+const marks: Marks = { definition: "d1", instance: "i1", root: "r1", keepData: true, starting: false };
+
+/** The text that a domain's digest is made over: another one has every VM that there is restart. */
+test.each([
+  ["bios", "b303a0536837446e764c1c66bcda002fa4cc623651f01ae3fa6ffec394bfbead"],
+  ["uefi", "b581c8492e91a3481f26fe0cd2a3f2c7966f9a458f2113aa18c500a8fc64db12"],
+] as const)(
+  "the stylesheet without marks is, byte for byte, the one that existing VMs (%s) were made from",
+  (firmware, sha256) => {
+    const sheet = domainXslt({ ...details, firmware });
+    expect(createHash("sha256").update(sheet).digest("hex")).toBe(sha256);
+  },
+);
+
+describe("marks", () => {
+  const plain = "<domain><name>x</name><devices/></domain>";
+  const sheet = domainXslt({ ...details, firmware: "bios" });
+  const marked = (id: string) => withMarks(sheet, { ...marks, tailnet: { ...aNode(1), id: id as never } });
+  const shape = (xml: string) => xml.replace(/ id="[^"]*"/, "");
+
+  test.each(
+    Object.entries(hostileTexts).filter(([name]) => !/zero|escape|terminal|screen|editor|letter|11 MiB/.test(name)),
+  )("that hold %s stay values, even where their type was forced", (_, text) => {
+    const applied = apply(marked(text), plain);
+    expect(shape(applied)).toBe(shape(apply(marked("n1"), plain)));
+  });
+
+  test("keep a stylesheet that somebody has changed as it is", () => {
+    const own = `<?xml version="1.0"?>
+<xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform"><!-- a < b & "c" -->
+<xsl:template match="/domain/name[. = &quot;x&quot; or . = 'y']"><n a="{concat('1', &quot;2&quot;)}"><xsl:text> </xsl:text>1 &lt; 2 &amp;<![CDATA[<&]]></n></xsl:template>
+<xsl:template match="/domain"><d><xsl:apply-templates select="name"/><m id="@node@" other="x @node@"/>@node@</d></xsl:template>
+</xsl:stylesheet>`;
+    const byHand = own.replace('id="@node@"', `id="${aNode(1).nodeKey}"`);
+    expect(apply(withMarks(own, { ...marks, tailnet: aNode(1) }), plain)).toBe(apply(byHand, plain));
+  });
 });

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { instructions, type ProjectFacts, projectOutput } from "../../../components/outputs.ts";
 import { aDomain } from "../found.ts";
+import { aHostKey, aNode, anAddress, aTailnetAddress, aTailnetName } from "../guest/samples.ts";
 
 const disks = { root: "/vms/app/disk.qcow2", project: "/vms/app/project.qcow2" };
 const facts: ProjectFacts = {
@@ -8,9 +9,13 @@ const facts: ProjectFacts = {
   ready: {
     seconds: 42,
     stages: { boot: 30, "cloud-init": 9, disk: 1, network: 1, docker: 1, nix: 1, claude: 1 },
-    addresses: ["10.77.0.5"],
-    hostKeys: ["ssh-ed25519 AAAA"],
-    tailnet: { name: "project-app.tail1234.ts.net", addresses: ["100.64.0.7"], id: "1", nodeKey: "nodekey:2" },
+    addresses: [anAddress("10.77.0.5")],
+    hostKeys: [aHostKey()],
+    tailnet: {
+      name: aTailnetName("project-app.tail1234.ts.net"),
+      addresses: [aTailnetAddress("100.64.0.7")],
+      ...aNode(1),
+    },
   },
   image: "debian-testing-new.qcow2",
   inventory: {
@@ -35,7 +40,7 @@ describe("projectOutput", () => {
       state: "running",
       addresses: ["10.77.0.5"],
       ssh: "ssh -F '/my work/.local/ssh/local/config' project-app",
-      hostKeys: ["ssh-ed25519 AAAA"],
+      hostKeys: [aHostKey()],
       tailnetName: "project-app.tail1234.ts.net",
       tailnetAddresses: ["100.64.0.7"],
       disks,

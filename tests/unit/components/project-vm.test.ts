@@ -8,6 +8,7 @@ import { macAddress } from "../../../config/names.ts";
 import type { DomainFound } from "../../../host/inventory.ts";
 import { rulesDigest } from "../../../vm/filter-xml.ts";
 import { aDomain, anInventory } from "../found.ts";
+import { aNode } from "../guest/samples.ts";
 import { emptyInventory, readiness, registered, resolved, settings } from "./stack.ts";
 
 const sshKeys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIII me"];
@@ -55,7 +56,7 @@ describe("a VM in a tailnet", () => {
 
   test("is told to join by a tagged, single-use, short-lived key of its own, which no resource holds", async () => {
     const { join, others, child } = await told();
-    expect({ join, others }).toEqual({ join: { anew: true, key }, others: {} });
+    expect({ join, others }).toEqual({ join: { domain: "tail1234.ts.net", anew: true, key }, others: {} });
     expect(registered.map(({ type }) => type).filter((type) => type.startsWith("tailscale"))).toEqual([]);
     expect(child("teardown")).toMatchObject({
       environment: { PROJECT_VMS_TEARDOWN: expect.stringContaining('"tailnet":{"domain":"tail1234.ts.net"') },
@@ -63,7 +64,11 @@ describe("a VM in a tailnet", () => {
   });
 
   test("is told where a key's file is, and not what is in it", async () => {
-    expect((await told({ keyFile: "/run/key" })).join).toEqual({ anew: true, key: { ...key, keyFile: "/run/key" } });
+    expect((await told({ keyFile: "/run/key" })).join).toEqual({
+      domain: "tail1234.ts.net",
+      anew: true,
+      key: { ...key, keyFile: "/run/key" },
+    });
   });
 
   test("is told where the API's credentials are, and none of them: of the environment nothing at all", async () => {
@@ -81,7 +86,7 @@ describe("a VM in a tailnet", () => {
     const note = (_args: object, opts: pulumi.CustomResourceOptions) => void triggers.push(opts.replacementTrigger);
     const transform = { ready: note };
     await make({ transform }, inTailnet());
-    await make({ transform }, inTailnet({}, { marks: { tailnet: { id: "1", nodeKey: "nodekey:2" } } }));
+    await make({ transform }, inTailnet({}, { marks: { tailnet: aNode(1) } }));
     await make({ transform }, inTailnet({}, { state: "shut off" }));
     await make(
       { transform },

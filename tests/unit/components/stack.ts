@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { MockMonitor } from "@pulumi/pulumi/runtime/mocks.js";
 import type { HostSettings } from "../../../config/parse.ts";
 import type { Inventory } from "../../../host/inventory.ts";
+import { aHostKey } from "../guest/samples.ts";
 
 /** A resource that a component asked for, as the engine would see it. */
 export interface Registered {
@@ -14,7 +15,7 @@ export const readiness = {
   seconds: 42,
   stages: { boot: 30, "cloud-init": 9, disk: 1, network: 1, docker: 1, nix: 1, claude: 1 },
   addresses: ["10.77.0.5"],
-  hostKeys: ["ssh-ed25519 AAAA"],
+  hostKeys: [aHostKey()],
 };
 
 const image = { name: "debian-testing-abc.qcow2", path: "/vms/base/debian-testing-abc.qcow2" };

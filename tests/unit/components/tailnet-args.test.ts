@@ -3,9 +3,10 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi 
 import { lookAtTailnet } from "../../../components/tailnet-args.ts";
 import type { TailnetSettings } from "../../../config/settings.ts";
 import { aDomain, anInventory } from "../found.ts";
+import { aNode } from "../guest/samples.ts";
 import { HttpServer } from "../tailnet/http-server.ts";
 
-const inTailnet = (id: string) => ({ tailnet: { id, nodeKey: `nodekey:${id}` } });
+const inTailnet = (id: string) => ({ tailnet: aNode(id) });
 const inventory = anInventory({
   domains: [
     aDomain({ name: "project-web", marks: { ...inTailnet("1"), definition: "d" } }),
@@ -14,7 +15,7 @@ const inventory = anInventory({
     aDomain({ name: "project-theirs", marks: inTailnet("9") }),
   ],
 });
-const node = (id: string, name: string) => ({ id, name, givenName: name, nodeKey: `nodekey:${id}` });
+const node = (id: string, name: string) => ({ id, name, givenName: name, nodeKey: aNode(id).nodeKey });
 const said: string[] = [];
 let server: HttpServer;
 let settings: TailnetSettings;

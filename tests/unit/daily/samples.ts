@@ -1,6 +1,7 @@
 import { GiB } from "../../../config/sizes.ts";
 import type { HostFound, VmFound } from "../../../daily/look.ts";
 import type { Outline, ProjectOutline } from "../../../daily/outline.ts";
+import { anAddress } from "../guest/samples.ts";
 
 /** Builders of what the daily verbs look at, for tests. */
 
@@ -35,7 +36,7 @@ export const aVm = (found: Partial<VmFound> = {}): VmFound => ({
     { path: "/vms/webapp/disk.qcow2", size: 20 * GiB, used: 2 * GiB },
     { path: "/vms/webapp/project.qcow2", size: 50 * GiB, used: 3 * GiB },
   ],
-  addresses: ["10.77.0.5"],
+  addresses: [anAddress("10.77.0.5")],
   ...found,
 });
 

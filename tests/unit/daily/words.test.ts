@@ -6,6 +6,7 @@ import { asScp, copySide } from "../../../daily/copy.ts";
 import { asUser, pipedInput } from "../../../daily/exec.ts";
 import { lastLines, printLog } from "../../../daily/logs.ts";
 import { isCurrent } from "../../../daily/ssh-targets.ts";
+import { aHostKey, anAddress } from "../guest/samples.ts";
 
 describe("a side of a copy", () => {
   test.each([
@@ -67,7 +68,7 @@ describe("what a program reads", () => {
 });
 
 describe("what SSH goes to", () => {
-  const target = { name: "webapp", addresses: ["10.77.0.5"], hostKeys: ["ssh-ed25519 AAAA"] };
+  const target = { name: "webapp", addresses: [anAddress("10.77.0.5")], hostKeys: [aHostKey()] };
   test.each([
     [target, ["10.77.0.5"], true],
     [target, ["10.77.0.9"], false],

@@ -1,7 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { macAddress } from "../../../config/names.ts";
-import { cloudInitProblems, Guest } from "../../../guest/guest.ts";
-import type { Virsh } from "../../../host/virsh.ts";
+import { cloudInitProblems } from "../../../guest/answers.ts";
+import { Guest } from "../../../guest/guest.ts";
+import { AgentError } from "../../../guest/refusal.ts";
+import { type Virsh, VirshError } from "../../../host/virsh.ts";
+import { aHostKey, anEcdsaKey } from "./samples.ts";
 
 describe("cloudInitProblems", () => {
   test.each([
@@ -20,17 +23,20 @@ describe("cloudInitProblems", () => {
     ["failed without a word", { status: "error" }, ["cloud-init's status is error"]],
     ["without a seed", { status: "disabled" }, ["cloud-init is disabled: it found no seed"]],
   ])("%s", (_, report, problems) => {
-    expect(cloudInitProblems(JSON.stringify(report))).toEqual(problems);
+    expect(cloudInitProblems(JSON.stringify(report), "project-app")).toEqual(problems);
   });
 
   test("what is no report is shown", () => {
-    expect(cloudInitProblems("Killed")).toEqual(['cloud-init gave no report but "Killed"']);
+    expect(() => cloudInitProblems("Killed", "project-app")).toThrow(
+      'project-app: cloud-init status: must be JSON, but is "Killed"',
+    );
   });
 });
 
-/** Answers the agent's questions from a table, as `virsh qemu-agent-command` prints them. */
+/** Answers the agent's questions from a table, as `virsh qemu-agent-command` prints them; its domain is on no network of libvirt's. */
 function virshAnswering(answers: Record<string, unknown>): Virsh {
   const run = async (command: string, _domain: string, request?: string) => {
+    if (command === "dumpxml") return "<domain><name>project-app</name></domain>";
     if (command !== "qemu-agent-command" || !request) throw new Error(`unexpected: virsh ${command}`);
     const { execute } = JSON.parse(request) as { execute: string };
     if (!(execute in answers)) throw new Error("Guest agent is not responding");
@@ -78,12 +84,12 @@ describe("Guest", () => {
       "app",
     );
     await expect(guest.check("docker", 0.1)).rejects.toThrow(
-      "/usr/local/lib/project-vm/check has not ended after 0.1 s",
+      "The guest agent of project-app: /usr/local/lib/project-vm/check has not ended after 0.1 s",
     );
   });
 
   test("host keys come without their comments", async () => {
-    const keys = "ecdsa-sha2-nistp256 AAAAE root@a\nssh-ed25519 AAAAC root@a\n";
+    const keys = `${anEcdsaKey()} root@a\n${aHostKey()} root@a\nssh-future-1 AAAA root@a\n`;
     const guest = new Guest(
       virshAnswering({
         "guest-exec": { pid: 7 },
@@ -91,10 +97,68 @@ describe("Guest", () => {
       }),
       "app",
     );
-    expect(await guest.hostKeys()).toEqual(["ecdsa-sha2-nistp256 AAAAE", "ssh-ed25519 AAAAC"]);
+    expect(await guest.hostKeys()).toEqual([anEcdsaKey(), aHostKey()]);
   });
 
   test("without agent and console there is no log, and no error", async () => {
     expect(await new Guest(virshAnswering({}), "app").log()).toBe("");
   });
+});
+
+describe("a guest that does not answer in time", () => {
+  const silent = { run: () => new Promise<string>(() => {}), runPrivately: () => new Promise<string>(() => {}) };
+  test("is given up at the limit, though libvirt is kept waiting", async () => {
+    const slow: Virsh = {
+      ...silent,
+      run: async (_command, _domain, request = "") =>
+        request.includes("guest-exec-status") ? new Promise(() => {}) : '{"return":{"pid":7}}',
+    };
+    const started = Date.now();
+    await expect(new Guest(slow, "app").check("docker", 0.3)).rejects.toThrow(
+      "The guest agent of project-app: /usr/local/lib/project-vm/check has not ended after 0.3 s",
+    );
+    expect(Date.now() - started).toBeLessThan(5000);
+  });
+
+  test("is asked for as long as there is time, and no longer", async () => {
+    const limits: string[] = [];
+    const virsh: Virsh = {
+      ...silent,
+      run: async (...args) => {
+        limits.push(args.at(-1) ?? "");
+        return args[2]?.includes("status") ? '{"return":{"exited":false}}' : '{"return":{"pid":7}}';
+      },
+    };
+    await expect(new Guest(virsh, "app").check("docker", 1)).rejects.toThrow("has not ended after 1 s");
+    expect([...new Set(limits)]).toEqual(["10", "1"]);
+  });
+
+  test("has written more than a message can need", async () => {
+    const data = base64("A".repeat(2 ** 20 + 1));
+    const virsh = virshAnswering({
+      "guest-exec": { pid: 7 },
+      "guest-exec-status": { exited: true, exitcode: 0, "out-data": data },
+    });
+    await expect(new Guest(virsh, "app").check("docker", 5)).rejects.toThrow(
+      "project-app: output of /usr/local/lib/project-vm/check: must have at most 1048576 bytes",
+    );
+  });
+});
+
+test("what libvirt says of an agent's error is the guest's word, and no reason to think that the host is away", async () => {
+  const virsh: Virsh = {
+    run: async () => {
+      throw new VirshError(
+        "qemu:///system",
+        ["qemu-agent-command"],
+        undefined,
+        "no connection within 1 s\x1b[2J",
+        true,
+      );
+    },
+    runPrivately: async () => "",
+  };
+  await expect(new Guest(virsh, "app").check("docker", 5)).rejects.toThrow(
+    new AgentError("project-app", "no connection within 1 s\\x1b[2J"),
+  );
 });

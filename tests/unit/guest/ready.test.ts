@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Guest } from "../../../guest/guest.ts";
 import { limits, NotReadyError, waitUntilReady } from "../../../guest/ready.ts";
+import { aHostKey, anAddress, guestText } from "./samples.ts";
 
 /** A guest that is well in all respects but those given. */
 function guest(changes: Partial<Guest> = {}): Guest {
@@ -9,9 +10,9 @@ function guest(changes: Partial<Guest> = {}): Guest {
     answers: async () => true,
     cloudInitDone: async () => undefined,
     check: async () => undefined,
-    addresses: async () => ["10.77.0.5"],
-    hostKeys: async () => ["ssh-ed25519 AAAA"],
-    log: async () => "line one\nline two\n",
+    addresses: async () => [anAddress("10.77.0.5")],
+    hostKeys: async () => [aHostKey()],
+    log: async () => guestText("line one\nline two\n"),
   };
   return { ...well, ...changes } as Guest;
 }
@@ -26,7 +27,7 @@ describe("waitUntilReady", () => {
       seconds: expect.any(Number),
       stages: { boot: 0, "cloud-init": 0, disk: 0, network: 0, docker: 0, nix: 0, claude: 0 },
       addresses: ["10.77.0.5"],
-      hostKeys: ["ssh-ed25519 AAAA"],
+      hostKeys: [aHostKey()],
     });
     expect(lines).toContain("project-app: docker ok, 0 s");
     expect(lines).toHaveLength(7);
@@ -44,7 +45,7 @@ describe("waitUntilReady", () => {
     const check = async (stage: string) => {
       if (stage === "nix") throw new Error("nix-daemon is not running");
     };
-    const waiting = waitUntilReady(guest({ check, log: async () => "" }), short, () => undefined);
+    const waiting = waitUntilReady(guest({ check, log: async () => guestText("") }), short, () => undefined);
     await expect(waiting).rejects.toThrow(
       /stage nix failed after 0 s: nix-daemon is not running\nThe end of the guest's log:\n {2}\| \(nothing could be read from the guest\)$/,
     );

@@ -1,16 +1,18 @@
 import { expect, test } from "vitest";
 import { sshFiles, sshPathTo } from "../../../guest/ssh-config.ts";
+import { hostileTexts } from "./hostile-values.ts";
+import { aHostKey, anAddress, anEcdsaKey, aTailnetName } from "./samples.ts";
 
 test("each VM with an address is a host of its own, with its keys pinned under its name", () => {
   const files = sshFiles(
     [
       {
         name: "web",
-        addresses: ["10.77.0.6"],
-        hostKeys: ["ssh-ed25519 BBBB"],
-        tailnetName: "project-web.tail1.ts.net",
+        addresses: [anAddress("10.77.0.6")],
+        hostKeys: [aHostKey(2)],
+        tailnetName: aTailnetName("project-web.tail1.ts.net"),
       },
-      { name: "app", addresses: ["10.77.0.5", "fd00::5"], hostKeys: ["ecdsa-sha2-nistp256 EEEE", "ssh-ed25519 AAAA"] },
+      { name: "app", addresses: [anAddress("10.77.0.5"), anAddress("fd00::5")], hostKeys: [anEcdsaKey(), aHostKey(1)] },
       { name: "off", addresses: [], hostKeys: [] },
     ],
     { proxyCommand: "nsenter --net=/run/x nc %h %p", identityFile: "/home/me/key" },
@@ -41,7 +43,7 @@ Host project-web.tail1.ts.net
   StrictHostKeyChecking yes
 `);
   expect(files.knownHosts).toBe(
-    "project-app ecdsa-sha2-nistp256 EEEE\nproject-app ssh-ed25519 AAAA\nproject-web ssh-ed25519 BBBB\n",
+    `project-app ${anEcdsaKey()}\nproject-app ${aHostKey(1)}\nproject-web ${aHostKey(2)}\n`,
   );
 });
 
@@ -60,4 +62,61 @@ test.each([
   ],
 ])("the VMs of %s are reached by %o", (uri, path) => {
   expect(sshPathTo(uri)).toEqual(path);
+});
+
+const web = { name: "web", addresses: [anAddress()], hostKeys: [aHostKey()] };
+
+test("a % in a path stands for itself", () => {
+  expect(sshFiles([web], { identityFile: "/my %h/key" }, "/100%/known_hosts").config).toMatch(
+    /UserKnownHostsFile "\/100%%\/known_hosts"[\s\S]*IdentityFile "\/my %%h\/key"/,
+  );
+});
+
+test.each<[string, Parameters<typeof sshFiles>[1], string]>([
+  ["a quote in a path", { identityFile: '/a" ProxyCommand x' }, "/k"],
+  ["a break in a path", {}, "/a\nProxyCommand x"],
+  ["a backslash in a path", {}, "/a\\"],
+  ["a variable in a path", {}, ["/$", "{HOME}"].join("")],
+  ["a path that begins nowhere", { identityFile: "~/key" }, "/k"],
+  ["a break in a command", { proxyCommand: "nc\nPermitLocalCommand yes" }, "/k"],
+  ["a zero byte in a command", { proxyCommand: "nc\0" }, "/k"],
+  ["an option as a jump", { proxyJump: "-oProxyCommand=x" }, "/k"],
+  ["a blank in a jump", { proxyJump: "a b" }, "/k"],
+])("%s is refused, and nothing is written", (_, way, known) => {
+  expect(() => sshFiles([web], way, known)).toThrow("The files for SSH clients are not written.");
+});
+
+/** Values whose types were forced, as a mistake elsewhere would. */
+test.each(Object.entries(hostileTexts))("%s is one value of its line, or none", (_, text) => {
+  for (const change of [{ addresses: [text] }, { hostKeys: [text] }, { tailnetName: text }]) {
+    const written = () => sshFiles([{ ...web, ...change } as never], {}, "/k");
+    try {
+      const { config, knownHosts } = written();
+      expect(config).toMatch(/^(Host \S+\n( {2}\S+ [^\n]+\n)+\n?)+$|^$/);
+      expect(config).not.toMatch(/Proxy|canary/);
+      expect(knownHosts).toMatch(/^(project-web [a-z0-9-]+ [A-Za-z0-9+/=]+\n)*$/);
+    } catch (error) {
+      expect((error as Error).message).toContain("The files for SSH clients are not written.");
+    }
+  }
+});
+
+test("a VM that says that it has another's name in the tailnet does not get it", () => {
+  const other = { ...web, name: "web-1", tailnetName: "project-web-1.tail1.ts.net" as never };
+  const { config } = sshFiles([{ ...web, tailnetName: aTailnetName("project-web-1.tail1.ts.net") }, other], {}, "/k");
+  expect(config.match(/^Host .*|HostKeyAlias .*/gm)).toEqual([
+    ...["Host project-web", "HostKeyAlias project-web"],
+    ...["Host project-web-1", "HostKeyAlias project-web-1"],
+    ...["Host project-web-1.tail1.ts.net", "HostKeyAlias project-web-1"],
+  ]);
+});
+
+test.each([
+  "qemu+ssh://-oProxyCommand=x@storage/system",
+  "qemu+ssh://root@-oProxyCommand=x/system?keyfile=/k",
+  "qemu+ssh://root%20-v@storage/system",
+  "qemu+ssh://$(x)@storage/system?keyfile=/k",
+  "qemu+ssh://root@a%0Ab/system",
+])("%s is no way to a VM", (uri) => {
+  expect(() => sshPathTo(uri)).toThrow("host.uri: must name a user and a host");
 });

@@ -4,6 +4,7 @@ import { GiB, MiB } from "../../../config/sizes.ts";
 import { rootDigest } from "../../../vm/definition.ts";
 import { describePlan, type ProjectFound, planVm, type VmWanted } from "../../../vm/plan.ts";
 import { aDomain, aVolume } from "../found.ts";
+import { aNode } from "../guest/samples.ts";
 
 const settings: ProjectSettings = {
   memory: 8 * GiB,
@@ -150,14 +151,14 @@ describe("what is said of an update's effect on a VM, its root and its data", ()
     ],
     [
       "a tailnet that it is in",
-      { domain: { ...domain, marks: { ...domain.marks, tailnet: { id: "1", nodeKey: "nodekey:2" } } } },
+      { domain: { ...domain, marks: { ...domain.marks, tailnet: aNode(1) } } },
       {},
       { tailnet: "tail1234.ts.net" },
       undefined,
     ],
     [
       "a tailnet to leave",
-      { domain: { ...domain, marks: { ...domain.marks, tailnet: { id: "1", nodeKey: "nodekey:2" } } } },
+      { domain: { ...domain, marks: { ...domain.marks, tailnet: aNode(1) } } },
       {},
       {},
       "webapp: no restart, leaves its tailnet, data kept",

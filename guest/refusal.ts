@@ -1,0 +1,47 @@
+import { UserError } from "../config/errors.ts";
+
+/** How much of what a guest said is shown. */
+const shownCharacters = 120;
+
+const remedyFor = (guest: string) => {
+  const name = guest.replace(/^project-/, "");
+  return `look at it: project-vm console ${name}; its agent or another program in it may have been replaced: a new root has the right ones (project-vm rebuild ${name})`;
+};
+
+/** An answer of a guest that is not what it should be: which guest, which field, the rule, and the beginning of what it said. */
+export class GuestRefusal extends UserError {
+  constructor(
+    readonly guest: string,
+    readonly field: string,
+    rule: string,
+    value?: unknown,
+  ) {
+    const shown = shownValue(value);
+    super(`What the guest ${guest} answers is not used.`, [
+      {
+        path: `${guest}: ${field}`,
+        rule,
+        ...(shown === undefined ? {} : { value: shown }),
+        remedy: remedyFor(guest),
+      },
+    ]);
+  }
+}
+
+/** An agent that does not answer, does not end, or refuses: whatever it is, it is the guest's, and no bug. */
+export class AgentError extends UserError {
+  constructor(
+    guest: string,
+    /** What is wrong, in one line. */
+    readonly reason: string,
+  ) {
+    super(`The guest agent of ${guest}: ${reason}`);
+  }
+}
+
+/** Of a list or a map only what it is: it can be as big and as deep as its guest likes. */
+function shownValue(value: unknown): unknown {
+  if (typeof value === "string") return value.slice(0, shownCharacters);
+  if (Array.isArray(value)) return "a list";
+  return typeof value === "object" && value !== null ? "a map" : value;
+}

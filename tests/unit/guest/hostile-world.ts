@@ -1,0 +1,204 @@
+import { writeFileSync } from "node:fs";
+import path from "node:path";
+import { domainXslt, withMarks } from "../../../components/domain-xslt.ts";
+import { macAddress } from "../../../config/names.ts";
+import { Guest } from "../../../guest/guest.ts";
+import { type Limits, limits, type Readiness, waitUntilReady } from "../../../guest/ready.ts";
+import { type SshFiles, sshFiles } from "../../../guest/ssh-config.ts";
+import { type Virsh, VirshError } from "../../../host/virsh.ts";
+import { markTailnet } from "../../../vm/marks.ts";
+import { aHostKey, aNode, aTailnetAddress } from "./samples.ts";
+
+/** What a guest answers in the whole of its way to readiness; a test puts one hostile value in one place. */
+export interface Answers {
+  ping: unknown;
+  /** In place of a program's number. */
+  pid?: unknown;
+  /** Of every program's end, over what the program itself said. */
+  status: Record<string, unknown>;
+  interfaces: unknown;
+  cloudInit: unknown;
+  check: { exitcode: number; stdout: unknown };
+  hostKeys: unknown;
+  log: unknown;
+  console: unknown;
+  tailscale: unknown;
+  tailnetState: unknown;
+  join: unknown;
+  leases: string;
+  /** In place of all answers to a question, as it is. */
+  raw: Record<string, string>;
+  /** What the agent gives as an error, to a question. */
+  errors: Record<string, unknown>;
+}
+
+export const self = (change: object = {}) => ({
+  Self: {
+    ID: aNode("n1").id,
+    PublicKey: aNode(1).nodeKey,
+    DNSName: "project-app.tail1234.ts.net.",
+    TailscaleIPs: [aTailnetAddress()],
+    ...change,
+  },
+});
+
+export const nic = (change: object = {}) => ({
+  name: "enp1s0",
+  "hardware-address": macAddress("app"),
+  "ip-addresses": [{ "ip-address": "10.77.0.5", "ip-address-type": "ipv4" }],
+  ...change,
+});
+
+export const lease = (mac: string, address: string, rest = "host   01:02") =>
+  ` 2026-11-25 18:00:00   ${mac}   ipv4       ${address}/24   ${rest}`;
+
+export const well = (): Answers => ({
+  ping: {},
+  status: {},
+  interfaces: [nic()],
+  cloudInit: { status: "done", errors: [], recoverable_errors: {} },
+  check: { exitcode: 0, stdout: "" },
+  hostKeys: aHostKey(),
+  log: "all is well",
+  console: "booted",
+  tailscale: self(),
+  tailnetState: "Running",
+  join: "",
+  leases: lease(macAddress("db"), "10.77.0.9"),
+  raw: {},
+  errors: {},
+});
+
+export const text = (value: unknown) => (typeof value === "string" ? value : (JSON.stringify(value) ?? ""));
+
+/** The arguments of `guest-exec` or of `guest-exec-status`. */
+interface Asked {
+  path?: string;
+  arg?: string[];
+  pid?: number;
+}
+
+/** A libvirt with one VM on it, whose guest answers so. It notes what it is asked. */
+export class HostileHost implements Virsh {
+  readonly asked: string[][] = [];
+  /** Programs that have ended, by their number. */
+  private readonly ended: { exitcode: number; stdout: unknown }[] = [];
+
+  constructor(private readonly answers: Answers) {}
+
+  runPrivately(...args: string[]): Promise<string> {
+    return this.run(...args);
+  }
+
+  async run(...args: string[]): Promise<string> {
+    this.asked.push(args);
+    const [verb = "", first = "", request = ""] = args;
+    switch (verb) {
+      case "qemu-agent-command":
+        return this.agent(JSON.parse(request));
+      case "dumpxml":
+        return "<domain><name>project-app</name><devices><interface type='network'><source network='project-vms'/></interface></devices></domain>";
+      case "net-dumpxml":
+        return "<network><name>project-vms</name><ip address='10.77.0.1' netmask='255.255.255.0'/></network>";
+      case "net-dhcp-leases":
+        return this.answers.leases;
+      case "domstate":
+        return "running";
+      case "vol-info":
+        return "Capacity: 100 B";
+      case "vol-download":
+        writeFileSync(request, text(this.answers.console));
+        return "";
+      case "pool-refresh":
+      case "metadata":
+        return "";
+      default:
+        throw new VirshError("fake", args, undefined, `unexpected: ${verb} ${first}`, true);
+    }
+  }
+
+  private agent({ execute, arguments: asked }: { execute: string; arguments?: Asked }): string {
+    const { raw, errors } = this.answers;
+    if (execute in raw) return raw[execute] ?? "";
+    // As libvirt makes an agent's error one of its own.
+    if (execute in errors)
+      throw new VirshError("fake", ["qemu-agent-command"], undefined, `internal error: ${text(errors[execute])}`, true);
+    return JSON.stringify({ return: this.answerTo(execute, asked) });
+  }
+
+  private answerTo(execute: string, asked: Asked | undefined): unknown {
+    const { ping, status, interfaces } = this.answers;
+    if (execute === "guest-ping") return ping;
+    if (execute === "guest-network-get-interfaces") return interfaces;
+    if (execute === "guest-exec") {
+      const number = this.ended.push(this.programEnd(asked?.path ?? "", asked?.arg ?? [])) - 1;
+      return { pid: "pid" in this.answers ? this.answers.pid : number };
+    }
+    const { exitcode, stdout } = this.ended[asked?.pid ?? 0] ?? { exitcode: 0, stdout: "" };
+    return { exited: true, exitcode, "out-data": Buffer.from(text(stdout)).toString("base64"), ...status };
+  }
+
+  private programEnd(path: string, arg: string[]): { exitcode: number; stdout: unknown } {
+    const { cloudInit, check, hostKeys, log, tailscale, tailnetState, join } = this.answers;
+    const script = arg.join(" ");
+    if (path.endsWith("cloud-init")) return { exitcode: 0, stdout: cloudInit };
+    if (path.endsWith("check")) return check;
+    if (script.includes("ssh_host_")) return { exitcode: 0, stdout: hostKeys };
+    if (script.includes("tailscale up")) return { exitcode: 1, stdout: join };
+    if (script.includes('systemctl "$1" tailscaled')) return { exitcode: 0, stdout: tailnetState };
+    if (script.includes("tailscale status --json --peers=false") && arg.length === 2)
+      return { exitcode: 0, stdout: tailscale };
+    return { exitcode: 0, stdout: log };
+  }
+}
+
+/** All that came of a guest's answers: what was written, asked of libvirt, and printed. */
+export interface Outcome {
+  error: Error | undefined;
+  printed: string[];
+  asked: string[][];
+  readiness: Readiness | undefined;
+  files: SshFiles | undefined;
+  xslt: string | undefined;
+}
+
+const short: Limits = { ...limits.kvm, boot: 0.2, network: 0.2 };
+
+export const details = {
+  uuid: "3b241101-e2bb-8255-8caf-4136c566a962",
+  firmware: "bios" as const,
+  disks: [{ target: "vda", file: "/vms/app/disk.qcow2", format: "qcow2" as const, serial: "root-1" }],
+  consoleLog: "/vms/app/console.log",
+};
+
+/** What an update does with a VM's guest, as far as the guest has a say in it. */
+export async function wayToReadiness(answers: Answers, knownHosts: string): Promise<Outcome> {
+  const host = new HostileHost(answers);
+  const printed: string[] = [];
+  const guest = new Guest(host, "app");
+  const keyFile = path.join(path.dirname(knownHosts), "key");
+  writeFileSync(keyFile, "tskey-auth-x", { mode: 0o600 });
+  const key = { description: "", tag: "tag:project-vm", reusable: false, keyExpiry: 3600, keyFile };
+  const join = { anew: false, domain: "tail1234.ts.net", key };
+  const outcome: Outcome = {
+    error: undefined,
+    printed,
+    asked: host.asked,
+    readiness: undefined,
+    files: undefined,
+    xslt: undefined,
+  };
+  try {
+    const readiness = await waitUntilReady(guest, short, (line) => printed.push(line), join);
+    outcome.readiness = readiness;
+    if (readiness.tailnet) await markTailnet(host, guest.name, readiness.tailnet);
+    const target = { name: "app", ...readiness, tailnetName: readiness.tailnet?.name };
+    outcome.files = sshFiles([target], { proxyCommand: "nsenter --net=/run/x nc %h %p" }, knownHosts);
+    const { tailnet } = readiness;
+    const marks = { definition: "d1", instance: "i1", root: "r1", keepData: true, starting: false };
+    outcome.xslt = withMarks(domainXslt(details), { ...marks, ...(tailnet ? { tailnet } : {}) });
+  } catch (error) {
+    outcome.error = error as Error;
+  }
+  return outcome;
+}
