@@ -1,3 +1,4 @@
+import { isNameFor, type NodeId, type NodeKey } from "../guest/values.ts";
 import type { Patience } from "./api.ts";
 import type { HeadscaleAccess } from "./headscale.ts";
 import { HeadscaleDevices } from "./headscale-devices.ts";
@@ -50,25 +51,22 @@ export interface VmIdentity {
   hostname: string;
   /** The tag that all our VMs have in this tailnet: `tag:project-vm`. */
   tag: string;
-  /** The device's id, where it was recorded. It counts together with the tag: another server counts from 1 again. */
-  id?: string;
+  /** The device's id, where it was recorded. */
+  id?: NodeId;
   /** The device's node key, where it was recorded. */
-  nodeKey?: string;
+  nodeKey?: NodeKey;
 }
 
 /** What was done, and what was left alone. */
 export interface Removal {
   removed: TailnetDevice[];
-  /** Devices that have the VM's name and are not ours: whoever they belong to, they are to be told of and not touched. */
+  /** Devices that have the VM's name, or are recorded as its, and stay: they are to be told of and not touched. */
   foreign: TailnetDevice[];
 }
 
 /**
  * Takes a VM's device out of its tailnet, so that its name is free again. None there is no error: it was never up, or
- * somebody has removed it by hand.
- *
- * The device that was recorded is the VM's. Without a record, or if the recorded one is gone, all with its name and our
- * tag are: a VM that had to log in anew is a new device, and the old one would keep the name.
+ * somebody has removed it by hand. What goes is told by {@link devicesOf}.
  */
 export async function removeVmDevice(devices: TailnetDevices, vm: VmIdentity): Promise<Removal> {
   const { own, foreign } = devicesOf(await devices.list(), vm);
@@ -76,16 +74,45 @@ export async function removeVmDevice(devices: TailnetDevices, vm: VmIdentity): P
   return { removed: own, foreign };
 }
 
-/** Which of a tailnet's devices are a VM's, and which only have its name. Asks nobody. */
+/**
+ * Which of a tailnet's devices are a VM's, and which only have its name or are recorded as its. Asks nobody.
+ *
+ * A VM's device bears our tag, calls itself by the VM's host name, and has that name from the tailnet, or that name with what a
+ * tailnet appends to one that is taken. All three: a guest can call itself as another VM does, which makes its own device
+ * match, never the other's; the tag it has by its key; `project-web-1` is also the name of the VM of `web-1`, which calls itself so.
+ *
+ * The record is what the guest once said that it is, so it only picks among those. Without one, or if the recorded one is gone,
+ * all of them are the VM's: one that had to log in anew is a new device, and the old one would keep the name. A device that was
+ * renamed in the tailnet is not known for sure any more: it stays, and is told of.
+ */
 export function devicesOf(
   all: readonly TailnetDevice[],
   vm: VmIdentity,
 ): { own: TailnetDevice[]; foreign: TailnetDevice[] } {
-  const named = all.filter(({ name, hostname }) => name === vm.hostname || hostname === vm.hostname);
-  const isTagged = ({ tags }: TailnetDevice) => tags.includes(vm.tag);
-  const isRecorded = (device: TailnetDevice) =>
-    (vm.nodeKey !== undefined && device.nodeKey === vm.nodeKey) || (device.id === vm.id && isTagged(device));
-  const recorded = all.filter(isRecorded);
-  const own = recorded.length > 0 ? recorded : named.filter(isTagged);
-  return { own, foreign: named.filter((device) => !own.includes(device)) };
+  const isNamed = ({ name, hostname }: TailnetDevice) => name === vm.hostname || hostname === vm.hostname;
+  // An untagged one that is recorded is nobody's we know: another server counts its devices from 1 again.
+  const isOurRecord = (device: TailnetDevice) => isRecorded(device, vm) && isTagged(device, vm);
+  const ours = all.filter((device) => isTagged(device, vm) && isCalled(device, vm));
+  const recorded = ours.filter((device) => isRecorded(device, vm));
+  const own = recorded.length > 0 ? recorded : ours;
+  return {
+    own,
+    foreign: all.filter((device) => (isNamed(device) || isOurRecord(device)) && !own.includes(device)),
+  };
 }
+
+/**
+ * Whether a VM's device is in its tailnet, as far as anybody can know: one that was renamed there is. Nothing is removed by this: a
+ * guest that has lied about which one it is has only itself not looked after.
+ */
+export function isInTailnet(all: readonly TailnetDevice[], vm: VmIdentity): boolean {
+  return devicesOf(all, vm).own.length > 0 || all.some((device) => isTagged(device, vm) && isRecorded(device, vm));
+}
+
+const isTagged = ({ tags }: TailnetDevice, { tag }: VmIdentity) => tags.includes(tag);
+
+const isCalled = ({ name, hostname }: TailnetDevice, vm: VmIdentity) =>
+  hostname === vm.hostname && isNameFor(name, vm.hostname);
+
+const isRecorded = ({ id, nodeKey }: TailnetDevice, vm: VmIdentity) =>
+  (vm.id !== undefined && id === vm.id) || (vm.nodeKey !== undefined && nodeKey === vm.nodeKey);

@@ -1,5 +1,5 @@
 import type { Patience } from "./api.ts";
-import { devicesOf, type TailnetDevices, type VmIdentity } from "./devices.ts";
+import { isInTailnet, type TailnetDevices, type VmIdentity } from "./devices.ts";
 
 /** For the one question that a preview asks: a tailnet that does not answer holds no update up. */
 export const briefly: Patience = { timeout: 5000, tries: 1, firstPause: 0, longestPause: 0 };
@@ -13,5 +13,5 @@ export const briefly: Patience = { timeout: 5000, tries: 1, firstPause: 0, longe
 export async function lostVms<Vm extends VmIdentity>(devices: TailnetDevices, vms: readonly Vm[]): Promise<Vm[]> {
   if (vms.length === 0) return [];
   const all = await devices.list();
-  return vms.filter((vm) => devicesOf(all, vm).own.length === 0);
+  return vms.filter((vm) => !isInTailnet(all, vm));
 }

@@ -1,4 +1,5 @@
 import { domainName, hostName, isConsoleLog, poolName } from "../config/names.ts";
+import { printableLine } from "../config/printable.ts";
 import type { TailnetSettings } from "../config/settings.ts";
 import { GuestAgent } from "../guest/agent.ts";
 import { shutDown } from "../guest/power.ts";
@@ -7,7 +8,7 @@ import { type DiskSource, type DomainMarks, parseDomain } from "../host/libvirt-
 import { deleteVolume, refreshPool, volumesIn } from "../host/pool-volumes.ts";
 import type { Virsh } from "../host/virsh.ts";
 import { type ApiConfig, accessOf } from "../tailnet/access.ts";
-import { removeVmDevice, tailnetDevices } from "../tailnet/devices.ts";
+import { removeVmDevice, type TailnetDevice, tailnetDevices, type VmIdentity } from "../tailnet/devices.ts";
 import type { Log } from "./grow.ts";
 import { marksOf } from "./marks.ts";
 import { removeFilter } from "./network-filter.ts";
@@ -83,16 +84,17 @@ async function removeDevice(
 ): Promise<void> {
   const access = accessOf(tailnet, api);
   if (!access) return;
-  const name = hostName(project);
-  const { removed, foreign } = await removeVmDevice(tailnetDevices(access), {
-    hostname: name,
-    tag: tailnet.tag,
-    ...device,
-  });
-  for (const { name } of removed) log(`${project}: its device ${name} left the tailnet`);
-  for (const { name, tags } of foreign) {
-    log(`${project}: the device ${name} in the tailnet is not ours (tags: ${tags.join(", ") || "none"}) and stays`);
-  }
+  const identity = { hostname: hostName(project), tag: tailnet.tag, ...device };
+  const { removed, foreign } = await removeVmDevice(tailnetDevices(access), identity);
+  for (const { name } of removed) log(`${project}: its device ${printableLine(name)} left the tailnet`);
+  for (const device of foreign) log(`${project}: ${describeForeign(device, identity)}`);
+}
+
+/** A name that a machine gives itself can be any text. */
+function describeForeign({ name, hostname, tags }: TailnetDevice, { tag }: VmIdentity): string {
+  const what = `the device ${printableLine(name)} in the tailnet`;
+  if (!tags.includes(tag)) return `${what} is not ours (tags: ${printableLine(tags.join(", ")) || "none"}) and stays`;
+  return `${what} calls itself ${printableLine(hostname)} and may be another VM's: it stays; remove it by hand if it was this one's`;
 }
 
 async function removeStorage(virsh: Virsh, project: string, keepData: boolean, log: Log): Promise<void> {

@@ -1,8 +1,9 @@
 import path from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { isNodeId, isNodeKey } from "../../guest/values.ts";
 import { startEmbeddedHost } from "../../host/embedded.ts";
 import { defaultPatience } from "../../tailnet/api.ts";
-import { removeVmDevice, tailnetDevices } from "../../tailnet/devices.ts";
+import { removeVmDevice, type TailnetDevice, tailnetDevices } from "../../tailnet/devices.ts";
 import { mintHeadscaleKey } from "../../tailnet/keys.ts";
 import { Checkout } from "./support/checkout.ts";
 import { TailscaleApi } from "./support/tailnet/api.ts";
@@ -262,6 +263,7 @@ test("destroy revokes what is left; no secret was printed or kept in clear", asy
   }
 });
 
-function pick(found: { id: string; nodeKey: string } | undefined) {
-  return found ? { id: found.id, nodeKey: found.nodeKey } : {};
+function pick(found: TailnetDevice | undefined) {
+  const { id, nodeKey } = found ?? {};
+  return isNodeId(id) && isNodeKey(nodeKey) ? { id, nodeKey } : {};
 }

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { devicesOf, removeVmDevice, tailnetDevices } from "../../../tailnet/devices.ts";
+import { devicesOf, isInTailnet, removeVmDevice, tailnetDevices } from "../../../tailnet/devices.ts";
+import { aNode } from "../guest/samples.ts";
 import { HttpServer } from "./http-server.ts";
 import { device, impatient } from "./samples.ts";
 
@@ -13,27 +14,54 @@ afterAll(() => server.close());
 const vm = { hostname: "project-web", tag: "tag:project-vm" };
 
 describe("which devices are a VM's", () => {
-  const web = device();
-  const ghost = device({ id: "n2", name: "project-web-1", nodeKey: "nodekey:2" });
-  const other = device({ id: "n3", name: "project-db", hostname: "project-db" });
-  const untagged = device({ id: "n4", tags: [], nodeKey: "nodekey:4" });
-  const otherTag = device({ id: "n5", tags: ["tag:other"], name: "project-web-2" });
-  const renamed = device({ id: "n6", hostname: "laptop", tags: [] });
+  const key = (number: number) => aNode(number).nodeKey;
+  const is = (number: number) => ({ id: aNode(`n${number}`).id, nodeKey: key(number) });
+  const web = device(is(1));
+  const ghost = device({ ...is(2), name: "project-web-1" });
+  const ofHeadscale = device({ ...is(3), name: "project-web-x7k2m1ab" });
+  const db = device({ ...is(4), name: "project-db", hostname: "project-db" });
+  const untagged = device({ ...is(5), tags: [] });
+  const otherTag = device({ ...is(6), tags: ["tag:other"], name: "project-web-2" });
+  const laptop = device({ ...is(7), hostname: "laptop", tags: [] });
+  const renamed = device({ ...is(8), name: "shop" });
+  // The VM of another project, whose name is what this one's could become.
+  const web1 = device({ ...is(9), name: "project-web-1", hostname: "project-web-1" });
+  // Of another project too: its guest has renamed itself, before or after this VM came.
+  const poser = device({ ...is(10), name: "project-web-3" });
+  const away = device({ ...is(11), name: "project-web", hostname: "elsewhere" });
 
   test.each<[string, object, object[], object[], object[]]>([
     ["none", {}, [], [], []],
-    ["by name and tag", {}, [web, other], [web], []],
-    ["all that had its name", {}, [web, ghost, other], [web, ghost], []],
-    ["not without the tag", {}, [untagged, otherTag, other], [], [untagged, otherTag]],
-    ["not one that was given its name", {}, [renamed, web], [web], [renamed]],
-    ["the recorded one", { id: "n2" }, [web, ghost], [ghost], [web]],
-    ["the one with the recorded key", { nodeKey: "nodekey:2" }, [web, ghost], [ghost], [web]],
-    ["the one with the recorded key, tag or not", { nodeKey: "nodekey:4" }, [untagged, other], [untagged], []],
-    ["not one that has the recorded number but not the tag", { id: "n4" }, [untagged, other], [], [untagged]],
-    ["the recorded one, whatever its name", { id: "n3" }, [web, other], [other], [web]],
-    ["by name and tag if the recorded one is gone", { id: "n9", nodeKey: "nodekey:9" }, [web], [web], []],
+    ["by name and tag", {}, [web, db], [web], []],
+    ["all that had its name", {}, [web, ghost, ofHeadscale, db], [web, ghost, ofHeadscale], []],
+    ["not without the tag", {}, [untagged, otherTag, db], [], [untagged, otherTag]],
+    ["not one that was given its name", {}, [laptop, web], [web], [laptop]],
+    ["the recorded one", { id: is(2).id }, [web, ghost], [ghost], [web]],
+    ["the one with the recorded key", { nodeKey: key(2) }, [web, ghost], [ghost], [web]],
+    ["by name and tag if the recorded one is gone", is(99), [web], [web], []],
+    ["not an untagged one with the recorded key", { nodeKey: key(5) }, [untagged, db], [], [untagged]],
+    ["not an untagged one with the recorded number", { id: is(5).id }, [untagged, db], [], [untagged]],
+    ["not another project's, recorded by its number", { id: is(4).id }, [web, db], [web], [db]],
+    ["not another project's, recorded by its key", { nodeKey: key(4) }, [db], [], [db]],
+    ["not that of the project web-1", {}, [web, web1], [web], []],
+    ["not that of the project web-1, recorded", is(9), [web1], [], [web1]],
+    ["not a laptop, recorded", is(7), [laptop], [], [laptop]],
+    ["not one that was renamed in the tailnet, which is told of", is(8), [renamed], [], [renamed]],
+    ["not one that calls itself otherwise by now", is(11), [away], [], [away]],
+    // Whoever calls himself as another's VM puts himself at its mercy, and nobody else.
+    ["a guest's that calls itself so, with it", {}, [web, poser], [web, poser], []],
+    ["not a guest's that calls itself so, where the VM's own is recorded", is(1), [web, poser], [web], [poser]],
   ])("%s", (_, record, all, own, foreign) => {
     expect(devicesOf(all as never[], { ...vm, ...record })).toEqual({ own, foreign });
+  });
+
+  test.each<[string, object, object[], boolean]>([
+    ["its own", is(1), [web], true],
+    ["none", is(1), [db], false],
+    ["one that was renamed there", is(8), [renamed], true],
+    ["an untagged one", is(5), [untagged], false],
+  ])("a VM is in its tailnet by %s: %s", (_, record, all, expected) => {
+    expect(isInTailnet(all as never[], { ...vm, ...record })).toBe(expected);
   });
 });
 
@@ -126,7 +154,14 @@ describe("headscale", () => {
 describe("removing a VM's device", () => {
   const devices = () => tailnetDevices({ kind: "headscale", url: server.url, apiKey: "hush" }, impatient);
   const nodes = (...ids: string[]) => ({
-    body: { nodes: ids.map((id) => ({ id, name: "project-web", forcedTags: id === "1" ? ["tag:project-vm"] : [] })) },
+    body: {
+      nodes: ids.map((id) => ({
+        id,
+        name: "project-web",
+        givenName: "project-web",
+        forcedTags: id === "1" ? ["tag:project-vm"] : [],
+      })),
+    },
   });
 
   test("takes it away, leaves another's of that name alone and tells of it", async () => {
