@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { printable } from "../config/printable.ts";
 import type { Finding } from "../daily/doctor/finding.ts";
 import type { Colour } from "./print.ts";
 
@@ -41,7 +42,7 @@ export function describeFinding(
   inColour: (text: string, colour: Colour) => string,
 ): string {
   const result = inColour((fix === "fixed" ? "fixed" : level).padEnd("warning".length), colours[level]);
-  const line = `${result}  ${check}: ${says}`;
+  const line = `${result}  ${printable(`${check}: ${says}`)}`;
   if (remedy === null || fix === "fixed") return line;
-  return `${line}\n         ${fix === "possible" ? "--fix, or: " : ""}${remedy}`;
+  return `${line}\n         ${fix === "possible" ? "--fix, or: " : ""}${printable(remedy)}`;
 }

@@ -23,6 +23,7 @@ export function listCommand(): Command {
       const { listStacks, listVms } = await import("../daily/list.ts");
       const { checkoutOf, stacksIn } = await import("../daily/checkout-folder.ts");
       const { printList } = await import("./print.ts");
+      const { printable } = await import("../config/printable.ts");
       const folder = process.cwd();
       if (!options.allStacks) {
         const rows = await listVms(command.optsWithGlobals<{ stack: string }>().stack, folder);
@@ -31,7 +32,7 @@ export function listCommand(): Command {
       }
       const { rows, failures } = await listStacks(stacksIn(checkoutOf(folder) ?? folder), folder);
       printList(rows, { STACK: ({ stack }: VmRow) => stack, ...columnsFor(rows) }, options);
-      for (const { error } of failures) console.error(error.message);
+      for (const { error } of failures) console.error(printable(error.message));
       if (failures.length > 0) process.exitCode = 1;
     });
 }

@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { PrintablePieces, printableJson } from "../config/printable.ts";
 import { wholeNumber } from "./whole-number.ts";
 
 const examples = `
@@ -22,14 +23,19 @@ export function logsCommand(): Command {
     .option("-f, --follow", "go on with what comes, until Ctrl-C")
     .option("-n, --lines <number>", "begin with so many lines of the end", wholeNumber)
     .option("--cloud-init", "what cloud-init printed, from the guest itself")
-    .option("--json", "as JSON: {lines}; with --follow one such document a line, as they come")
+    .option("--json", "as JSON: {lines}, as they are; with --follow one such document a line, as they come")
     .addHelpText("after", examples)
     .action(async (project: string, { cloudInit, json, ...options }: LogsOptions, command: Command) => {
       const { cloudInitLogOf, consoleLogOf, printLog } = await import("../daily/logs.ts");
       const { stack } = command.optsWithGlobals<{ stack: string }>();
       const open = cloudInit ? cloudInitLogOf : consoleLogOf;
       const log = await open(stack, project, process.cwd());
-      if (!json) return printLog(log, options, (text) => process.stdout.write(text));
+      if (!json) {
+        const shown = new PrintablePieces();
+        await printLog(log, options, (text) => process.stdout.write(shown.next(text)));
+        process.stdout.write(shown.end());
+        return;
+      }
       const documents = options.follow ? documentsOfLines() : oneDocument();
       await printLog(log, options, documents.print);
       documents.end();
@@ -43,7 +49,7 @@ const write: Print = (text) => void process.stdout.write(text);
 /** Prints pieces of a log as documents of whole lines: the rest of a line may come with the next piece. */
 export function documentsOfLines(out: Print = write): { print: Print; end: () => void } {
   const print = inLines((lines) => {
-    if (lines.length > 0) out(`${JSON.stringify({ lines })}\n`);
+    if (lines.length > 0) out(`${printableJson({ lines })}\n`);
   });
   return { print, end: () => undefined };
 }
@@ -53,7 +59,7 @@ export function oneDocument(out: Print = write): { print: Print; end: () => void
   let isFirst = true;
   out('{"lines":[');
   const lines = inLines((complete) => {
-    if (complete.length > 0) out(`${isFirst ? "" : ","}${complete.map((line) => JSON.stringify(line)).join(",")}`);
+    if (complete.length > 0) out(`${isFirst ? "" : ","}${complete.map((line) => printableJson(line)).join(",")}`);
     isFirst &&= complete.length === 0;
   });
   const end = () => {

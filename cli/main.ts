@@ -1,4 +1,6 @@
+import { inspect } from "node:util";
 import { CommanderError } from "commander";
+import { printable } from "../config/printable.ts";
 import { buildProgram } from "./program.ts";
 
 /** Exit codes: 0 it is done, 1 it failed, 2 it was not called rightly. */
@@ -27,7 +29,7 @@ function exitCodeOf(error: unknown): number {
   // Commander has said what it has to say, or shown the help that was asked for.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : misused;
   const isForTheUser = error instanceof Error && (forTheUser.includes(error.name) || isOfFiles(error));
-  console.error(isForTheUser ? error.message : error);
+  console.error(printable(isForTheUser ? error.message : inspect(error)));
   return failed;
 }
 

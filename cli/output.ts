@@ -19,9 +19,10 @@ export function outputCommand(): Command {
     .addHelpText("after", examples)
     .action(async (name: string | undefined, options: { json?: true }, command: Command) => {
       const { stack, log } = await openStack(command);
+      const { printable } = await import("../config/printable.ts");
       const { describeOutputs, stackOutputs } = await import("../engine/outputs.ts");
       const outputs = await stackOutputs(stack, name, log);
       if (options.json) printJson(outputs);
-      else console.log(describeOutputs(outputs));
+      else console.log(printable(describeOutputs(outputs)));
     });
 }

@@ -1,4 +1,5 @@
 import { styleText } from "node:util";
+import { printableJson, printableLine } from "../config/printable.ts";
 import { formatSize } from "../config/sizes.ts";
 
 /** What stands in a cell: a text, a point in time, or a size in bytes. */
@@ -13,7 +14,7 @@ interface Coloured {
 export type Colour = "green" | "yellow" | "red" | "dim";
 
 /** Prints an answer for programs, as `--json` has it: one document. */
-export const printJson = (answer: unknown) => console.log(JSON.stringify(answer, null, 2));
+export const printJson = (answer: unknown) => console.log(printableJson(answer, 2));
 
 /**
  * Prints a list: with `json` as JSON, else as a table with these columns. Of an empty list there is no table.
@@ -58,8 +59,8 @@ export const timeText = (time: Date) => time.toISOString().replace("T", " ").rep
 
 function textOf(cell: Cell): string {
   if (cell instanceof Date) return timeText(cell);
-  if (typeof cell === "object") return cell.text;
-  return typeof cell === "number" ? formatSize(cell) : (cell ?? "");
+  if (typeof cell === "object") return printableLine(cell.text);
+  return typeof cell === "number" ? formatSize(cell) : printableLine(cell ?? "");
 }
 
 const coloured = (cell: Cell, text: string) =>

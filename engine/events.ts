@@ -1,4 +1,5 @@
 import type { EngineEvent } from "@pulumi/pulumi/automation/index.js";
+import { printable } from "../config/printable.ts";
 
 /** How much of a failure is shown: it ends with the guest's log, whose end says most. */
 const shownLines = 40;
@@ -82,7 +83,7 @@ function lastLines(failure: string): string {
   return [first, `  … (${left} lines left out)`, ...lines.slice(1 - shownLines)].join("\n");
 }
 
-const plainLines = (message: string) => plain(message).trimEnd().split("\n").filter(Boolean);
+const plainLines = (message: string) => printable(plain(message)).trimEnd().split("\n").filter(Boolean);
 
 /** Without the tags by which the engine marks colours. */
 const plain = (message: string) => message.replaceAll(/<\{%.*?%\}>/g, "");

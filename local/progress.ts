@@ -1,3 +1,5 @@
+import { printable } from "../config/printable.ts";
+
 const started = Number(process.env.MAKE_STARTED || 0) * 1000 || Date.now();
 
 /** Whole seconds since the user's command began, preparation included. */
@@ -8,9 +10,9 @@ export function log(line: string): void {
   process.stderr.write(`${timed(line)}\n`);
 }
 
-/** A line with the time passed before it. */
+/** A line with the time passed before it, as it may be printed. */
 export function timed(line: string): string {
   const seconds = secondsPassed();
   const clock = `${String(Math.floor(seconds / 60)).padStart(2, "0")}:${String(seconds % 60).padStart(2, "0")}`;
-  return `${clock}  ${line}`;
+  return printable(`${clock}  ${line}`);
 }
