@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A guest agent as the root of a guest could run it in the real one's place; tests/e2e/support/hostile-agent.ts installs it.
 
-/run/hostile-mode says what it does, /run/hostile-address what it answers as the guest's address.
+/var/lib/hostile/mode says what it does, /var/lib/hostile/address what it answers as the guest's address.
 """
 import base64
 import json
@@ -30,7 +30,7 @@ def read(path, otherwise):
 
 
 def mode():
-    return read("/run/hostile-mode", "").strip()
+    return read("/var/lib/hostile/mode", "").strip()
 
 
 def interfaces():
@@ -38,7 +38,7 @@ def interfaces():
         return b'{"return": [{"name": "\xff\xfe", "hardware-address": "x"}]}'
     if mode() == "null":
         return None
-    address = "1" * 9_000_000 if mode() == "huge" else read("/run/hostile-address", "10.77.0.66")
+    address = "1" * 9_000_000 if mode() == "huge" else read("/var/lib/hostile/address", "10.77.0.66")
     name = next(name for name in os.listdir("/sys/class/net") if name.startswith("en"))
     mac = read(f"/sys/class/net/{name}/address", "").strip()
     return [{"name": name, "hardware-address": mac, "ip-addresses": [{"ip-address": address, "ip-address-type": "ipv4"}]}]

@@ -7,6 +7,13 @@ export type HostileMode = "" | "badutf8" | "null" | "huge" | "lie" | "escape" | 
 
 const program = path.join(import.meta.dirname, "hostile-agent.py");
 
+/** Where it and what steers it are in the guest, over its restarts too. */
+const folder = "/var/lib/hostile";
+
+/** Has systemd run it in the real one's place. */
+const unitFolder = "/etc/systemd/system/qemu-guest-agent.service.d";
+const unit = `[Service]\nExecStart=\nExecStart=/usr/bin/python3 ${folder}/agent.py\n`;
+
 /** A guest whose root has replaced its guest agent. It is steered over SSH, which does not go by the agent. */
 export class HostileAgent {
   constructor(
@@ -14,26 +21,26 @@ export class HostileAgent {
     private readonly project: string,
   ) {}
 
-  /** Puts the hostile agent in the real one's place. */
+  /** Puts the hostile agent in the real one's place, where it stays when the guest restarts. */
   async install(): Promise<void> {
-    await this.write("/run/hostile-agent.py", readFileSync(program, "utf8"));
-    await this.asRoot(
-      "systemctl stop qemu-guest-agent && systemd-run --unit=hostile-agent python3 /run/hostile-agent.py",
-    );
+    await this.asRoot(`mkdir -p ${folder} ${unitFolder}`);
+    await this.write(`${folder}/agent.py`, readFileSync(program, "utf8"));
+    await this.write(`${unitFolder}/hostile.conf`, unit);
+    await this.asRoot("systemctl daemon-reload && systemctl restart qemu-guest-agent");
   }
 
   /** Puts the real agent back. */
   async remove(): Promise<void> {
-    await this.asRoot("systemctl stop hostile-agent; systemctl start qemu-guest-agent");
+    await this.asRoot(`rm -r ${unitFolder} ${folder}; systemctl daemon-reload && systemctl restart qemu-guest-agent`);
   }
 
   setMode(mode: HostileMode): Promise<void> {
-    return this.write("/run/hostile-mode", mode);
+    return this.write(`${folder}/mode`, mode);
   }
 
   /** Sets what it answers as the address of the guest's network interface. */
   setAddress(address: string): Promise<void> {
-    return this.write("/run/hostile-address", address);
+    return this.write(`${folder}/address`, address);
   }
 
   private async write(file: string, text: string): Promise<void> {

@@ -1,0 +1,121 @@
+import { existsSync, rmSync } from "node:fs";
+import path from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { startEmbeddedHost } from "../../host/embedded.ts";
+import { Checkout } from "./support/checkout.ts";
+import { expectSuccess } from "./support/expect-success.ts";
+import { HostileAgent, type HostileMode } from "./support/hostile-agent.ts";
+import { ProjectVmTool, succeed } from "./support/project-data.ts";
+
+const checkout = new Checkout("hostile-guest");
+const tool = new ProjectVmTool(checkout);
+const agent = new HostileAgent(checkout, "demo");
+const settings = { cpus: 2, disk: "2 GiB", rootDisk: "12 GiB" };
+
+/** It would be there if anything that the guest says were run on this machine. */
+const canary = path.join(checkout.dir, "canary");
+
+/** The longest that any verb may take while its guest does what it likes, in seconds; the machine may be busy. */
+const limitSeconds = 180;
+
+beforeAll(async () => {
+  await checkout.create();
+  await startEmbeddedHost(checkout.host, console.error);
+  checkout.configure({ defaults: { ...settings, memory: "1 GiB" }, projects: { demo: {} } });
+  expectSuccess(await checkout.pulumi("up", "--yes", "--skip-preview"));
+  await agent.install();
+});
+afterEach(() => expect(existsSync(canary)).toBe(false));
+afterAll(() => checkout.remove());
+
+/** What would act on a terminal. */
+const acting = /(?!\n)[\p{Cc}\p{Cf}]/u;
+
+/** Runs a verb, which ends in time and prints nothing that would act. */
+async function run(...args: string[]) {
+  const started = Date.now();
+  const result = await tool.run(...args);
+  expect((Date.now() - started) / 1000, args.join(" ")).toBeLessThan(limitSeconds);
+  expect(result.all.match(acting), result.all).toBeNull();
+  expect(result.all).not.toMatch(/^READY/m);
+  return result;
+}
+
+/** What SSH goes to is not known any more: the next `ssh` asks the guest. */
+const forgetAddress = () => rmSync(path.join(checkout.dir, ".local/ssh/local/targets.json"), { force: true });
+
+/** The worst that a guest can answer, and what `ssh` and `start --wait` say then. */
+const worst: [what: string, mode: HostileMode, address: string, says: RegExp][] = [
+  [
+    "an option of ssh behind a line break",
+    "",
+    `10.77.0.66\n  ProxyCommand touch ${canary}`,
+    /ip-address: must be an IP address/,
+  ],
+  ["an option of ssh", "", `-oProxyCommand=touch ${canary}`, /ip-address: must be an IP address/],
+  ["a shell's command in a zone", "", `fe80::1%$(touch ${canary})`, /ip-address: must be an IP address/],
+  ["the host's own address", "", "10.77.0.1", /no address|must tell an address/],
+  ["escapes as an address", "", "\u001b]0;owned\u0007\u001b[2JREADY demo", /ip-address: must be an IP address/],
+  ["no list of interfaces", "null", "", /guest-network-get-interfaces: must be a list, but is null/],
+  ["an address of 9 MB", "huge", "", /guest-network-get-interfaces 0 ip-addresses 0 ip-address: must have at most 64/],
+  ["invalid UTF-8", "badutf8", "", /guest agent of project-demo|no address/],
+  ["a key that is none", "lie", "10.77.0.66", /SSH host keys: must be a public key/],
+  ["a program's output of 7 MB", "hugeexec", "10.77.0.66", /must have at most 1048576 bytes/],
+];
+
+describe("a guest whose root has replaced its agent", () => {
+  test.each(worst)("answers %s, and all verbs end, and nothing of it is run", async (_, mode, address, says) => {
+    await agent.setAddress(address);
+    await agent.setMode(mode);
+    for (const verb of [["status", "demo"], ["list"], ["logs", "demo", "--lines", "50"]]) {
+      expect(await run(...verb)).toMatchObject({ exitCode: 0 });
+    }
+    forgetAddress();
+    const ssh = await run("ssh", "demo", "--", "hostname");
+    expect([ssh.exitCode === 0, ssh.all]).toEqual([false, expect.stringMatching(says)]);
+    const start = await run("start", "demo", "--wait");
+    expect([start.exitCode, start.all]).toEqual([1, expect.stringMatching(says)]);
+    expect(start.all).toContain("project-demo is not ready: stage ");
+  });
+
+  test("never ends a program, and is not waited for", async () => {
+    await agent.setAddress("10.77.0.66");
+    await agent.setMode("never");
+    forgetAddress();
+    const { exitCode, all } = await run("ssh", "demo", "--", "hostname");
+    expect([exitCode, all]).toEqual([1, expect.stringContaining("/bin/sh has not ended after 30 s")]);
+    expect((await run("doctor")).all).not.toContain("failure");
+    expect((await run("list")).exitCode).toBe(0);
+  });
+
+  test("prints escapes on its console, which do nothing in its logs, wherever they are cut", async () => {
+    await checkout.ssh(
+      "demo",
+      "printf '\\033]0;owned\\007\\033[2J\\033[32mREADY\\033[0m\\n' | sudo tee /dev/ttyS0 >/dev/null",
+    );
+    await expect
+      .poll(async () => (await run("logs", "demo", "--lines", "5")).all)
+      .toContain("\\x1b]0;owned\\x07\\x1b[2JREADY");
+    const { lines } = JSON.parse((await run("logs", "demo", "--json")).stdout) as { lines: string[] };
+    expect(lines.join("\n")).toContain("\u001b]0;owned\u0007");
+  });
+
+  test("fails an update by what it says, in which nothing acts", async () => {
+    await agent.setMode("escape");
+    checkout.configure({ defaults: { ...settings, memory: "1.25 GiB" }, projects: { demo: {} } });
+    const { exitCode, all } = await checkout.pulumi("up", "--yes", "--skip-preview");
+    expect(exitCode, all).not.toBe(0);
+    expect(all).toContain("project-demo is not ready: stage disk failed");
+    expect(all).toContain("\\x1b]0;owned-by-guest\\x07\\x1b[2J\\x1b[1;1HREADY demo 3s  ssh -F /evil");
+    expect(all).not.toContain("\u001b]0;");
+    expect(all).not.toMatch(/^\s*READY/m);
+  });
+
+  test("is a VM like any other once the right agent is back", async () => {
+    await agent.remove();
+    expectSuccess(await checkout.pulumi("up", "--yes", "--skip-preview"));
+    await succeed(tool.run("start", "demo", "--wait"));
+    forgetAddress();
+    expect(await tool.run("ssh", "demo", "--", "hostname")).toMatchObject({ exitCode: 0, stdout: "project-demo" });
+  });
+});
