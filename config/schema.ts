@@ -180,7 +180,8 @@ const writtenHost = closed({
     .union([existingNetwork, managedNetwork])
     .register(fieldDocs, {
       purpose:
-        "The libvirt network of the VMs: the name of one that is there, or a map for one that the stack makes and owns.",
+        "The libvirt network of the VMs: the name of one that is there, or a map for one that the stack makes and owns. On one " +
+        "that a stack makes, each VM has an address of its own and speaks for nobody else (docs/network.md); one of yours is left alone.",
       changing: "The VMs are shut down gracefully and come up on the other network. No data is touched.",
       example: "default",
     })
@@ -206,7 +207,7 @@ const writtenHost = closed({
         "Counts from the next `make up` or `project-vm apply`; the VMs go on. One stack of the checkout that says `false` is enough.",
       example: "false",
     }),
-});
+}).meta({ anyOf: [{ required: ["uri"] }, { required: ["uplink"] }] });
 
 const host = writtenHost.transform(({ uri, uplink, ...rest }, context) => {
   const refuse = (key: string, rule: string, remedy: string) => {

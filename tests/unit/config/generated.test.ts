@@ -97,7 +97,8 @@ describe("the JSON Schema of a stack file", () => {
 
   it("requires no key of which there is a default", () => {
     expect(config?.required).toBeUndefined();
-    expect(config?.properties?.["project-vms:host"]?.required).toEqual(["uri"]);
+    expect(config?.properties?.["project-vms:host"]?.required).toBeUndefined();
+    expect(config?.properties?.["project-vms:host"]?.anyOf).toEqual([{ required: ["uri"] }, { required: ["uplink"] }]);
     expect(config?.properties?.["project-vms:defaults"]?.required).toBeUndefined();
   });
 });

@@ -38,7 +38,7 @@ describe("one mistake", () => {
     [
       host({ storagedir: "/srv" }),
       "host.storagedir: is an unknown key",
-      "did you mean `storageDir`? (known here: `uri`, `storageDir`, `network`, `virtualization`)",
+      "did you mean `storageDir`? (known here: `uri`, `storageDir`, `network`, `virtualization`, `uplink`)",
     ],
     [
       host({ network: { name: "mine", cdir: "10.0.0.0/24" } }),
@@ -142,6 +142,26 @@ describe("one mistake", () => {
       { host: { storageDir: "/srv" } },
       "host.uri: is missing",
       "write e.g. `qemu+ssh://root@storage/system`, or remove `host` for the embedded libvirt",
+    ],
+    [
+      host({ uplink: false }),
+      "host.uplink: is for the embedded libvirt alone, which has no `uri`, but is false",
+      "remove it",
+    ],
+    [
+      { host: { uplink: "no" } },
+      'host.uplink: must be true or false, but is "no"',
+      "write `true` or `false`, without quotes",
+    ],
+    [
+      { host: { uplink: true, storageDir: "/srv" } },
+      'host.storageDir: is not for the embedded libvirt, but is "/srv"',
+      "remove it, or write the `uri` of a host of yours",
+    ],
+    [
+      { host: { uplink: true, network: "lan" } },
+      'host.network: is not for the embedded libvirt, but is "lan"',
+      "remove it, or write the `uri` of a host of yours",
     ],
     [
       host({ uri: "storage" }),

@@ -13,6 +13,7 @@ describe("where a checkout's host is", () => {
   test("follows from its path alone", () => {
     const dir = "/var/lib/project-vms/vms-f6e2ecc4";
     expect(embeddedHostFor("/home/me/vms")).toEqual({
+      checkout: "/home/me/vms",
       dir,
       uri: `qemu+unix:///system?socket=${dir}/run/libvirt/libvirt-sock`,
       storageDir: `${dir}/vms`,
