@@ -15,12 +15,15 @@ const inventory = anInventory({
     aDomain({ name: "project-theirs", marks: inTailnet("9") }),
   ],
 });
-const node = (id: string, name: string) => ({ id, name, givenName: name, nodeKey: aNode(id).nodeKey });
+const forcedTags = ["tag:project-vm"];
+const node = (id: string, name: string) => ({ id, name, givenName: name, nodeKey: aNode(id).nodeKey, forcedTags });
 const said: string[] = [];
 let server: HttpServer;
 let settings: TailnetSettings;
 
 beforeAll(async () => {
+  const none = { newResource: () => ({ id: "", state: {} }), call: () => ({}) };
+  await pulumi.runtime.setMocks(none, "project-vms", "storage", false, "organization");
   server = await HttpServer.start();
 });
 afterAll(() => server.close());
