@@ -28,6 +28,7 @@ describe("the documentation", () => {
       "host.network.name",
       "host.network.cidr",
       "host.virtualization",
+      "host.uplink",
       "image",
       "image.kind",
       "image.url",
