@@ -22,6 +22,7 @@ beforeAll(async () => {
   await checkout.create();
   await startEmbeddedHost(checkout.host, console.error);
   checkout.configure({ defaults: { ...settings, memory: "1 GiB" }, projects: { demo: {} } });
+  expectSuccess(await checkout.pulumi("stack", "init"));
   expectSuccess(await checkout.pulumi("up", "--yes", "--skip-preview"));
   await agent.install();
 });

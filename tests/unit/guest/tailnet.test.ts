@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type { GuestAgent } from "../../../guest/agent.ts";
 import { joinTailnet } from "../../../guest/tailnet.ts";
 import { HttpServer } from "../tailnet/http-server.ts";
+import { aNode } from "./samples.ts";
 
 let server: HttpServer;
 beforeAll(async () => {
@@ -18,7 +19,8 @@ afterAll(() => {
   server.close();
 });
 
-const self = { ID: "1", PublicKey: "nodekey:1", DNSName: "project-web.tailnet.test.", TailscaleIPs: ["100.64.0.1"] };
+const { id: ID, nodeKey: PublicKey } = aNode(1);
+const self = { ID, PublicKey, DNSName: "project-web.tailnet.test.", TailscaleIPs: ["100.64.0.1"] };
 const key = { tag: "tag:project-vm", reusable: false, keyExpiry: 3600, description: "project-vms local web" };
 const asked = () => server.requests.map(({ method, path }) => `${method} ${path}`);
 
