@@ -16,17 +16,27 @@ export interface Lease {
 
 const builder = new XMLBuilder({ ignoreAttributes: false, attributeNamePrefix: "@", suppressEmptyNode: true });
 
-/** VMs that are made at the same time may choose the same address; libvirt gives it to one of them. */
+/** Another stack's VM may choose the same address at the same time; libvirt gives it to one of them. */
 const tries = 10;
 
 /**
  * The address that a VM has in a network of ours, reserved for it there at the first call. What is reserved is kept in the
  * network itself, so that the DHCP server gives it to nobody else, and that two stacks never give out the same one. A VM that
- * runs keeps the address that it has.
+ * runs keeps the address that it has. One after the other: libvirt sets up the network's whole firewall anew each time, and a
+ * queue of those would outlast the limit of the last one.
  *
  * @throws UserError when the network has no address left
  */
-export async function reserveAddress(virsh: Virsh, network: string, project: string): Promise<string> {
+export function reserveAddress(virsh: Virsh, network: string, project: string): Promise<string> {
+  const address = turn.then(() => reserve(virsh, network, project));
+  turn = address.catch(() => undefined);
+  return address;
+}
+
+/** Ends when the last one that was asked for has its address. */
+let turn: Promise<unknown> = Promise.resolve();
+
+async function reserve(virsh: Virsh, network: string, project: string): Promise<string> {
   for (let round = 1; ; round++) {
     const found = parseNetwork(await virsh.run("net-dumpxml", network));
     const reserved = found.reservations.find(({ mac }) => mac === macAddress(project));
@@ -45,13 +55,22 @@ export async function reserveAddress(virsh: Virsh, network: string, project: str
 /** Gives a VM's address back, in whichever network of ours it has one. */
 export async function releaseAddress(virsh: Virsh, project: string): Promise<void> {
   const networks = (await virsh.run("net-list", "--all", "--name")).split("\n").map((name) => name.trim());
-  for (const network of networks.filter(Boolean)) {
-    // One that goes away at this moment has no reservations.
+  for (const network of networks.filter(Boolean)) await releaseIn(virsh, network, project);
+}
+
+/** Many VMs may go at the same time, each by a process of its own, and the network with them: what fails is looked at again. */
+async function releaseIn(virsh: Virsh, network: string, project: string): Promise<void> {
+  for (let round = 1; ; round++) {
     const xml = await virsh.run("net-dumpxml", network).catch(() => undefined);
-    if (xml === undefined) continue;
+    if (xml === undefined) return;
     const { dnsDomain, reservations } = parseNetwork(xml);
     const own = reservations.find(({ mac, name }) => mac === macAddress(project) && name === domainName(project));
-    if (own && isManagedDomain(dnsDomain)) await updateReservation(virsh, "delete", network, own);
+    if (!own || !isManagedDomain(dnsDomain)) return;
+    try {
+      return await updateReservation(virsh, "delete", network, own);
+    } catch (error) {
+      if (!(error instanceof VirshError) || round === tries) throw error;
+    }
   }
 }
 

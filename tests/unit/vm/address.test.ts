@@ -101,6 +101,27 @@ test("an address is reserved once, under the VM's name, also where others reserv
   ]);
 });
 
+test.each([
+  ["goes away at that moment", ["gone"], 0],
+  ["is slow to answer", ["there", "there"], 1],
+])("an address is given back where the network %s", async (_, failures, changes) => {
+  const ours = libvirt("s.project-vms.internal");
+  await reserveAddress(ours.virsh, "n", "webapp");
+  let gone = false;
+  const virsh: Virsh = {
+    ...ours.virsh,
+    async run(verb, ...args) {
+      if (gone && verb === "net-dumpxml") throw new VirshError("x", [verb], undefined, "no network");
+      const failure = verb === "net-update" ? failures.pop() : undefined;
+      gone = failure === "gone";
+      if (failure) throw new VirshError("x", ["net-update"], undefined, "timed out");
+      return ours.virsh.run(verb, ...args);
+    },
+  };
+  await releaseAddress(virsh, "webapp");
+  expect(ours.changes.slice(1)).toHaveLength(changes);
+});
+
 test("an address is given back in a network of ours, and nothing is changed in others", async () => {
   const ours = libvirt("s.project-vms.internal");
   const address = await reserveAddress(ours.virsh, "n", "webapp");
