@@ -212,17 +212,23 @@ export function createReady(children: Children, context: VmContext, domain: libv
   );
 }
 
+/** Since when a VM is known to lack its network filter. */
+const lackingVariable = "PROJECT_VMS_FILTER_LACKING";
+
 /** Settings that take no restart: hooks bring the VM to them, before this notes down that they hold. */
 export function createSettings(children: Children, context: VmContext, after: pulumi.Resource) {
   const { host, settings } = context;
   const { disk, rootDisk, autostart, keepData } = settings;
-  const filter = host.filtersGuests ? { filter: filterSettings(isToGetFilter(context)) } : {};
+  const filter = host.filtersGuests ? { filter: filterSettings() } : {};
+  // Nothing else of it may have changed, and the filter is to be put back all the same. No later update looks at this.
+  const lacking = isToGetFilter(context) ? { [lackingVariable]: new Date().toISOString() } : undefined;
   const inPlace: InPlaceSettings = { disk, rootDisk, autostart, keepData, ...filter };
   return children.create(
     "settings",
     command.local.Command,
-    { create: nothing, environment: { [settingsVariable]: JSON.stringify(inPlace) } },
+    { create: nothing, environment: { [settingsVariable]: JSON.stringify(inPlace), ...lacking } },
     {
+      ignoreChanges: lacking ? [] : [`environment.${lackingVariable}`],
       hooks: { beforeCreate: [host.hooks.applyNew], beforeUpdate: [host.hooks.applyChanged] },
       dependsOn: after,
     },

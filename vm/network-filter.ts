@@ -11,8 +11,6 @@ import { filterXml, rulesDigest } from "./filter-xml.ts";
 export interface FilterSettings {
   /** Other rules than before are put in place of those. */
   rules: string;
-  /** Nothing else of it may have changed, and it is to be put back all the same. */
-  asOf?: string;
 }
 
 /** Whether a VM that is there has no filter, or one that does not hold. A filter that its user chose is left alone. Pure. */
@@ -28,10 +26,8 @@ export function lacksFilter(
   return !reserved || filters?.includes(domain.filter) === false;
 }
 
-/** What a VM's settings say of its filter; `lacking`: it is put back, although nothing was asked for. */
-export function filterSettings(lacking: boolean): FilterSettings {
-  return { rules: rulesDigest(), ...(lacking ? { asOf: new Date().toISOString() } : {}) };
-}
+/** What a VM's settings say of its filter. */
+export const filterSettings = (): FilterSettings => ({ rules: rulesDigest() });
 
 /** Reserves a VM's address and defines its filter; both again, with the same outcome, where they are there. Needs no domain. */
 export async function defineFilter(virsh: Virsh, project: string, network: string): Promise<void> {

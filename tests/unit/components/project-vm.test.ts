@@ -245,13 +245,14 @@ describe("ProjectVm", () => {
     for (const there of hosts) {
       registered.length = 0;
       const { child } = await make({ transform }, there);
-      const { environment } = child("settings") as { environment: { PROJECT_VMS_SETTINGS: string } };
-      filters.push(JSON.parse(environment.PROJECT_VMS_SETTINGS).filter);
+      const { environment } = child("settings") as { environment: Record<string, string> };
+      const { filter } = JSON.parse(environment.PROJECT_VMS_SETTINGS ?? "");
+      filters.push([filter, environment.PROJECT_VMS_FILTER_LACKING]);
     }
     expect(digests[1]).toEqual(digests[0]);
     expect(filters).toEqual([
-      { rules: rulesDigest() },
-      { rules: rulesDigest(), asOf: expect.stringMatching(/^20\d\d-/) },
+      [{ rules: rulesDigest() }, undefined],
+      [{ rules: rulesDigest() }, expect.stringMatching(/^20\d\d-/)],
     ]);
 
     registered.length = 0;

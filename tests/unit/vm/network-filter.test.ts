@@ -3,8 +3,8 @@ import { describe, expect, test } from "vitest";
 import { filterUuid, macAddress } from "../../../config/names.ts";
 import type { NetworkFound } from "../../../host/inventory.ts";
 import type { Virsh } from "../../../host/virsh.ts";
-import { filterXml, rulesDigest } from "../../../vm/filter-xml.ts";
-import { attachFilter, defineFilter, filterSettings, lacksFilter } from "../../../vm/network-filter.ts";
+import { filterXml } from "../../../vm/filter-xml.ts";
+import { attachFilter, defineFilter, lacksFilter } from "../../../vm/network-filter.ts";
 import { aDomain } from "../found.ts";
 
 const mac = macAddress("webapp");
@@ -27,11 +27,6 @@ describe("whether a VM lacks a filter that holds", () => {
     ["one that its user chose", aDomain({ filter: "clean-traffic" }), ["clean-traffic"], [], false],
   ])("it has %s", (_, domain, filters, reservations, lacks) => {
     expect(lacksFilter("webapp", domain, { filters, networks: [network(reservations)] })).toBe(lacks);
-  });
-
-  test("where it does, its settings differ at each update until it has one", () => {
-    expect(filterSettings(false)).toEqual({ rules: rulesDigest() });
-    expect(filterSettings(true)).toEqual({ rules: rulesDigest(), asOf: expect.stringMatching(/^20\d\d-/) });
   });
 });
 
