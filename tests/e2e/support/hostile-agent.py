@@ -38,7 +38,8 @@ def interfaces():
         return b'{"return": [{"name": "\xff\xfe", "hardware-address": "x"}]}'
     if mode() == "null":
         return None
-    address = "1" * 9_000_000 if mode() == "huge" else read("/var/lib/hostile/address", "10.77.0.66")
+    length = {"huge": 9_000_000, "large": 3_000_000}.get(mode(), 0)  # libvirt itself hands over at most 4 MiB
+    address = "1" * length or read("/var/lib/hostile/address", "10.77.0.66")
     name = next(name for name in os.listdir("/sys/class/net") if name.startswith("en"))
     mac = read(f"/sys/class/net/{name}/address", "").strip()
     return [{"name": name, "hardware-address": mac, "ip-addresses": [{"ip-address": address, "ip-address-type": "ipv4"}]}]
@@ -65,8 +66,8 @@ def status(arguments):
     if mode() == "never":
         return {"exited": False}
     code, out, err = ended[arguments["pid"]]
-    if mode() == "hugeexec":
-        out = b"A" * 7_000_000
+    if mode() == "largeexec":
+        out = b"A" * 2_000_000
     data = {"out-data": base64.b64encode(out).decode(), "err-data": base64.b64encode(err).decode()}
     return {"exited": True, "exitcode": code, **data}
 

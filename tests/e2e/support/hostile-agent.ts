@@ -3,7 +3,17 @@ import path from "node:path";
 import type { Checkout } from "./checkout.ts";
 
 /** What the agent answers with: see hostile-agent.py. Empty: as the real one would, but for the address. */
-export type HostileMode = "" | "badutf8" | "null" | "huge" | "lie" | "escape" | "never" | "hugeexec" | "nothaw";
+export type HostileMode =
+  | ""
+  | "badutf8"
+  | "null"
+  | "huge"
+  | "large"
+  | "lie"
+  | "escape"
+  | "never"
+  | "largeexec"
+  | "nothaw";
 
 const program = path.join(import.meta.dirname, "hostile-agent.py");
 
@@ -34,8 +44,10 @@ export class HostileAgent {
     await this.asRoot(`rm -r ${unitFolder} ${folder}; systemctl daemon-reload && systemctl restart qemu-guest-agent`);
   }
 
-  setMode(mode: HostileMode): Promise<void> {
-    return this.write(`${folder}/mode`, mode);
+  /** It starts anew: after an answer that is no JSON, libvirt asks it nothing more until it opens its port again. */
+  async setMode(mode: HostileMode): Promise<void> {
+    await this.write(`${folder}/mode`, mode);
+    await this.asRoot("systemctl restart qemu-guest-agent");
   }
 
   /** Sets what it answers as the address of the guest's network interface. */
