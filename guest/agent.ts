@@ -3,7 +3,7 @@ import type { z } from "zod";
 import { printableJson } from "../config/printable.ts";
 import { type Virsh, VirshError } from "../host/virsh.ts";
 import { anyAnswer, interfacesAnswer, longestOutput, readAgentAnswer, startedAnswer, statusAnswer } from "./answers.ts";
-import { inTime } from "./in-time.ts";
+import { inTime, pauseAfter } from "./in-time.ts";
 import { AgentError, GuestRefusal } from "./refusal.ts";
 
 /** What a program in the guest answered. */
@@ -24,9 +24,6 @@ export interface ExecBytes {
 
 /** A network interface of the guest. What it says of it is not checked yet. */
 export type GuestInterface = z.infer<typeof interfacesAnswer>[number];
-
-/** How often a running program in the guest is asked after; the agent tells nothing by itself. */
-const pollMilliseconds = 300;
 
 /** How long one question to the agent may take, in seconds; a hung agent must not hang the caller. */
 const answerSeconds = 10;
@@ -76,7 +73,8 @@ export class GuestAgent {
     timeoutSeconds: number,
     input?: string | Buffer,
   ): Promise<ExecBytes> {
-    const end = Date.now() + timeoutSeconds * 1000;
+    const asked = Date.now();
+    const end = asked + timeoutSeconds * 1000;
     const data = input === undefined ? {} : { "input-data": Buffer.from(input).toString("base64") };
     const command = { path, arg, "capture-output": true, ...data };
     const late = () => new AgentError(this.domain, `${path} has not ended after ${timeoutSeconds} s`);
@@ -93,7 +91,8 @@ export class GuestAgent {
           isCut: (status["out-truncated"] ?? false) || (status["err-truncated"] ?? false),
         };
       }
-      await delay(Math.min(pollMilliseconds, Math.max(0, left() * 1000)));
+      // The agent tells nothing by itself.
+      await delay(Math.min(pauseAfter(Date.now() - asked), Math.max(0, left() * 1000)));
     }
     throw late();
   }

@@ -26,6 +26,16 @@ const checkScript = "/usr/local/lib/project-vm/check";
 const logCommand =
   "tail -n 15 /var/log/cloud-init-output.log; journalctl --boot --priority err --lines 10 --no-pager --output cat";
 
+/**
+ * Ends with cloud-init's report once it is done, or will not be. `cloud-init status --wait` alone asks systemd of five units four
+ * times a second: on an emulated guest a tenth of all that a boot costs. https://docs.cloud-init.io/en/latest/howto/status.html
+ */
+const cloudInitCommand = `
+until [ -e /run/cloud-init/result.json ] || [ -e /run/cloud-init/disabled ] || systemctl --quiet is-failed 'cloud-*.service'; do
+  sleep 1
+done
+exec /usr/bin/cloud-init status --wait --format json`;
+
 /** A project's VM as its guest is seen from the host. */
 export class Guest {
   /** The domain's name. */
@@ -51,7 +61,7 @@ export class Guest {
    * @throws Error with cloud-init's errors, or when it has not ended in time
    */
   async cloudInitDone(limitSeconds: number): Promise<void> {
-    const result = await this.agent.exec(["/usr/bin/cloud-init", "status", "--wait", "--format", "json"], limitSeconds);
+    const result = await this.agent.exec(["/bin/sh", "-c", cloudInitCommand], limitSeconds);
     const problems = cloudInitProblems(result.stdout, this.name);
     if (problems.length > 0) throw new Error(problems.join("; "));
   }

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { indented, printable } from "../config/printable.ts";
 import type { Guest } from "./guest.ts";
-import { inTime } from "./in-time.ts";
+import { inTime, pauseAfter } from "./in-time.ts";
 import type { TailnetJoin, TailnetNode } from "./tailnet.ts";
 import type { GuestAddress, HostKey } from "./values.ts";
 
@@ -122,12 +122,13 @@ export async function waitUntilReady(
 
 /** Asks again and again until the answer is truthy; a question that is still open when the time is over is left at that. */
 async function until<T>(ask: () => Promise<T | false>, limitSeconds: number, otherwise: string): Promise<T> {
-  const end = Date.now() + limitSeconds * 1000;
+  const started = Date.now();
+  const end = started + limitSeconds * 1000;
   const late = () => new Error(`${otherwise} within ${limitSeconds} s`);
   for (let left = limitSeconds; left > 0; left = (end - Date.now()) / 1000) {
     const answer = await inTime(ask(), left, late);
     if (answer) return answer;
-    await delay(500);
+    await delay(pauseAfter(Date.now() - started));
   }
   throw late();
 }

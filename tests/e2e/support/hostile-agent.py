@@ -47,10 +47,11 @@ def interfaces():
 
 def run(argv, data):
     """What a program is said to have ended with: exit code, output, errors."""
+    is_report = "cloud-init status" in argv[-1]
     if mode() == "lie":
-        return 0, b'{"status":"done"}' if "cloud-init" in argv[0] else FORGED_KEY, b""
+        return 0, b'{"status":"done"}' if is_report else FORGED_KEY, b""
     if mode() == "escape":
-        return (0, b'{"status":"done"}', b"") if "cloud-init" in argv[0] else (1, ESCAPES, b"")
+        return (0, b'{"status":"done"}', b"") if is_report else (1, ESCAPES, b"")
     result = subprocess.run(argv, input=data, capture_output=True, check=False)
     return result.returncode if result.returncode >= 0 else 128 - result.returncode, result.stdout, result.stderr
 

@@ -141,7 +141,7 @@ export class HostileHost implements Virsh {
   private programEnd(path: string, arg: string[]): { exitcode: number; stdout: unknown } {
     const { cloudInit, check, hostKeys, log, tailscale, tailnetState, join } = this.answers;
     const script = arg.join(" ");
-    if (path.endsWith("cloud-init")) return { exitcode: 0, stdout: cloudInit };
+    if (script.includes("cloud-init status")) return { exitcode: 0, stdout: cloudInit };
     if (path.endsWith("check")) return check;
     if (script.includes("ssh_host_")) return { exitcode: 0, stdout: hostKeys };
     if (script.includes("tailscale up")) return { exitcode: 1, stdout: join };
