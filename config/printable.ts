@@ -14,10 +14,14 @@ const colour = /\x1b\[[\d;]{0,20}m/g;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const begun = /(?:\x1b(?:\[[\d;]{0,20})?|\r+)$/;
 
-/** A text of one or more lines for a terminal. @example printable("\x1b[2Jgone") // "\\x1b[2Jgone" */
+/**
+ * A text of one or more lines for a terminal, which may come to it by the engine: `<{%` begins a colour there.
+ *
+ * @example printable("\x1b[2Jgone") // "\\x1b[2Jgone"
+ */
 export function printable(text: string): string {
   const plain = text.replace(colour, "").replace(/\r+\n/g, "\n").replaceAll("\t", "    ");
-  return plain.replace(acting, (found) => (found === "\n" ? found : visible(found)));
+  return plain.replace(acting, (found) => (found === "\n" ? found : visible(found))).replaceAll("<{%", "<\\x7b%");
 }
 
 /** The same on one line, whatever breaks are in it. */

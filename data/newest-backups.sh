@@ -17,7 +17,7 @@ for project; do
 done
 # Not `test`, to which what may not be seen is not there.
 found=$( (ls -d "$storage/." && cd "$storage" && stat -c 'disk %W %n' "$@") 2>&1) || case $found in
-  *[Dd]enied*) echo "$found" >&2 && exit 1 ;;
+  *': Permission denied'*) echo "$found" >&2 && exit 1 ;;
 esac
 printf '%s\n' "$found"
 [ -d "$storage/backups" ] || exit 0

@@ -1,5 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Virsh } from "../host/virsh.ts";
+import { connectSeconds } from "../host/virsh-process.ts";
+import { inTime } from "./in-time.ts";
 
 /** How long a guest may take to shut down before its power is cut, in seconds. */
 export const shutdownSeconds = 60;
@@ -22,22 +24,29 @@ export async function shutDown(
   if (!(await isRunning(virsh, domain))) return;
   const started = Date.now();
   const passed = () => (Date.now() - started) / 1000;
+  const requests: Promise<unknown>[] = [];
   for (let asked = -Infinity; passed() < limitSeconds; ) {
     // Asked again now and then: a guest that is still booting does not hear the first time. Libvirt asks the guest's agent, and
-    // waits for one that does not answer: nobody waits for that.
+    // waits for one that does not answer, which is not waited for here while the guest runs.
     if (passed() - asked >= askAgainSeconds) {
       asked = passed();
-      virsh.run("shutdown", domain).catch(() => undefined);
+      requests.push(virsh.run("shutdown", domain).catch(() => undefined));
     }
     await delay(1000);
     if (!(await isRunning(virsh, domain))) {
       log(`${domain}: shut down, ${Math.round(passed())} s`);
+      await settled(requests);
       return;
     }
   }
   log(`${domain}: did not shut down within ${limitSeconds} s; its power is cut`);
   await virsh.run("destroy", domain);
+  await settled(requests);
 }
+
+/** A request that is still on its way to libvirt would shut the next start down. One that has got there ends with the guest. */
+const settled = (requests: Promise<unknown>[]) =>
+  inTime(Promise.all(requests), connectSeconds, () => new Error("late")).catch(() => undefined);
 
 /** Whether a guest is on: running, paused, or on its way between. */
 export async function isRunning(virsh: Virsh, domain: string): Promise<boolean> {

@@ -42,6 +42,10 @@ export function sshFiles(targets: SshTarget[], path: SshPath, knownHostsFile: st
     line("User", word("dev")),
     line("UserKnownHostsFile", file(knownHostsFile)),
     line("StrictHostKeyChecking", word("yes")),
+    // A server that accepts and says nothing, or says nothing any more, is given up.
+    line("ConnectTimeout", word("30")),
+    line("ServerAliveInterval", word("30")),
+    line("ServerAliveCountMax", word("4")),
   ];
   const shared = [
     ...known,

@@ -112,7 +112,7 @@ systemctl stop tailscaled`;
  * made or used only for one that has none.
  *
  * @param limitSeconds for each step
- * @returns the node, and whether it is in the tailnet since just now
+ * @returns the node
  * @throws Error with what tailscale said
  */
 export async function joinTailnet(
@@ -123,17 +123,18 @@ export async function joinTailnet(
 ): Promise<TailnetNode> {
   const start = anew ? "restart" : "start";
   const state = (await run(agent, ["/bin/sh", "-c", lookScript, "look", start, server], limitSeconds)).trim();
-  if (state !== "Running") {
-    const auth = await takeJoinKey(key, () => apiOfCommand(process.env));
-    try {
-      await run(agent, ["/bin/sh", "-c", joinScript, "join", hostName(project), server], limitSeconds, auth.key);
-    } catch (error) {
-      // Left unused, it must not lie about. Whatever keeps it from being revoked, it expires by itself.
-      await auth.revoke().catch(() => {});
-      throw error;
-    }
+  const node = async () => nodeIn(await run(agent, ["/bin/sh", "-c", whoScript], limitSeconds), project, domain);
+  if (state === "Running") return node();
+  const auth = await takeJoinKey(key, () => apiOfCommand(process.env));
+  try {
+    await run(agent, ["/bin/sh", "-c", joinScript, "join", hostName(project), server], limitSeconds, auth.key);
+    return await node();
+  } catch (error) {
+    // A guest that was not let in, or does not say who it is, may have it still. Whatever keeps it from being revoked, it
+    // expires by itself.
+    await auth.revoke().catch(() => {});
+    throw error;
   }
-  return nodeIn(await run(agent, ["/bin/sh", "-c", whoScript], limitSeconds), project, domain);
 }
 
 /** Has a VM that was in a tailnet leave it; does nothing in one that was not. */

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { readFile, rm, rmdir } from "node:fs/promises";
 import path from "node:path";
 import { UserError } from "../config/errors.ts";
+import { printable } from "../config/printable.ts";
 import { closeFolders, prepareFiles, rotateLog, startFailure } from "./embedded-files.ts";
 import { recallRunning, rememberRunning, shutDownGuests, startAgain, whatRuns } from "./embedded-guests.ts";
 import { findProcesses } from "./embedded-look.ts";
@@ -159,7 +160,10 @@ export async function stopEmbeddedHost(host: EmbeddedHost, log: Log, guestSecond
     // A libvirtd that died is being restarted at this moment.
     const answering = await waitFor("libvirtd to answer", limits.restart, () => answers(host)).catch(() => "no");
     if (answering === "no") log("embedded host: libvirtd does not answer, its guests are cut off");
-    else await shutDownGuests(host, guestSeconds, log);
+    else
+      await shutDownGuests(host, guestSeconds, log).catch((error: unknown) =>
+        log(`embedded host: its guests are cut off: ${printable((error as Error).message)}`),
+      );
     await killHost(host);
     await clearLeftovers(host);
     log("embedded host: stopped; disks and definitions are kept");

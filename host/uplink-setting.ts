@@ -14,7 +14,7 @@ export function wantsUplink(checkout: string): boolean {
 
 function stackFiles(checkout: string): string[] {
   try {
-    const files = readdirSync(checkout).filter((file) => /^Pulumi\.[^.]+\.yaml$/.test(file));
+    const files = readdirSync(checkout).filter((file) => /^Pulumi\..+\.yaml$/.test(file));
     return files.map((file) => path.join(checkout, file));
   } catch {
     return []; // it is gone
@@ -24,7 +24,10 @@ function stackFiles(checkout: string): string[] {
 /** undefined: the stack has a host of its own. */
 function uplinkIn(file: string): boolean | undefined {
   try {
-    const host = parse(readFileSync(file, "utf8"))?.config?.["project-vms:host"] ?? {};
+    const given = parse(readFileSync(file, "utf8"))?.config?.["project-vms:host"] ?? {};
+    // `pulumi config set` writes JSON as a text.
+    const host = typeof given === "string" ? JSON.parse(given) : given;
+    if (typeof host !== "object" || host === null || "secure" in host) return false;
     return host.uri === undefined ? (host.uplink ?? true) === true : undefined;
   } catch {
     return false;

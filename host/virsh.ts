@@ -84,8 +84,10 @@ export function virshFor(uri: string, timeoutSeconds = 60): Virsh {
     runPrivately: async (...args) => {
       const session = new InputSession(() => new VirshProcess(uri, [], timeoutSeconds, timeoutSeconds));
       try {
-        const [answer] = await session.ask([args]);
-        if (!answer?.ok) throw new VirshError(uri, args.slice(0, 1), undefined, answer?.error ?? "no answer", true);
+        // Whatever goes wrong, an error shows the verb alone.
+        const shown = args.slice(0, 1);
+        const [answer] = await session.ask([args], [shown]);
+        if (!answer?.ok) throw new VirshError(uri, shown, undefined, answer?.error ?? "no answer", true);
         return answer.output;
       } finally {
         session.end();
@@ -143,10 +145,11 @@ class InputSession {
     this.virsh = open();
   }
 
-  async ask(batch: string[][]): Promise<BatchAnswer[]> {
+  /** @param shown what an error shows of the commands */
+  async ask(batch: string[][], shown = batch): Promise<BatchAnswer[]> {
     for (let tries = 1; ; tries++) {
       try {
-        return await askByInput(this.virsh, batch);
+        return await askByInput(this.virsh, batch, shown);
       } catch (error) {
         if (tries >= logInTries || !(error instanceof VirshError && wasTurnedAway.test(error.reason))) throw error;
         this.virsh.end();
@@ -229,7 +232,7 @@ function typed(command: string[]): string {
   return command.map(quoteForVirsh).join(" ");
 }
 
-async function askByInput(virsh: VirshProcess, batch: string[][]): Promise<BatchAnswer[]> {
+async function askByInput(virsh: VirshProcess, batch: string[][], shown: string[][]): Promise<BatchAnswer[]> {
   const all = markAll(batch);
   // End marks stand on a line of their own: virsh drops a whole line that it cannot parse, and the wait would never
   // end.
@@ -237,7 +240,7 @@ async function askByInput(virsh: VirshProcess, batch: string[][]): Promise<Batch
     `${echo(begin)}; ${typed(command)}`,
     `${echo(end)}; ${echo(end, "--err")}`,
   ]);
-  virsh.write(lines.map((line) => `${line}\n`).join(""), batch);
+  virsh.write(lines.map((line) => `${line}\n`).join(""), shown);
   return readAnswers(virsh, all, withoutPrompt);
 }
 

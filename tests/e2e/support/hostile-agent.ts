@@ -1,5 +1,8 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
+import { expect } from "vitest";
+import { GuestAgent } from "../../../guest/agent.ts";
+import { virshFor } from "../../../host/virsh.ts";
 import type { Checkout } from "./checkout.ts";
 
 /** What the agent answers with: see hostile-agent.py. Empty: as the real one would, but for the address. */
@@ -48,6 +51,8 @@ export class HostileAgent {
   async setMode(mode: HostileMode): Promise<void> {
     await this.write(`${folder}/mode`, mode);
     await this.asRoot("systemctl restart qemu-guest-agent");
+    const seen = new GuestAgent(virshFor(this.checkout.host.uri), `project-${this.project}`);
+    await expect.poll(() => seen.answers(), { timeout: 120_000, interval: 500 }).toBe(true);
   }
 
   /** Sets what it answers as the address of the guest's network interface. */

@@ -36,9 +36,15 @@ test("a guest that does not is forced after as long as it was given, and that is
 
 test("a guest whose agent keeps libvirt waiting is forced all the same, in time", async () => {
   const { virsh, commands } = aHost(Number.POSITIVE_INFINITY);
+  let giveUp = () => {};
   const held: Virsh = {
     ...virsh,
-    run: (...args) => (args[0] === "shutdown" ? new Promise(() => {}) : virsh.run(...args)),
+    run: (...args) => {
+      if (args[0] === "shutdown") return new Promise((_, reject) => (giveUp = () => reject(new Error("guest is off"))));
+      // libvirt gives up on the agent of a guest that is off.
+      if (args[0] === "destroy") giveUp();
+      return virsh.run(...args);
+    },
   };
   const started = Date.now();
   await shutDown(held, "project-app", () => undefined, 2);

@@ -18,6 +18,7 @@ describe("a text for a terminal", () => {
     ["a\u200bb\ufeff", "a\\u{200b}b\\u{feff}"],
     ["a\u2028b", "a\\u{2028}b"],
     ["\ud83d", "\\u{d83d}"],
+    ["<{%fg 2%}>READY<{%reset%}>", "<\\x7b%fg 2%}>READY<\\x7b%reset%}>"],
     ["größer 日本 🙂", "größer 日本 🙂"],
   ])("%j is shown as %j", (text, shown) => expect(printable(text)).toBe(shown));
 

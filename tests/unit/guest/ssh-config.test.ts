@@ -24,6 +24,9 @@ test("each VM with an address is a host of its own, with its keys pinned under i
   User dev
   UserKnownHostsFile "/state/known_hosts"
   StrictHostKeyChecking yes
+  ConnectTimeout 30
+  ServerAliveInterval 30
+  ServerAliveCountMax 4
   ProxyCommand nsenter --net=/run/x nc %h %p
   IdentityFile "/home/me/key"
 
@@ -33,6 +36,9 @@ Host project-web
   User dev
   UserKnownHostsFile "/state/known_hosts"
   StrictHostKeyChecking yes
+  ConnectTimeout 30
+  ServerAliveInterval 30
+  ServerAliveCountMax 4
   ProxyCommand nsenter --net=/run/x nc %h %p
   IdentityFile "/home/me/key"
 
@@ -41,6 +47,9 @@ Host project-web.tail1.ts.net
   User dev
   UserKnownHostsFile "/state/known_hosts"
   StrictHostKeyChecking yes
+  ConnectTimeout 30
+  ServerAliveInterval 30
+  ServerAliveCountMax 4
 `);
   expect(files.knownHosts).toBe(
     `project-app ${anEcdsaKey()}\nproject-app ${aHostKey(1)}\nproject-web ${aHostKey(2)}\n`,

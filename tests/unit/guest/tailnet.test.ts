@@ -59,6 +59,12 @@ test("a key that was not used is revoked, and the reason is the guest's", async 
   expect(asked()).toEqual(["POST /api/v2/tailnet/-/keys", "DELETE /api/v2/tailnet/-/keys/k1"]);
 });
 
+test("a guest that took it and tells what cannot be loses it", async () => {
+  const { agent } = guest("NeedsLogin", { exitCode: 0, stderr: "" });
+  await expect(joinTailnet(agent, "another", { anew: true, key }, 1)).rejects.toThrow("DNSName: must be");
+  expect(asked()).toEqual(["POST /api/v2/tailnet/-/keys", "DELETE /api/v2/tailnet/-/keys/k1"]);
+});
+
 test("without credentials where the command runs nothing is asked of the guest's tailnet, and the remedy is told", async () => {
   delete process.env.TAILSCALE_API_KEY;
   const { agent, inputs } = guest("NeedsLogin", { exitCode: 0, stderr: "" });

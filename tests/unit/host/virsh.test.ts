@@ -109,6 +109,18 @@ describe.skipIf(!existsSync("/usr/bin/virsh"))("a real virsh", () => {
   });
 
   test.each([
+    ["the command fails", "test:///default", "no-such-verb"],
+    ["there is no connection", "qemu+unix:///system?socket=/nonexistent/socket", "echo"],
+  ])("of a private command an error shows the verb alone when %s", async (_, to, verb) => {
+    const error = await virshFor(to)
+      .runPrivately(verb, "hush")
+      .catch((caught: unknown) => caught);
+    expect(error).toBeInstanceOf(VirshError);
+    expect(String(error)).toContain(verb);
+    expect(String(error)).not.toContain("hush");
+  });
+
+  test.each([
     "a; list",
     "a # b",
     "a\\",
