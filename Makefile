@@ -12,7 +12,7 @@ REPORT := --reporter=verbose --reporter=json --outputFile.json=test-results
 # Under this environment plain `pulumi` works: engine, plugins, state, passphrase.
 IN_ENV := eval "$$($(TSX) local/env.ts)" &&
 
-.PHONY: help up down clean env test unit e2e sweep kills bench check prepare packages test-packages toolchain
+.PHONY: help up down clean env test unit e2e long sweep kills bench check prepare packages test-packages toolchain
 
 help: ## Say what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -29,7 +29,7 @@ clean: node_modules/.built ## Ask, then remove the local VMs, their disks and th
 env: prepare ## Print what makes plain pulumi work in a shell: eval "$$(make -s env)"
 	@$(TSX) local/env.ts
 
-test: check unit e2e ## Run all tests
+test: check unit e2e ## Run all tests but the long ones
 
 check: node_modules/.built ## Types, lint and format
 	@node_modules/.bin/tsc -p .
@@ -41,6 +41,9 @@ unit: test-packages node_modules/.built ## Unit tests
 # The same edits and kills each time: chance is for `make sweep` and `make kills`. SHUFFLE=<number> has the files run in a random order.
 e2e: prepare ## End-to-end tests, with the real engine and real VMs
 	@$(IN_ENV) SWEEP_SEED=$${SWEEP_SEED:-1352147254} KILLS_SEED=$${KILLS_SEED:-1} $(VITEST) --project e2e $(REPORT)/e2e.json --reporter=./tests/setup/seconds-reporter.ts
+
+long: prepare ## The end-to-end tests that boot guests again and again: an hour where guests are emulated
+	@$(IN_ENV) $(VITEST) --project long $(REPORT)/long.json --reporter=./tests/setup/seconds-reporter.ts
 
 sweep: prepare ## 200 generated config edits, each with a look at all data; SWEEP_SEED=... repeats them
 	@$(IN_ENV) SWEEP_EDITS=$${SWEEP_EDITS:-200} $(VITEST) --project e2e tests/e2e/edits.test.ts

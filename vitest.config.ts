@@ -1,10 +1,16 @@
-import { defineConfig } from "vitest/config";
+import { configDefaults, defineConfig } from "vitest/config";
 import { sharedEnvironment } from "./tests/setup/places.ts";
 import SlowestFirst from "./tests/setup/slowest-first.ts";
 
 const env = sharedEnvironment();
 /** A home, temporary files and ssh files of its own for each test file, in a process of its own. */
 const own = { env, setupFiles: "tests/setup/own-home.ts", pool: "forks", isolate: true } as const;
+
+/** Real VMs. Whichever file comes first has the base image built. */
+const withGuests = { ...own, testTimeout: 15 * 60_000, hookTimeout: 15 * 60_000 };
+
+/** Those that boot guests again and again: where guests are emulated, CI's time is not enough for them. */
+const long = "tests/e2e/**/*.long.test.ts";
 
 /** SHUFFLE=<number> has the files run in a random order, each number in another, to find those that need one before them. */
 const seed = process.env.SHUFFLE;
@@ -20,14 +26,13 @@ export default defineConfig({
       { test: { ...own, name: "unit", include: ["tests/unit/**/*.test.ts"], testTimeout: 20_000 } },
       {
         test: {
-          ...own,
+          ...withGuests,
           name: "e2e",
           include: ["tests/e2e/**/*.test.ts"],
-          testTimeout: 15 * 60_000,
-          // Whichever file comes first has the base image built.
-          hookTimeout: 15 * 60_000,
+          exclude: [...configDefaults.exclude, long],
         },
       },
+      { test: { ...withGuests, name: "long", include: [long] } },
     ],
   },
 });
