@@ -189,6 +189,11 @@ test.each(questions)(
   },
 );
 
+test("what the console printed is what an error ends with where the agent tells no log", async () => {
+  const { error } = await run({ console: "one\nkernel panic\n", errors: { "guest-exec": "gone" } });
+  expect(error?.message).toContain("The end of the guest's log:\n  | one\n  | kernel panic");
+});
+
 /** Where the value cannot be right, the refusal names guest and field and shows the value. */
 test.each<[string, Partial<Answers>, RegExp]>([
   [

@@ -104,17 +104,25 @@ export class HostileHost implements Virsh {
         return this.answers.leases;
       case "domstate":
         return "running";
-      case "vol-info":
-        return "Capacity: 100 B";
-      case "vol-download":
-        writeFileSync(request, text(this.answers.console));
+      case "vol-list":
+        return " console.log   /vms/app/console.log";
+      case "vol-dumpxml":
+        return `<volume><name>console.log</name><physical unit='bytes'>${this.console.length}</physical></volume>`;
+      case "vol-download": {
+        const [offset = 0, length] = ["--offset", "--length"].map((option) => Number(args[args.indexOf(option) + 1]));
+        writeFileSync(request, this.console.subarray(offset, offset + (length ?? 0)));
         return "";
+      }
       case "pool-refresh":
       case "metadata":
         return "";
       default:
         throw new VirshError("fake", args, undefined, `unexpected: ${verb} ${first}`, true);
     }
+  }
+
+  private get console(): Buffer {
+    return Buffer.from(text(this.answers.console));
   }
 
   private agent({ execute, arguments: asked }: { execute: string; arguments?: Asked }): string {
