@@ -20,7 +20,7 @@ export interface BackupsFound {
 }
 
 /**
- * Judges the backups of a project. A disk has twice `every` from its making to have its first one; where it is not known when
+ * Judges the backups of a project: the newest one must be younger than twice `every`. A disk has as long to have its first one; where it is not known when
  * it was made, there should be one. What is stamped in the future tells nothing, and hides nothing. Pure.
  */
 export function backupAge(project: string, every: BackupAge["every"], found: BackupsFound | undefined): BackupAge {
@@ -29,7 +29,7 @@ export function backupAge(project: string, every: BackupAge["every"], found: Bac
   const past = (dates: (Date | null | undefined)[]) =>
     dates.flatMap((date) => (date && date <= now ? [date.getTime()] : []));
   const stamps = past(backups.get(project) ?? []);
-  const since = Math.max(...stamps, ...past([disks.get(project)]));
+  const since = Math.max(...(stamps.length > 0 ? stamps : past([disks.get(project)])));
   return {
     every,
     newest: stamps.length > 0 ? new Date(Math.max(...stamps)) : null,

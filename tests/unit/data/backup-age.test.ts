@@ -23,7 +23,7 @@ describe("backups every 6h", () => {
     ["none, of a disk that is older", [], 13, { newest: null, overdue: true }],
     ["none, of a disk of which nobody knows how old it is", [], null, { newest: null, overdue: true }],
     ["none, of a disk that is made in the future", [], -5, { newest: null, overdue: true }],
-    ["an old one, of a disk that was made after it", [500], 5, { ...newest(500), overdue: false }],
+    ["an old one, of a disk that was made after it", [500], 5, { ...newest(500), overdue: true }],
     ["none, and no disk", [], undefined, { newest: null, overdue: false }],
     ["an old one that stayed when its disk went", [500], undefined, { ...newest(500), overdue: false }],
   ])("%s", (_, backups, disk, expected) => {
