@@ -20,8 +20,9 @@ export interface BackupsFound {
 }
 
 /**
- * Judges the backups of a project: the newest one must be younger than twice `every`. A disk has as long to have its first one; where it is not known when
- * it was made, there should be one. What is stamped in the future tells nothing, and hides nothing. Pure.
+ * Judges the backups of a project: the newest one must be younger than twice `every`. A disk has as long to have its first
+ * one; where it is not known when it was made, there should be one. What is stamped in the future tells nothing, and hides
+ * nothing. Pure.
  */
 export function backupAge(project: string, every: BackupAge["every"], found: BackupsFound | undefined): BackupAge {
   if (!found) return { every, newest: null, overdue: null };

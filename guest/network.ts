@@ -1,7 +1,8 @@
 import { domainName, macAddress } from "../config/names.ts";
 import { type Lease, leasesIn } from "../host/leases.ts";
 import { type NetworkXml, parseDomain, parseNetwork } from "../host/libvirt-xml.ts";
-import { type Virsh, VirshError } from "../host/virsh.ts";
+import { answerOrNone } from "../host/unreachable.ts";
+import type { Virsh } from "../host/virsh.ts";
 import { contains, type GuestAddress, subnets } from "./values.ts";
 
 /** What libvirt knows of the network that a guest is on. */
@@ -18,11 +19,8 @@ export async function networkOf(virsh: Virsh, project: string): Promise<GuestNet
   const { network } = parseDomain(await virsh.run("dumpxml", domainName(project)));
   if (network === undefined) return undefined;
   const xml = await virsh.run("net-dumpxml", network);
-  const leases = await virsh.run("net-dhcp-leases", network).catch((error: unknown) => {
-    // It may be one that gives no addresses away.
-    if (error instanceof VirshError && error.isAnswer) return "";
-    throw error;
-  });
+  // It may be one that gives no addresses away.
+  const leases = await answerOrNone(virsh.run("net-dhcp-leases", network));
   const found = parseNetwork(xml);
   return { ranges: rangesOf(found), reservations: found.reservations, leases: leasesIn(leases) };
 }

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { UserError } from "../config/errors.ts";
 import { embeddedRoot } from "./embedded.ts";
-import { isLocal, type VirshError } from "./virsh.ts";
+import { isLocal, VirshError } from "./virsh.ts";
 
 /** A host that is reached by ssh, as ssh's own programs are told of it. */
 interface SshHost {
@@ -126,3 +126,11 @@ function sshHost(uri: string): SshHost | undefined {
 /** The same without what virsh puts before every failure, and without ssh's own remedy. */
 const shortened = (reason: string) =>
   reason.replace(/^failed to connect to the hypervisor; /, "").replace(/ remove with:; ssh-keygen [^;]*;/, "");
+
+/** What a command answers; nothing where libvirt says that it has none. That it could not be asked is an error still. */
+export async function answerOrNone(asked: Promise<string>): Promise<string> {
+  return asked.catch((error: unknown) => {
+    if (error instanceof VirshError && error.isAnswer) return "";
+    throw error;
+  });
+}

@@ -2,7 +2,8 @@ import { domainName, filterName, macAddress } from "../config/names.ts";
 import { interfaceWithFilter } from "../host/edited-xml.ts";
 import type { DomainFound, Inventory } from "../host/inventory.ts";
 import { parseDomain, parseNetwork } from "../host/libvirt-xml.ts";
-import { type Virsh, VirshError } from "../host/virsh.ts";
+import { answerOrNone } from "../host/unreachable.ts";
+import type { Virsh } from "../host/virsh.ts";
 import { withXmlFile } from "../host/xml-file.ts";
 import { releaseAddress, reserveAddress } from "./address.ts";
 import { filterXml, rulesDigest } from "./filter-xml.ts";
@@ -54,10 +55,7 @@ async function attach(virsh: Virsh, project: string, xml: string, where: "--conf
 export async function removeFilter(virsh: Virsh, project: string): Promise<void> {
   const name = filterName(project);
   // A libvirt that cannot filter has no filters.
-  const filters = await virsh.run("nwfilter-list").catch((error: unknown) => {
-    if (error instanceof VirshError && error.isAnswer) return "";
-    throw error;
-  });
+  const filters = await answerOrNone(virsh.run("nwfilter-list"));
   if (filters.split("\n").some((line) => line.trim().split(/\s+/)[1] === name)) {
     await virsh.run("nwfilter-undefine", name);
   }

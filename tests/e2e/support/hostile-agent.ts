@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { expect } from "vitest";
-import { GuestAgent } from "../../../guest/agent.ts";
+import { Guest } from "../../../guest/guest.ts";
 import { virshFor } from "../../../host/virsh.ts";
 import type { Checkout } from "./checkout.ts";
 
@@ -51,8 +51,8 @@ export class HostileAgent {
   async setMode(mode: HostileMode): Promise<void> {
     await this.write(`${folder}/mode`, mode);
     await this.asRoot("systemctl restart qemu-guest-agent");
-    const seen = new GuestAgent(virshFor(this.checkout.host.uri), `project-${this.project}`);
-    await expect.poll(() => seen.answers(), { timeout: 120_000, interval: 500 }).toBe(true);
+    const guest = new Guest(virshFor(this.checkout.host.uri), this.project);
+    await expect.poll(() => guest.answers(), { timeout: 120_000, interval: 500 }).toBe(true);
   }
 
   /** Sets what it answers as the address of the guest's network interface. */

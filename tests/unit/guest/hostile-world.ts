@@ -109,8 +109,8 @@ export class HostileHost implements Virsh {
       case "vol-dumpxml":
         return `<volume><name>console.log</name><physical unit='bytes'>${this.console.length}</physical></volume>`;
       case "vol-download": {
-        const [offset = 0, length] = ["--offset", "--length"].map((option) => Number(args[args.indexOf(option) + 1]));
-        writeFileSync(request, this.console.subarray(offset, offset + (length ?? 0)));
+        const [offset = 0, length = 0] = ["--offset", "--length"].map((name) => Number(args[args.indexOf(name) + 1]));
+        writeFileSync(request, this.console.subarray(offset, offset + length));
         return "";
       }
       case "pool-refresh":
