@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { UserError } from "../config/errors.ts";
+import { logInAgain } from "./log-in.ts";
 import { hostUnreachable } from "./unreachable.ts";
 import { isLocal } from "./virsh.ts";
 
@@ -96,9 +97,15 @@ export function shellFor(uri: string): Shell {
       const command = remote
         ? [...remote.words, ["env", "LC_ALL=C", ...words].map(shellWord).join(" ")]
         : ["env", "LC_ALL=C", ...words];
-      const { exitCode, stdout, stderr } = await start(command, options);
-      if (exitCode === 0) return stdout;
-      throw failure(uri, new ShellError(where, argv, exitCode, stderr), remote !== undefined);
+      const once = async () => {
+        const { exitCode, stdout, stderr } = await start(command, options);
+        if (exitCode === 0) return stdout;
+        throw new ShellError(where, argv, exitCode, stderr);
+      };
+      const saidBySsh = (error: unknown) => (remote && isSshsOwn(error) ? error.stderr : undefined);
+      return logInAgain(once, saidBySsh).catch((error: unknown) => {
+        throw error instanceof ShellError ? failure(uri, error, remote !== undefined) : error;
+      });
     },
   };
 }
@@ -185,11 +192,14 @@ function notInstalled(program: string): UserError {
   return new UserError(`${program} is not installed.`, [issue]);
 }
 
+/** ssh itself ends with 255: ssh(1), EXIT STATUS */
+const isSshsOwn = (error: unknown): error is ShellError => error instanceof ShellError && error.exitCode === 255;
+
 /** Of ssh's own failures, of missing rights, and of the program's own. */
 function failure(uri: string, error: ShellError, isRemote: boolean): Error {
   const reason = lastLines(error.stderr);
-  // ssh itself ends with 255; what it says of a host is known to whoever explains libvirt's connections.
-  if (isRemote && error.exitCode === 255) return hostUnreachable(uri, reason);
+  // What ssh says of a host is known to whoever explains libvirt's connections.
+  if (isRemote && isSshsOwn(error)) return hostUnreachable(uri, reason);
   if (!/Permission denied|Operation not permitted|must be superuser/i.test(reason)) return error;
   const remedy = isRemote
     ? "name a user who may in the URI, e.g. `qemu+ssh://root@storage/system`"

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
-import { setTimeout as delay } from "node:timers/promises";
 import { UserError } from "../config/errors.ts";
 import { printableLine, shortened } from "../config/printable.ts";
+import { logInAgain } from "./log-in.ts";
 import { VirshProcess } from "./virsh-process.ts";
 
 /** What one command of a session gave. `output` and `error` are without the line breaks around them. */
@@ -62,13 +62,6 @@ const longestShown = 2000;
 
 /** In place of the user's cache: an interactive virsh would write its history of commands there. */
 export const noCache = "/dev/null";
-
-/** How often a log-in is tried that an SSH server turns away, and the pause after the first one, in milliseconds; it grows. */
-const logInTries = 8;
-const logInPause = 150;
-
-/** What ssh says then, or is said for it. */
-const wasTurnedAway = /kex_exchange_identification|Not allowed at this time|^no log-in/;
 
 /** Linux takes no single argument of 128 KiB or more. */
 const longestScript = 120_000;
@@ -134,10 +127,7 @@ export async function withVirshSession<T>(uri: string, use: (ask: Ask) => Promis
   }
 }
 
-/**
- * One virsh that reads its commands from its input. An SSH server that has too many log-ins going on turns some away
- * (MaxStartups), before anything was asked: those are made again.
- */
+/** One virsh that reads its commands from its input, over a log-in that is made again where it was turned away. */
 class InputSession {
   private virsh: VirshProcess;
 
@@ -147,17 +137,16 @@ class InputSession {
 
   /** @param shown what an error shows of the commands */
   async ask(batch: string[][], shown = batch): Promise<BatchAnswer[]> {
-    for (let tries = 1; ; tries++) {
-      try {
-        return await askByInput(this.virsh, batch, shown);
-      } catch (error) {
-        if (tries >= logInTries || !(error instanceof VirshError && wasTurnedAway.test(error.reason))) throw error;
-        this.virsh.end();
-        // Not all of those that were turned away come back at the same moment.
-        await delay((0.5 + Math.random()) * tries * logInPause);
-        this.virsh = this.open();
-      }
-    }
+    return logInAgain(
+      (attempt) => {
+        if (attempt > 1) {
+          this.virsh.end();
+          this.virsh = this.open();
+        }
+        return askByInput(this.virsh, batch, shown);
+      },
+      (error) => (error instanceof VirshError ? error.reason : undefined),
+    );
   }
 
   end(): void {

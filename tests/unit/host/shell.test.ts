@@ -200,6 +200,26 @@ exec sh -c "$command"
     );
   });
 
+  test.each([
+    ["kex_exchange_identification: read: Connection reset by peer", 3],
+    ["root@storage: Permission denied (publickey).", 1],
+  ])(
+    "a log-in that ends with %j is made %i times: what was turned away, again; what was refused, not",
+    async (says, times) => {
+      const turning = `#!/bin/sh
+echo >>${dir}/tries
+[ "$(wc -l <${dir}/tries)" -lt 3 ] || { cat; exit; }
+echo '${says}' >&2
+exit 255
+`;
+      writeFileSync(path.join(dir, "ssh"), turning, { mode: 0o755 });
+      const run = shellFor("qemu+ssh://root@storage/system").run(["cat"], { stdin: "sent" });
+      expect(await messageOf(run)).toContain(times > 1 ? "nothing was thrown" : says);
+      if (times > 1) expect(await run).toBe("sent");
+      expect(readFileSync(path.join(dir, "tries"), "utf8")).toBe("\n".repeat(times));
+    },
+  );
+
   test("a right that is missing there names the way to have it", async () => {
     const run = shellFor("qemu+ssh://me@storage/system").run(["sh", "-c", "echo 'Permission denied' >&2; exit 1"]);
     expect(await messageOf(run)).toBe(
