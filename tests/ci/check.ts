@@ -29,7 +29,7 @@ async function check(before: Note, places: Watched): Promise<string[]> {
   for (;;) {
     // What the machine's own upgrades do in /etc meanwhile is not the run's.
     const upgraded = unattendedUpgrades() !== before.upgrades;
-    const lines = leftBehind(before.census, takeCensus(watched)).filter(
+    const lines = leftBehind(before.census, takeCensus(watched), watched.folders).filter(
       (line) => !upgraded || !line.includes(": /etc/"),
     );
     const open = lines.length > 0 ? openFiles() : new Set<string>();

@@ -58,14 +58,22 @@ export function watchedBy(checkout: string, environment: NodeJS.ProcessEnv = pro
   };
 }
 
-/** What one look found that another did not, or found to be another: a line each. Pure. */
-export function leftBehind(before: Census, after: Census): string[] {
+/**
+ * What one look found that another did not, or found to be another: a line each. Pure.
+ *
+ * @param cleared folders that a run begins with clearing: what an earlier one left in them is to go
+ */
+export function leftBehind(before: Census, after: Census, cleared: string[] = []): string[] {
   return Object.entries(after).flatMap(([kind, things]) => {
     const known = before[kind] ?? {};
     const made = Object.keys(things).filter((name) => !(name in known));
     const changed = Object.keys(things).filter((name) => name in known && things[name] !== known[name]);
+    const isToGo = (name: string) => cleared.some((folder) => `${name}/`.startsWith(`${folder}/`));
     // Of the rest it is no harm that something is gone.
-    const gone = kind === "file" ? Object.keys(known).filter((name) => known[name] !== "" && !(name in things)) : [];
+    const gone =
+      kind === "file"
+        ? Object.keys(known).filter((name) => known[name] !== "" && !(name in things) && !isToGo(name))
+        : [];
     const lines = (names: string[], word: string) => outermost(names, kind).map((name) => `${kind} ${word}: ${name}`);
     return [...lines(made, "left"), ...lines(changed, "changed"), ...lines(gone, "removed")];
   });

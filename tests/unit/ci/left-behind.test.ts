@@ -75,6 +75,19 @@ describe("files", () => {
     expect(found()).toEqual([`file changed: ${placed("home/settings")}`, `file removed: ${placed("home/other")}`]);
   });
 
+  test("what an earlier run left in a folder that each run clears may go, may not come, and nothing else may go", () => {
+    const cleared = [placed("home/runs")];
+    mkdirSync(placed("home/runs/one"), { recursive: true });
+    writeFileSync(placed("home/runs-of-mine"), "");
+    look();
+    rmSync(placed("home/runs"), { recursive: true });
+    rmSync(placed("home/runs-of-mine"));
+    const lines = () => leftBehind(before, takeCensus(watched), cleared).filter((line) => line.includes(dir));
+    expect(lines()).toEqual([`file removed: ${placed("home/runs-of-mine")}`]);
+    mkdirSync(placed("home/runs/two"), { recursive: true });
+    expect(lines()).toEqual([`file left: ${placed("home/runs/two")}`, `file removed: ${placed("home/runs-of-mine")}`]);
+  });
+
   test("not what was made and removed again, nor what is in an exempt folder", () => {
     writeFileSync(placed("home/temporary"), "");
     rmSync(placed("home/temporary"));
