@@ -30,6 +30,9 @@ export interface StackProgramOptions {
  * @example export default () => stackProgram();
  */
 export function stackProgram(options: StackProgramOptions = {}) {
+  // Pulumi's runner maps every stack back to its sources, and its SDK takes one for each output: 1.2 of the 7.1 seconds of CPU of a
+  // preview that changes nothing. Node's own mapping is there where it is asked for: NODE_OPTIONS=--enable-source-maps
+  Reflect.deleteProperty(Error, "prepareStackTrace");
   return program(options).catch((error) => {
     throw error instanceof UserError ? withoutStack(new pulumi.RunError(error.message)) : error;
   });

@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readFileSync, realpathSync } from "node:fs";
+import { delimiter, dirname, join } from "node:path";
 
 /** An npm package of the program. */
 export interface Dependency {
@@ -26,9 +26,17 @@ export async function installDependencies(
   if (code !== 0) throw new Error(`npm install failed: exit status ${code}`);
 }
 
-/** The version of npm, or "" if it cannot be told. */
+/**
+ * The version of npm, or "" if it cannot be told. It stands beside what PATH leads to; npm itself needs half a second to say it,
+ * and the engine asks at each of its starts.
+ */
 export function npmVersion(): string {
   try {
+    const npm = (process.env.PATH ?? "").split(delimiter).map((folder) => join(folder, "npm"));
+    const program = realpathSync(npm.find((file) => existsSync(file)) ?? "");
+    const { name, version } = readJson(join(dirname(program), "../package.json"));
+    if (name === "npm" && version) return version;
+    // A version manager's own program.
     return execFileSync("npm", ["--version"], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
   } catch {
     return "";
@@ -53,6 +61,8 @@ export function programDependencies(programDirectory: string, transitive: boolea
 }
 
 interface JsonFile {
+  name?: string;
+  version?: string;
   packages?: Record<string, { version?: string; link?: boolean; resolved?: string }>;
   dependencies?: Record<string, string>;
   devDependencies?: Record<string, string>;

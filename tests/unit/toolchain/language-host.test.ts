@@ -1,8 +1,9 @@
+import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { programDependencies } from "../../../toolchain/language-nodejs/dependencies.ts";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { npmVersion, programDependencies } from "../../../toolchain/language-nodejs/dependencies.ts";
 import { runtimeOptions, splitWords } from "../../../toolchain/language-nodejs/options.ts";
 import { requiredPackages } from "../../../toolchain/language-nodejs/packages.ts";
 import {
@@ -168,6 +169,27 @@ describe("a program", () => {
       error: "It looks like the Pulumi SDK has not been installed. Have you run pulumi install?",
       bail: false,
     });
+  });
+});
+
+describe("the version of npm", () => {
+  afterEach(() => vi.unstubAllEnvs());
+
+  test("is what npm says of itself", () => {
+    expect(npmVersion()).toBe(execFileSync("npm", ["--version"], { encoding: "utf8" }).trim());
+  });
+
+  test("is asked for where PATH leads to a program of a version manager's", () => {
+    writeJson("manager/package.json", { name: "manager", version: "1.0.0" });
+    mkdirSync(join(folder, "manager/bin"));
+    writeFileSync(join(folder, "manager/bin/npm"), "#!/bin/sh\necho 9.8.7\n", { mode: 0o755 });
+    vi.stubEnv("PATH", `${join(folder, "manager/bin")}:${process.env.PATH}`);
+    expect(npmVersion()).toBe("9.8.7");
+  });
+
+  test("is nothing without npm", () => {
+    vi.stubEnv("PATH", join(folder, "empty"));
+    expect(npmVersion()).toBe("");
   });
 });
 
