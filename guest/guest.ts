@@ -31,8 +31,11 @@ const logCommand =
  * times a second: on an emulated guest a tenth of all that a boot costs. https://docs.cloud-init.io/en/latest/howto/status.html
  */
 const cloudInitCommand = `
-until [ -e /run/cloud-init/result.json ] || [ -e /run/cloud-init/disabled ] || systemctl --quiet is-failed 'cloud-*.service'; do
+waited=0
+until [ -e /run/cloud-init/result.json ] || [ -e /run/cloud-init/disabled ]; do
   sleep 1
+  waited=$((waited + 1))
+  [ $((waited % 10)) -ne 0 ] || ! systemctl --quiet is-failed 'cloud-*.service' || break
 done
 exec /usr/bin/cloud-init status --wait --format json`;
 
