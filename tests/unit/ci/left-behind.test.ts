@@ -130,7 +130,9 @@ describe("processes", () => {
     mkdirSync(placed("work"));
     start();
     const processes = () => leftBehind(before, takeCensus(watched)).filter((line) => line.startsWith("process left: "));
-    await vi.waitUntil(() => processes().some((line) => line.includes("sleep 61")), { timeout: 10_000 });
+    // Before that it leads no group of its own, and could not be ended by it.
+    const isOnItsOwn = (line: string) => line.includes("sleep 61") && !line.includes("setsid");
+    await vi.waitUntil(() => processes().some(isOnItsOwn), { timeout: 10_000 });
   });
 
   test("one by the program's own place, an embedded host's by its arguments, and no other", () => {
