@@ -7,6 +7,7 @@ import type { ProjectSettings } from "../config/settings.ts";
 import { MiB } from "../config/sizes.ts";
 import { scheduleEnvironment } from "../data/schedule-environment.ts";
 import type { ReadyRequest } from "../guest/wait-until-ready.ts";
+import { consoleLogFile } from "../host/console-log.ts";
 import { definitionDigest, rootDigest } from "../vm/definition.ts";
 import { filterSettings, lacksFilter } from "../vm/network-filter.ts";
 import { isLeftOff, isToRun, type ProjectFound, planVm, type VmPlan, type VmWanted } from "../vm/plan.ts";
@@ -63,6 +64,7 @@ export function createTeardown(children: Children, { name, host, settings }: VmC
     uri: host.settings.uri,
     project: name,
     owner: host.owner,
+    storageDir: host.settings.storageDir,
     keepData: settings.keepData,
     ...(tailnet
       ? { tailnet: { domain: tailnet.domain, tag: tailnet.tag, server: tailnet.server, headscale: tailnet.headscale } }
@@ -159,7 +161,7 @@ function domainArgs(
       { target: "vdc", file: `${dir}/seed.iso`, format: "raw", serial: diskSerial(name, "seed"), readonly: true },
     ],
     firmware: settings.firmware,
-    consoleLog: `${dir}/console.log`,
+    consoleLog: consoleLogFile(host.settings.storageDir, name),
   });
   return {
     name: domainName(name),

@@ -1,4 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
+import { makeConsoleFolder } from "../host/console-log.ts";
 import { type Virsh, virshFor } from "../host/virsh.ts";
 import { defineFilter } from "../vm/network-filter.ts";
 import { findProject, usage } from "../vm/plan.ts";
@@ -59,10 +60,12 @@ export function vmHooks(
     checkProjectDisk: hook("check-project-disk", (project) => requireDataDisk(virsh, project)),
     makeWayForDomain: hook("make-way-for-domain", async (project, inputs) => {
       await makeWayForDomain(virsh, project, host.owner, log);
+      await makeConsoleFolder(virsh, host.settings.storageDir, project);
       if (host.filtersGuests) await defineFilter(virsh, project, networkIn(inputs));
     }),
     putByDomain: hook("put-by-domain", async (project, inputs) => {
       await putByDomain(slow, project, host.owner, log);
+      await makeConsoleFolder(virsh, host.settings.storageDir, project);
       if (host.filtersGuests) await defineFilter(virsh, project, networkIn(inputs));
     }),
     removeRootDisk: hook("remove-root-disk", async (project, { baseVolumeId, size }) => {

@@ -26,6 +26,9 @@ export const backupFolder = "backups";
 /** The folder of a project's disks is its name; the folders of base images and backups, and the base pool's name, are taken. */
 export const reservedNames: readonly string[] = [baseFolder, backupFolder, basePoolName.slice(namePrefix.length)];
 
+/** The folder under storageDir of what a project's serial console prints; no project's own can be called so. */
+export const consoleFolder = (name: string) => `${name}.console`;
+
 /** The libvirt pool of a project's disks. */
 export function poolName(name: string): string {
   return `${namePrefix}${name}`;
@@ -109,5 +112,8 @@ function sha256(text: string): string {
   return createHash("sha256").update(text).digest("hex");
 }
 
-/** Whether a volume is a VM's console log or, with a number, an older part of it that virtlogd has rotated. */
+/**
+ * Whether a volume is a VM's console log or, with a number, an older part of it that virtlogd has rotated: where a VM was defined
+ * before such logs had a folder of their own.
+ */
 export const isConsoleLog = (volume: string) => /^console\.log(\.\d+)?$/.test(volume);

@@ -1,10 +1,12 @@
 import { StringDecoder } from "node:string_decoder";
 import { setTimeout as delay } from "node:timers/promises";
 import { UserError } from "../config/errors.ts";
-import { domainName, poolName } from "../config/names.ts";
+import { domainName } from "../config/names.ts";
 import { GuestAgent } from "../guest/agent.ts";
 import { AgentError } from "../guest/refusal.ts";
-import { ConsoleLog } from "../host/console-log.ts";
+import { ConsoleLog, consoleLogFile } from "../host/console-log.ts";
+import { parseDomain } from "../host/libvirt-xml.ts";
+import { shellFor } from "../host/shell.ts";
 import { VirshError, virshFor } from "../host/virsh.ts";
 import { findRunningVm, findVm } from "./find-vm.ts";
 
@@ -38,7 +40,10 @@ const cloudInitLog = "/var/log/cloud-init-output.log";
 /** What a VM's serial console printed, over all its boots; its host keeps it also while the VM is off. */
 export async function consoleLogOf(stack: string, name: string, folder: string): Promise<GrowingLog> {
   const { outline } = await findVm(stack, name, folder);
-  return new ConsoleLog(virshFor(outline.host.uri), poolName(name));
+  const { uri, storageDir } = outline.host;
+  // By the domain: one that was defined by an earlier version has it elsewhere, until it is defined anew.
+  const { consoleLog } = parseDomain(await virshFor(uri).run("dumpxml", domainName(name)));
+  return new ConsoleLog(shellFor(uri), consoleLog ?? consoleLogFile(storageDir, name));
 }
 
 /** What cloud-init printed in a guest that runs. */

@@ -63,6 +63,13 @@ remove_disk() {
   else
     remove_pool
   fi
+  remove_console_log
+}
+
+remove_console_log() {
+  [ -d "$console" ] || return 0
+  rm -f "$console"/console.log "$console"/console.log.[0-9] "$console"/console.log.[0-9][0-9]
+  remove_folder "$console"
 }
 
 remove_backups() {
@@ -80,5 +87,6 @@ pool=project-$project
 folder=$2/$project
 disk=$folder/project.qcow2
 backups=$2/backups/$project
+console=$2/$project.console
 remove_disk
 [ "$4" != yes ] || remove_backups

@@ -1,5 +1,7 @@
-import { domainName, macAddress, poolName } from "../config/names.ts";
+import { domainName, macAddress } from "../config/names.ts";
 import { ConsoleLog } from "../host/console-log.ts";
+import { parseDomain } from "../host/libvirt-xml.ts";
+import { shellFor } from "../host/shell.ts";
 import type { Virsh } from "../host/virsh.ts";
 import { GuestAgent } from "./agent.ts";
 import { cloudInitProblems, hostKeysIn } from "./answers.ts";
@@ -127,8 +129,10 @@ export class Guest {
 
   /** The last lines that the guest printed on its serial console. */
   async consoleLog(lines = 20): Promise<string> {
+    const { consoleLog } = parseDomain(await this.virsh.run("dumpxml", this.name));
+    if (consoleLog === undefined) return "";
     const pieces: Buffer[] = [];
-    for await (const piece of new ConsoleLog(this.virsh, poolName(this.project)).last(lines)) pieces.push(piece);
+    for await (const piece of new ConsoleLog(shellFor(this.virsh.uri), consoleLog).last(lines)) pieces.push(piece);
     return Buffer.concat(pieces).toString("utf8").replaceAll("\r", "").trimEnd();
   }
 }

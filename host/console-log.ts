@@ -1,13 +1,13 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, open, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { isConsoleLog } from "../config/names.ts";
-import { parseVolume } from "./libvirt-xml.ts";
-import { refreshPool, volumesIn } from "./pool-volumes.ts";
-import { type Virsh, VirshError } from "./virsh.ts";
+import { consoleFolder } from "../config/names.ts";
+import type { Shell } from "./shell.ts";
+import type { Virsh } from "./virsh.ts";
 
 /** One of the files that a serial console's log consists of. */
 interface LogFile {
+  /** Absolute. */
   name: string;
   /** Bytes that are in it. */
   size: number;
@@ -39,19 +39,70 @@ const tries = 5;
 
 const newline = 10;
 
+/** Bytes, time and path of each file of a log; one may be rotated away just now. */
+const lookScript =
+  'for file in "$1" "$1".[0-9] "$1".[0-9][0-9]; do [ ! -f "$file" ] || stat -c "%s %.9Y %n" "$file" || :; done 2>/dev/null';
+
+/** So many bytes of a file from an offset on; none of one that was rotated away. */
+const readScript = `
+[ ! -e "$1" ] || [ -r "$1" ] || { echo "$1: Permission denied" >&2; exit 1; }
+tail -c "+$2" "$1" 2>/dev/null | head -c "$3"`;
+
+/** No file that is not a log's: what else is there stays, and the folder with it. */
+const removeScript = `
+set -e
+[ -d "$1" ] || exit 0
+rm -f "$1"/console.log "$1"/console.log.[0-9] "$1"/console.log.[0-9][0-9]
+rmdir "$1"`;
+
 /**
- * What a VM's serial console printed, over all its boots, as its host keeps it: `console.log` in its pool and, where virtlogd
- * bounds it, `console.log.0`, older, `console.log.1`, … It is read by libvirt, so that a remote host gives it too, in pieces
- * of bounded size, also while the guest prints.
+ * The file that a VM's console log is written to. It is in no pool's folder: a guest chooses what such a file begins with, libvirtd
+ * looks into each file of a pool, as root, and opens what one names that begins as an image does. One that named a FIFO held up
+ * the pool for good.
+ *
+ * @example consoleLogFile("/vms", "app") === "/vms/app.console/console.log"
+ */
+export const consoleLogFile = (storageDir: string, project: string) =>
+  path.posix.join(folderOf(storageDir, project), "console.log");
+
+const folderOf = (storageDir: string, project: string) => path.posix.join(storageDir, consoleFolder(project));
+
+/** Makes the folder of a VM's console log, by libvirt: it makes the folder of a pool that is defined for this moment. */
+export async function makeConsoleFolder(virsh: Virsh, storageDir: string, project: string): Promise<void> {
+  const pool = consoleFolder(project);
+  // One that was cut off may have left it.
+  const isThere = (await virsh.run("pool-list", "--all", "--name")).split("\n").some((name) => name.trim() === pool);
+  if (!isThere) await virsh.run("pool-define-as", pool, "dir", "--target", folderOf(storageDir, project));
+  try {
+    await virsh.run("pool-build", pool);
+  } finally {
+    await virsh.run("pool-undefine", pool);
+  }
+}
+
+/**
+ * Removes a VM's console log, and its folder.
+ *
+ * @throws ShellError when something else is in the folder
+ * @throws UserError when this user may not do that there
+ */
+export async function removeConsoleLog(shell: Shell, storageDir: string, project: string): Promise<void> {
+  await shell.run(["sh", "-c", removeScript, "sh", folderOf(storageDir, project)]);
+}
+
+/**
+ * What a VM's serial console printed, over all its boots, as its host keeps it: `console.log` and, where virtlogd bounds it,
+ * `console.log.0`, older, `console.log.1`, … It is read in pieces of bounded size, also while the guest prints.
  */
 export class ConsoleLog {
   private position: Position = { offset: 0 };
   /** The look that a piece was made sure of with: the next piece needs no other. */
   private seen: LogFile[] | undefined;
 
+  /** @param file its path on the host */
   constructor(
-    private readonly virsh: Virsh,
-    private readonly pool: string,
+    private readonly shell: Shell,
+    private readonly file: string,
   ) {}
 
   /**
@@ -91,11 +142,11 @@ export class ConsoleLog {
       for (; offset >= (files[index]?.size ?? 0); index += 1, offset = 0)
         if (index >= files.length - 1) return undefined;
       const { name, size } = files[index] as LogFile;
-      const bytes = await this.download(name, offset, Math.min(atMost, pieceSize, size - offset));
+      const bytes = await this.read(name, offset, Math.min(atMost, pieceSize, size - offset));
       this.seen = await this.look();
       // A rotation gives another file that name.
-      if (attempt < tries && !(bytes && isSame(files, this.seen))) continue;
-      if (!bytes?.length) return undefined;
+      if (attempt < tries && !isSame(files, this.seen)) continue;
+      if (bytes.length === 0) return undefined;
       this.position = positionAt(files, index, offset + bytes.length);
       return bytes;
     }
@@ -125,7 +176,7 @@ export class ConsoleLog {
     for (const { name, size } of files.toReversed()) {
       for (let end = size; end > 0 && passed < limit; ) {
         const begin = Math.max(0, end - Math.min(pieceSize, Math.max(searchSize, passed)));
-        const bytes = (await this.download(name, begin, end - begin)) ?? Buffer.alloc(0);
+        const bytes = await this.read(name, begin, end - begin);
         for (let at = bytes.length - 1; at >= 0; at -= 1, passed += 1) {
           if (bytes[at] !== newline || passed === 0) continue;
           breaks += 1;
@@ -139,36 +190,28 @@ export class ConsoleLog {
 
   /** Its files, the oldest first; none when the VM was never started. */
   private async look(): Promise<LogFile[]> {
-    await refreshPool(this.virsh, this.pool);
-    const names = [...(await volumesIn(this.virsh, this.pool)).keys()].filter(isConsoleLog);
-    const files = names.map(async (name): Promise<LogFile[]> => {
-      const xml = await this.gone(this.virsh.run("vol-dumpxml", name, "--pool", this.pool));
-      if (xml === undefined) return [];
-      const { physical = 0, modified = 0 } = parseVolume(xml);
-      return [{ name, size: physical, modified }];
-    });
-    return (await Promise.all(files)).flat().sort((a, b) => age(b.name) - age(a.name));
+    const found = await this.shell.run(["sh", "-c", lookScript, "sh", this.file]);
+    const rows = [...found.matchAll(/^(\d+) ([\d.]+) (.*)$/gm)];
+    const files = rows.map(([, size, modified, name = ""]) => ({
+      name,
+      size: Number(size),
+      modified: Number(modified),
+    }));
+    return files.sort((a, b) => age(b.name) - age(a.name));
   }
 
   /** Bytes of a file; fewer, or none, when it was rotated away. */
-  private async download(name: string, offset: number, length: number): Promise<Buffer | undefined> {
+  private async read(name: string, offset: number, length: number): Promise<Buffer> {
     const dir = await mkdtemp(path.join(tmpdir(), "console-"));
     try {
       const file = path.join(dir, "log");
-      const range = ["--offset", String(offset), "--length", String(length)];
-      const done = await this.gone(this.virsh.run("vol-download", name, file, "--pool", this.pool, ...range));
-      return done === undefined ? undefined : await readFile(file);
+      const piece = await open(file, "w");
+      const words = ["sh", "-c", readScript, "sh", name, String(offset + 1), String(length)];
+      await this.shell.run(words, { stdout: piece.fd }).finally(() => piece.close());
+      return await readFile(file);
     } finally {
       await rm(dir, { recursive: true });
     }
-  }
-
-  /** A rotation may take a file away, between two questions; then there is no answer. */
-  private async gone(answer: Promise<string>): Promise<string | undefined> {
-    return answer.catch((error: unknown) => {
-      if (error instanceof VirshError && /no storage vol|No such file/i.test(error.reason)) return undefined;
-      throw error;
-    });
   }
 }
 

@@ -21,6 +21,8 @@ export interface DomainXml {
   network?: string;
   /** Name of the network filter on that interface. */
   filter?: string;
+  /** The file that keeps what its serial console prints. */
+  consoleLog?: string;
   marks: DomainMarks;
   disks: DiskSource[];
 }
@@ -108,6 +110,8 @@ const parser = new XMLParser({
 export function parseDomain(xml: string): DomainXml {
   const domain = root(xml, "domain");
   const description = text(domain, "description");
+  const devices = child(domain, "devices");
+  const consoleLog = text(child(child(devices, "serial"), "log"), "@file");
   return {
     name: text(domain, "name"),
     uuid: text(domain, "uuid"),
@@ -116,9 +120,10 @@ export function parseDomain(xml: string): DomainXml {
     memory: bytes(child(domain, "memory"), "KiB"),
     cpus: Number(text(domain, "vcpu")),
     firmware: firmwareOf(child(domain, "os")),
-    ...ofFirst(all(child(domain, "devices"), "interface")),
+    ...ofFirst(all(devices, "interface")),
+    ...(consoleLog === "" ? {} : { consoleLog }),
     marks: marksIn(child(domain, "metadata")),
-    disks: all(child(domain, "devices"), "disk").flatMap(diskSource),
+    disks: all(devices, "disk").flatMap(diskSource),
   };
 }
 

@@ -14,6 +14,8 @@ export interface BatchAnswer {
 
 /** virsh bound to one libvirt. */
 export interface Virsh {
+  /** libvirt's URI. */
+  readonly uri: string;
   /**
    * Runs one command and gives its output.
    *
@@ -69,6 +71,7 @@ const longestScript = 120_000;
 /** virsh for one libvirt, a process a command. Long transfers (`vol-upload`) need a longer limit, in seconds. */
 export function virshFor(uri: string, timeoutSeconds = 60): Virsh {
   return {
+    uri,
     run: async (...args) => {
       const [answer] = await virshSession(uri, [args], timeoutSeconds);
       if (!answer?.ok) throw new VirshError(uri, args, undefined, answer?.error ?? "no answer", true);

@@ -1,6 +1,6 @@
 import { foreignDisk } from "../config/disk-checks.ts";
 import { UserError } from "../config/errors.ts";
-import { domainName, domainUuid, ownerMark, poolName } from "../config/names.ts";
+import { domainName, domainUuid, isConsoleLog, ownerMark, poolName } from "../config/names.ts";
 import { formatSize } from "../config/sizes.ts";
 import { isRunning, shutDown } from "../guest/power.ts";
 import { parseDomain, parseVolume } from "../host/libvirt-xml.ts";
@@ -21,9 +21,17 @@ export async function makeWayForDomain(virsh: Virsh, project: string, owner: str
   if (!(await names(virsh)).includes(domain)) return;
   await requireOwn(virsh, domain, owner);
   await shutDownToStartAgain(virsh, domain, log);
+  await removeOldConsoleLog(virsh, project);
   // Under the same UUID it is changed in place; under another one libvirt would refuse a second of that name.
   const { uuid } = parseDomain(await virsh.run("dumpxml", domain));
   if (uuid !== domainUuid(project)) await undefine(virsh, domain);
+}
+
+/** Earlier versions had it in the pool's folder, where libvirt looks into whatever a guest has written. */
+async function removeOldConsoleLog(virsh: Virsh, project: string): Promise<void> {
+  const pool = poolName(project);
+  for (const log of [...(await volumesIn(virsh, pool)).keys()].filter(isConsoleLog))
+    await deleteVolume(virsh, pool, log);
 }
 
 /**

@@ -4,8 +4,10 @@ import type { TailnetSettings } from "../config/settings.ts";
 import { GuestAgent } from "../guest/agent.ts";
 import { shutDown } from "../guest/power.ts";
 import { leaveTailnet } from "../guest/tailnet.ts";
+import { consoleLogFile, removeConsoleLog } from "../host/console-log.ts";
 import { type DiskSource, type DomainMarks, parseDomain } from "../host/libvirt-xml.ts";
 import { deleteVolume, refreshPool, volumesIn } from "../host/pool-volumes.ts";
+import { type Shell, shellFor } from "../host/shell.ts";
 import type { Virsh } from "../host/virsh.ts";
 import { type ApiConfig, accessOf } from "../tailnet/access.ts";
 import { removeVmDevice, type TailnetDevice, tailnetDevices, type VmIdentity } from "../tailnet/devices.ts";
@@ -20,6 +22,8 @@ export interface Teardown {
   project: string;
   /** The stack's name. */
   owner: string;
+  /** The host's folder for VMs; one that an earlier version made does not have it. */
+  storageDir?: string | undefined;
   /** Whether the project disk stays. */
   keepData: boolean;
   /** The tailnet that it leaves. */
@@ -44,7 +48,7 @@ const isDisposable = (volume: string) => ["disk.qcow2", "seed.iso"].includes(vol
  *   tailnet's API cannot be asked
  */
 export async function tearDown(virsh: Virsh, teardown: Teardown, api: ApiConfig, log: Log): Promise<void> {
-  const { project, owner, tailnet } = teardown;
+  const { project, owner, storageDir, tailnet } = teardown;
   const domain = domainName(project);
   let device: DomainMarks["tailnet"];
   let { keepData } = teardown;
@@ -66,6 +70,7 @@ export async function tearDown(virsh: Virsh, teardown: Teardown, api: ApiConfig,
   }
   await removeStorage(virsh, project, keepData, log);
   await removeFilter(virsh, project);
+  if (storageDir !== undefined) await removeConsole(shellFor(virsh.uri), storageDir, project, log);
   if (tailnet) await removeDevice(project, tailnet, device, api, log);
 }
 
@@ -107,6 +112,13 @@ async function removeStorage(virsh: Virsh, project: string, keepData: boolean, l
   }
   if (!keepData) await deleteProjectDisk(virsh, project, log);
   await removeIfEmpty(virsh, pool, log);
+}
+
+/** Libvirt does not reach it. Where this user may not remove it either, that is no reason to keep the rest. */
+async function removeConsole(shell: Shell, storageDir: string, project: string, log: Log): Promise<void> {
+  await removeConsoleLog(shell, storageDir, project).catch((error: Error) => {
+    log(`${project}: its console log stays (${consoleLogFile(storageDir, project)}): ${printableLine(error.message)}`);
+  });
 }
 
 async function deleteProjectDisk(virsh: Virsh, project: string, log: Log): Promise<void> {

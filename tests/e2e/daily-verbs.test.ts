@@ -6,9 +6,11 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Finding } from "../../daily/doctor/finding.ts";
 import type { VmRow } from "../../daily/rows.ts";
 import type { VmStatus } from "../../daily/status.ts";
+import { consoleLogFile } from "../../host/console-log.ts";
 import { startEmbeddedHost, stopEmbeddedHost } from "../../host/embedded.ts";
 import { markStarting } from "../../vm/marks.ts";
 import { Checkout } from "./support/checkout.ts";
+import { imageOn } from "./support/image-header.ts";
 import { ProjectVmTool, refuse, succeed } from "./support/project-data.ts";
 import { screenOf } from "./support/screen.ts";
 
@@ -221,6 +223,13 @@ describe("a VM that runs", () => {
     await expect.poll(() => seen, { timeout: 60_000 }).toContain("seen-on-the-console");
     following.kill("SIGINT");
     await following;
+    // What a guest may begin a part of it with: an image that stands on a FIFO, at which whoever opens it waits for good.
+    const fifo = path.join(checkout.dir, ".local/fifo");
+    await execa("mkfifo", [fifo]);
+    writeFileSync(`${consoleLogFile(host.storageDir, "alpha")}.1`, imageOn(fifo));
+    await virsh.run("pool-refresh", "project-alpha");
+    expect(await virsh.run("vol-list", "project-alpha")).not.toContain("console");
+    expect(await succeed(tool.run("logs", "alpha", "--lines", "5"))).not.toBe("");
   });
 
   test("disks that any user may read are told by the doctor, and closed by --fix while the VM runs", async () => {

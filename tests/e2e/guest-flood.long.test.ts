@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -7,6 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ConsoleLog } from "../../host/console-log.ts";
 import { embeddedHostFor, startEmbeddedHost, stopEmbeddedHost, wipeEmbeddedHost } from "../../host/embedded.ts";
+import { shellFor } from "../../host/shell.ts";
 import { VirshError, virshFor } from "../../host/virsh.ts";
 import { openToNobody } from "./support/as-nobody.ts";
 import { floodGuest } from "./support/flood-guest.ts";
@@ -32,7 +33,7 @@ const domain = `<domain type="qemu">
   </devices>
 </domain>`;
 
-const log = () => new ConsoleLog(virsh, "project-flood");
+const log = () => new ConsoleLog(shellFor(host.uri), path.join(folder, "console.log"));
 const parts = () => readdirSync(folder).filter((name) => name.startsWith("console.log"));
 const size = () => parts().reduce((sum, name) => sum + statSync(path.join(folder, name)).size, 0);
 const newest = () => statSync(path.join(folder, "console.log"), { throwIfNoEntry: false })?.size ?? 0;
@@ -52,9 +53,7 @@ beforeAll(async () => {
   await stopEmbeddedHost(host, () => undefined, 1);
   await wipeEmbeddedHost(host);
   await startEmbeddedHost(host, console.error);
-  await virsh.run("pool-define-as", "project-flood", "dir", "--target", folder);
-  await virsh.run("pool-build", "project-flood");
-  await virsh.run("pool-start", "project-flood");
+  mkdirSync(folder, { recursive: true, mode: 0o711 });
   writeFileSync(path.join(folder, "disk.img"), floodGuest(), { mode: 0o600 });
   // Parts that have been rotated already: what comes next must take their place.
   for (const name of ["console.log.0", "console.log.1", "console.log.2"]) {

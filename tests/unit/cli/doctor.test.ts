@@ -51,6 +51,7 @@ const well = { storage, networks: [network()], pools: [aPool({ volumes })], doma
 async function ills(found: Partial<Inventory>, xml = "", network = xml) {
   const commands: string[][] = [];
   const virsh: Virsh = {
+    uri: "qemu:///system",
     run: async (...args) => {
       commands.push(args);
       if (args[0] === "net-dumpxml") return network;

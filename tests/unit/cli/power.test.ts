@@ -7,6 +7,7 @@ function aHost(obeysAt: number) {
   const commands: string[] = [];
   let isOn = true;
   const virsh: Virsh = {
+    uri: "qemu:///system",
     run: async (command = "") => {
       if (command === "list") return isOn ? "project-app\n" : "";
       commands.push(command);

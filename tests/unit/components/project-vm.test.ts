@@ -193,7 +193,8 @@ describe("ProjectVm", () => {
     expect(child("teardown")).toMatchObject({
       delete: "node 'bin/entry.js' 'vm/teardown-entry.ts'",
       environment: {
-        PROJECT_VMS_TEARDOWN: '{"uri":"qemu:///system","project":"app","owner":"teststack","keepData":false}',
+        PROJECT_VMS_TEARDOWN:
+          '{"uri":"qemu:///system","project":"app","owner":"teststack","storageDir":"/vms","keepData":false}',
       },
     });
   });

@@ -106,7 +106,8 @@ describe("Guest", () => {
 });
 
 describe("a guest that does not answer in time", () => {
-  const silent = { run: () => new Promise<string>(() => {}), runPrivately: () => new Promise<string>(() => {}) };
+  const never = () => new Promise<string>(() => {});
+  const silent: Virsh = { uri: "qemu:///system", run: never, runPrivately: never };
   test("is given up at the limit, though libvirt is kept waiting", async () => {
     const slow: Virsh = {
       ...silent,
@@ -147,6 +148,7 @@ describe("a guest that does not answer in time", () => {
 
 test("what libvirt says of an agent's error is the guest's word, and no reason to think that the host is away", async () => {
   const virsh: Virsh = {
+    uri: "qemu:///system",
     run: async () => {
       throw new VirshError(
         "qemu:///system",

@@ -1,4 +1,5 @@
-import { writeFileSync } from "node:fs";
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import { domainXslt, withMarks } from "../../../components/domain-xslt.ts";
 import { macAddress } from "../../../config/names.ts";
@@ -60,7 +61,7 @@ export const well = (): Answers => ({
   check: { exitcode: 0, stdout: "" },
   hostKeys: aHostKey(),
   log: "all is well",
-  console: "booted",
+  console: undefined,
   tailscale: self(),
   tailnetState: "Running",
   join: "",
@@ -81,10 +82,18 @@ interface Asked {
 /** A libvirt with one VM on it, whose guest answers so. It notes what it is asked. */
 export class HostileHost implements Virsh {
   readonly asked: string[][] = [];
+  readonly uri = "qemu:///system";
   /** Programs that have ended, by their number. */
   private readonly ended: { exitcode: number; stdout: unknown }[] = [];
+  /** Of the serial console, where it has printed anything. */
+  private readonly serial: string = "";
 
-  constructor(private readonly answers: Answers) {}
+  constructor(private readonly answers: Answers) {
+    if (answers.console === undefined) return;
+    const log = path.join(mkdtempSync(path.join(tmpdir(), "console-")), "console.log");
+    writeFileSync(log, text(answers.console));
+    this.serial = `<serial type='pty'><log file='${log}' append='on'/></serial>`;
+  }
 
   runPrivately(...args: string[]): Promise<string> {
     return this.run(...args);
@@ -97,32 +106,18 @@ export class HostileHost implements Virsh {
       case "qemu-agent-command":
         return this.agent(JSON.parse(request));
       case "dumpxml":
-        return "<domain><name>project-app</name><devices><interface type='network'><source network='project-vms'/></interface></devices></domain>";
+        return `<domain><name>project-app</name><devices><interface type='network'><source network='project-vms'/></interface>${this.serial}</devices></domain>`;
       case "net-dumpxml":
         return "<network><name>project-vms</name><ip address='10.77.0.1' netmask='255.255.255.0'/></network>";
       case "net-dhcp-leases":
         return this.answers.leases;
       case "domstate":
         return "running";
-      case "vol-list":
-        return " console.log   /vms/app/console.log";
-      case "vol-dumpxml":
-        return `<volume><name>console.log</name><physical unit='bytes'>${this.console.length}</physical></volume>`;
-      case "vol-download": {
-        const [offset = 0, length = 0] = ["--offset", "--length"].map((name) => Number(args[args.indexOf(name) + 1]));
-        writeFileSync(request, this.console.subarray(offset, offset + length));
-        return "";
-      }
-      case "pool-refresh":
       case "metadata":
         return "";
       default:
         throw new VirshError("fake", args, undefined, `unexpected: ${verb} ${first}`, true);
     }
-  }
-
-  private get console(): Buffer {
-    return Buffer.from(text(this.answers.console));
   }
 
   private agent({ execute, arguments: asked }: { execute: string; arguments?: Asked }): string {

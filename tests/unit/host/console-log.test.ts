@@ -1,5 +1,7 @@
 import {
   appendFileSync,
+  fstatSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   renameSync,
@@ -8,62 +10,42 @@ import {
   truncateSync,
   writeFileSync,
 } from "node:fs";
-import { open, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { isConsoleLog } from "../../../config/names.ts";
-import { ConsoleLog } from "../../../host/console-log.ts";
-import { type Virsh, VirshError } from "../../../host/virsh.ts";
+import { ConsoleLog, consoleLogFile, makeConsoleFolder, removeConsoleLog } from "../../../host/console-log.ts";
+import { type Shell, shellFor } from "../../../host/shell.ts";
+import { VirshError } from "../../../host/virsh.ts";
 
 let dir: string;
-/** What was downloaded: bytes, in all. */
-let downloaded: number;
-/** Done once, just before the next download. */
+/** What was read: bytes, in all. */
+let read: number;
+/** Done once, just before the next read. */
 let meanwhile: (() => void) | undefined;
 
 beforeEach(() => {
   dir = mkdtempSync(path.join(tmpdir(), "console-log-"));
-  downloaded = 0;
+  read = 0;
   meanwhile = undefined;
 });
 afterEach(() => rmSync(dir, { recursive: true }));
 
 const file = (name: string) => path.join(dir, name);
 
-/** A pool of real files, as virsh shows them. */
-const virsh: Virsh = {
-  async run(verb = "", name = "", ...rest) {
-    if (verb === "pool-refresh") return "";
-    if (verb === "vol-list")
-      return readdirSync(dir)
-        .map((one) => ` ${one}   ${file(one)}`)
-        .join("\n");
-    const found = statSync(file(name), { throwIfNoEntry: false });
-    if (!found)
-      throw new VirshError(
-        "fake",
-        [verb, name],
-        1,
-        `Storage volume not found: no storage vol with matching name '${name}'`,
-      );
-    if (verb === "vol-dumpxml") {
-      const times = `<timestamps><mtime>${found.mtimeMs / 1000}</mtime></timestamps>`;
-      // As of a guest that prints what looks like a disk of 1 TiB.
-      return `<volume><name>${name}</name><capacity>1099511627776</capacity><physical unit='bytes'>${found.size}</physical><target><path>${file(name)}</path><format type='qcow2'/>${times}</target></volume>`;
-    }
+const real = shellFor("qemu:///system");
+
+/** The shell of this machine, which counts what is read. */
+const shell: Shell = {
+  uri: real.uri,
+  async run(argv, options = {}) {
+    if (options.stdout === undefined) return real.run(argv, options);
     meanwhile?.();
     meanwhile = undefined;
-    const [target = "", , , , from, , size] = rest;
-    const length = Number(size);
-    const handle = await open(file(name));
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(length), 0, length, Number(from));
-    await handle.close();
-    downloaded += bytesRead;
-    await writeFile(target, buffer.subarray(0, bytesRead));
+    await real.run(argv, options);
+    read += fstatSync(options.stdout).size;
     return "";
   },
-  runPrivately: () => Promise.reject(new Error("not asked for")),
 };
 
 const rotations = ["console.log.2", "console.log.1", "console.log.0", "console.log"];
@@ -96,7 +78,7 @@ describe("the last lines", () => {
     ["a\nb\n", undefined, "a\nb\n"],
   ])("of %j, %s of them, are %j", async (text, lines, last) => {
     print(text);
-    expect(await textOf(new ConsoleLog(virsh, "pool").last(lines))).toBe(last);
+    expect(await textOf(new ConsoleLog(shell, file("console.log")).last(lines))).toBe(last);
   });
 
   test.each([
@@ -110,25 +92,25 @@ describe("the last lines", () => {
       rotate();
       print(part);
     }
-    expect(await textOf(new ConsoleLog(virsh, "pool").last(lines))).toBe(last);
+    expect(await textOf(new ConsoleLog(shell, file("console.log")).last(lines))).toBe(last);
   });
 
   test("of a VM that was never started are none", async () => {
-    expect(await textOf(new ConsoleLog(virsh, "pool").last(3))).toBe("");
+    expect(await textOf(new ConsoleLog(shell, file("console.log")).last(3))).toBe("");
   });
 
   test("of 3 GiB are read from its end alone", async () => {
     print("");
     truncateSync(file("console.log"), 3 * 2 ** 30);
     print("\none\ntwo\nthree\n");
-    expect(await textOf(new ConsoleLog(virsh, "pool").last(3))).toBe("one\ntwo\nthree\n");
-    expect(downloaded).toBeLessThan(2 ** 18);
+    expect(await textOf(new ConsoleLog(shell, file("console.log")).last(3))).toBe("one\ntwo\nthree\n");
+    expect(read).toBeLessThan(2 ** 18);
   });
 
   test("of one line without end are its end, not all of it", async () => {
     print("x".repeat(2 ** 20));
-    expect((await textOf(new ConsoleLog(virsh, "pool").last(3))).length).toBe(3 * 16 * 2 ** 10);
-    expect(downloaded).toBeLessThan(2 ** 19);
+    expect((await textOf(new ConsoleLog(shell, file("console.log")).last(3))).length).toBe(3 * 16 * 2 ** 10);
+    expect(read).toBeLessThan(2 ** 19);
   });
 
   test("are found also when the log is rotated while it is looked through", async () => {
@@ -137,21 +119,21 @@ describe("the last lines", () => {
       rotate();
       print("four\n");
     };
-    expect(await textOf(new ConsoleLog(virsh, "pool").last(2))).toBe("three\nfour\n");
+    expect(await textOf(new ConsoleLog(shell, file("console.log")).last(2))).toBe("three\nfour\n");
   });
 });
 
 test("a log of many MiB comes in pieces of a bounded size", async () => {
   writeFileSync(file("console.log"), Buffer.alloc(20 * 2 ** 20, "line\n"));
   const sizes: number[] = [];
-  for await (const piece of new ConsoleLog(virsh, "pool").last()) sizes.push(piece.length);
+  for await (const piece of new ConsoleLog(shell, file("console.log")).last()) sizes.push(piece.length);
   expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(20 * 2 ** 20);
   expect(Math.max(...sizes)).toBeLessThanOrEqual(8 * 2 ** 20);
 });
 
 describe("a log that is followed", () => {
   async function follow(...steps: (() => void)[]): Promise<string[]> {
-    const log = new ConsoleLog(virsh, "pool");
+    const log = new ConsoleLog(shell, file("console.log"));
     const seen = [await textOf(log.last(1))];
     for (const step of steps) {
       step();
@@ -199,6 +181,56 @@ describe("a log that is followed", () => {
 
   test("from before the VM's first start shows all", async () => {
     expect(await follow(printed("a\n"), all(rotate, printed("b\n")))).toEqual(["", "a\n", "b\n"]);
+  });
+});
+
+describe("the folder of a console log", () => {
+  test("is no folder of disks", () => {
+    expect(consoleLogFile("/vms", "app")).toBe("/vms/app.console/console.log");
+  });
+
+  const define = "pool-define-as app.console dir --target /vms/app.console";
+  test.each([
+    ["is made by libvirt", "", [define, "pool-build app.console", "pool-undefine app.console"]],
+    ["that was cut off", "app.console\n", ["pool-build app.console", "pool-undefine app.console"]],
+  ])("%s", async (_, pools, wanted) => {
+    const asked: string[] = [];
+    const run = async (...args: string[]) => {
+      if (args[0] === "pool-list") return pools;
+      asked.push(args.join(" "));
+      return "";
+    };
+    await makeConsoleFolder({ uri: "fake", run, runPrivately: run }, "/vms", "app");
+    expect(asked).toEqual(wanted);
+  });
+
+  test("that cannot be made leaves no pool", async () => {
+    const asked: string[] = [];
+    const run = async (...args: string[]) => {
+      asked.push(args[0] ?? "");
+      if (args[0] === "pool-build") throw new VirshError("fake", args, 1, "cannot create path: Read-only file system");
+      return "";
+    };
+    const made = makeConsoleFolder({ uri: "fake", run, runPrivately: run }, "/vms", "app");
+    await expect(made).rejects.toThrow("Read-only file system");
+    expect(asked.at(-1)).toBe("pool-undefine");
+  });
+
+  const inFolder = (name: string) => path.join(dir, "app.console", name);
+  test("goes with all parts of the log, and what others have beside it stays", async () => {
+    mkdirSync(inFolder(""));
+    for (const name of ["console.log", "console.log.0", "console.log.12"]) writeFileSync(inFolder(name), "x");
+    await removeConsoleLog(shell, dir, "app");
+    expect(readdirSync(dir)).toEqual([]);
+    await removeConsoleLog(shell, dir, "app");
+    expect(readdirSync(dir)).toEqual([]);
+  });
+
+  test("with something else in it stays with that", async () => {
+    mkdirSync(inFolder(""));
+    for (const name of ["console.log", "console.log.gz"]) writeFileSync(inFolder(name), "x");
+    await expect(removeConsoleLog(shell, dir, "app")).rejects.toThrow("Directory not empty");
+    expect(readdirSync(inFolder(""))).toEqual(["console.log.gz"]);
   });
 });
 

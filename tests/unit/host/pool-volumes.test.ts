@@ -24,7 +24,7 @@ function refusing(reason: string, seconds: number): Virsh {
     if (Date.now() < end) throw new VirshError("qemu:///system", args, 1, reason);
     return "";
   };
-  return { run, runPrivately: run };
+  return { uri: "qemu:///system", run, runPrivately: run };
 }
 
 async function outcome(refreshing: Promise<void>): Promise<string> {

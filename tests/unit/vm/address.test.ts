@@ -71,6 +71,7 @@ function libvirt(dnsDomain: string, rivals: string[] = []) {
   const hosts: string[] = [];
   const changes: string[] = [];
   const virsh: Virsh = {
+    uri: "qemu:///system",
     async run(verb, ...args) {
       if (verb === "net-list") return " n \n";
       if (verb === "net-dhcp-leases") return "";

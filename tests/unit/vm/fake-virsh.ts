@@ -18,6 +18,7 @@ export interface FakeDomain {
  * kept, which is looked at afterwards; real ones are in the end-to-end tests.
  */
 export class FakeVirsh implements Virsh {
+  readonly uri = "qemu:///system";
   readonly domains = new Map<string, FakeDomain>();
   readonly pools = new Map<
     string,

@@ -65,6 +65,7 @@ describe("the rules of a filter", () => {
 function libvirt({ filter = "", state = "running" } = {}) {
   const handed: string[] = [];
   const virsh: Virsh = {
+    uri: "qemu:///system",
     async run(verb, ...args) {
       if (verb === "domstate") return state;
       if (verb === "net-dumpxml") {

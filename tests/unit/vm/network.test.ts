@@ -21,6 +21,7 @@ beforeEach(() => {
 
 /** A libvirt of two networks, that remembers which are left. */
 const virsh: Virsh = {
+  uri: "qemu:///system",
   async run(verb = "", name = "", ...more) {
     switch (verb) {
       case "list":

@@ -26,6 +26,13 @@ describe("before a domain is defined anew", () => {
     expect(volumes()).toEqual(["disk.qcow2", "project.qcow2"]);
   });
 
+  test("a console log that lies in its pool, where libvirt looks into it, goes", async () => {
+    for (const name of ["console.log", "console.log.0", "console.log.gz"])
+      virsh.pools.get("project-webapp")?.set(name, { path: `/vms/webapp/${name}` });
+    await makeWayForDomain(virsh, "webapp", "storage", log);
+    expect(volumes()).toEqual(["disk.qcow2", "project.qcow2", "console.log.gz"]);
+  });
+
   test("one under another UUID is undefined; its disks are not touched", async () => {
     virsh.domains.set("project-webapp", { ...ours, running: false, uuid: "another" });
     await makeWayForDomain(virsh, "webapp", "storage", log);

@@ -1,3 +1,6 @@
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { tearDown } from "../../../vm/teardown.ts";
 import { FakeVirsh } from "./fake-virsh.ts";
@@ -36,6 +39,36 @@ describe("the teardown of a VM", () => {
     for (const name of others) pool?.set(name, { path: `/vms/webapp/${name}` });
     await run(true);
     expect(left()).toEqual(["project.qcow2", "console.log.gz", "my-console.log.0"]);
+  });
+
+  describe("with a console log in a folder of its own", () => {
+    let storageDir: string;
+    let folder: string;
+    beforeEach(() => {
+      storageDir = mkdtempSync(path.join(tmpdir(), "teardown-"));
+      folder = path.join(storageDir, "webapp.console");
+      mkdirSync(folder);
+      writeFileSync(path.join(folder, "console.log"), "booted");
+    });
+    const tearDownThere = () =>
+      tearDown(virsh, { uri: virsh.uri, project: "webapp", owner: "storage", storageDir, keepData: true }, {}, (line) =>
+        said.push(line),
+      );
+
+    test("takes it along", async () => {
+      await tearDownThere();
+      expect(existsSync(folder)).toBe(false);
+    });
+
+    test("goes through, and says what stays, where it cannot be removed", async () => {
+      writeFileSync(path.join(folder, "notes"), "mine");
+      await tearDownThere();
+      expect(left()).toEqual(["project.qcow2"]);
+      expect(readFileSync(path.join(folder, "notes"), "utf8")).toBe("mine");
+      expect(said.find((line) => line.includes("console log stays"))).toMatch(
+        /^webapp: its console log stays \(.*\/webapp\.console\/console\.log\): .*Directory not empty$/,
+      );
+    });
   });
 
   test("with keepData false takes that too, and the pool", async () => {
