@@ -1,6 +1,6 @@
 import { existsSync, lstatSync, readdirSync } from "node:fs";
 import path from "node:path";
-import { domainName } from "../../../config/names.ts";
+import { consoleFolder, domainName } from "../../../config/names.ts";
 import { MiB } from "../../../config/sizes.ts";
 import type { EmbeddedHost } from "../../../host/embedded.ts";
 import { type Inventory, takeInventory } from "../../../host/inventory.ts";
@@ -59,8 +59,9 @@ function domainFaults({ domains, networks }: Inventory, { vms }: World): string[
 function folderFaults({ storageDir }: EmbeddedHost, { vms, disks }: World): string[] {
   const folders = existsSync(storageDir) ? readdirSync(storageDir) : [];
   const kept = Object.keys(disks).filter((name) => !vms[name]);
+  const consoles = Object.keys(vms).map(consoleFolder);
   return [
-    ...difference("folders", folders, ["base", ...Object.keys(disks)]),
+    ...difference("folders", folders, ["base", ...Object.keys(disks), ...consoles]),
     ...kept.flatMap((name) => {
       const folder = path.join(storageDir, name);
       return difference(folder, existsSync(folder) ? readdirSync(folder) : [], ["project.qcow2"]);
