@@ -55,18 +55,21 @@ export function vmHooks(
   ) => new pulumi.ResourceHook(`${hostName}-${name}`, (args) => run(projectOf(args.name), args.newInputs ?? {}), opts);
   const apply = (changed: boolean) => (project: string, inputs: Record<string, unknown>) =>
     applyInPlace(virsh, project, settingsIn(inputs), log, changed);
+  /** What a definition names must be there before the guest starts by it. */
+  const makeWhatItNames = async (project: string, inputs: Record<string, unknown>) => {
+    await makeConsoleFolder(virsh, host.settings.storageDir, project);
+    if (host.filtersGuests) await defineFilter(virsh, project, networkIn(inputs));
+  };
   return {
     takeUp: hook("take-up", (project) => sayWhatIsTakenUp(host, project), { onDryRun: true }),
     checkProjectDisk: hook("check-project-disk", (project) => requireDataDisk(virsh, project)),
     makeWayForDomain: hook("make-way-for-domain", async (project, inputs) => {
       await makeWayForDomain(virsh, project, host.owner, log);
-      await makeConsoleFolder(virsh, host.settings.storageDir, project);
-      if (host.filtersGuests) await defineFilter(virsh, project, networkIn(inputs));
+      await makeWhatItNames(project, inputs);
     }),
     putByDomain: hook("put-by-domain", async (project, inputs) => {
       await putByDomain(slow, project, host.owner, log);
-      await makeConsoleFolder(virsh, host.settings.storageDir, project);
-      if (host.filtersGuests) await defineFilter(virsh, project, networkIn(inputs));
+      await makeWhatItNames(project, inputs);
     }),
     removeRootDisk: hook("remove-root-disk", async (project, { baseVolumeId, size }) => {
       await requireRoomForImage(virsh, project, String(baseVolumeId), Number(size));

@@ -53,24 +53,23 @@ remove_disk() {
   if [ -d "$folder" ]; then
     lock "$folder"
     refuse_used
-    for name in project.qcow2 project.qcow2.partial project.qcow2.received disk.qcow2 seed.iso console.log; do
+    for name in project.qcow2 project.qcow2.partial project.qcow2.received disk.qcow2 seed.iso; do
       rm -f "$folder/$name"
     done
-    # As virtlogd rotates it.
-    rm -f "$folder"/console.log.[0-9] "$folder"/console.log.[0-9][0-9]
+    # Of a VM from before such logs had a folder of their own.
+    remove_console_log "$folder"
     remove_pool
     remove_folder "$folder"
   else
     remove_pool
   fi
-  remove_console_log
-}
-
-remove_console_log() {
   [ -d "$console" ] || return 0
-  rm -f "$console"/console.log "$console"/console.log.[0-9] "$console"/console.log.[0-9][0-9]
+  remove_console_log "$console"
   remove_folder "$console"
 }
+
+# With its older parts, as virtlogd rotates it.
+remove_console_log() { rm -f "$1"/console.log "$1"/console.log.[0-9] "$1"/console.log.[0-9][0-9]; }
 
 remove_backups() {
   [ -d "$backups" ] || return 0

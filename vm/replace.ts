@@ -30,8 +30,9 @@ export async function makeWayForDomain(virsh: Virsh, project: string, owner: str
 /** Earlier versions had it in the pool's folder, where libvirt looks into whatever a guest has written. */
 async function removeOldConsoleLog(virsh: Virsh, project: string): Promise<void> {
   const pool = poolName(project);
-  for (const log of [...(await volumesIn(virsh, pool)).keys()].filter(isConsoleLog))
-    await deleteVolume(virsh, pool, log);
+  for (const log of [...(await volumesIn(virsh, pool)).keys()].filter(isConsoleLog)) {
+    await virsh.run("vol-delete", log, "--pool", pool);
+  }
 }
 
 /**
