@@ -128,13 +128,13 @@ export function domainXslt(details: DomainDetails): string {
 }
 
 /**
- * The same stylesheet, by which the interface of a MAC address has a network filter. It is no part of the definition's digest: a
- * VM that is there gets its filter while it runs.
+ * The same stylesheet, by which the interface of a MAC address, if it is on a network of libvirt's, has a network filter. It is no
+ * part of the definition's digest: a VM that is there gets its filter while it runs.
  */
 export function withFilter(xslt: string, mac: string, filter: string): string {
   const spellings = [mac.toUpperCase(), mac].map((address) => `mac/@address='${address}'`);
   return withTemplate(xslt, {
-    "@_match": `/domain/devices/interface[${spellings.join(" or ")}]`,
+    "@_match": `/domain/devices/interface[@type='network'][${spellings.join(" or ")}]`,
     "xsl:copy": { "xsl:apply-templates": everything, filterref: { "@_filter": filter } },
   });
 }

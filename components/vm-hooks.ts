@@ -58,7 +58,8 @@ export function vmHooks(
   /** What a definition names must be there before the guest starts by it. */
   const makeWhatItNames = async (project: string, inputs: Record<string, unknown>) => {
     await makeConsoleFolder(virsh, host.settings.storageDir, project);
-    if (host.filtersGuests) await defineFilter(virsh, project, networkIn(inputs));
+    const network = networkIn(inputs);
+    if (host.filtersGuests && network !== undefined) await defineFilter(virsh, project, network);
   };
   return {
     takeUp: hook("take-up", (project) => sayWhatIsTakenUp(host, project), { onDryRun: true }),
@@ -87,9 +88,9 @@ const remove = (virsh: Virsh, project: string, volume: DisposableVolume, owner: 
 /** Children are named `<project>-<role>`. */
 const projectOf = (child: string) => child.slice(0, child.lastIndexOf("-"));
 
-/** The network of a domain that is about to be defined. */
-function networkIn({ networkInterfaces }: Record<string, unknown>): string {
-  return (networkInterfaces as { networkName: string }[])[0]?.networkName ?? "";
+/** The network of libvirt's of a domain that is about to be defined; undefined for one that a transform has put onto a bridge. */
+function networkIn({ networkInterfaces }: Record<string, unknown>): string | undefined {
+  return (networkInterfaces as { networkName?: string }[])[0]?.networkName || undefined;
 }
 
 function settingsIn({ environment }: Record<string, unknown>): InPlaceSettings {

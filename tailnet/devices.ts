@@ -82,8 +82,8 @@ export async function removeVmDevice(devices: TailnetDevices, vm: VmIdentity): P
  * match, never the other's; the tag it has by its key; `project-web-1` is also the name of the VM of `web-1`, which calls itself so.
  *
  * The record is what the guest once said that it is, so it only picks among those. Without one, or if the recorded one is gone,
- * all of them are the VM's: one that had to log in anew is a new device, and the old one would keep the name. A device that was
- * renamed in the tailnet is not known for sure any more: it stays, and is told of.
+ * the only one of them is the VM's; of several, any may be the VM's of that name of another stack, or of a guest that calls itself
+ * so. A device that was renamed in the tailnet is not known for sure any more. What is not known for sure stays, and is told of.
  */
 export function devicesOf(
   all: readonly TailnetDevice[],
@@ -94,7 +94,8 @@ export function devicesOf(
   const isOurRecord = (device: TailnetDevice) => isRecorded(device, vm) && isTagged(device, vm);
   const ours = all.filter((device) => isTagged(device, vm) && isCalled(device, vm));
   const recorded = ours.filter((device) => isRecorded(device, vm));
-  const own = recorded.length > 0 ? recorded : ours;
+  const certain = recorded.length > 0 ? recorded : ours;
+  const own = certain.length === 1 ? certain : [];
   return {
     own,
     foreign: all.filter((device) => (isNamed(device) || isOurRecord(device)) && !own.includes(device)),

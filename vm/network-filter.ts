@@ -14,12 +14,16 @@ export interface FilterSettings {
   rules: string;
 }
 
-/** Whether a VM that is there has no filter, or one that does not hold. A filter that its user chose is left alone. Pure. */
+/**
+ * Whether a VM that is there has no filter, or one that does not hold. A filter that its user chose is left alone, and so is a VM
+ * that is on no network of libvirt's: a transform has put it onto a bridge. Pure.
+ */
 export function lacksFilter(
   project: string,
   domain: Pick<DomainFound, "filter" | "network">,
   { filters, networks }: Pick<Inventory, "filters" | "networks">,
 ): boolean {
+  if (domain.network === undefined) return false;
   if (domain.filter === undefined) return true;
   if (domain.filter !== filterName(project)) return false;
   const network = networks.find(({ name }) => name === domain.network);

@@ -62,6 +62,13 @@ test("one interface gets a network filter, whatever else the stylesheet does, an
   expect(after).toContain('<log file="/vms/a&amp;b{c}/console.log"');
 });
 
+test("an interface that a transform has put onto a bridge gets none", () => {
+  const sheet = domainXslt({ uuid: "u", firmware: "bios", disks: [], consoleLog: "/vms/app/console.log" });
+  const before =
+    '<domain><devices><interface type="bridge"><mac address="52:54:00:ab:cd:ef"/></interface></devices></domain>';
+  expect(apply(withFilter(sheet, "52:54:00:ab:cd:ef", "project-app"), before)).toBe(apply(sheet, before));
+});
+
 const details = {
   uuid: "3b241101-e2bb-8255-8caf-4136c566a962",
   disks: [{ target: "vda", file: "/vms/app/disk.qcow2", format: "qcow2" as const, serial: "root-1" }],

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { filterUuid, macAddress } from "../../../config/names.ts";
-import type { NetworkFound } from "../../../host/inventory.ts";
+import type { DomainFound, NetworkFound } from "../../../host/inventory.ts";
 import type { Virsh } from "../../../host/virsh.ts";
 import { filterXml } from "../../../vm/filter-xml.ts";
 import { attachFilter, defineFilter, lacksFilter } from "../../../vm/network-filter.ts";
@@ -19,11 +19,13 @@ const reserved = [{ mac, ip: "10.77.0.5", name: "project-webapp" }];
 
 describe("whether a VM lacks a filter that holds", () => {
   const { filter: _, ...bare } = aDomain();
+  const bridged: Pick<DomainFound, "filter" | "network"> = {};
   test.each([
     ["none", bare, ["project-webapp"], reserved, true],
     ["its own", aDomain(), ["project-webapp"], reserved, false],
     ["its own, which the host has lost", aDomain(), ["clean-traffic"], reserved, true],
     ["its own, for an address that is not reserved any more", aDomain(), ["project-webapp"], [], true],
+    ["none, and is on no network of libvirt's", bridged, ["project-webapp"], reserved, false],
     ["one that its user chose", aDomain({ filter: "clean-traffic" }), ["clean-traffic"], [], false],
   ])("it has %s", (_, domain, filters, reservations, lacks) => {
     expect(lacksFilter("webapp", domain, { filters, networks: [network(reservations)] })).toBe(lacks);
