@@ -83,9 +83,18 @@ export class Guest {
     return joinTailnet(this.agent, this.project, tailnet, limitSeconds);
   }
 
-  /** Has it leave the tailnet that it is in, if any. */
-  leaveTailnet(): Promise<void> {
-    return leaveTailnet(this.agent, 60);
+  /**
+   * Has it leave the tailnet that it is in, if any. What lets it in is its device there: a guest that does not leave holds
+   * nothing up, and is told of.
+   *
+   * @returns what became of it, to be told
+   */
+  leaveTailnet(): Promise<string> {
+    return leaveTailnet(this.agent, 60).then(
+      () => `${this.name}: left its tailnet; its device stays on the tailnet's list until it is removed there`,
+      (error: Error) =>
+        `${this.name}: did not leave its tailnet: ${error.message}; it is out once its device is removed there`,
+    );
   }
 
   /**

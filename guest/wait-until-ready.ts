@@ -36,9 +36,8 @@ await runEntry("PROJECT_VMS_READY", async ({ uri, project, virtualization }: Rea
     throw error;
   });
   if (!tailnet && joined) {
-    await guest.leaveTailnet();
+    say(await guest.leaveTailnet());
     await markTailnet(virsh, guest.name, undefined);
-    say(`${guest.name}: left its tailnet; its device stays on the tailnet's list until it is removed there`);
   }
   if (readiness.tailnet) await markTailnet(virsh, guest.name, readiness.tailnet);
   if (starting) await markStarting(virsh, guest.name, false);

@@ -48,6 +48,20 @@ function virshAnswering(answers: Record<string, unknown>): Virsh {
 const base64 = (text: string) => Buffer.from(text).toString("base64");
 
 describe("Guest", () => {
+  test.each([
+    ["exit", 0, "", "left its tailnet; its device stays on the tailnet's list until it is removed there"],
+    [
+      "no exit",
+      1,
+      "not\u001b[31m today",
+      "did not leave its tailnet: not today; it is out once its device is removed there",
+    ],
+  ])("leaves its tailnet, or is told of: %s", async (_, exitcode, words, told) => {
+    const status = { exited: true, exitcode, "err-data": base64(words) };
+    const guest = new Guest(virshAnswering({ "guest-exec": { pid: 1 }, "guest-exec-status": status }), "app");
+    expect(await guest.leaveTailnet()).toBe(`project-app: ${told}`);
+  });
+
   test("its addresses are those of its own interface, IPv4 first, without link-local ones", async () => {
     const ip = (address: string, type = "ipv4") => ({ "ip-address": address, "ip-address-type": type });
     const guest = new Guest(
