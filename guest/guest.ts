@@ -30,7 +30,8 @@ const logCommand =
 
 /**
  * Ends with cloud-init's report once it is done, or will not be. `cloud-init status --wait` alone asks systemd of five units four
- * times a second: on an emulated guest a tenth of all that a boot costs. https://docs.cloud-init.io/en/latest/howto/status.html
+ * times a second: on an emulated guest a tenth of all that a boot costs; and where its files tell of no error, it takes four
+ * seconds to say so. https://docs.cloud-init.io/en/latest/howto/status.html
  */
 const cloudInitCommand = `
 waited=0
@@ -39,7 +40,11 @@ until [ -e /run/cloud-init/result.json ] || [ -e /run/cloud-init/disabled ]; do
   waited=$((waited + 1))
   [ $((waited % 10)) -ne 0 ] || ! systemctl --quiet is-failed 'cloud-*.service' || break
 done
-exec /usr/bin/cloud-init status --wait --format json`;
+if grep --quiet --line-regexp ' *"errors": \\[\\]' /run/cloud-init/result.json && ! grep --quiet ERROR /run/cloud-init/status.json; then
+  echo '{"status": "done"}'
+else
+  exec /usr/bin/cloud-init status --wait --format json
+fi`;
 
 /** A project's VM as its guest is seen from the host. */
 export class Guest {
