@@ -3,7 +3,7 @@ import { type Lease, leasesIn } from "../host/leases.ts";
 import { type NetworkXml, parseDomain, parseNetwork } from "../host/libvirt-xml.ts";
 import { answerOrNone } from "../host/unreachable.ts";
 import type { Virsh } from "../host/virsh.ts";
-import { contains, type GuestAddress, subnets } from "./values.ts";
+import { contains, familyOf, type GuestAddress, isAddress, subnets } from "./values.ts";
 
 /** What libvirt knows of the network that a guest is on. */
 export interface GuestNetwork {
@@ -34,15 +34,27 @@ function rangesOf({ gateway, cidr, ipv6 }: NetworkXml): string[] {
 
 /**
  * Of the addresses that a guest tells, those that its network could have given it: in one of its ranges, not the host's own
- * there, and not reserved for another, or leased to it. A guest that named another's address would have its user log in there. Pure.
+ * there, not reserved for another, or leased to it, and where one is reserved for it, that one alone. A guest that named another's
+ * address would have its user log in there. Pure.
  */
 export function givenBy(network: GuestNetwork | undefined, project: string, told: GuestAddress[]): GuestAddress[] {
   if (!network || network.ranges.length === 0) return told;
   const { ranges, reservations, leases } = network;
-  const given = [...reservations.map(({ mac, ip }) => ({ mac, address: ip })), ...leases];
+  const isOurs = ({ mac }: { mac: string }) => mac.toLowerCase() === macAddress(project);
+  const reserved = reservations.filter(isOurs).flatMap(({ ip }) => (isAddress(ip) ? [ip] : []));
+  const others = [...reservations.map(({ mac, ip }) => ({ mac, address: ip })), ...leases]
+    .filter((one) => !isOurs(one))
+    .map(({ address }) => address);
+  const hosts = ranges.map((range) => range.split("/")[0] as string);
   const within = subnets(...ranges);
-  const hosts = ranges.map((range) => range.split("/")[0]);
-  const isAnothers = (address: string) =>
-    given.some((one) => one.address === address && one.mac.toLowerCase() !== macAddress(project));
-  return told.filter((one) => contains(within, one) && !hosts.includes(one) && !isAnothers(one));
+  const taken = addresses(...hosts, ...others);
+  const own = addresses(...reserved);
+  const hasReserved = (one: GuestAddress) => reserved.some((address) => familyOf(address) === familyOf(one));
+  return told.filter(
+    (one) => contains(within, one) && !contains(taken, one) && (!hasReserved(one) || contains(own, one)),
+  );
 }
+
+/** IPv6 addresses are the same however they are written; a reservation may be of a name alone. */
+const addresses = (...all: string[]) =>
+  subnets(...all.filter(isAddress).map((one) => `${one}/${familyOf(one) === "ipv6" ? 128 : 32}`));

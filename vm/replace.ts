@@ -20,19 +20,22 @@ export async function makeWayForDomain(virsh: Virsh, project: string, owner: str
   const domain = domainName(project);
   if (!(await names(virsh)).includes(domain)) return;
   await requireOwn(virsh, domain, owner);
+  const pool = poolName(project);
+  const logs = await oldConsoleLogs(virsh, pool);
   await shutDownToStartAgain(virsh, domain, log);
-  await removeOldConsoleLog(virsh, project);
+  for (const log of logs) await virsh.run("vol-delete", log, "--pool", pool);
   // Under the same UUID it is changed in place; under another one libvirt would refuse a second of that name.
   const { uuid } = parseDomain(await virsh.run("dumpxml", domain));
   if (uuid !== domainUuid(project)) await undefine(virsh, domain);
 }
 
-/** Earlier versions had it in the pool's folder, where libvirt looks into whatever a guest has written. */
-async function removeOldConsoleLog(virsh: Virsh, project: string): Promise<void> {
-  const pool = poolName(project);
-  for (const log of [...(await volumesIn(virsh, pool)).keys()].filter(isConsoleLog)) {
-    await virsh.run("vol-delete", log, "--pool", pool);
-  }
+/**
+ * Earlier versions had it in the pool's folder, where libvirt looks into whatever a guest has written. A pool that is stopped or
+ * gone has none that libvirt could remove, and keeps no update from its work.
+ */
+async function oldConsoleLogs(virsh: Virsh, pool: string): Promise<string[]> {
+  const active = (await virsh.run("pool-list", "--name")).split("\n").map((name) => name.trim());
+  return active.includes(pool) ? [...(await volumesIn(virsh, pool)).keys()].filter(isConsoleLog) : [];
 }
 
 /**

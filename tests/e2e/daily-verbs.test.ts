@@ -8,6 +8,7 @@ import type { VmRow } from "../../daily/rows.ts";
 import type { VmStatus } from "../../daily/status.ts";
 import { consoleLogFile } from "../../host/console-log.ts";
 import { startEmbeddedHost, stopEmbeddedHost } from "../../host/embedded.ts";
+import { virshFor } from "../../host/virsh.ts";
 import { markStarting } from "../../vm/marks.ts";
 import { Checkout } from "./support/checkout.ts";
 import { imageOn } from "./support/image-header.ts";
@@ -309,19 +310,41 @@ describe("a VM that is stopped", () => {
     await succeed(tool.run("stop", "alpha", "--force"));
   });
 
-  test("is started and waited for, stage by stage, and ssh works at once", async () => {
+  test("is started by the next update where a restart has left it off, which is said before", async () => {
+    // What a restart notes first; it is then cut off.
+    await markStarting(virsh, "project-alpha", true);
+    expect(await succeed(tool.run("plan"))).toBe("alpha: started again, data kept");
+    await succeed(tool.run("apply", "--yes"));
+    expect(await stateOf("alpha")).toBe("running");
+    expect(await succeed(tool.run("plan"))).toBe("nothing changes");
+  });
+
+  test("is waited for, stage by stage, and ssh works at once", async () => {
     rmSync(path.join(checkout.dir, ".local/ssh/local"), { recursive: true });
     const { exitCode, all } = await tool.run("start", "alpha", "--wait");
     expect(exitCode, all).toBe(0);
     // Nothing moves where there is no terminal.
     for (const moving of ["\r", "\x1b"]) expect(all).not.toContain(moving);
-    expect(all).toMatch(/project-alpha: started[\s\S]*boot ok[\s\S]*claude ok[\s\S]*project-alpha: ready, [\d.]+ s/);
+    expect(all).toMatch(
+      /project-alpha: runs already[\s\S]*boot ok[\s\S]*claude ok[\s\S]*project-alpha: ready, [\d.]+ s/,
+    );
     await expect(succeed(tool.run("ssh", "alpha", "--", "cat project/copied/note"))).resolves.toBe("hello");
+  });
+
+  test("that reboots by itself runs on as the domain that it is", async () => {
+    const domain = "project-alpha";
+    const before = await virsh.run("domid", domain);
+    const rebooted = virshFor(host.uri, 300).run("event", domain, "--event", "reboot", "--timeout", "240");
+    await checkout.ssh("alpha", "sudo systemd-run --quiet --on-active=1s systemctl reboot");
+    expect(await rebooted).toContain(`event 'reboot' for domain '${domain}'`);
+    expect(await virsh.run("domid", domain)).toBe(before);
+    expect(await stateOf("alpha")).toBe("running");
   });
 
   test("is forced off when it is told so, and a restart brings it back", async () => {
     await succeed(tool.run("stop", "alpha", "--force"));
     expect(await stateOf("alpha")).toBe("shut off");
+    expect(await succeed(tool.run("plan"))).toBe("nothing changes");
     const sshFiles = path.join(checkout.dir, ".local/ssh/local");
     const config = readFileSync(path.join(sshFiles, "config"), "utf8");
     rmSync(sshFiles, { recursive: true });
@@ -336,19 +359,6 @@ describe("a VM that is stopped", () => {
     ]);
     expect((await tool.run("stop", "alpha", "--force")).all).toContain("project-alpha: its power is cut");
     expect(await stateOf("alpha")).toBe("shut off");
-  });
-});
-
-describe("a VM that a restart has left off", () => {
-  test("is started by the next update, which says so before", async () => {
-    // What a restart notes first; it is then cut off.
-    await markStarting(virsh, "project-alpha", true);
-    expect(await succeed(tool.run("plan"))).toBe("alpha: started again, data kept");
-    await succeed(tool.run("apply", "--yes"));
-    expect(await stateOf("alpha")).toBe("running");
-    expect(await succeed(tool.run("plan"))).toBe("nothing changes");
-    await succeed(tool.run("stop", "alpha", "--force"));
-    expect(await succeed(tool.run("plan"))).toBe("nothing changes");
   });
 });
 

@@ -33,6 +33,12 @@ describe("before a domain is defined anew", () => {
     expect(volumes()).toEqual(["disk.qcow2", "project.qcow2", "console.log.gz"]);
   });
 
+  test("a pool that is stopped or gone keeps nothing from going on", async () => {
+    virsh.pools.clear();
+    await makeWayForDomain(virsh, "webapp", "storage", log);
+    expect(virsh.domains.get("project-webapp")).toMatchObject({ running: false });
+  });
+
   test("one under another UUID is undefined; its disks are not touched", async () => {
     virsh.domains.set("project-webapp", { ...ours, running: false, uuid: "another" });
     await makeWayForDomain(virsh, "webapp", "storage", log);

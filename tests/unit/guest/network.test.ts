@@ -1,0 +1,61 @@
+import { describe, expect, test } from "vitest";
+import { macAddress } from "../../../config/names.ts";
+import { type GuestNetwork, givenBy } from "../../../guest/network.ts";
+import type { GuestAddress } from "../../../guest/values.ts";
+
+const mac = macAddress("app");
+const another = macAddress("other");
+const network = (change: Partial<GuestNetwork> = {}): GuestNetwork => ({
+  ranges: ["10.77.0.1/24", "fd00:77::1/64"],
+  reservations: [],
+  leases: [],
+  ...change,
+});
+const lease = (of: string, address: string) => ({ mac: of, address: address as GuestAddress });
+
+describe("of the addresses that a guest tells", () => {
+  test.each<[string, GuestNetwork | undefined, string[], string[]]>([
+    ["all, on no network of libvirt's", undefined, ["192.0.2.7"], ["192.0.2.7"]],
+    ["all, on a network without ranges", network({ ranges: [] }), ["192.0.2.7"], ["192.0.2.7"]],
+    [
+      "those of its ranges",
+      network(),
+      ["10.77.0.5", "10.78.0.5", "fd00:77::5", "fd00:78::5"],
+      ["10.77.0.5", "fd00:77::5"],
+    ],
+    ["none of the host's own", network(), ["10.77.0.1", "fd00:77:0::0:1"], []],
+    ["none that is leased to another", network({ leases: [lease(another, "10.77.0.5")] }), ["10.77.0.5"], []],
+    [
+      "one that is leased to it",
+      network({ leases: [lease(mac.toUpperCase(), "10.77.0.5")] }),
+      ["10.77.0.5"],
+      ["10.77.0.5"],
+    ],
+    [
+      "none of another's, however it is written",
+      network({ leases: [lease(another, "fd00:77::a")] }),
+      ["fd00:77:0:0::A"],
+      [],
+    ],
+    [
+      "none that is reserved for another",
+      network({ reservations: [{ mac: another, ip: "10.77.0.5" }] }),
+      ["10.77.0.5"],
+      [],
+    ],
+    [
+      "any, where only its name is reserved",
+      network({ reservations: [{ mac, ip: "" }] }),
+      ["10.77.0.5"],
+      ["10.77.0.5"],
+    ],
+    [
+      "only the one that is reserved for it, of that family",
+      network({ reservations: [{ mac, ip: "10.77.0.5" }] }),
+      ["10.77.0.6", "10.77.0.5", "fd00:77::5"],
+      ["10.77.0.5", "fd00:77::5"],
+    ],
+  ])("%s", (_, on, told, given) => {
+    expect(givenBy(on, "app", told as GuestAddress[])).toEqual(given);
+  });
+});
