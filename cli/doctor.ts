@@ -12,7 +12,8 @@ Examples:
 
 It ends with 1 when something would fail. --fix starts a stopped network or pool, has both start with their host, marks an
 image anew whose digest is right though it was written to, ends plugin processes that were left behind, releases the lock of
-an update that was killed, and takes other users' rights to disk files away; it changes no VM and nothing on a disk.`;
+an update that was killed, takes other users' rights to disk files away, and gives a VM the network filter that it lacks. It
+stops no VM, and changes nothing in one.`;
 
 /** `project-vm doctor`: whether a stack's host and this machine are in order. */
 export function doctorCommand(): Command {

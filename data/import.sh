@@ -52,14 +52,28 @@ receive() {
     fail "$shown" "must have the SHA-512 that $shown.sha512 says" "copy it again: it was changed, or cut off"
 }
 
+# Hexadecimal digits of the header. https://www.qemu.org/docs/master/interop/qcow2.html
+digits() { echo "$header" | cut -c "$1"; }
+
+# Before a program of QEMU's opens it, and with it whatever it names.
+examine_header() {
+  header=$(od -An -v -tx1 -N 80 "$image" | tr -d ' \n')
+  [ "$(digits 1-8)" = 514649fb ] || fail "$shown" "must be a qcow2 image" "convert it: qemu-img convert -O qcow2"
+  others=no
+  [ "$(digits 17-32)" = 0000000000000000 ] || others=yes
+  # Version 3 has a bit that says that the data is in a file of its own.
+  [ "$(digits 9-16)" = 00000002 ] || case $(digits 160) in [4-7c-f]) others=yes ;; esac
+  [ "$others" = no ] ||
+    fail "$shown" "must not need another file beside it" "make it one: qemu-img convert -O qcow2"
+}
+
 # Named as what it must be: a raw image could pretend to be anything.
 info() { qemu-img info -f qcow2 --output json "$image"; }
 
 examine() {
+  examine_header
   about=$(info) || fail "$shown" "must be a qcow2 image that stands by itself" "see what qemu-img says above"
   case $about in
-    *'"backing-filename"'* | *'"data-file"'*)
-      fail "$shown" "must not need another file beside it" "make it one: qemu-img convert -O qcow2" ;;
     *'"encrypted": true'*) fail "$shown" "must not be encrypted" "decrypt it with qemu-img convert" ;;
   esac
   status=0

@@ -1,4 +1,5 @@
 import { UserError } from "../config/errors.ts";
+import { printable } from "../config/printable.ts";
 import { ShellError, shellFor } from "../host/shell.ts";
 import { installSchedule, removeSchedule } from "./schedule.ts";
 import { readScheduleEnvironment } from "./schedule-environment.ts";
@@ -18,6 +19,6 @@ async function main(action: string | undefined): Promise<void> {
 try {
   await main(process.argv[2]);
 } catch (error) {
-  console.error(error instanceof UserError || error instanceof ShellError ? error.message : error);
+  console.error(error instanceof UserError || error instanceof ShellError ? printable(error.message) : error);
   process.exitCode = 1;
 }

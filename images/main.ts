@@ -1,4 +1,5 @@
 import { UserError } from "../config/errors.ts";
+import { printable } from "../config/printable.ts";
 import type { ImageSettings } from "../config/settings.ts";
 import { VirshError } from "../host/virsh.ts";
 import { ensureImage } from "./image.ts";
@@ -25,6 +26,6 @@ async function main(): Promise<void> {
 try {
   await main();
 } catch (error) {
-  console.error(error instanceof UserError || error instanceof VirshError ? error.message : error);
+  console.error(error instanceof UserError || error instanceof VirshError ? printable(error.message) : error);
   process.exitCode = 1;
 }

@@ -1,0 +1,72 @@
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { execa } from "execa";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { imageOn } from "../../e2e/support/image-header.ts";
+
+const script = path.resolve("data/import.sh");
+let dir: string;
+
+beforeEach(async () => {
+  dir = await mkdtemp(path.join(tmpdir(), "import script "));
+  await execa("mkfifo", [fifo()]);
+  mkdirSync(path.join(dir, "bin"));
+});
+afterEach(() => rm(dir, { recursive: true, force: true }));
+
+/** At which whoever opens it waits for good. */
+const fifo = () => path.join(dir, "fifo");
+
+/** The beginning of an image of version 3 whose data is in a file of its own: docs/interop/qcow2.txt of QEMU. */
+function imageWithDataFile(name: string): Buffer {
+  const image = imageOn("");
+  image.writeUInt32BE(3, 4);
+  image.writeBigUInt64BE(0n, 8);
+  image.writeBigUInt64BE(4n, 72);
+  // Bits of a refcount, bytes of the header, and its extension that names the file.
+  image.writeUInt32BE(4, 96);
+  image.writeUInt32BE(104, 100);
+  image.writeUInt32BE(0x44415441, 104);
+  image.writeUInt32BE(name.length, 108);
+  image.write(name, 112);
+  return image;
+}
+
+const importOf = (file: string) =>
+  execa("sh", [script, "webapp", path.join(dir, "vms"), "qemu:///none", file], {
+    reject: false,
+    timeout: 10_000,
+    env: { PATH: `${path.join(dir, "bin")}:${process.env.PATH}` },
+  });
+
+describe("an image on the host", () => {
+  const needsOne = "must not need another file beside it\nremedy: make it one: qemu-img convert -O qcow2";
+  test.each<[string, () => Buffer, string]>([
+    [
+      "that is text",
+      () => Buffer.from("x".repeat(1000)),
+      "must be a qcow2 image\nremedy: convert it: qemu-img convert -O qcow2",
+    ],
+    ["that is empty", () => Buffer.alloc(0), "must be a qcow2 image\nremedy: convert it: qemu-img convert -O qcow2"],
+    ["that stands on another", () => imageOn(fifo()), needsOne],
+    ["whose data is elsewhere", () => imageWithDataFile(fifo()), needsOne],
+  ])("%s is refused, and what it names is not opened", async (_, bytes, reason) => {
+    const file = path.join(dir, "image.qcow2");
+    writeFileSync(file, bytes());
+    const { exitCode, stderr } = await importOf(file);
+    expect([exitCode, stderr]).toEqual([1, `error: ${file}: ${reason}`]);
+    expect(existsSync(path.join(dir, "vms/webapp"))).toBe(false);
+  });
+
+  test.each(["0.10", "1.1"])("that stands by itself is taken (compat %s)", async (compat) => {
+    const file = path.join(dir, "image.qcow2");
+    await execa("qemu-img", ["create", "-q", "-f", "qcow2", "-o", `compat=${compat}`, file, "1M"]);
+    writeFileSync(path.join(dir, "bin/virsh"), '#!/bin/sh\ncase $* in *pool-info*) echo "State: running" ;; esac\n', {
+      mode: 0o755,
+    });
+    expect(await importOf(file)).toMatchObject({ exitCode: 0, stdout: String(2 ** 20) });
+    expect(readdirSync(path.join(dir, "vms/webapp"))).toEqual(["project.qcow2"]);
+  });
+});
