@@ -4,8 +4,7 @@ import { UserError } from "../config/errors.ts";
 import { domainName } from "../config/names.ts";
 import { GuestAgent } from "../guest/agent.ts";
 import { AgentError } from "../guest/refusal.ts";
-import { ConsoleLog, consoleLogFile } from "../host/console-log.ts";
-import { parseDomain } from "../host/libvirt-xml.ts";
+import { ConsoleLog, consoleLogFile, consoleLogOn } from "../host/console-log.ts";
 import { shellFor } from "../host/shell.ts";
 import { VirshError, virshFor } from "../host/virsh.ts";
 import { findRunningVm, findVm } from "./find-vm.ts";
@@ -41,9 +40,8 @@ const cloudInitLog = "/var/log/cloud-init-output.log";
 export async function consoleLogOf(stack: string, name: string, folder: string): Promise<GrowingLog> {
   const { outline } = await findVm(stack, name, folder);
   const { uri, storageDir } = outline.host;
-  // By the domain: one that was defined by an earlier version has it elsewhere, until it is defined anew.
-  const { consoleLog } = parseDomain(await virshFor(uri).run("dumpxml", domainName(name)));
-  return new ConsoleLog(shellFor(uri), consoleLog ?? consoleLogFile(storageDir, name));
+  const log = await consoleLogOn(virshFor(uri), domainName(name));
+  return log ?? new ConsoleLog(shellFor(uri), consoleLogFile(storageDir, name));
 }
 
 /** What cloud-init printed in a guest that runs. */

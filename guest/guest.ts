@@ -1,7 +1,5 @@
 import { domainName, macAddress } from "../config/names.ts";
-import { ConsoleLog } from "../host/console-log.ts";
-import { parseDomain } from "../host/libvirt-xml.ts";
-import { shellFor } from "../host/shell.ts";
+import { consoleLogOn } from "../host/console-log.ts";
 import type { Virsh } from "../host/virsh.ts";
 import { GuestAgent } from "./agent.ts";
 import { cloudInitProblems, hostKeysIn } from "./answers.ts";
@@ -143,10 +141,9 @@ export class Guest {
 
   /** The last lines that the guest printed on its serial console. */
   async consoleLog(lines = 20): Promise<string> {
-    const { consoleLog } = parseDomain(await this.virsh.run("dumpxml", this.name));
-    if (consoleLog === undefined) return "";
+    const log = await consoleLogOn(this.virsh, this.name);
     const pieces: Buffer[] = [];
-    for await (const piece of new ConsoleLog(shellFor(this.virsh.uri), consoleLog).last(lines)) pieces.push(piece);
+    for await (const piece of log?.last(lines) ?? []) pieces.push(piece);
     return Buffer.concat(pieces).toString("utf8").replaceAll("\r", "").trimEnd();
   }
 }

@@ -2,7 +2,8 @@ import { mkdtemp, open, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { consoleFolder } from "../config/names.ts";
-import type { Shell } from "./shell.ts";
+import { parseDomain } from "./libvirt-xml.ts";
+import { type Shell, shellFor } from "./shell.ts";
 import type { Virsh } from "./virsh.ts";
 
 /** One of the files that a serial console's log consists of. */
@@ -39,9 +40,10 @@ const tries = 5;
 
 const newline = 10;
 
-/** Bytes, time and path of each file of a log; one may be rotated away just now. */
-const lookScript =
-  'for file in "$1" "$1".[0-9] "$1".[0-9][0-9]; do [ ! -f "$file" ] || stat -c "%s %.9Y %n" "$file" || :; done 2>/dev/null';
+/** Bytes, time and path of each file of a log; one may be rotated away just now. What may not be seen is not taken for none. */
+const lookScript = `
+stat "$1" 2>&1 >/dev/null | grep "Permission denied" >&2 && exit 1
+for file in "$1" "$1".[0-9] "$1".[0-9][0-9]; do [ ! -f "$file" ] || stat -c "%s %.9Y %n" "$file" || :; done 2>/dev/null`;
 
 /** So many bytes of a file from an offset on; none of one that was rotated away. */
 const readScript = `
@@ -213,6 +215,17 @@ export class ConsoleLog {
       await rm(dir, { recursive: true });
     }
   }
+}
+
+/**
+ * A domain's console log, where its definition says that it is: one that was defined by an earlier version has it elsewhere, until
+ * it is defined anew.
+ *
+ * @returns undefined for a domain without one
+ */
+export async function consoleLogOn(virsh: Virsh, domain: string): Promise<ConsoleLog | undefined> {
+  const { consoleLog } = parseDomain(await virsh.run("dumpxml", domain));
+  return consoleLog === undefined ? undefined : new ConsoleLog(shellFor(virsh.uri), consoleLog);
 }
 
 /** How many files are newer than a file of a log. */

@@ -1,5 +1,6 @@
 import {
   appendFileSync,
+  chmodSync,
   fstatSync,
   mkdirSync,
   mkdtempSync,
@@ -98,6 +99,18 @@ describe("the last lines", () => {
   test("of a VM that was never started are none", async () => {
     expect(await textOf(new ConsoleLog(shell, file("console.log")).last(3))).toBe("");
   });
+
+  test.skipIf(process.getuid?.() !== 0).each(["", "console.log"])(
+    "are not taken for none by a user who may not see them (%j)",
+    async (closed) => {
+      print("a\n");
+      chmodSync(dir, 0o711);
+      chmodSync(file(closed), 0o600);
+      const as = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+      const nobodys: Shell = { ...shell, run: (argv, options) => shell.run([...as, ...argv], options) };
+      await expect(textOf(new ConsoleLog(nobodys, file("console.log")).last(2))).rejects.toThrow("Permission denied");
+    },
+  );
 
   test("of 3 GiB are read from its end alone", async () => {
     print("");
