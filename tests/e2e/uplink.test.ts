@@ -1,5 +1,4 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import YAML from "yaml";
@@ -9,12 +8,13 @@ import { killHost } from "../../host/embedded-process.ts";
 import { parseNetwork } from "../../host/libvirt-xml.ts";
 import { virshFor } from "../../host/virsh.ts";
 import { withXmlFile } from "../../host/xml-file.ts";
+import { checkoutsFolder } from "../setup/places.ts";
 import { addresses, Machine, privateAddresses } from "./support/machine.ts";
 import { Neighbour } from "./support/neighbour.ts";
 
 // An embedded host on a machine that is a namespace, with an internet that is another one. In place of a guest: a namespace at a
 // port of its network's bridge.
-const checkout = path.join(tmpdir(), "project-vms-e2e", "uplink");
+const checkout = path.join(checkoutsFolder(), "uplink");
 const host = embeddedHostFor(checkout);
 const virsh = virshFor(host.uri);
 let machine: Machine;
@@ -132,8 +132,7 @@ describe("the embedded host's guests", () => {
   test("do not reach an address that the machine gets while they run", async () => {
     await machine.run("ip", "address", "add", `${addresses.later}/32`, "dev", "lo");
     expect((await machine.run("nc", "-z", "-w", "5", addresses.later, "8080")).exitCode).toBe(0);
-    await new Promise((resolve) => setTimeout(resolve, 1000));
-    expect(await reached([addresses.later])).toEqual([]);
+    await expect.poll(() => reached([addresses.later]), { timeout: 10_000 }).toEqual([]);
     await machine.run("ip", "address", "del", `${addresses.later}/32`, "dev", "lo");
   });
 
