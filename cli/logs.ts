@@ -69,11 +69,15 @@ export function oneDocument(out: Print = write): { print: Print; end: () => void
   return { print: lines, end };
 }
 
+/** Characters of a line that is held in memory until it ends; a longer one comes as several. */
+const longestLine = 2 ** 20;
+
 /** Cuts pieces of a text into whole lines; `end` gives the one that has not ended. */
 function inLines(take: (lines: string[]) => void) {
   let begun = "";
   const print = (text: string) => {
     const lines = `${begun}${text}`.split("\n");
+    if ((lines.at(-1)?.length ?? 0) > longestLine) lines.push("");
     begun = lines.pop() ?? "";
     take(lines);
   };

@@ -1,4 +1,4 @@
-import { chmod, chown, mkdir, readFile, rename, stat, writeFile } from "node:fs/promises";
+import { chmod, chown, mkdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { UserError } from "../config/errors.ts";
 import type { EmbeddedHost } from "./embedded.ts";
@@ -14,7 +14,6 @@ export const qemuId = 64055;
 const logFile = "libvirt/log/libvirtd.log";
 const insideLog = "run/inside.log";
 const linesOfLog = 6;
-const longestLog = 4 * 1024 ** 2;
 
 const libvirtdConf = `# Written at each start of the embedded host.
 unix_sock_group = "root"
@@ -68,16 +67,6 @@ export async function closeFolders(host: EmbeddedHost): Promise<void> {
     await chown(folder, 0, qemuId);
     await chmod(folder, 0o710);
   }
-}
-
-/** Keeps libvirtd's log from growing for ever: a long one becomes `libvirtd.log.1`, in place of the one before. */
-export async function rotateLog(host: EmbeddedHost): Promise<void> {
-  const file = path.join(host.dir, logFile);
-  const size = await stat(file).then(
-    (found) => found.size,
-    () => 0,
-  );
-  if (size > longestLog) await rename(file, `${file}.1`);
 }
 
 /**

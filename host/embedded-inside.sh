@@ -9,6 +9,9 @@
 # How often libvirtd may die within FAST seconds of its start before this gives up and says so.
 TRIES=3
 FAST=5
+# Bytes that libvirtd's log may have before it becomes libvirtd.log.1, and how often that is looked at, in seconds.
+LOG_BYTES=4194304
+LOG_PAUSE=5
 # Debian's reserved number for the user libvirt-qemu, which QEMU runs as; qemu.conf names it too.
 QEMU_ID=64055
 
@@ -89,6 +92,15 @@ keep_virtlogd() {
     done
 }
 
+# libvirtd writes an error for whatever a guest's agent says that is none of its answers. It appends, so an emptied log goes on.
+bound_log() {
+    log=/var/log/libvirt/libvirtd.log
+    while :; do
+        [ ! -e "$log" ] || [ "$(stat -c %s "$log")" -le "$LOG_BYTES" ] || { cp "$log" "$log.1" && : >"$log"; }
+        sleep "$LOG_PAUSE"
+    done
+}
+
 # libvirtd starts guests at once, and none without it.
 wait_for_virtlogd() {
     tries=0
@@ -137,6 +149,7 @@ main() {
     ip link set lo up
     set +e
     trap 'exit 0' TERM
+    bound_log &
     keep_virtlogd &
     wait_for_virtlogd
     keep_libvirtd

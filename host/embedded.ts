@@ -4,7 +4,7 @@ import { readFile, rm, rmdir } from "node:fs/promises";
 import path from "node:path";
 import { UserError } from "../config/errors.ts";
 import { printable } from "../config/printable.ts";
-import { closeFolders, prepareFiles, rotateLog, startFailure } from "./embedded-files.ts";
+import { closeFolders, prepareFiles, startFailure } from "./embedded-files.ts";
 import { recallRunning, rememberRunning, shutDownGuests, startAgain, whatRuns } from "./embedded-guests.ts";
 import { findProcesses } from "./embedded-look.ts";
 import { clearLeftovers, killHost, launch, mountsBelow, waitFor } from "./embedded-process.ts";
@@ -117,7 +117,6 @@ async function start(host: EmbeddedHost, log: Log): Promise<void> {
   const kvm = await kvmWorks();
   log(`embedded host: ${kvm.works ? "KVM works" : `KVM does not work here (${kvm.why}): VMs are emulated, slower`}`);
   await prepareFiles(host, markFile);
-  await rotateLog(host);
   launch(host, kvm.works);
   try {
     const isUp = async () => {

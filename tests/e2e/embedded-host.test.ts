@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
 import {
+  appendFileSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -7,6 +8,7 @@ import {
   readlinkSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
 import { mkdtemp } from "node:fs/promises";
@@ -128,6 +130,17 @@ describe("the embedded host", () => {
     expect(await start()).toBe("embedded host: runs already");
     expect(findProcesses(host)).toEqual(pids);
     await expect(embeddedHostStatus(host)).resolves.toEqual({ state: "running", guests: [] });
+  });
+
+  test("keeps libvirtd's log bounded while it runs, and the newest of it", async () => {
+    const log = path.join(host.dir, "libvirt/log/libvirtd.log");
+    // As a guest does whose agent talks nonsense.
+    appendFileSync(log, `${"error : nonsense\n".repeat(300_000)}`);
+    await expect.poll(() => statSync(log).size, { timeout: 20_000 }).toBe(0);
+    expect(statSync(`${log}.1`).size).toBeGreaterThan(5_000_000);
+    // libvirtd itself goes on with it.
+    await expect(define("define", "no-type.xml", "<domain><name>none</name></domain>")).rejects.toThrow("domain type");
+    await expect.poll(() => readFileSync(log, "utf8")).toContain("domain type");
   });
 
   test("runs a network and guests with disks, and nothing of it is seen on this machine", async () => {

@@ -31,3 +31,11 @@ test.each([
 ])("one that is not, in the pieces %j, is one document of the lines %j", (pieces, lines) => {
   expect(printed(oneDocument, ...pieces)).toBe(`${JSON.stringify({ lines })}\n`);
 });
+
+test("a line without end is not held in memory", () => {
+  const piece = "x".repeat(2 ** 19);
+  const documents = printed(documentsOfLines, piece, piece, piece, "y\n").trimEnd().split("\n");
+  expect(
+    documents.map((document) => (JSON.parse(document) as { lines: string[] }).lines.map((line) => line.length)),
+  ).toEqual([[3 * 2 ** 19], [1]]);
+});
