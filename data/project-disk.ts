@@ -5,7 +5,8 @@ import { invalidNames } from "../config/name-rules.ts";
 import { backupFolder, domainName, poolName } from "../config/names.ts";
 import type { HostSettings } from "../config/settings.ts";
 import type { Shell } from "../host/shell.ts";
-import { headerLength, parseHeader, parseSnapshots, type Snapshot } from "./disk-image.ts";
+import { headerLength, parseHeader } from "../images/qcow2.ts";
+import { parseSnapshots, type Snapshot } from "./disk-image.ts";
 import { runScript } from "./host-script.ts";
 
 /** What of a host's settings is needed to work on its project disks. */

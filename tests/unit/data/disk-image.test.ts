@@ -5,7 +5,8 @@ import path from "node:path";
 import { execaSync } from "execa";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { MiB } from "../../../config/sizes.ts";
-import { headerLength, parseHeader, parseSnapshots } from "../../../data/disk-image.ts";
+import { parseSnapshots } from "../../../data/disk-image.ts";
+import { headerLength, parseHeader } from "../../../images/qcow2.ts";
 
 let dir: string;
 beforeEach(async () => {
