@@ -37,7 +37,7 @@ require_room() {
     fail "$folder" "must have $(mib $(($1 + MARGIN))) free, but has $(mib "$have")" "free space there"
 }
 
-# The image as a file of this host, in $image.
+# The image as a file of this host that is nobody else's, in $image.
 receive() {
   if [ "$source" = - ]; then
     require_room "$bytes"
@@ -45,8 +45,11 @@ receive() {
     cat >"$image"
   else
     [ -f "$source" ] || fail "$source" "must be a file on the host" "name one that is there"
-    image=$source
-    if [ -e "$image.sha512" ]; then sha512=$(cut -d ' ' -f 1 "$image.sha512" | tr A-F a-f); else return 0; fi
+    require_room "$(stat -L -c %s "$source")"
+    # A copy: whose file it is may change it, or put another in its place, once it was examined.
+    image=$disk.received
+    cp --reflink=auto -- "$source" "$image"
+    if [ -e "$source.sha512" ]; then sha512=$(cut -d ' ' -f 1 "$source.sha512" | tr A-F a-f); else return 0; fi
   fi
   [ "$(sha512sum <"$image" | cut -d ' ' -f 1)" = "$sha512" ] ||
     fail "$shown" "must have the SHA-512 that $shown.sha512 says" "copy it again: it was changed, or cut off"

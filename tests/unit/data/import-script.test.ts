@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -34,6 +34,8 @@ function imageWithDataFile(name: string): Buffer {
   return image;
 }
 
+const virsh = '#!/bin/sh\ncase $* in *pool-info*) echo "State: running" ;; esac\n';
+
 const importOf = (file: string) =>
   execa("sh", [script, "webapp", path.join(dir, "vms"), "qemu:///none", file], {
     reject: false,
@@ -60,12 +62,28 @@ describe("an image on the host", () => {
     expect(existsSync(path.join(dir, "vms/webapp"))).toBe(false);
   });
 
+  test("is taken as it was examined, though its owner puts another in its place meanwhile", async () => {
+    const [file, other, secret] = ["image.qcow2", "other.qcow2", "secret"].map((name) => path.join(dir, name)) as [
+      string,
+      string,
+      string,
+    ];
+    await execa("qemu-img", ["create", "-q", "-f", "qcow2", file, "1M"]);
+    writeFileSync(secret, "secret".repeat(100_000));
+    await execa("qemu-img", ["create", "-q", "-f", "qcow2", "-b", secret, "-F", "raw", other]);
+    const swap = `[ ! -e '${other}' ] || mv '${other}' '${file}'; exec /usr/bin/qemu-img "$@"`;
+    writeFileSync(path.join(dir, "bin/qemu-img"), `#!/bin/sh\n${swap}\n`, { mode: 0o755 });
+    writeFileSync(path.join(dir, "bin/virsh"), virsh, { mode: 0o755 });
+    expect(await importOf(file)).toMatchObject({ exitCode: 0, stdout: String(2 ** 20) });
+    const raw = path.join(dir, "raw");
+    await execa("/usr/bin/qemu-img", ["convert", "-O", "raw", path.join(dir, "vms/webapp/project.qcow2"), raw]);
+    expect(readFileSync(raw).every((byte) => byte === 0)).toBe(true);
+  });
+
   test.each(["0.10", "1.1"])("that stands by itself is taken (compat %s)", async (compat) => {
     const file = path.join(dir, "image.qcow2");
     await execa("qemu-img", ["create", "-q", "-f", "qcow2", "-o", `compat=${compat}`, file, "1M"]);
-    writeFileSync(path.join(dir, "bin/virsh"), '#!/bin/sh\ncase $* in *pool-info*) echo "State: running" ;; esac\n', {
-      mode: 0o755,
-    });
+    writeFileSync(path.join(dir, "bin/virsh"), virsh, { mode: 0o755 });
     expect(await importOf(file)).toMatchObject({ exitCode: 0, stdout: String(2 ** 20) });
     expect(readdirSync(path.join(dir, "vms/webapp"))).toEqual(["project.qcow2"]);
   });
