@@ -10,9 +10,12 @@ const acting = /[\p{Cc}\p{Cf}\p{Cs}\p{Cn}\p{Zl}\p{Zp}]/gu;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const colour = /\x1b\[[\d;]{0,20}m/g;
 
-/** Of a piece of a log: what may be the first half of a colour, or of the end of a line. */
+/** The end of a line with carriage returns before it, or those alone: of a long run of them each is looked at once. */
+const lineEnd = /\r+\n?/g;
+
+/** Of a piece of a log: what may be the first half of a colour, or of the end of a line, of which no more is held back. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-const begun = /(?:\x1b(?:\[[\d;]{0,20})?|\r+)$/;
+const begun = /(?:\x1b(?:\[[\d;]{0,20})?|\r{1,20})$/;
 
 /**
  * A text of one or more lines for a terminal, which may come to it by the engine: `<{%` begins a colour there.
@@ -20,7 +23,10 @@ const begun = /(?:\x1b(?:\[[\d;]{0,20})?|\r+)$/;
  * @example printable("\x1b[2Jgone") // "\\x1b[2Jgone"
  */
 export function printable(text: string): string {
-  const plain = text.replace(colour, "").replace(/\r+\n/g, "\n").replaceAll("\t", "    ");
+  const plain = text
+    .replace(colour, "")
+    .replace(lineEnd, (found) => (found.endsWith("\n") ? "\n" : found))
+    .replaceAll("\t", "    ");
   return plain.replace(acting, (found) => (found === "\n" ? found : visible(found))).replaceAll("<{%", "<\\x7b%");
 }
 

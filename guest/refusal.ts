@@ -1,4 +1,5 @@
 import { UserError } from "../config/errors.ts";
+import { shortened } from "../config/printable.ts";
 
 /** How much of what a guest said is shown. */
 const shownCharacters = 120;
@@ -19,7 +20,7 @@ export class GuestRefusal extends UserError {
     const shown = shownValue(value);
     super(`What the guest ${guest} answers is not used.`, [
       {
-        path: `${guest}: ${field}`,
+        path: `${guest}: ${shortened(field, shownCharacters)}`,
         rule,
         ...(shown === undefined ? {} : { value: shown }),
         remedy: remedyFor(guest),

@@ -278,11 +278,18 @@ async function readAnswers(
     answers.push({
       command,
       ok: !/^error: /m.test(errors),
-      output: from < 0 ? "" : clean(output.slice(from + begin.length)).replace(/^\s*\n|\s+$/g, ""),
+      output: from < 0 ? "" : withoutBlankEnds(clean(output.slice(from + begin.length))),
       error: reasonIn(errors),
     });
   }
   return answers;
+}
+
+/** Without the blank lines before and what is blank behind. A guest's answer may be megabytes of blanks: no regular expression. */
+function withoutBlankEnds(output: string): string {
+  const lines = output.trimEnd();
+  const first = lines.length - lines.trimStart().length;
+  return lines.slice(lines.lastIndexOf("\n", first) + 1);
 }
 
 /** An interactive virsh prints its prompt at the end, with the echo of the end mark's command. */

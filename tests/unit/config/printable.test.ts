@@ -22,6 +22,14 @@ describe("a text for a terminal", () => {
     ["größer 日本 🙂", "größer 日本 🙂"],
   ])("%j is shown as %j", (text, shown) => expect(printable(text)).toBe(shown));
 
+  test("of carriage returns without end is shown in time linear to it", () => {
+    expect(printable("\r".repeat(200_000))).toBe("\\x0d".repeat(200_000));
+    expect(printable(`${"\r".repeat(200_000)}\n`)).toBe("\n");
+    const pieces = new PrintablePieces();
+    const held = pieces.next("\r".repeat(200_000)).length + pieces.end().length;
+    expect(held).toBe(4 * 200_000);
+  });
+
   test("on one line is one, whatever breaks are in it", () => {
     expect(printableLine("a\nREADY app\r\nb")).toBe("a\\nREADY app\\nb");
   });

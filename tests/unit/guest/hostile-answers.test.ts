@@ -238,6 +238,13 @@ test.each<[string, Partial<Answers>, RegExp]>([
   expect((await run(answers)).error?.message).toMatch(message);
 });
 
+test("the name of a field is the guest's too, and no longer in a refusal than a value", async () => {
+  const report = { status: "done", recoverable_errors: { ["\r".repeat(500_000)]: ["x", 1] } };
+  const { error } = await run({ cloudInit: report });
+  expect(error?.message).toContain("project-app: cloud-init status recoverable_errors \\x0d");
+  expect(error?.message.split("\n")[1]?.length).toBeLessThan(1000);
+});
+
 /** What could be an address, but not this VM's. */
 test.each([
   "this machine",

@@ -169,6 +169,13 @@ describe.skipIf(!existsSync("/usr/bin/virsh"))("a real virsh", () => {
     expect(states.map((answers) => answers.map(({ output }) => output))).toEqual([["running"], ["1"], []]);
   });
 
+  test("an answer of blanks is one like any other, and holds nothing up", async () => {
+    const blanks = " ".repeat(100_000);
+    const [answer] = await virshSession(uri, [["echo", "--", `  a${blanks}x  `]]);
+    expect(answer?.output).toBe(`  a${blanks}x`);
+    expect((await virshSession(uri, [["echo", "--", blanks.slice(0, 100)]]))[0]?.output).toBe("");
+  });
+
   test("run gives the output, or throws what virsh said", async () => {
     const virsh = virshFor(uri);
     await expect(virsh.run("domstate", "test")).resolves.toBe("running");
