@@ -79,7 +79,9 @@ function arp(mac: string, address: string) {
 function ipv4(address: string) {
   const asks = { "@protocol": "udp", "@srcportstart": "68", "@dstportstart": "67" };
   return [
+    // Whatever port an answer to a DHCP client comes from, some clients take it.
     rule("drop", "out", { ip: { "@protocol": "udp", "@srcportstart": "67" } }),
+    rule("drop", "out", { ip: { "@protocol": "udp", "@dstportstart": "68" } }),
     rule("accept", "out", { ip: { "@srcipaddr": address } }),
     rule("accept", "out", { ip: { "@srcipaddr": anyAddress, "@dstipaddr": "255.255.255.255", ...asks } }),
   ];
@@ -97,6 +99,7 @@ function ipv6Rules(prefixes: string[]) {
     rule("drop", "out", { ipv6: { "@protocol": "icmpv6", "@type": routerAdvertisement } }),
     rule("drop", "out", { ipv6: { "@protocol": "icmpv6", "@type": redirect } }),
     rule("drop", "out", { ipv6: { "@protocol": "udp", "@srcportstart": "547" } }),
+    rule("drop", "out", { ipv6: { "@protocol": "udp", "@dstportstart": "546" } }),
     ...gateways.map((gateway) => rule("drop", "out", from(gateway))),
     ...["::/128", "fe80::/10", ...prefixes].map((prefix) => rule("accept", "out", from(prefix))),
   ];

@@ -70,9 +70,9 @@ def advertisement(name, kind=134):
     return body[:2] + struct.pack("!H", checksum(pseudo + body)) + body[4:]
 
 
-def offer(name):
+def offer(name, source=67):
     """A DHCP answer, as far as a filter looks into it."""
-    return udp(67, 68, b"\2\1\6\0" + b"\0" * 232 + bytes.fromhex("63825363350102ff") + mark(name))
+    return udp(source, 68, b"\2\1\6\0" + b"\0" * 232 + bytes.fromhex("63825363350102ff") + mark(name))
 
 
 def frames():
@@ -104,6 +104,8 @@ def frames():
 
     for source, ip in (("own", own4), ("gateway", gateway4), ("nobody", nobody)):
         yield f"dhcp-offer-{source}", ether(IPV4, ipv4(offer(f"dhcp-offer-{source}"), ip, broadcast))
+    for port in (68, 6767):
+        yield f"dhcp-offer-from-{port}", ether(IPV4, ipv4(offer(f"dhcp-offer-from-{port}", port), own4, broadcast))
     yield "dhcp-offer-options", ether(IPV4, ipv4(offer("dhcp-offer-options"), own4, broadcast, 0, b"\1" * 8))
     yield from fragments("dhcp-offer-fragments", offer("dhcp-offer-fragments"), gateway4, victim4)
 

@@ -49,6 +49,17 @@ describe("the rules of a filter", () => {
     },
   );
 
+  test("let no answer to a DHCP client out, whatever port it comes from", () => {
+    const all = rules([]).filter((rule) => rule.includes('direction="out"') && rule.includes("<ip "));
+    const dropped = all
+      .slice(
+        0,
+        all.findIndex((rule) => rule.includes("accept")),
+      )
+      .join("\n");
+    for (const what of ['srcportstart="67"', 'dstportstart="68"']) expect(dropped).toContain(what);
+  });
+
   test("let nothing through that is of IPv6 where the network has none", () => {
     expect(rules([]).filter((rule) => rule.includes("ipv6"))).toEqual([]);
   });
@@ -57,7 +68,13 @@ describe("the rules of a filter", () => {
     const all = rules(["fd00:77::1/64"]).filter((rule) => rule.includes("ipv6"));
     const firstAccepted = all.findIndex((rule) => rule.includes("accept"));
     const dropped = all.slice(0, firstAccepted).join("\n");
-    for (const what of ['type="134"', 'type="137"', 'srcportstart="547"', 'srcipaddr="fd00:77::1" srcipmask="128"']) {
+    for (const what of [
+      'type="134"',
+      'type="137"',
+      'srcportstart="547"',
+      'dstportstart="546"',
+      'srcipaddr="fd00:77::1" srcipmask="128"',
+    ]) {
       expect(dropped).toContain(what);
     }
   });
