@@ -1,6 +1,6 @@
 import { posix } from "node:path";
 import { UserError } from "../config/errors.ts";
-import { backupFolder, basePoolName, poolName } from "../config/names.ts";
+import { backupFolder, basePoolName, consoleFolder, poolName } from "../config/names.ts";
 import type { Inventory, InventoryHost } from "./inventory.ts";
 import { type Shell, ShellError, shellFor } from "./shell.ts";
 
@@ -94,5 +94,6 @@ function ownFolders(storageDir: string, { pools }: Pick<Inventory, "pools">): st
     const folder = posix.basename(path);
     return posix.dirname(path) === posix.normalize(storageDir) && [basePoolName, poolName(folder)].includes(name);
   });
-  return [...ours.map(({ path }) => posix.basename(path)), backupFolder];
+  const folders = ours.map(({ path }) => posix.basename(path));
+  return [...folders, ...folders.map(consoleFolder), backupFolder];
 }

@@ -6,9 +6,11 @@
 # Usage: embedded-inside.sh <dir> <kvm|emulated>
 # By this command line, root as its user and its namespaces the host is recognised: embedded-look.ts.
 
-# How often libvirtd may die within FAST seconds of its start before this gives up and says so.
+# How often libvirtd may die within FAST seconds of its start before this gives up and says so; while a guest runs it is started
+# again every RETRY seconds: with this process all guests would end, and one of them may be what libvirtd dies of.
 TRIES=3
 FAST=5
+RETRY=10
 # Bytes that libvirtd's log may have before it becomes libvirtd.log.1, and how often that is looked at, in seconds.
 LOG_BYTES=4194304
 LOG_PAUSE=5
@@ -120,9 +122,14 @@ know_resolver() {
     mount --bind resolv.conf "$file"
 }
 
+guest_runs() {
+    grep -qs "^qemu-system" /proc/[0-9]*/comm
+}
+
 keep_libvirtd() {
     failures=0
-    while [ "$failures" -lt "$TRIES" ]; do
+    while [ "$failures" -lt "$TRIES" ] || guest_runs; do
+        [ "$failures" -lt "$TRIES" ] || sleep "$RETRY"
         # At each start, since a mount on /etc/passwd goes away when somebody adds a user to the machine.
         know_qemu_user
         know_resolver

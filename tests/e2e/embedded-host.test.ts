@@ -225,6 +225,20 @@ describe("the embedded host", () => {
     expect(pidInside(host, "qemu-system-x86")).toBe(qemu);
   });
 
+  test("keeps its guests though its libvirtd dies again and again, as one guest's agent can have it do", async () => {
+    const qemu = pidInside(host, "qemu-system-x86");
+    const libvirtd = () => pidInside(host, "libvirtd");
+    for (let deaths = 0, last = 0; deaths < 4; deaths++) {
+      await expect.poll(libvirtd, { timeout: 20_000, interval: 20 }).not.toBe(last);
+      last = libvirtd();
+      process.kill(last, "SIGKILL");
+    }
+    await expect
+      .poll(() => virsh.run("domstate", "project-a").catch(String), { timeout: 40_000, interval: 500 })
+      .toBe("running");
+    expect(pidInside(host, "qemu-system-x86")).toBe(qemu);
+  });
+
   test("a crash's leftovers are cleared by the next start, also by two at once, and its guests run again", async () => {
     for (const pid of findProcesses(host)) process.kill(pid, "SIGKILL");
     await expect.poll(() => findProcesses(host)).toEqual([]);

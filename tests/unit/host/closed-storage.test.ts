@@ -42,15 +42,10 @@ const inventory = (mode?: number) => anInventory({ pools: pools(mode) });
 
 describe("what others may read or list", () => {
   test("is all that an earlier version made, in pools, the base images' and the backups' folders", async () => {
-    for (const name of ["webapp/project.qcow2", "webapp/seed.iso", "base/image.qcow2", "backups/webapp/one.qcow2"]) {
-      make(name);
-    }
+    const all = ["webapp/project.qcow2", "webapp/seed.iso", "webapp.console/console.log", "base/image.qcow2"];
+    for (const name of [...all, "backups/webapp/one.qcow2"]) make(name);
     const { files, folders } = await openStorage(shell, dir, inventory());
-    expect(files.sort()).toEqual(
-      ["backups/webapp/one.qcow2", "base/image.qcow2", "webapp/project.qcow2", "webapp/seed.iso"].map((name) =>
-        path.join(dir, name),
-      ),
-    );
+    expect(files.sort()).toEqual([...all, "backups/webapp/one.qcow2"].map((name) => path.join(dir, name)).sort());
     expect(folders).toEqual([]);
   });
 
