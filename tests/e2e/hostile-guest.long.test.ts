@@ -1,11 +1,11 @@
-import { existsSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
 import path from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { startEmbeddedHost } from "../../host/embedded.ts";
 import { Checkout } from "./support/checkout.ts";
 import { expectSuccess } from "./support/expect-success.ts";
 import { HostileAgent, type HostileMode } from "./support/hostile-agent.ts";
-import { ProjectVmTool, succeed } from "./support/project-data.ts";
+import { ProjectVmTool, readDisk, succeed } from "./support/project-data.ts";
 
 const checkout = new Checkout("hostile-guest");
 const tool = new ProjectVmTool(checkout);
@@ -123,5 +123,50 @@ describe("a guest whose root has replaced its agent", () => {
     await succeed(tool.run("start", "demo", "--wait"));
     forgetAddress();
     expect(await tool.run("ssh", "demo", "--", "hostname")).toMatchObject({ exitCode: 0, stdout: "project-demo" });
+  });
+});
+
+describe("a guest that keeps everybody waiting", () => {
+  const asRoot = (script: string) => checkout.ssh("demo", `sudo sh -c '${script}'`);
+
+  test("by an SSH server that takes a connection and says nothing, is given up", async () => {
+    const silence = "import socket, time; server = socket.create_server((str(), 22)); time.sleep(120)";
+    await asRoot("systemd-run --quiet --on-active=120 systemctl start ssh");
+    await asRoot(`systemctl stop ssh.socket ssh; systemd-run --quiet python3 -c "${silence}"`);
+    for (const verb of [
+      ["ssh", "demo", "--", "true"],
+      ["cp", "demo:x", checkout.dir],
+    ])
+      expect(await run(...verb)).toMatchObject({ exitCode: 255, all: expect.stringMatching(/timed out/i) });
+    await expect.poll(() => asRoot("echo back").catch(String), { timeout: 240_000, interval: 2000 }).toBe("back");
+  });
+
+  test("by an agent that is not there, is given up", async () => {
+    await asRoot("systemctl stop qemu-guest-agent");
+    const { exitCode, all } = await run("exec", "demo", "--", "true");
+    expect([exitCode, all]).toEqual([1, expect.stringContaining("must have a guest agent that answers")]);
+    await asRoot("systemctl start qemu-guest-agent");
+  });
+
+  test("when it is to stop, has its power cut, and its disk is whole", async () => {
+    await asRoot("echo precious > /home/dev/project/work; sync; mkdir -p /run/systemd/logind.conf.d");
+    await asRoot('printf "[Login]\\nHandlePowerKey=ignore\\n" > /run/systemd/logind.conf.d/deaf.conf');
+    await asRoot("systemctl reload systemd-logind; systemctl stop qemu-guest-agent");
+    const { exitCode, all } = await run("stop", "demo", "--timeout", "20");
+    expect([exitCode, all]).toEqual([
+      0,
+      expect.stringContaining("project-demo: did not shut down within 20 s; its power is cut"),
+    ]);
+    expect(readDisk(path.join(checkout.host.storageDir, "demo/project.qcow2"), "work").text).toBe("precious");
+  });
+
+  test("when it is to go, goes all the same, and its disk stays", async () => {
+    await run("start", "demo");
+    checkout.configure({ defaults: { ...settings, memory: "1.25 GiB" }, projects: {} });
+    const started = Date.now();
+    // It is booting, and hears nothing yet.
+    expectSuccess(await checkout.pulumi("destroy", "--yes", "--skip-preview"));
+    expect((Date.now() - started) / 1000).toBeLessThan(limitSeconds);
+    expect(readdirSync(path.join(checkout.host.storageDir, "demo"))).toEqual(["project.qcow2"]);
   });
 });
