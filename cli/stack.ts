@@ -5,6 +5,7 @@ import { parse } from "yaml";
 import { UserError } from "../config/errors.ts";
 import { parseStackConfig, type StackConfig } from "../config/parse.ts";
 import { checkStackFile } from "../config/stack-file.ts";
+import { checkoutOf } from "../daily/checkout-folder.ts";
 import { type ResolvedHost, resolveHost } from "../host/resolve.ts";
 
 /** A stack of the Pulumi project that the user is in. */
@@ -45,12 +46,9 @@ export function findStackFile(name: string, folder: string): Pick<Stack, "root" 
   return { root, file };
 }
 
-/** The nearest folder, from this one upwards, that has a Pulumi.yaml. */
 function projectRoot(folder: string): string {
-  for (let at = path.resolve(folder); ; at = path.dirname(at)) {
-    if (existsSync(path.join(at, "Pulumi.yaml"))) return at;
-    if (at === path.dirname(at)) break;
-  }
+  const root = checkoutOf(folder);
+  if (root !== undefined) return root;
   throw new UserError("There is no Pulumi project here.", [
     {
       path: folder,

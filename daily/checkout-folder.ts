@@ -1,15 +1,41 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { UserError } from "../config/errors.ts";
 
 /** The stack that verbs work on where none was ever named. */
 const firstStack = "local";
 
-/** The nearest folder, from this one upwards, that has a Pulumi.yaml; undefined: there is none. */
+/**
+ * The nearest folder, from this one upwards, that has a Pulumi.yaml; undefined: there is none.
+ *
+ * @throws UserError for one of another user's: what its config names would be run as this user. git has the same rule:
+ * https://git-scm.com/docs/git-config#Documentation/git-config.txt-safedirectory
+ */
 export function checkoutOf(folder: string): string | undefined {
   for (let at = path.resolve(folder); ; at = path.dirname(at)) {
-    if (existsSync(path.join(at, "Pulumi.yaml"))) return at;
+    const file = path.join(at, "Pulumi.yaml");
+    const owner = statSync(file, { throwIfNoEntry: false })?.uid;
+    if (owner !== undefined) {
+      requireTrusted(file, owner, folder);
+      return at;
+    }
     if (at === path.dirname(at)) return undefined;
   }
+}
+
+/** Whose folder one stands in is trusted: in a container, a checkout of the machine's user may well be another's. */
+function requireTrusted(file: string, owner: number, folder: string): void {
+  const { SUDO_UID } = process.env;
+  const trusted = [0, process.getuid?.(), statSync(folder).uid, ...(SUDO_UID === undefined ? [] : [Number(SUDO_UID)])];
+  if (trusted.includes(owner)) return;
+  throw new UserError("The Pulumi project here is not used.", [
+    {
+      path: file,
+      rule: "must belong to you, to root, or to the owner of the folder that you are in",
+      value: `of user ${owner}`,
+      remedy: "if it is meant to be used, make it yours: chown; else go to your checkout of Project VMs",
+    },
+  ]);
 }
 
 /** The stacks that a checkout has files for, in order. */

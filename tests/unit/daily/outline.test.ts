@@ -1,8 +1,9 @@
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chownSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { loadStack } from "../../../cli/stack.ts";
 import { GiB } from "../../../config/sizes.ts";
 import { rememberedStack, rememberStack, stacksIn } from "../../../daily/checkout-folder.ts";
 import { readOutline } from "../../../daily/outline.ts";
@@ -55,6 +56,22 @@ test("the stack is `local` until another is made the one to work on", () => {
   mkdirSync(path.join(dir, "docs"));
   expect(rememberedStack(path.join(dir, "docs"))).toBe("storage");
   expect(rememberedStack("/")).toBe("local");
+});
+
+test.skipIf(process.getuid?.() !== 0)("a project that another user has put above is not used", async () => {
+  const work = path.join(dir, "work");
+  mkdirSync(work);
+  chownSync(path.join(dir, "Pulumi.yaml"), 65534, 65534);
+  const message = [
+    "The Pulumi project here is not used.",
+    `  - ${dir}/Pulumi.yaml: must belong to you, to root, or to the owner of the folder that you are in, but is "of user 65534"`,
+    "    if it is meant to be used, make it yours: chown; else go to your checkout of Project VMs",
+  ].join("\n");
+  expect(() => rememberedStack(work)).toThrow(message);
+  expect(() => loadStack("local", work)).toThrow(message);
+  // The whole checkout is that user's, as in a container.
+  chownSync(work, 65534, 65534);
+  expect(rememberedStack(work)).toBe("local");
 });
 
 test("the stacks of a checkout are those that it has files for", () => {
