@@ -5,7 +5,7 @@ import { parse } from "yaml";
 import { UserError } from "../config/errors.ts";
 import { parseStackConfig, type StackConfig } from "../config/parse.ts";
 import { checkStackFile } from "../config/stack-file.ts";
-import { checkoutOf } from "../daily/checkout-folder.ts";
+import { requireCheckout } from "../daily/checkout-folder.ts";
 import { type ResolvedHost, resolveHost } from "../host/resolve.ts";
 
 /** A stack of the Pulumi project that the user is in. */
@@ -40,22 +40,10 @@ export function loadStack(name: string, folder: string): Stack {
  * @throws UserError when there is no project or no such stack
  */
 export function findStackFile(name: string, folder: string): Pick<Stack, "root" | "file"> {
-  const root = projectRoot(folder);
+  const root = requireCheckout(folder);
   const file = `Pulumi.${name}.yaml`;
   if (!existsSync(path.join(root, file))) throw noStack(name, root);
   return { root, file };
-}
-
-function projectRoot(folder: string): string {
-  const root = checkoutOf(folder);
-  if (root !== undefined) return root;
-  throw new UserError("There is no Pulumi project here.", [
-    {
-      path: folder,
-      rule: "must have a Pulumi.yaml, or be in a folder that has one",
-      remedy: "go to your checkout of Project VMs",
-    },
-  ]);
 }
 
 function noStack(name: string, root: string): UserError {

@@ -1,41 +1,67 @@
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { UserError } from "../config/errors.ts";
 
 /** The stack that verbs work on where none was ever named. */
 const firstStack = "local";
 
-/**
- * The nearest folder, from this one upwards, that has a Pulumi.yaml; undefined: there is none.
- *
- * @throws UserError for one of another user's: what its config names would be run as this user. git has the same rule:
- * https://git-scm.com/docs/git-config#Documentation/git-config.txt-safedirectory
- */
+/** The nearest folder, from this one upwards, that has a Pulumi.yaml, if it is one to be trusted; undefined: there is none. */
 export function checkoutOf(folder: string): string | undefined {
-  for (let at = path.resolve(folder); ; at = path.dirname(at)) {
-    const file = path.join(at, "Pulumi.yaml");
-    const owner = statSync(file, { throwIfNoEntry: false })?.uid;
-    if (owner !== undefined) {
-      requireTrusted(file, owner, folder);
-      return at;
-    }
-    if (at === path.dirname(at)) return undefined;
-  }
+  const root = nearest(folder);
+  return root !== undefined && strangersFile(root, folder) === undefined ? root : undefined;
 }
 
-/** Whose folder one stands in is trusted: in a container, a checkout of the machine's user may well be another's. */
-function requireTrusted(file: string, owner: number, folder: string): void {
-  const { SUDO_UID } = process.env;
-  const trusted = [0, process.getuid?.(), statSync(folder).uid, ...(SUDO_UID === undefined ? [] : [Number(SUDO_UID)])];
-  if (trusted.includes(owner)) return;
+/**
+ * The same for whoever needs one. That of another user is refused: what its config names would be run as this user. git has
+ * this rule: https://git-scm.com/docs/git-config#Documentation/git-config.txt-safedirectory
+ *
+ * @throws UserError when there is none, or when any of its files is another user's
+ */
+export function requireCheckout(folder: string): string {
+  const root = nearest(folder);
+  if (root === undefined) {
+    throw new UserError("There is no Pulumi project here.", [
+      {
+        path: folder,
+        rule: "must have a Pulumi.yaml, or be in a folder that has one",
+        remedy: "go to your checkout of Project VMs",
+      },
+    ]);
+  }
+  const file = strangersFile(root, folder);
+  if (file === undefined) return root;
   throw new UserError("The Pulumi project here is not used.", [
     {
       path: file,
       rule: "must belong to you, to root, or to the owner of the folder that you are in",
-      value: `of user ${owner}`,
       remedy: "if it is meant to be used, make it yours: chown; else go to your checkout of Project VMs",
     },
   ]);
+}
+
+function nearest(folder: string): string | undefined {
+  for (let at = path.resolve(folder); ; at = path.dirname(at)) {
+    if (existsSync(path.join(at, "Pulumi.yaml"))) return at;
+    if (at === path.dirname(at)) return undefined;
+  }
+}
+
+/**
+ * A file of a checkout that is another user's, or a link that is. Whose folder one stands in is trusted: in a container, a
+ * checkout of the machine's user may well be another's.
+ */
+function strangersFile(root: string, folder: string): string | undefined {
+  const { SUDO_UID } = process.env;
+  const trusted = [0, process.getuid?.(), statSync(folder).uid, ...(SUDO_UID === undefined ? [] : [Number(SUDO_UID)])];
+  const isStrangers = (file: string) =>
+    [lstatSync, statSync].some((look) => {
+      const found = look(file, { throwIfNoEntry: false });
+      return found !== undefined && !trusted.includes(found.uid);
+    });
+  return readdirSync(root)
+    .filter((entry) => entry === ".local" || /^Pulumi\..*yaml$/.test(entry))
+    .map((entry) => path.join(root, entry))
+    .find(isStrangers);
 }
 
 /** The stacks that a checkout has files for, in order. */

@@ -87,7 +87,7 @@ function idleDisk(name: string, storageDir: string, [pool, volume]: BatchAnswer[
 
 /** The stack in the mark that `ownerMark` makes. */
 function ownerIn(description: BatchAnswer | undefined): string | undefined {
-  return /^\s*project-vms stack (\S+)\s*$/m.exec(description?.output ?? "")?.[1];
+  return /^[ \t]*project-vms stack (\S+)[ \t]*$/m.exec(description?.output ?? "")?.[1];
 }
 
 /** A network that libvirt gives no addresses on has no leases. */

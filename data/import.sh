@@ -37,7 +37,17 @@ require_room() {
     fail "$folder" "must have $(mib $(($1 + MARGIN))) free, but has $(mib "$have")" "free space there"
 }
 
-# The image as a file of this host that is nobody else's, in $image.
+others_may_write() { find -L "$1" -maxdepth 0 '(' ! -uid 0 -o -perm /022 ')' | grep -q .; }
+
+# What its owner writes to it meanwhile is not in the copy that is examined and unpacked.
+copy() {
+  require_room "$(($(stat -L -c '%b * %B' "$image")))"
+  say "copying, since other users than root may write to it"
+  cp --reflink=auto "$image" "$disk.received"
+  image=$disk.received
+}
+
+# The image as a file of this host that nobody else changes, in $image.
 receive() {
   if [ "$source" = - ]; then
     require_room "$bytes"
@@ -45,10 +55,11 @@ receive() {
     cat >"$image"
   else
     [ -f "$source" ] || fail "$source" "must be a file on the host" "name one that is there"
-    require_room "$(stat -L -c %s "$source")"
-    # A copy: whose file it is may change it, or put another in its place, once it was examined.
-    image=$disk.received
-    cp --reflink=auto -- "$source" "$image"
+    # Held open: another file that somebody puts in its place is not the one that was examined.
+    exec 8<"$source"
+    image=/proc/self/fd/8
+    examine
+    others_may_write "$image" && copy
     if [ -e "$source.sha512" ]; then sha512=$(cut -d ' ' -f 1 "$source.sha512" | tr A-F a-f); else return 0; fi
   fi
   [ "$(sha512sum <"$image" | cut -d ' ' -f 1)" = "$sha512" ] ||
@@ -119,6 +130,10 @@ main() {
   exec 9<"$folder"
   flock -n 9 ||
     fail "$folder" "must not be worked on twice at once" "wait until the other import, backup or removal has ended"
+  for left in "$disk.received" "$disk.partial"; do
+    [ "$source" = - ] || [ ! "$source" -ef "$left" ] ||
+      fail "$source" "must not be what an import that was cut off has left there" "move it elsewhere first"
+  done
   trap clean_up EXIT
   trap 'exit 130' INT TERM HUP PIPE
   [ ! -e "$disk" ] || already

@@ -98,7 +98,8 @@ keep_virtlogd() {
 bound_log() {
     log=/var/log/libvirt/libvirtd.log
     while :; do
-        [ ! -e "$log" ] || [ "$(stat -c %s "$log")" -le "$LOG_BYTES" ] || { cp "$log" "$log.1" && : >"$log"; }
+        [ ! -e "$log" ] || [ "$(stat -c %s "$log")" -le "$LOG_BYTES" ] ||
+            { tail -c "$LOG_BYTES" "$log" >"$log.1"; : >"$log"; }
         sleep "$LOG_PAUSE"
     done
 }
@@ -129,7 +130,10 @@ guest_runs() {
 keep_libvirtd() {
     failures=0
     while [ "$failures" -lt "$TRIES" ] || guest_runs; do
-        [ "$failures" -lt "$TRIES" ] || sleep "$RETRY"
+        if [ "$failures" -ge "$TRIES" ]; then
+            echo "libvirtd does not stay up, but guests run: it starts again in $RETRY s"
+            sleep "$RETRY"
+        fi
         # At each start, since a mount on /etc/passwd goes away when somebody adds a user to the machine.
         know_qemu_user
         know_resolver

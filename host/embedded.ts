@@ -52,7 +52,7 @@ const longestName = 40;
 const markFile = "embedded-host";
 
 /** Limits in seconds. Guests that ignore the power button are forced off after the last one. */
-const limits = { lock: 180, libvirtd: 60, restart: 15, guests: 60 };
+const limits = { lock: 180, libvirtd: 60, restart: 30, guests: 60 };
 
 /**
  * The embedded host of a checkout. Looks at nothing, makes nothing.

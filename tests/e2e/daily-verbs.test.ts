@@ -335,7 +335,10 @@ describe("a VM that is stopped", () => {
     const domain = "project-alpha";
     const before = await virsh.run("domid", domain);
     const rebooted = virshFor(host.uri, 300).run("event", domain, "--event", "reboot", "--timeout", "240");
-    await checkout.ssh("alpha", "sudo systemd-run --quiet --on-active=1s systemctl reboot");
+    await checkout.ssh(
+      "alpha",
+      "sudo systemd-run --quiet --on-active=1s --timer-property=AccuracySec=1s systemctl reboot",
+    );
     expect(await rebooted).toContain(`event 'reboot' for domain '${domain}'`);
     expect(await virsh.run("domid", domain)).toBe(before);
     expect(await stateOf("alpha")).toBe("running");

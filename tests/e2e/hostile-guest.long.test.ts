@@ -130,9 +130,11 @@ describe("a guest that keeps everybody waiting", () => {
   const asRoot = (script: string) => checkout.ssh("demo", `sudo sh -c '${script}'`);
 
   test("by an SSH server that takes a connection and says nothing, is given up", async () => {
-    const silence = "import socket, time; server = socket.create_server((str(), 22)); time.sleep(120)";
-    await asRoot("systemd-run --quiet --on-active=120 systemctl start ssh");
-    await asRoot(`systemctl stop ssh.socket ssh; systemd-run --quiet python3 -c "${silence}"`);
+    const silence = "import socket, time; server = socket.create_server((str(), 22)); time.sleep(90)";
+    await asRoot("systemd-run --quiet --on-active=120 --timer-property=AccuracySec=1s systemctl start ssh");
+    await asRoot(
+      `systemctl stop ssh.socket ssh; systemd-run --quiet python3 -c "${silence}"; until ss -ltn | grep -q ":22 "; do sleep 0.2; done`,
+    );
     for (const verb of [
       ["ssh", "demo", "--", "true"],
       ["cp", "demo:x", checkout.dir],

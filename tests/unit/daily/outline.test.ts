@@ -1,11 +1,11 @@
-import { chownSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { lchownSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { loadStack } from "../../../cli/stack.ts";
 import { GiB } from "../../../config/sizes.ts";
-import { rememberedStack, rememberStack, stacksIn } from "../../../daily/checkout-folder.ts";
+import { checkoutOf, rememberedStack, rememberStack, stacksIn } from "../../../daily/checkout-folder.ts";
 import { readOutline } from "../../../daily/outline.ts";
 
 let dir: string;
@@ -58,20 +58,41 @@ test("the stack is `local` until another is made the one to work on", () => {
   expect(rememberedStack("/")).toBe("local");
 });
 
-test.skipIf(process.getuid?.() !== 0)("a project that another user has put above is not used", async () => {
-  const work = path.join(dir, "work");
-  mkdirSync(work);
-  chownSync(path.join(dir, "Pulumi.yaml"), 65534, 65534);
-  const message = [
-    "The Pulumi project here is not used.",
-    `  - ${dir}/Pulumi.yaml: must belong to you, to root, or to the owner of the folder that you are in, but is "of user 65534"`,
-    "    if it is meant to be used, make it yours: chown; else go to your checkout of Project VMs",
-  ].join("\n");
-  expect(() => rememberedStack(work)).toThrow(message);
-  expect(() => loadStack("local", work)).toThrow(message);
-  // The whole checkout is that user's, as in a container.
-  chownSync(work, 65534, 65534);
-  expect(rememberedStack(work)).toBe("local");
+describe.skipIf(process.getuid?.() !== 0)("a project of another user's above", () => {
+  const nobody = 65534;
+  let work: string;
+  beforeEach(() => {
+    work = path.join(dir, "work");
+    mkdirSync(work);
+    configure("{}");
+  });
+  const own = (name: string) => lchownSync(path.join(dir, name), nobody, nobody);
+
+  test.each(["Pulumi.yaml", "Pulumi.local.yaml"])("by its %s is not used, and keeps nobody from the help", (name) => {
+    own(name);
+    expect(() => loadStack("local", work)).toThrow(
+      [
+        "The Pulumi project here is not used.",
+        `  - ${dir}/${name}: must belong to you, to root, or to the owner of the folder that you are in`,
+        "    if it is meant to be used, make it yours: chown; else go to your checkout of Project VMs",
+      ].join("\n"),
+    );
+    expect(rememberedStack(work)).toBe("local");
+    expect(checkoutOf(work)).toBeUndefined();
+  });
+
+  test("by a link of that user's is not used either", () => {
+    rmSync(path.join(dir, "Pulumi.yaml"));
+    symlinkSync("/dev/null", path.join(dir, "Pulumi.yaml"));
+    expect(checkoutOf(work)).toBe(dir);
+    own("Pulumi.yaml");
+    expect(checkoutOf(work)).toBeUndefined();
+  });
+
+  test("that one stands in is used: so it is in a container", () => {
+    for (const name of ["Pulumi.yaml", "Pulumi.local.yaml", "work"]) own(name);
+    expect(checkoutOf(work)).toBe(dir);
+  });
 });
 
 test("the stacks of a checkout are those that it has files for", () => {

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { imageOn } from "../../e2e/support/image-header.ts";
 
 const script = path.resolve("data/import.sh");
+const nobody = 65534;
 let dir: string;
 
 beforeEach(async () => {
@@ -62,16 +63,21 @@ describe("an image on the host", () => {
     expect(existsSync(path.join(dir, "vms/webapp"))).toBe(false);
   });
 
-  test("is taken as it was examined, though its owner puts another in its place meanwhile", async () => {
+  test.skipIf(process.getuid?.() !== 0).each([
+    ["puts another in its place", "mv", 0],
+    ["puts another in its place", "mv", nobody],
+    ["writes another into it", "cp", nobody],
+  ])("is taken as it was examined, though somebody %s meanwhile (%s, user %i)", async (_, how, owner) => {
     const [file, other, secret] = ["image.qcow2", "other.qcow2", "secret"].map((name) => path.join(dir, name)) as [
       string,
       string,
       string,
     ];
     await execa("qemu-img", ["create", "-q", "-f", "qcow2", file, "1M"]);
+    chownSync(file, owner, owner);
     writeFileSync(secret, "secret".repeat(100_000));
     await execa("qemu-img", ["create", "-q", "-f", "qcow2", "-b", secret, "-F", "raw", other]);
-    const swap = `[ ! -e '${other}' ] || mv '${other}' '${file}'; exec /usr/bin/qemu-img "$@"`;
+    const swap = `[ "$1" != convert ] || ${how} '${other}' '${file}'; exec /usr/bin/qemu-img "$@"`;
     writeFileSync(path.join(dir, "bin/qemu-img"), `#!/bin/sh\n${swap}\n`, { mode: 0o755 });
     writeFileSync(path.join(dir, "bin/virsh"), virsh, { mode: 0o755 });
     expect(await importOf(file)).toMatchObject({ exitCode: 0, stdout: String(2 ** 20) });
@@ -79,6 +85,34 @@ describe("an image on the host", () => {
     await execa("/usr/bin/qemu-img", ["convert", "-O", "raw", path.join(dir, "vms/webapp/project.qcow2"), raw]);
     expect(readFileSync(raw).every((byte) => byte === 0)).toBe(true);
   });
+
+  test("that is in use is refused, and stays", async () => {
+    const file = path.join(dir, "image.qcow2");
+    await execa("qemu-img", ["create", "-q", "-f", "qcow2", file, "1M"]);
+    const user = execa("qemu-io", ["-f", "qcow2", file], { reject: false });
+    const shown = new Promise((resolve) => user.stdout.once("data", resolve));
+    user.stdin.write("help\n");
+    await shown;
+    const { exitCode, stderr } = await importOf(file);
+    user.stdin.end();
+    await user;
+    expect([exitCode, stderr]).toEqual([1, expect.stringContaining("Failed to get shared")]);
+    expect(existsSync(path.join(dir, "vms/webapp"))).toBe(false);
+    expect(existsSync(file)).toBe(true);
+  });
+
+  test.each(["received", "partial"])(
+    "that an import which was cut off has left is refused, and stays (%s)",
+    async (end) => {
+      const file = path.join(dir, `vms/webapp/project.qcow2.${end}`);
+      mkdirSync(path.dirname(file), { recursive: true });
+      await execa("qemu-img", ["create", "-q", "-f", "qcow2", file, "1M"]);
+      const { exitCode, stderr } = await importOf(file);
+      const rule = "must not be what an import that was cut off has left there";
+      expect([exitCode, stderr]).toEqual([1, `error: ${file}: ${rule}\nremedy: move it elsewhere first`]);
+      expect(existsSync(file)).toBe(true);
+    },
+  );
 
   test.each(["0.10", "1.1"])("that stands by itself is taken (compat %s)", async (compat) => {
     const file = path.join(dir, "image.qcow2");
