@@ -47,6 +47,8 @@ copy() {
   image=$disk.received
 }
 
+inode() { stat -L -c %d:%i -- "$1" 2>/dev/null; }
+
 # The image as a file of this host that nobody else changes, in $image.
 receive() {
   if [ "$source" = - ]; then
@@ -131,7 +133,7 @@ main() {
   flock -n 9 ||
     fail "$folder" "must not be worked on twice at once" "wait until the other import, backup or removal has ended"
   for left in "$disk.received" "$disk.partial"; do
-    [ "$source" = - ] || [ ! "$source" -ef "$left" ] ||
+    [ "$source" = - ] || [ ! -e "$left" ] || [ "$(inode "$source")" != "$(inode "$left")" ] ||
       fail "$source" "must not be what an import that was cut off has left there" "move it elsewhere first"
   done
   trap clean_up EXIT
