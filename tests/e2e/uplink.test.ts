@@ -101,6 +101,9 @@ describe("the embedded host's guests", () => {
   let before: string;
 
   test("all that is closed to them is open to the machine", async () => {
+    // The kernel has a route for its link-local address only once it knows that nobody else has that.
+    const tentative = async () => (await machine.run("ip", "-6", "address", "show", "tentative")).all;
+    await expect.poll(tentative, { timeout: 10_000 }).toBe("");
     before = await machinesOwn();
     for (const address of [addresses.machine, addresses.neighbour, addresses.site, ...privateAddresses]) {
       expect((await machine.run("nc", "-z", "-w", "5", address, "8080")).exitCode, address).toBe(0);
