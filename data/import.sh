@@ -41,6 +41,8 @@ others_may_write() { find -L "$1" -maxdepth 0 '(' ! -uid 0 -o -perm /022 ')' | g
 
 # What its owner writes to it meanwhile is not in the copy that is examined and unpacked.
 copy() {
+  # A copy knows nothing of a program that has the image in use.
+  examine
   require_room "$(($(stat -L -c '%b * %B' "$image")))"
   say "copying, since other users than root may write to it"
   cp --reflink=auto "$image" "$disk.received"
@@ -60,7 +62,6 @@ receive() {
     # Held open: another file that somebody puts in its place is not the one that was examined.
     exec 8<"$source"
     image=/proc/self/fd/8
-    examine
     others_may_write "$image" && copy
     if [ -e "$source.sha512" ]; then sha512=$(cut -d ' ' -f 1 "$source.sha512" | tr A-F a-f); else return 0; fi
   fi

@@ -23,7 +23,7 @@ export async function makeWayForDomain(virsh: Virsh, project: string, owner: str
   const pool = poolName(project);
   const logs = await oldConsoleLogs(virsh, pool);
   await shutDownToStartAgain(virsh, domain, log);
-  for (const log of logs) await virsh.run("vol-delete", log, "--pool", pool);
+  for (const volume of logs) await virsh.run("vol-delete", volume, "--pool", pool);
   // Under the same UUID it is changed in place; under another one libvirt would refuse a second of that name.
   const { uuid } = parseDomain(await virsh.run("dumpxml", domain));
   if (uuid !== domainUuid(project)) await undefine(virsh, domain);
