@@ -12,6 +12,7 @@ import {
 } from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
+import "./lazy-packages.cjs";
 
 /*
  * The sources of a program (the command line, a stack's program, a step of an update) in a few files of JavaScript, so that no
