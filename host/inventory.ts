@@ -149,16 +149,8 @@ export async function takeInventory(host: InventoryHost): Promise<Inventory> {
 
 async function look(host: InventoryHost, ask: Ask): Promise<Inventory> {
   const seen = await askOverview(ask);
-  const dump = async (command: string, list: BatchAnswer) => {
-    const answers = await ask(lines(list).map((id) => [command, id]));
-    // What was removed since the overview gives no XML, and is not there.
-    return answers.filter(({ ok }) => ok).map(({ output }) => output);
-  };
-  const [domains, networks, pools] = await Promise.all([
-    dump("dumpxml", seen.domains),
-    dump("net-dumpxml", seen.networks),
-    dump("pool-dumpxml", seen.pools).then((xmls) => withVolumes(host.storageDir, findPools(xmls, seen), ask)),
-  ]);
+  const xmls = await dumpAll(ask, { dumpxml: seen.domains, "net-dumpxml": seen.networks, "pool-dumpxml": seen.pools });
+  const pools = await withVolumes(host.storageDir, findPools(xmls["pool-dumpxml"], seen), ask);
   const local = isLocal(host.uri);
   return {
     uri: host.uri,
@@ -169,8 +161,8 @@ async function look(host: InventoryHost, ask: Ask): Promise<Inventory> {
     hypervisorVersion: parseHypervisorVersion(seen.version.output),
     storage: local ? await localStorage(host.storageDir) : poolStorage(host.storageDir, pools),
     pools,
-    networks: findNetworks(networks, seen),
-    domains: findDomains(domains, seen, pools),
+    networks: findNetworks(xmls["net-dumpxml"], seen),
+    domains: findDomains(xmls.dumpxml, seen, pools),
     ...(seen.filters.ok ? { filters: parseFilterNames(seen.filters.output) } : { filterProblem: seen.filters.error }),
   };
 }
@@ -184,6 +176,19 @@ async function askOverview(ask: Ask): Promise<Overview> {
   if (failed)
     throw new Error(`the host's libvirt does not answer \`virsh ${failed.command.join(" ")}\`: ${failed.error}`);
   return seen;
+}
+
+/** The XML of all that is in the lists, by the verb that prints it: one question for all, since each starts a virsh. */
+async function dumpAll<Verb extends string>(
+  ask: Ask,
+  lists: Record<Verb, BatchAnswer>,
+): Promise<Record<Verb, string[]>> {
+  const verbs = Object.keys(lists) as Verb[];
+  const answers = await ask(verbs.flatMap((verb) => lines(lists[verb]).map((id) => [verb, id])));
+  // What was removed since the overview gives no XML, and is not there.
+  const xmlsOf = (verb: Verb) =>
+    answers.filter(({ ok, command }) => ok && command[0] === verb).map(({ output }) => output);
+  return Object.fromEntries(verbs.map((verb) => [verb, xmlsOf(verb)])) as Record<Verb, string[]>;
 }
 
 async function virtualizationOf(host: InventoryHost, offered: boolean): Promise<"kvm" | "emulated"> {
