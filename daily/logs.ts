@@ -47,8 +47,7 @@ export async function consoleLogOf(stack: string, name: string, folder: string):
 /** What cloud-init printed in a guest that runs. */
 export async function cloudInitLogOf(stack: string, name: string, folder: string): Promise<GrowingLog> {
   const { outline } = await findRunningVm(stack, name, folder);
-  const agent = new GuestAgent(virshFor(outline.host.uri), domainName(name));
-  return logInGuest((offset) => readInGuest(agent, name, offset));
+  return logInGuest(new GuestAgent(virshFor(outline.host.uri), domainName(name)), name);
 }
 
 /**
@@ -75,11 +74,11 @@ export function lastLines(text: string, count: number): string {
   return lines.slice(-count).join("\n") + (ends ? "\n" : "");
 }
 
-/** A log of which all that is there from an offset on comes at once. */
-function logInGuest(readFrom: (offset: number) => Promise<Buffer>): GrowingLog {
+/** The log of cloud-init as a guest's agent gives it: all that is there from an offset on comes at once. */
+export function logInGuest(agent: GuestAgent, name: string): GrowingLog {
   let end = 0;
   async function* more() {
-    const bytes = await readFrom(end);
+    const bytes = await readInGuest(agent, name, end);
     end += bytes.length;
     yield bytes;
   }

@@ -111,9 +111,15 @@ export class HostileHost implements Virsh {
         return "<network><name>project-vms</name><ip address='10.77.0.1' netmask='255.255.255.0'/></network>";
       case "net-dhcp-leases":
         return this.answers.leases;
+      case "list":
+        return "project-app";
       case "domstate":
         return "running";
+      case "vol-dumpxml":
+        return "<volume><name>disk</name><key>/vms/app/disk</key><capacity>1</capacity><target><path>/vms/app/disk</path></target></volume>";
       case "metadata":
+      case "blockresize":
+      case "pool-refresh":
         return "";
       default:
         throw new VirshError("fake", args, undefined, `unexpected: ${verb} ${first}`, true);
@@ -145,7 +151,7 @@ export class HostileHost implements Virsh {
     const { cloudInit, check, hostKeys, log, tailscale, tailnetState, join } = this.answers;
     const script = arg.join(" ");
     if (script.includes("cloud-init status")) return { exitcode: 0, stdout: cloudInit };
-    if (path.endsWith("check")) return check;
+    if (path.endsWith("check") || script.includes("resize2fs")) return check;
     if (script.includes("ssh_host_")) return { exitcode: 0, stdout: hostKeys };
     if (script.includes("tailscale up")) return { exitcode: 1, stdout: join };
     if (script.includes('systemctl "$1" tailscaled')) return { exitcode: 0, stdout: tailnetState };
