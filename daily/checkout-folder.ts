@@ -1,6 +1,6 @@
 import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { UserError } from "../config/errors.ts";
+import { type Issue, UserError } from "../config/errors.ts";
 
 /** The stack that verbs work on where none was ever named. */
 const firstStack = "local";
@@ -8,7 +8,7 @@ const firstStack = "local";
 /** The nearest folder, from this one upwards, that has a Pulumi.yaml, if it is one to be trusted; undefined: there is none. */
 export function checkoutOf(folder: string): string | undefined {
   const root = nearest(folder);
-  return root !== undefined && strangersFile(root, folder) === undefined ? root : undefined;
+  return root !== undefined && distrust(root, folder) === undefined ? root : undefined;
 }
 
 /**
@@ -28,15 +28,9 @@ export function requireCheckout(folder: string): string {
       },
     ]);
   }
-  const file = strangersFile(root, folder);
-  if (file === undefined) return root;
-  throw new UserError("The Pulumi project here is not used.", [
-    {
-      path: file,
-      rule: "must belong to you, to root, or to the owner of the folder that you are in",
-      remedy: "if it is meant to be used, make it yours: chown; else go to your checkout of Project VMs",
-    },
-  ]);
+  const issue = distrust(root, folder);
+  if (issue === undefined) return root;
+  throw new UserError("The Pulumi project here is not used.", [issue]);
 }
 
 function nearest(folder: string): string | undefined {
@@ -46,11 +40,30 @@ function nearest(folder: string): string | undefined {
   }
 }
 
+/** Why a checkout is not to be used, if so: its files cannot be listed, or one of them is another user's. */
+function distrust(root: string, folder: string): Issue | undefined {
+  let entries: string[];
+  try {
+    entries = readdirSync(root);
+  } catch (error) {
+    const rule = `must be a folder that you may list (${(error as NodeJS.ErrnoException).code})`;
+    return { path: root, rule, remedy: "go to your checkout of Project VMs" };
+  }
+  const file = strangersFile(root, entries, folder);
+  return (
+    file && {
+      path: file,
+      rule: "must belong to you, to root, or to the owner of the folder that you are in",
+      remedy: "if it is meant to be used, make it yours: chown; else go to your checkout of Project VMs",
+    }
+  );
+}
+
 /**
  * A file of a checkout that is another user's, or a link that is. Whose folder one stands in is trusted: in a container, a
  * checkout of the machine's user may well be another's.
  */
-function strangersFile(root: string, folder: string): string | undefined {
+function strangersFile(root: string, entries: string[], folder: string): string | undefined {
   const { SUDO_UID } = process.env;
   const trusted = [0, process.getuid?.(), statSync(folder).uid, ...(SUDO_UID === undefined ? [] : [Number(SUDO_UID)])];
   const isStrangers = (file: string) =>
@@ -58,7 +71,7 @@ function strangersFile(root: string, folder: string): string | undefined {
       const found = look(file, { throwIfNoEntry: false });
       return found !== undefined && !trusted.includes(found.uid);
     });
-  return readdirSync(root)
+  return entries
     .filter((entry) => entry === ".local" || /^Pulumi\..*yaml$/.test(entry))
     .map((entry) => path.join(root, entry))
     .find(isStrangers);

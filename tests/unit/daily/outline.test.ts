@@ -1,4 +1,4 @@
-import { lchownSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, lchownSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -87,6 +87,23 @@ describe.skipIf(process.getuid?.() !== 0)("a project of another user's above", (
     expect(checkoutOf(work)).toBe(dir);
     own("Pulumi.yaml");
     expect(checkoutOf(work)).toBeUndefined();
+  });
+
+  test("in a folder that cannot be listed is not used, and keeps nobody from the help", () => {
+    chmodSync(dir, 0o711);
+    process.seteuid?.(nobody);
+    try {
+      expect(() => loadStack("local", work)).toThrow(
+        [
+          "The Pulumi project here is not used.",
+          `  - ${dir}: must be a folder that you may list (EACCES)`,
+          "    go to your checkout of Project VMs",
+        ].join("\n"),
+      );
+      expect(rememberedStack(work)).toBe("local");
+    } finally {
+      process.seteuid?.(0);
+    }
   });
 
   test("that one stands in is used: so it is in a container", () => {
