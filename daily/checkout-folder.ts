@@ -50,13 +50,13 @@ function distrust(root: string, folder: string): Issue | undefined {
     return { path: root, rule, remedy: "go to your checkout of Project VMs" };
   }
   const file = strangersFile(root, entries, folder);
-  return (
-    file && {
-      path: file,
-      rule: "must belong to you, to root, or to the owner of the folder that you are in",
-      remedy: "if it is meant to be used, make it yours: chown; else go to your checkout of Project VMs",
-    }
-  );
+  if (file === undefined) return undefined;
+  const rule = "must belong to you, to root, or to the owner of the folder that you are in";
+  return {
+    path: file,
+    rule,
+    remedy: "if it is meant to be used, make it yours: chown; else go to your checkout of Project VMs",
+  };
 }
 
 /**

@@ -88,6 +88,40 @@ describe("a tailnet that fails", () => {
     }
   });
 
+  test("a guest that has replaced its tailscale is not believed what cannot be, and harms nobody else's device", async () => {
+    const laptop = await stack.laptop.status();
+    const own = { ...laptop.Self, DNSName: "project-worker.tailnet.test." };
+    const disk = `"/><disk type='file'><source file='/etc/shadow'/></disk>`;
+    const lies: [self: object, says: string][] = [
+      [laptop.Self, "tailscale status Self DNSName: must be project-worker.tailnet.test"],
+      [{ ...own, ID: disk }, `tailscale status Self ID: must be a device's ID, but is "\\"/><disk`],
+      [{ ...own, PublicKey: "nodekey:\n" }, "tailscale status Self PublicKey: must be `nodekey:` and 64 hexadecimal"],
+    ];
+    await inWorker(
+      "mv /usr/bin/tailscale /usr/bin/tailscale.real; install /dev/stdin /usr/bin/tailscale",
+      lyingTailscale,
+    );
+    await removeByHand("project-worker");
+    for (const [self, says] of lies) {
+      await inWorker("tee /run/hostile-tailscale.json", JSON.stringify({ ...laptop, Self: self }));
+      const { exitCode, all } = await stack.up();
+      expect(exitCode, all).not.toBe(0);
+      expect(all).toContain(`project-worker: ${says}`);
+    }
+    // The laptop's own ID and key, under the name of the VM: it could be so.
+    await inWorker("tee /run/hostile-tailscale.json", JSON.stringify({ ...laptop, Self: own }));
+    await stack.up();
+    expect(await virsh.run("dumpxml", "project-worker")).not.toContain("shadow");
+    await inWorker("mv /usr/bin/tailscale.real /usr/bin/tailscale");
+    await expect
+      .poll(async () => [(await stack.up()).exitCode, (await stack.names()).includes("project-worker")], {
+        timeout: 240_000,
+      })
+      .toEqual([0, true]);
+    expect(await stack.names()).toContain("laptop");
+    expect(await stack.laptop.ping("project-worker")).toMatch(/^pong from project-worker/);
+  });
+
   test("a VM that is dead is taken out of it too", async () => {
     await virsh.run("destroy", "project-worker");
     const all = expectSuccess(await stack.pulumi("destroy", "--yes", "--skip-preview"));
@@ -111,6 +145,13 @@ async function made(count: number): Promise<PreAuthKey[]> {
   await expect.poll(ofVms, { timeout: 300_000 }).toHaveLength(count);
   return ofVms();
 }
+
+/** As the root of a guest could put it in the real one's place: it is whatever device the file says, and does nothing. */
+const lyingTailscale = '#!/bin/sh\n[ "$1" != status ] || cat /run/hostile-tailscale.json\n';
+
+/** Runs a command as root in the VM, by the way that does not go through the tailnet. */
+const inWorker = (command: string, input?: string) =>
+  stack.checkout.ssh("worker", `sudo sh -c '${command} >/dev/null'`, input);
 
 const nodeOf = async (device: string) =>
   (await stack.tailnet.admin.nodes()).find(({ givenName }) => givenName === device);
