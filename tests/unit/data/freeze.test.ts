@@ -12,6 +12,7 @@ import { projectDisk } from "../../../data/project-disk.ts";
 import { shellFor } from "../../../host/shell.ts";
 import type { Virsh } from "../../../host/virsh.ts";
 import { messageOf } from "../config/samples.ts";
+import { hostileValues } from "../guest/hostile-values.ts";
 import { withLimits } from "./limits.ts";
 
 let dir: string;
@@ -91,6 +92,21 @@ describe("a command between freeze and thaw", () => {
     expect(asked()).toContain("thaw");
     // Nothing of it is left, and the next one has its turn.
     expect(execFileSync("flock", ["-n", dir, "echo", "free"], { encoding: "utf8" })).toBe("free\n");
+  });
+
+  test("prints nothing of what its agent says, whatever that is", { timeout: 240_000 }, async () => {
+    const answer = path.join(dir, "answer");
+    const said = `cat '${answer}'`;
+    virsh({ ping: said, freeze: said, thaw: said });
+    const once = withLimits(quick, { THAWED: 0 });
+    for (const [name, value] of Object.entries(hostileValues)) {
+      writeFileSync(answer, JSON.stringify({ return: value }));
+      const { all, exitCode } = await execa("sh", ["-c", once, "frozen.sh", ...args()], { all: true, reject: false });
+      expect([exitCode, all], name).toEqual([
+        0,
+        expect.stringMatching(/^done\nfrozen=(yes|no|silent) thawed=(yes|no) within=1,0$/),
+      ]);
+    }
   });
 
   test("does not wait for ever for its turn", async () => {
