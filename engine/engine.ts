@@ -50,11 +50,12 @@ export class Engine {
    * @throws UserError with what went wrong
    */
   up(refresh = false): Promise<Told> {
-    return this.operation("update", async (stack, onEvent) => {
+    return this.operation("update", async (stack, onEvent, told) => {
       const wasKilled = await releaseDeadLocks(this.root, this.stack, this.log);
+      if (refresh || wasKilled) await this.lookAtAll(stack);
       this.log(`${this.stack}: updating`);
       try {
-        await stack.up({ color: "never", onEvent, refresh: refresh || wasKilled });
+        await stack.up({ color: "never", onEvent });
       } catch (error) {
         // It takes its lock a moment before it minds interrupts: one then ends it at once, with nothing begun.
         if (error instanceof PulumiError && error.signal === "SIGINT") {
@@ -62,8 +63,16 @@ export class Engine {
         }
         throw error;
       }
+      // An update that was killed, and whose lock somebody else has released.
+      if (told.isPending) await this.lookAtAll(stack);
       this.log(`${this.stack}: updated`);
     });
+  }
+
+  /** What an update that was killed had begun to make is in the state until then, and warned about at each update. */
+  private async lookAtAll(stack: Stack): Promise<void> {
+    this.log(`${this.stack}: looking at all resources`);
+    await stack.refresh({ color: "never", clearPendingCreates: true });
   }
 
   /**
@@ -78,7 +87,7 @@ export class Engine {
 
   private async operation(
     name: string,
-    run: (stack: Stack, onEvent: (event: EngineEvent) => void) => Promise<void>,
+    run: (stack: Stack, onEvent: (event: EngineEvent) => void, told: Told) => Promise<void>,
   ): Promise<Told> {
     const told = nothingTold();
     const onEvent = (event: EngineEvent) => {
@@ -86,7 +95,7 @@ export class Engine {
     };
     const stack = await this.select();
     try {
-      await run(stack, onEvent);
+      await run(stack, onEvent, told);
       return told;
     } catch (error) {
       throw this.explained(name, error, told);

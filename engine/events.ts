@@ -1,6 +1,9 @@
 import type { EngineEvent } from "@pulumi/pulumi/automation/index.js";
 import { printable } from "../config/printable.ts";
 
+/** The engine warns so at each update until they are cleared: `printPendingOperationsWarning` in its deployment_executor.go. */
+const pendingOperations = "pending operations from previous deployment";
+
 /** How much of a failure is shown: it ends with the guest's log, whose end says most. */
 const shownLines = 40;
 
@@ -16,9 +19,18 @@ export interface Told {
   domains: string[];
   /** Names of the projects that they belong to; one may be named more than once. */
   projects: string[];
+  /** Whether an update that was killed has left operations in the state that it had begun and not ended. */
+  isPending: boolean;
 }
 
-export const nothingTold = (): Told => ({ changes: [], failures: [], resources: 0, domains: [], projects: [] });
+export const nothingTold = (): Told => ({
+  changes: [],
+  failures: [],
+  resources: 0,
+  domains: [],
+  projects: [],
+  isPending: false,
+});
 
 /**
  * The projects whose VM the program misses on the host and the engine does not, going by its state: somebody else has
@@ -51,6 +63,10 @@ export function readEvent({ diagnosticEvent, summaryEvent, resourcePreEvent }: E
   const { severity, message, ephemeral = false, urn } = diagnosticEvent;
   const lines = plainLines(message);
   if (severity === "error" && !isEcho(message)) told.failures.push(lines.join("\n"));
+  if (severity === "warning" && message.includes(pendingOperations)) {
+    told.isPending = true;
+    return [];
+  }
   if (severity === "warning") return lines.map((line) => `warning: ${line}`);
   if (severity !== "info") return [];
   // What the program says stays; what its commands say as they go is ephemeral.

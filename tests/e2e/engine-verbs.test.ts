@@ -179,7 +179,8 @@ describe("Ctrl-C", () => {
     const { stderr } = await succeed(...next);
     expect(stderr).toContain("releasing the lock of an update that did not finish");
     expectUnlocked();
-    await succeed("apply", "--yes");
+    expect((await succeed("apply", "--yes")).all).not.toContain("pending operations");
+    expect((await checkout.pulumi("stack", "export")).all).not.toContain("pending_operations");
     expect(await virsh.run("dominfo", "project-alpha")).toContain(`${memory * 1024} KiB`);
   });
 });

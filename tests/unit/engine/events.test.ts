@@ -49,6 +49,16 @@ describe("of the engine's events", () => {
     ]);
   });
 
+  test("operations that an update which was killed left in the state are noted, and not the user's to clear", () => {
+    const { lines, told } = read(
+      diagnostic(
+        "warning",
+        "<{%reset%}>Attempting to deploy or update resources with 1 pending operations from previous deployment.\n  * urn:pulumi:x, interrupted while creating\n<{%reset%}>",
+      ),
+    );
+    expect([lines, told.isPending, nothingTold().isPending]).toEqual([[], true, false]);
+  });
+
   test("what its commands say is progress", () => {
     const { lines, told } = read(
       diagnostic("info", "project-webapp: boot ok, 42 s\n", { urn: command, ephemeral: true }),
