@@ -14,13 +14,16 @@ DEVICE=uplink0
 LINK=198.18.0.0/24
 ADDRESS=198.18.0.15/24
 GATEWAY=198.18.0.2
-# Private, shared (tailnets), loopback, link-local (clouds' metadata), benchmarks, multicast, reserved and broadcast.
-CLOSED="0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.168.0.0/16
+# Private, shared (tailnets), loopback, link-local (clouds' metadata), Azure's own service, benchmarks, multicast, reserved and
+# broadcast. https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16
+CLOSED="0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 168.63.129.16/32 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.168.0.0/16
 198.18.0.0/15 224.0.0.0/4 240.0.0.0/4"
 # Behind the routes to the host's own networks.
 METRIC=9999
 # Nobody: not the user that guests' QEMUs run as.
 USER_ID=65534
+# Connections at a time: each takes one of this machine's ports, of which a guest must not take them all.
+CONNECTIONS=4096
 # Seconds, in tenths, for QEMU to take its end of the link.
 PATIENCE=100
 
@@ -71,6 +74,8 @@ set_up() {
         [ "$tries" -lt "$PATIENCE" ] && kill -0 "$link" || return 1
         sleep 0.1
     done
+    # What came while nobody listened for it yet.
+    close_machine || return 1
     there ip -4 address add "$ADDRESS" dev "$DEVICE" && there ip -4 route add default via "$GATEWAY" dev "$DEVICE"
 }
 
@@ -79,7 +84,9 @@ main() {
     # By this it is known, too.
     name="uplink of $1"
     exec 9</proc/self/ns/net
-    close_private && close_machine || exit 1
+    close_private || exit 1
+    # It cannot be raised again. Where the machine's own limit is lower, that one holds.
+    ulimit -n "$CONNECTIONS" 2>/dev/null || true
     connect &
     link=$!
     # It leads a process group of its own.

@@ -123,6 +123,10 @@ describe("the embedded host's guests", () => {
       expect(status).toMatch(new RegExp(`^${set}:\\t0+$`, "m"));
     expect(status).toMatch(/^NoNewPrivs:\t1$/m);
     expect(status).toMatch(/^Seccomp:\t2$/m);
+    // Each connection is one of the machine's ports: of its 28,000 most stay free.
+    const [, soft, hard] =
+      readFileSync(`/proc/${qemu?.pid}/limits`, "utf8").match(/^Max open files +(\d+) +(\d+)/m) ?? [];
+    expect([soft, hard]).toEqual(["4096", "4096"]);
   });
 
   test("reach neither the machine, by any of its addresses, nor its network, nor any private one", async () => {

@@ -18,7 +18,11 @@ export const addresses = {
 };
 
 /** Where a web server answers that is none of a guest's business: in the machine's private network, and in others' behind it. */
-export const privateAddresses = ["10.9.0.1", "10.1.2.3", "172.16.1.1", "192.168.1.1", "100.64.0.1", "169.254.169.254"];
+export const privateAddresses = [
+  ...["10.9.0.1", "10.1.2.3", "172.16.1.1", "192.168.1.1", "100.64.0.1"],
+  // Services of clouds.
+  ...["169.254.169.254", "168.63.129.16"],
+];
 
 const resolver = "198.51.100.53";
 
