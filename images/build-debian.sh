@@ -52,7 +52,7 @@ install_tailscale() {
   (
     cd "$HERE/tailscale"
     # GOFLAGS and a workspace of the user's own could change what is built; go.sum pins what it is built from.
-    CGO_ENABLED=0 GOFLAGS='' GOWORK=off \
+    CGO_ENABLED=0 GOFLAGS=-mod=readonly GOWORK=off \
       go build -trimpath -buildvcs=false -mod=readonly -tags ts_include_cli -o "$TREE/usr/sbin/tailscaled" \
       -ldflags "-s -w -X tailscale.com/version.shortStamp=$TAILSCALE -X tailscale.com/version.longStamp=$TAILSCALE" \
       tailscale.com/cmd/tailscaled

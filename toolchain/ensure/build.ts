@@ -60,8 +60,8 @@ export async function buildGoPiece(piece: GoPiece, folder: string, position: str
 function runGo(piece: GoPiece, args: string[]): Promise<void> {
   const child = spawn("go", args, {
     cwd: join(sourceFolder, piece.module),
-    // GOFLAGS and a workspace of the user's own could change what is built.
-    env: { ...process.env, CGO_ENABLED: "0", GOFLAGS: "", GOWORK: "off" },
+    // GOFLAGS and a workspace of the user's own could change what is built. An empty GOFLAGS counts as none: Go reads its file then.
+    env: { ...process.env, CGO_ENABLED: "0", GOFLAGS: "-mod=readonly", GOWORK: "off" },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const output: string[] = [];

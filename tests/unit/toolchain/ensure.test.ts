@@ -239,12 +239,23 @@ describe("what is built", () => {
     vi.stubEnv("GOFLAGS", "-mod=mod");
     await buildGoPiece(goPiece(), folder, "1 of 3", log);
     expect(readFileSync(join(folder, "call"), "utf8").trim()).toBe(
-      `0  off build -trimpath -buildvcs=false -ldflags=-s -w -X main.version=0.8.3 -o ${folder}/terraform-provider-libvirt github.com/dmacvicar/terraform-provider-libvirt ${checkoutFolder}/toolchain/libvirt`,
+      `0 -mod=readonly off build -trimpath -buildvcs=false -ldflags=-s -w -X main.version=0.8.3 -o ${folder}/terraform-provider-libvirt github.com/dmacvicar/terraform-provider-libvirt ${checkoutFolder}/toolchain/libvirt`,
     );
     expect(lines).toEqual([
       "building the libvirt provider from Go modules (1 of 3), about half a minute the first time",
       "built the libvirt provider in 00:00",
     ]);
+  });
+
+  test("no settings of the user's own are there for the build, not even those in Go's own file", async () => {
+    const go = execFileSync("sh", ["-c", "command -v go"], { encoding: "utf8" }).trim();
+    program("go", `exec ${go} env GOFLAGS >"${folder}/flags"`);
+    writeFileSync(join(folder, "env"), "GOFLAGS=-tags=x\n");
+    vi.stubEnv("GOENV", join(folder, "env"));
+    expect(execFileSync(go, ["env", "GOFLAGS"], { encoding: "utf8" }).trim()).toBe("-tags=x");
+    vi.stubEnv("PATH", `${folder}:${process.env.PATH}`);
+    await buildGoPiece(goPiece(), folder, "1 of 3", log);
+    expect(readFileSync(join(folder, "flags"), "utf8").trim()).toBe("-mod=readonly");
   });
 
   test("a build that fails shows the end of what it said", async () => {
