@@ -1,12 +1,12 @@
 import { createHash } from "node:crypto";
 import { createReadStream, statSync } from "node:fs";
-import { open as openFile } from "node:fs/promises";
-import { Transform } from "node:stream";
+import { open as openFile, statfs } from "node:fs/promises";
+import path from "node:path";
 import { pipeline } from "node:stream/promises";
 import { fileURLToPath } from "node:url";
 import { UserError } from "../config/errors.ts";
-import { MiB } from "../config/sizes.ts";
-import { readQcow2 } from "./qcow2.ts";
+import { formatSize, GiB, MiB } from "../config/sizes.ts";
+import { headerLength, readQcow2, standalone } from "./qcow2.ts";
 
 /** A published image: where it is, and the digest that it must have. */
 export interface PublishedSource {
@@ -17,6 +17,10 @@ export interface PublishedSource {
 /** A server that sends nothing for so long, in seconds, is given up. */
 const silenceSeconds = 60;
 
+/** What stays free of the disk that an image is fetched to, and after how much of it that is looked at, in bytes. */
+const leastFree = 2 * GiB;
+const lookEvery = 64 * MiB;
+
 /** How often a line says how far it is, in seconds. */
 const progressSeconds = 10;
 
@@ -24,12 +28,14 @@ const progressSeconds = 10;
  * Downloads an image to a file and makes sure that it is the one that was asked for.
  *
  * @param file what is there is overwritten; after an error it is the caller's to remove
- * @throws UserError when it cannot be had, is cut off, has another digest (naming both), or is no qcow2 image
+ * @param freeBytes how much of a folder's disk is free
+ * @throws UserError when it cannot be had, is cut off, has another digest (naming both), is no qcow2 image, or fills the disk
  */
 export async function fetchImage(
   { url, sha512 }: PublishedSource,
   file: string,
   log: (line: string) => void,
+  freeBytes = freeBytesIn,
 ): Promise<void> {
   const hash = createHash("sha512");
   const silence = new Silence(silenceSeconds);
@@ -39,19 +45,21 @@ export async function fetchImage(
     try {
       const { content, size } = await open(url, silence.signal);
       const meter = new Meter(url, size, log);
-      const count = new Transform({
-        transform(chunk: Buffer, _encoding, done) {
+      async function* counted(chunks: AsyncIterable<Uint8Array>) {
+        for await (const chunk of chunks) {
           silence.heard();
           hash.update(chunk);
           meter.add(chunk.length);
-          done(null, chunk);
-        },
-      });
-      await pipeline(content, count, target.createWriteStream(), { signal: silence.signal });
+          yield chunk;
+        }
+      }
+      const image = withRoom(ofImage(content, url), path.dirname(file), url, freeBytes);
+      await pipeline(counted(image), target.createWriteStream(), { signal: silence.signal });
     } finally {
       await target.close();
     }
   } catch (error) {
+    if (error instanceof UserError) throw error;
     throw failed(url, silence.signal.aborted ? `nothing came for ${silenceSeconds} s` : reasonOf(error as Error));
   } finally {
     silence.end();
@@ -59,6 +67,41 @@ export async function fetchImage(
   const found = hash.digest("hex");
   if (found !== sha512) throw wrongDigest(url, sha512, found);
   readQcow2(file, url);
+}
+
+/** An image's bytes, which are refused as soon as they can be none: a server may send what it likes, for as long as it likes. */
+async function* ofImage(content: AsyncIterable<Uint8Array>, url: string): AsyncIterable<Uint8Array> {
+  let start = Buffer.alloc(0);
+  for await (const chunk of content) {
+    if (start.length < headerLength) {
+      start = Buffer.concat([start, chunk.subarray(0, headerLength - start.length)]);
+      if (start.length === headerLength) standalone(start, url);
+    }
+    yield chunk;
+  }
+}
+
+/** Passes on what there is room for: the folder is on a disk that others need too. */
+async function* withRoom(
+  content: AsyncIterable<Uint8Array>,
+  folder: string,
+  url: string,
+  freeBytes: (folder: string) => Promise<number>,
+): AsyncIterable<Uint8Array> {
+  let unlooked = lookEvery;
+  for await (const chunk of content) {
+    unlooked += chunk.length;
+    if (unlooked >= lookEvery) {
+      unlooked = 0;
+      if ((await freeBytes(folder)) < leastFree) throw noRoom(url, folder);
+    }
+    yield chunk;
+  }
+}
+
+async function freeBytesIn(folder: string): Promise<number> {
+  const { bavail, bsize } = await statfs(folder);
+  return bavail * bsize;
 }
 
 /** What is to be fetched, and of how many bytes, if that is known. */
@@ -132,6 +175,12 @@ function reasonOf(error: Error & { code?: string; cause?: unknown }): string {
 function failed(url: string, reason: string): UserError {
   const remedy = "check the address and the network, then run it again";
   return new UserError("The image could not be fetched.", [{ path: url, rule: `must be had, but: ${reason}`, remedy }]);
+}
+
+function noRoom(url: string, folder: string): UserError {
+  const rule = `must leave ${formatSize(leastFree)} free in ${folder}`;
+  const remedy = "free space there, or set XDG_CACHE_HOME to a folder on another disk";
+  return new UserError("The image could not be fetched.", [{ path: url, rule, remedy }]);
 }
 
 function wrongDigest(url: string, wanted: string, found: string): UserError {

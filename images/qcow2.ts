@@ -33,13 +33,19 @@ export function parseHeader(start: Buffer): ImageHeader | undefined {
   };
 }
 
+/** Reads the header of a qcow2 image that is to stand by itself; as {@link standalone}. */
+export function readQcow2(file: string, shownAs = file): ImageHeader {
+  return standalone(readStart(file), shownAs);
+}
+
 /**
- * Reads the header of a qcow2 image that is to stand by itself.
+ * The header of a qcow2 image that is to stand by itself.
  *
+ * @param start its first {@link headerLength} bytes
  * @throws UserError when it is none, or needs another file: that file would be read on the host, whatever it is
  */
-export function readQcow2(file: string, shownAs = file): ImageHeader {
-  const header = parseHeader(readStart(file));
+export function standalone(start: Buffer, shownAs: string): ImageHeader {
+  const header = parseHeader(start);
   const refuse = (rule: string, remedy: string) =>
     new UserError("The image is not used.", [{ path: shownAs, rule, remedy }]);
   if (!header) {

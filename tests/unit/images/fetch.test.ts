@@ -8,6 +8,7 @@ import { execaSync } from "execa";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { UserError } from "../../../config/errors.ts";
 import { ImageCache } from "../../../images/cache.ts";
+import { fetchImage } from "../../../images/fetch.ts";
 import { ensureImage } from "../../../images/image.ts";
 
 const dir = mkdtempSync(path.join(tmpdir(), "fetch-"));
@@ -158,5 +159,50 @@ describe("what is refused leaves nothing behind", () => {
     const image = path.join(dir, "elsewhere.qcow2");
     execaSync("qemu-img", ["create", "-q", "-f", "qcow2", "-o", "data_file=data.raw", image, "64M"], { cwd: dir });
     await refused(`file://${image}`, digestOf(readFileSync(image)), "or an external data file");
+  });
+
+  /** Sends without end, and notes how much, until nobody takes it. */
+  function endless(start: Buffer): { sent: () => number } {
+    let sent = 0;
+    serve = (_request, response) => {
+      const piece = Buffer.alloc(2 ** 20);
+      const more = () => {
+        while (!response.destroyed && response.write(sent === 0 ? start : piece)) sent += piece.length;
+        sent += piece.length;
+      };
+      response.on("drain", more);
+      more();
+    };
+    return { sent: () => sent };
+  }
+
+  test("a server that sends something else without end, at its first bytes", async () => {
+    const { sent } = endless(Buffer.alloc(100));
+    await refused(`${base}/x.qcow2`, "ab".repeat(64), "must be a qcow2 image, but is something else");
+    expect(sent()).toBeLessThan(64 * 2 ** 20);
+  });
+
+  test("an image without end, before the disk is full", async () => {
+    endless(readFileSync(source).subarray(0, 2 ** 16));
+    const file = path.join(dir, "endless.qcow2");
+    let free = 2.1 * 2 ** 30;
+    const fetching = fetchImage(
+      { url: `${base}/x.qcow2`, sha512: "ab".repeat(64) },
+      file,
+      () => undefined,
+      async () => {
+        free -= 64 * 2 ** 20;
+        return free;
+      },
+    );
+    await expect(fetching).rejects.toThrow(
+      [
+        "The image could not be fetched.",
+        `  - ${base}/x.qcow2: must leave 2 GiB free in ${dir}`,
+        "    free space there, or set XDG_CACHE_HOME to a folder on another disk",
+      ].join("\n"),
+    );
+    expect(statSync(file).size).toBeLessThan(128 * 2 ** 20);
+    rmSync(file);
   });
 });
