@@ -12,6 +12,9 @@ export interface OpenStorage {
   folders: string[];
 }
 
+/** A shell elsewhere gets all its words as one argument, of which Linux takes 128 KiB. */
+const pathsAtOnce = 100;
+
 /** The rights of other users than a file's owner. */
 const others = 0o077;
 
@@ -45,8 +48,14 @@ export async function openStorage(shell: Shell, storageDir: string, inventory: I
 
 /** Takes the rights of others away; what has a file open, as a running VM, keeps it. */
 export async function closeStorage(shell: Shell, { files, folders }: OpenStorage): Promise<void> {
-  if (files.length > 0) await shell.run(["chmod", "go-rwx", "--", ...files]);
-  if (folders.length > 0) await shell.run(["chmod", "go-rw", "--", ...folders]);
+  await chmodEach(shell, "go-rwx", files);
+  await chmodEach(shell, "go-rw", folders);
+}
+
+async function chmodEach(shell: Shell, mode: string, paths: string[]): Promise<void> {
+  for (let done = 0; done < paths.length; done += pathsAtOnce) {
+    await shell.run(["chmod", mode, "--", ...paths.slice(done, done + pathsAtOnce)]);
+  }
 }
 
 /** Whether QEMU's user becomes the owner of a VM's disks there, and so needs nobody else's rights to them. */

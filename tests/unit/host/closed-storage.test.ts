@@ -40,6 +40,20 @@ const pools = (mode?: number) => [
 ];
 const inventory = (mode?: number) => anInventory({ pools: pools(mode) });
 
+test("what is open is closed however much of it there is: a host elsewhere takes 128 KiB at a time", async () => {
+  const lengths: number[] = [];
+  const paths = Array.from({ length: 1001 }, (_, n) => `/vms/backups/${"x".repeat(200)}/${n}`);
+  const closed: string[] = [];
+  const run = async (words: string[]) => {
+    lengths.push(words.join(" ").length);
+    closed.push(...words.slice(3));
+    return "";
+  };
+  await closeStorage({ uri, run } as unknown as typeof shell, { files: paths, folders: [] });
+  expect(closed).toEqual(paths);
+  expect(Math.max(...lengths)).toBeLessThan(2 ** 16);
+});
+
 describe("what others may read or list", () => {
   test("is all that an earlier version made, in pools, the base images' and the backups' folders", async () => {
     const all = ["webapp/project.qcow2", "webapp/seed.iso", "webapp.console/console.log", "base/image.qcow2"];
