@@ -17,11 +17,11 @@ export interface DiskStats {
   used: number;
 }
 
-/** As libvirt names them; those on the way between two are `other`. */
-export type DomainState = "running" | "paused" | "shut off" | "crashed" | "other";
+/** As libvirt names them; a guest that has suspended itself is `suspended`, one on the way between two states `other`. */
+export type DomainState = "running" | "paused" | "shut off" | "crashed" | "suspended" | "other";
 
 /** virDomainState: https://libvirt.org/html/libvirt-libvirt-domain.html#virDomainState */
-const states: Record<string, DomainState> = { 1: "running", 3: "paused", 5: "shut off", 6: "crashed" };
+const states: Record<string, DomainState> = { 1: "running", 3: "paused", 5: "shut off", 6: "crashed", 7: "suspended" };
 
 /** The one command that tells all of all domains of a host, in a tenth of the time that their XML takes. */
 export const domstatsCommand = ["domstats", "--state", "--balloon", "--vcpu", "--block"];

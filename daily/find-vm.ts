@@ -39,7 +39,9 @@ export function notRunning({ outline: { stack }, vm: { name, state } }: OwnVm): 
   const remedy =
     state === "paused"
       ? `go on with it: project-vm start ${name} --stack ${stack}`
-      : `start it: project-vm start ${name} --wait --stack ${stack}`;
+      : state === "suspended"
+        ? `wake it: project-vm start ${name} --stack ${stack}`
+        : `start it: project-vm start ${name} --wait --stack ${stack}`;
   return notThere(name, `must be running, but is ${state}`, remedy, `${name} is not running.`);
 }
 

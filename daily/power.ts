@@ -1,6 +1,6 @@
 import { UserError } from "../config/errors.ts";
 import { domainName } from "../config/names.ts";
-import { isRunning, shutDown, startIfOff } from "../guest/power.ts";
+import { isRunning, shutDown, startIfOff, wakeIfSuspended } from "../guest/power.ts";
 import { type Virsh, VirshError, virshFor } from "../host/virsh.ts";
 import { findVm, type OwnVm } from "./find-vm.ts";
 import { readOutline } from "./outline.ts";
@@ -28,7 +28,7 @@ export async function findVmToStart(stack: string, name: string, folder: string,
 }
 
 /**
- * Starts a VM that is off, or goes on with one that is paused.
+ * Starts a VM that is off, resumes one that is paused, and wakes one whose guest has suspended itself.
  *
  * @param wait whether to wait until it is ready
  * @throws NotReadyError when it does not become ready
@@ -36,9 +36,11 @@ export async function findVmToStart(stack: string, name: string, folder: string,
 export async function startVm({ outline, vm }: OwnVm, wait: boolean, log: Log): Promise<void> {
   const virsh = virshFor(outline.host.uri);
   const domain = domainName(vm.name);
-  await explained({ outline, vm }, () =>
-    vm.state === "paused" ? virsh.run("resume", domain) : startIfOff(virsh, domain),
-  );
+  await explained({ outline, vm }, async () => {
+    if (vm.state === "paused") await virsh.run("resume", domain);
+    else await wakeIfSuspended(virsh, domain);
+    await startIfOff(virsh, domain);
+  });
   await noLongerStarting(virsh, domain);
   log(vm.state === "running" ? `${domain}: runs already` : `${domain}: started`);
   await afterStart({ outline, vm }, wait, log);

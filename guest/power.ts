@@ -22,6 +22,7 @@ export async function shutDown(
   limitSeconds = shutdownSeconds,
 ): Promise<void> {
   if (!(await isRunning(virsh, domain))) return;
+  await wakeIfSuspended(virsh, domain);
   const started = Date.now();
   const passed = () => (Date.now() - started) / 1000;
   const requests: Promise<unknown>[] = [];
@@ -59,6 +60,19 @@ export async function isShutOffOnPurpose(virsh: Virsh, domain: string): Promise<
   const [, state, reason] =
     /^(.*?)(?: \((.*)\))?$/.exec((await virsh.run("domstate", domain, "--reason")).trim()) ?? [];
   return state === "shut off" && !["crashed", "failed"].includes(reason ?? "");
+}
+
+/** What `virsh domstate` says of a guest that has suspended itself to memory; it hears nothing until it is woken. */
+const suspended = "pmsuspended";
+
+/** Whether a guest has suspended itself to memory, as by `systemctl suspend`. */
+export async function isSuspended(virsh: Virsh, domain: string): Promise<boolean> {
+  return (await virsh.run("domstate", domain)).trim() === suspended;
+}
+
+/** Wakes a guest that has suspended itself; any other is left as it is. */
+export async function wakeIfSuspended(virsh: Virsh, domain: string): Promise<void> {
+  if (await isSuspended(virsh, domain)) await virsh.run("dompmwakeup", domain);
 }
 
 /** Starts a guest that is off; what it says itself when it cannot is in the error. */

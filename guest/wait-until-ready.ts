@@ -2,7 +2,7 @@ import { virshFor } from "../host/virsh.ts";
 import { markStarting, marksOf, markTailnet } from "../vm/marks.ts";
 import { runEntry, say } from "./entry.ts";
 import { Guest } from "./guest.ts";
-import { isShutOffOnPurpose, startIfOff } from "./power.ts";
+import { isShutOffOnPurpose, isSuspended, startIfOff } from "./power.ts";
 import { limits, NotReadyError, waitUntilReady } from "./ready.ts";
 import { type TailnetJoin, tailnetVariable } from "./tailnet.ts";
 
@@ -17,7 +17,7 @@ export interface ReadyRequest {
 
 /**
  * Entry of the `ready` command of a VM: its stages go to stderr as they pass, what was found to stdout as JSON. A VM that its
- * user has shut off stays so, and is not waited for; one that an interrupted update left off is started.
+ * user has shut off stays so, and is not waited for, nor is one that has suspended itself; one that an interrupted update left off is started.
  */
 await runEntry("PROJECT_VMS_READY", async ({ uri, project, virtualization }: ReadyRequest) => {
   const virsh = virshFor(uri);
@@ -27,6 +27,10 @@ await runEntry("PROJECT_VMS_READY", async ({ uri, project, virtualization }: Rea
   if (starting) await startIfOff(virsh, guest.name);
   else if (await isShutOffOnPurpose(virsh, guest.name)) {
     say(`${guest.name}: is shut off, and stays so`);
+    console.log("null");
+    return;
+  } else if (await isSuspended(virsh, guest.name)) {
+    say(`${guest.name}: has suspended itself, and stays so: project-vm start ${project} wakes it`);
     console.log("null");
     return;
   }

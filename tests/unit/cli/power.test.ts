@@ -3,13 +3,14 @@ import { shutDown } from "../../../guest/power.ts";
 import type { Virsh } from "../../../host/virsh.ts";
 
 /** A host whose guest goes off at the n-th request to shut down, or never. */
-function aHost(obeysAt: number) {
+function aHost(obeysAt: number, state = "running") {
   const commands: string[] = [];
   let isOn = true;
   const virsh: Virsh = {
     uri: "qemu:///system",
     run: async (command = "") => {
       if (command === "list") return isOn ? "project-app\n" : "";
+      if (command === "domstate") return `${state}\n`;
       commands.push(command);
       if (command === "destroy" || commands.filter((one) => one === "shutdown").length >= obeysAt) isOn = false;
       return "";
@@ -25,6 +26,12 @@ test("a guest that obeys is not forced", async () => {
   await shutDown(virsh, "project-app", (line) => lines.push(line), 5);
   expect(commands).toEqual(["shutdown"]);
   expect(lines).toEqual(["project-app: shut down, 1 s"]);
+});
+
+test("a guest that has suspended itself is woken first: it would hear nothing, and lose what it has not written", async () => {
+  const { virsh, commands } = aHost(1, "pmsuspended");
+  await shutDown(virsh, "project-app", () => undefined, 5);
+  expect(commands).toEqual(["dompmwakeup", "shutdown"]);
 });
 
 test("a guest that does not is forced after as long as it was given, and that is said", async () => {

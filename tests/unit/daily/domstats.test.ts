@@ -58,6 +58,7 @@ test.each([
   ["3", "paused"],
   ["6", "crashed"],
   ["4", "other"],
+  ["7", "suspended"],
 ])("state %s is %s", (number, state) => {
   expect(parseDomstats(`Domain: 'a'\n  state.state=${number}`)).toMatchObject([{ state }]);
 });
