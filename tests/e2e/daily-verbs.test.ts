@@ -331,6 +331,24 @@ describe("a VM that is stopped", () => {
     await expect(succeed(tool.run("ssh", "alpha", "--", "cat project/copied/note"))).resolves.toBe("hello");
   });
 
+  test("whose guest has suspended itself is listed so, and is the same guest once start has woken it", async () => {
+    const boot = () => checkout.ssh("alpha", "cat /proc/sys/kernel/random/boot_id");
+    const before = await boot();
+    await checkout.ssh(
+      "alpha",
+      "sudo systemd-run --quiet --on-active=1s --timer-property=AccuracySec=1s systemctl suspend",
+    );
+    await expect.poll(() => stateOf("alpha"), { timeout: 60_000, interval: 500 }).toBe("suspended");
+    await refuse(
+      tool.run("ssh", "alpha"),
+      "  - alpha: must be running, but is suspended",
+      "    wake it: project-vm start alpha --stack local",
+    );
+    expect((await tool.run("start", "alpha")).all).toContain("project-alpha: started");
+    expect(await stateOf("alpha")).toBe("running");
+    await expect.poll(() => boot().catch(String), { timeout: 60_000, interval: 500 }).toBe(before);
+  });
+
   test("that reboots by itself runs on as the domain that it is", async () => {
     const domain = "project-alpha";
     const before = await virsh.run("domid", domain);
