@@ -1,0 +1,42 @@
+import { describe, expect, test } from "vitest";
+import { asTexts, readEngineConfig } from "../../../config/engine-config.ts";
+import { UserError } from "../../../config/errors.ts";
+import { decodeText, parsePulumiProject } from "../../../config/pulumi-project.ts";
+import answers from "./corpus/answers.json" with { type: "json" };
+import { type CorpusFile, corpus } from "./corpus/stack-files.ts";
+
+/** What the engine gave a program of each file, as record.ts noted it; null: it refused the file. */
+const recorded = answers as Record<string, Record<string, string> | null>;
+
+/** As a program reads a value: JSON where it is JSON. With the order of keys. */
+const asRead = (texts: Record<string, string>) =>
+  Object.entries(texts)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, text]) => [key, JSON.stringify(parsed(text))]);
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+function readAsWeDo({ text, project = "", projectName = "project-vms" }: CorpusFile) {
+  const own = parsePulumiProject(`name: ${projectName}\nruntime: nodejs\n${project}`);
+  return asTexts(readEngineConfig(decodeText(Buffer.from(text), "Pulumi.local.yaml"), own, "Pulumi.local.yaml").values);
+}
+
+describe("what Pulumi gives a program is what the command line reads:", () => {
+  test("all of the corpus is recorded, and nothing else", () => {
+    expect(Object.keys(recorded)).toEqual(corpus.map(({ name }) => name));
+    expect(new Set(Object.keys(recorded)).size).toBe(corpus.length);
+    expect(corpus.length).toBeGreaterThan(60);
+  });
+
+  test.each(corpus)("$name", (file) => {
+    const answer = recorded[file.name];
+    if (answer) expect(asRead(readAsWeDo(file))).toEqual(asRead(answer));
+    else expect(() => readAsWeDo(file)).toThrow(UserError);
+  });
+});
