@@ -1,5 +1,6 @@
-import { configMistakes, formatPath, type Issue } from "./errors.ts";
+import { configMistakes, formatPath, type Issue, UserError } from "./errors.ts";
 import { explain } from "./explain.ts";
+import { hiddenValues, type Secrets } from "./hidden-values.ts";
 import { invalidNames } from "./name-rules.ts";
 import { stackSchema, type ValidConfig, vmKeys } from "./schema.ts";
 import type { ProjectSettings, Source, StackConfig, VmSettings, VmSources } from "./settings.ts";
@@ -26,13 +27,17 @@ const namespace = "project-vms:";
  * @param raw key to value exactly as Pulumi hands them over (`pulumi.runtime.allConfig()`): structured values are JSON
  *   text, everything else is plain text. Keys may have the namespace; those of other namespaces are passed over.
  * @param file the file that errors name, e.g. `Pulumi.local.yaml`
+ * @param secrets values that were not decrypted
  * @throws UserError with all mistakes at once
  */
-export function parseStackConfig(raw: Record<string, string>, file: string): StackConfig {
-  const written = decode(raw);
+export function parseStackConfig(raw: Record<string, string>, file: string, secrets?: Secrets): StackConfig {
+  const hidden = hiddenValues(secrets);
+  const written = withoutKeys(decode(raw), hidden.unneeded);
   const result = stackSchema.safeParse(written);
-  const issues = [...explain(result.error?.issues ?? [], written, file), ...nameIssues(written.projects, file)];
-  if (!result.success || issues.length > 0) throw configMistakes(file, issues);
+  const [unread, rest] = hidden.sort(result.error?.issues ?? [], file);
+  const issues = [...explain(rest, written, file), ...nameIssues(written.projects, file)];
+  if (unread.length > 0 && issues.length === 0) throw new UserError(`${file} has secrets in the way.`, unread);
+  if (!result.success || issues.length > 0) throw configMistakes(file, [...unread, ...issues]);
   return complete(result.data, written, file);
 }
 
@@ -41,6 +46,10 @@ function decode(raw: Record<string, string>): Record<string, unknown> {
   const ours = Object.entries(raw).filter(([key]) => key.startsWith(namespace) || !key.includes(":"));
   const values = ours.map(([key, text]) => [key.replace(namespace, ""), fromJson(text)] as const);
   return Object.fromEntries(values.filter(([, value]) => value !== null && value !== ""));
+}
+
+function withoutKeys(written: Record<string, unknown>, keys: string[]): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(written).filter(([key]) => !keys.includes(key)));
 }
 
 function fromJson(text: string): unknown {
