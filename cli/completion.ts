@@ -31,7 +31,8 @@ export function completeCommand(): Command {
     .addHelpText("after", `\nExample:\n  project-vm ${completeVerb} -- ssh my`)
     .action(async (words: string[], _options, command: Command) => {
       const { completionsFor, stackIn } = await import("../daily/completion.ts");
-      const { checkoutOf, stacksIn } = await import("../daily/checkout-folder.ts");
+      const { checkoutOf } = await import("../daily/checkout-folder.ts");
+      const { stacksIn } = await import("../daily/stacks.ts");
       const { readOutline } = await import("../daily/outline.ts");
       const checkout = checkoutOf(process.cwd());
       const stack = stackIn(words) ?? command.optsWithGlobals<{ stack: string }>().stack;

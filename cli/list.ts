@@ -21,7 +21,8 @@ export function listCommand(): Command {
     .addHelpText("after", examples)
     .action(async (options: { allStacks?: true; json?: true }, command: Command) => {
       const { listStacks, listVms } = await import("../daily/list.ts");
-      const { checkoutOf, stacksIn } = await import("../daily/checkout-folder.ts");
+      const { checkoutOf } = await import("../daily/checkout-folder.ts");
+      const { stacksIn } = await import("../daily/stacks.ts");
       const { printList } = await import("./print.ts");
       const { printable } = await import("../config/printable.ts");
       const folder = process.cwd();

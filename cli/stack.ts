@@ -1,11 +1,12 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import path from "node:path";
 import { closest } from "fastest-levenshtein";
-import { parse } from "yaml";
+import { asTexts, readEngineConfig } from "../config/engine-config.ts";
 import { UserError } from "../config/errors.ts";
 import { parseStackConfig, type StackConfig } from "../config/parse.ts";
-import { checkStackFile } from "../config/stack-file.ts";
+import { readPulumiProject, readTextIfThere, stackFileName } from "../config/pulumi-project.ts";
 import { requireCheckout } from "../daily/checkout-folder.ts";
+import { stacksIn } from "../daily/stacks.ts";
 import { type ResolvedHost, resolveHost } from "../host/resolve.ts";
 
 /** A stack of the Pulumi project that the user is in. */
@@ -20,7 +21,8 @@ export interface Stack {
 }
 
 /**
- * Reads a stack's config from its file, without Pulumi. Secrets in it are left out: nothing here may know them.
+ * Reads a stack's config from its file, without Pulumi and as Pulumi does. Secrets in it are not decrypted: those that no verb
+ * needs are left out, any other is refused by its name.
  *
  * @param folder the project's folder, or one in it
  * @throws UserError when there is no project or no such stack, or the config has mistakes
@@ -28,9 +30,8 @@ export interface Stack {
  */
 export function loadStack(name: string, folder: string): Stack {
   const { root, file } = findStackFile(name, folder);
-  const place = path.join(root, file);
-  checkStackFile(place);
-  const config = parseStackConfig(asPulumi(parse(readFileSync(place, "utf8"))?.config), file);
+  const read = readEngineConfig(readTextIfThere(path.join(root, file)), readPulumiProject(root), file);
+  const config = parseStackConfig(asTexts(read.values), file, { paths: read.secrets, stack: name });
   return { name, root, file, config, host: resolveHost(config, root) };
 }
 
@@ -41,38 +42,20 @@ export function loadStack(name: string, folder: string): Stack {
  */
 export function findStackFile(name: string, folder: string): Pick<Stack, "root" | "file"> {
   const root = requireCheckout(folder);
-  const file = `Pulumi.${name}.yaml`;
-  if (!existsSync(path.join(root, file))) throw noStack(name, root);
+  const file = stackFileName(root, name);
+  if (!existsSync(path.join(root, file))) throw noStack(name, root, file);
   return { root, file };
 }
 
-function noStack(name: string, root: string): UserError {
-  const there = readdirSync(root).flatMap((entry) => /^Pulumi\.(.+)\.yaml$/.exec(entry)?.[1] ?? []);
+function noStack(name: string, root: string, file: string): UserError {
+  const there = stacksIn(root);
   const make = `\`pulumi stack init ${name}\` makes one`;
   const nearest = there.length > 0 ? `did you mean \`--stack ${closest(name, there)}\`? ` : "";
   return new UserError(`There is no stack ${name} here.`, [
     {
-      path: path.join(root, `Pulumi.${name}.yaml`),
+      path: path.join(root, file),
       rule: "must be there",
       remedy: `${nearest}(stacks: ${there.join(", ") || "none"}; ${make})`,
     },
   ]);
 }
-
-/** The config as Pulumi hands it to a program: texts as they are, everything else as JSON. */
-function asPulumi(config: unknown): Record<string, string> {
-  const plain = (withoutSecrets(config) ?? {}) as Record<string, unknown>;
-  return Object.fromEntries(
-    Object.entries(plain).map(([key, value]) => [key, typeof value === "string" ? value : JSON.stringify(value)]),
-  );
-}
-
-/** A secret stands in a stack's file as `{secure: …}`. */
-function withoutSecrets(value: unknown): unknown {
-  if (Array.isArray(value)) return value.filter((item) => !isSecret(item)).map(withoutSecrets);
-  if (typeof value !== "object" || value === null) return value;
-  const entries = Object.entries(value).filter(([, item]) => !isSecret(item));
-  return Object.fromEntries(entries.map(([key, item]) => [key, withoutSecrets(item)]));
-}
-
-const isSecret = (value: unknown) => typeof value === "object" && value !== null && "secure" in value;

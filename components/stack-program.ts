@@ -2,6 +2,8 @@ import * as pulumi from "@pulumi/pulumi";
 import { UserError } from "../config/errors.ts";
 import { checkAgainstHost } from "../config/host-checks.ts";
 import { parseStackConfig } from "../config/parse.ts";
+import { stackFileName } from "../config/pulumi-project.ts";
+import { checkStackFile } from "../config/stack-file.ts";
 import { sshKeysOrOwn } from "../config/user-ssh-keys.ts";
 import { vmRequest } from "../config/vm-request.ts";
 import { sshFilePaths, writeSshFiles } from "../guest/ssh-files.ts";
@@ -40,8 +42,9 @@ export function stackProgram(options: StackProgramOptions = {}) {
 
 async function program({ running = true }: StackProgramOptions) {
   const stack = pulumi.getStack();
-  const file = `Pulumi.${stack}.yaml`;
   const root = process.cwd();
+  const file = stackFileName(root, stack);
+  checkStackFile(root, file);
   const config = parseStackConfig(pulumi.runtime.allConfig(), file);
   for (const notice of config.notices) pulumi.log.info(notice);
   const sshKeys =

@@ -63,6 +63,10 @@ ${exampleFile}\`\`\`
 - **Mistakes** are all reported at once, each with its place, the rule, the value and what to write instead, before anything is made.
   So is what the host cannot give (more memory, CPUs or disk than it has) and what is somebody else's there. Nothing of somebody
   else's is ever taken over. SSH keys are never shown, for what stands in their place may be a private one.
+- **Read as Pulumi reads it**: keys may stand without \`project-vms:\`, anchors and merges (\`<<\`) count, and so do values in the \`config:\`
+  of Pulumi.yaml and its \`stackConfigDir\`. A key that stands both with and without namespace is refused: Pulumi takes either by chance.
+- **Secrets**: Pulumi decrypts any value (\`pulumi config set --secret\`). \`project-vm\` does not; where it needs one (all but \`sshKeys\` and
+  \`headscaleApiKey\`), it says which, and the command that writes it in the clear.
 - **Editors** check and explain the file with \`config/schema.json\`. For those with the YAML language server, make this the file's first line:
   \`# yaml-language-server: $schema=config/schema.json\`
 `;

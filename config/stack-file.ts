@@ -1,33 +1,16 @@
-import { readFileSync } from "node:fs";
 import path from "node:path";
-import { parseDocument } from "yaml";
-import { UserError } from "./errors.ts";
+import { readEngineConfig } from "./engine-config.ts";
+import { readPulumiProject, readTextIfThere } from "./pulumi-project.ts";
 
 /**
- * Makes sure that a stack's file is YAML, before Pulumi reads it: Pulumi names the line, but not the file.
- * A file that is not there is no mistake.
+ * Makes sure that Pulumi can read a stack's file, before it does: Pulumi names the line, but not the file, and where one key is
+ * written twice, with its namespace and without, it takes one of them by chance. A file that is not there is no mistake.
  *
+ * @param root absolute path of the folder with Pulumi.yaml
+ * @param file from there
  * @throws UserError with file, line and column of every place that does not parse
- * @example checkStackFile("/home/me/vms/Pulumi.local.yaml")
+ * @example checkStackFile("/home/me/vms", "Pulumi.local.yaml")
  */
-export function checkStackFile(file: string): void {
-  const name = path.basename(file);
-  const issues = parseDocument(readIfThere(file)).errors.map(({ linePos, message }) => {
-    const [place] = linePos ?? [{ line: 1, col: 1 }];
-    return {
-      path: `${name}: line ${place.line}, column ${place.col}`,
-      rule: `must be YAML: ${message.split(" at line ")[0]}`,
-      remedy: "mend that line; nothing of the file could be read",
-    };
-  });
-  if (issues.length > 0) throw new UserError(`${name} does not parse.`, issues);
-}
-
-function readIfThere(file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return "";
-    throw error;
-  }
+export function checkStackFile(root: string, file: string): void {
+  readEngineConfig(readTextIfThere(path.join(root, file)), readPulumiProject(root), file);
 }

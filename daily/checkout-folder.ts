@@ -77,13 +77,6 @@ function strangersFile(root: string, entries: string[], folder: string): string 
     .find(isStrangers);
 }
 
-/** The stacks that a checkout has files for, in order. */
-export function stacksIn(checkout: string): string[] {
-  return readdirSync(checkout)
-    .flatMap((entry) => /^Pulumi\.(.+)\.yaml$/.exec(entry)?.[1] ?? [])
-    .sort();
-}
-
 /** The stack that verbs work on in a folder, as it was last set by {@link rememberStack}. */
 export function rememberedStack(folder: string): string {
   const checkout = checkoutOf(folder);

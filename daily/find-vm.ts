@@ -1,7 +1,6 @@
 import { closest } from "fastest-levenshtein";
 import { UserError } from "../config/errors.ts";
 import { domainName } from "../config/names.ts";
-import { stacksIn } from "./checkout-folder.ts";
 import { type HostFound, lookAtVms, type VmFound } from "./look.ts";
 import { type Outline, readOutline } from "./outline.ts";
 import { readStackState } from "./stack-state.ts";
@@ -109,6 +108,7 @@ function nearest(name: string, there: string[]): string {
 }
 
 async function otherStacks({ root, stack }: Outline): Promise<Record<string, string[]>> {
+  const { stacksIn } = await import("./stacks.ts"); // which only an error needs
   const others = stacksIn(root).filter((one) => one !== stack);
   const names = await Promise.all(
     // One whose config has mistakes is of no help here, and no hindrance.

@@ -28,7 +28,7 @@ export interface ProjectOutline {
 }
 
 /** Another number whenever an outline, or the way to it, changes. */
-const format = 2;
+const format = 3;
 
 /**
  * The outline of a stack's config, from the last time that the file had this content or, else, from the config itself. To
@@ -64,17 +64,18 @@ interface KeptOutline {
 
 const fileOf = (stack: string, root: string) => path.join(root, ".local", "outlines", `${stack}.json`);
 
-function keyOf(stack: string, root: string): string {
-  const text = readFileSync(path.join(root, `Pulumi.${stack}.yaml`), "utf8");
+/** Of Pulumi.yaml too: it has values for all stacks, and may say where their files are. */
+function keyOf({ root, file }: Pick<Outline, "root" | "file">): string {
+  const texts = ["Pulumi.yaml", file].map((name) => readFileSync(path.join(root, name), "latin1"));
   return createHash("sha256")
-    .update(JSON.stringify([format, root, text]))
+    .update(JSON.stringify([format, root, file, ...texts]))
     .digest("hex");
 }
 
 function keptOutline(stack: string, root: string): Outline | undefined {
   try {
     const { key, outline } = JSON.parse(readFileSync(fileOf(stack, root), "utf8")) as KeptOutline;
-    return key === keyOf(stack, root) ? outline : undefined;
+    return key === keyOf({ root, file: outline.file }) ? outline : undefined;
   } catch {
     return undefined; // the first time, or there is no such stack, which is said by who reads its config
   }
@@ -85,7 +86,7 @@ function keepOutline(outline: Outline): void {
   const file = fileOf(outline.stack, outline.root);
   try {
     mkdirSync(path.dirname(file), { recursive: true });
-    const kept: KeptOutline = { key: keyOf(outline.stack, outline.root), outline };
+    const kept: KeptOutline = { key: keyOf(outline), outline };
     writeFileSync(`${file}.${process.pid}`, JSON.stringify(kept));
     renameSync(`${file}.${process.pid}`, file);
   } catch {

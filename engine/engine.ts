@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { type EngineEvent, LocalWorkspace, type OutputMap, Stack } from "@pulumi/pulumi/automation/index.js";
 import { UserError } from "../config/errors.ts";
+import { stackFileName } from "../config/pulumi-project.ts";
 import { checkoutEnvironment, prepareCheckout } from "../local/checkout.ts";
 import { releaseDeadLocks } from "../local/stack-lock.ts";
 import { cacheFolder } from "../toolchain/ensure/places.ts";
@@ -139,7 +140,7 @@ export class Engine {
 
   private async begin(workspace: LocalWorkspace): Promise<Stack> {
     this.log(`${this.stack}: there is no state of this stack yet: beginning one`);
-    const file = path.join(this.root, `Pulumi.${this.stack}.yaml`);
+    const file = path.join(this.root, stackFileName(this.root, this.stack));
     const text = readFileSync(file, "utf8");
     const stack = await Stack.create(this.stack, workspace);
     writeWhole(file, withSalt(text, readFileSync(file, "utf8")));

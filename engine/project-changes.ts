@@ -1,6 +1,7 @@
 import type { OutputMap } from "@pulumi/pulumi/automation/index.js";
 import type { ProjectOutput } from "../components/outputs.ts";
 import { formatPath, UserError } from "../config/errors.ts";
+import { readPulumiProject } from "../config/pulumi-project.ts";
 import { readStackState } from "../daily/stack-state.ts";
 import type { StorageHost } from "../data/project-disk.ts";
 import { changeStack, type StackPlace } from "./change.ts";
@@ -36,7 +37,7 @@ export async function createProject(
 ): Promise<ProjectOutput | undefined> {
   let wasThere = false;
   const edit = (text: string) => {
-    wasThere = Object.hasOwn(entriesIn(text), name);
+    wasThere = Object.hasOwn(entriesIn(text, stack), name);
     return withProject(text, stack, name, settings);
   };
   const engine = await changeStack(
@@ -69,7 +70,7 @@ export async function changeProject(
 ): Promise<boolean> {
   const edit = (text: string) => {
     requireProject(text, stack, name);
-    return withSettings(text, stack.file, name, settings);
+    return withSettings(text, stack.file, name, settings, readPulumiProject(stack.root));
   };
   return (await changeStack(stack, { edit, confirm }, log)) !== undefined;
 }
@@ -140,7 +141,7 @@ function wouldDelete({ file, name: stack }: StackPlace, name: string): UserError
 async function removeEntry(stack: StackPlace, name: string, confirm: Confirm, log: Log): Promise<boolean> {
   const edit = (text: string) => {
     requireProject(text, stack, name);
-    return withoutEntry(text, stack.file, name);
+    return withoutEntry(text, stack.file, name, readPulumiProject(stack.root));
   };
   return (await changeStack(stack, { edit, confirm }, log)) !== undefined;
 }

@@ -1,19 +1,19 @@
-import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { isDeepStrictEqual } from "node:util";
-import { parse } from "yaml";
 import { loadStack } from "../cli/stack.ts";
 import { formatPath, UserError } from "../config/errors.ts";
 import { invalidNames } from "../config/name-rules.ts";
+import { readPulumiProject, readTextIfThere, stackFileName } from "../config/pulumi-project.ts";
+import { stacksIn } from "../daily/stacks.ts";
 import type { StorageHost } from "../data/project-disk.ts";
 import type { StackPlace } from "./change.ts";
-import { type EntrySettings, withEntry } from "./stack-file.ts";
+import { type EntrySettings, projectsAsRead, withEntry } from "./stack-file.ts";
 
 type Entries = Record<string, EntrySettings | null>;
 
-/** The projects in the text of a stack's file. */
-export function entriesIn(text: string): Entries {
-  return (parse(text)?.config?.["project-vms:projects"] ?? {}) as Entries;
+/** The projects in the text of a stack's file, as Pulumi reads it. */
+export function entriesIn(text: string, { root, file }: Pick<StackPlace, "root" | "file">): Entries {
+  return projectsAsRead(text, file, readPulumiProject(root)) as Entries;
 }
 
 /**
@@ -22,8 +22,9 @@ export function entriesIn(text: string): Entries {
  *
  * @throws UserError for a name that cannot be, or a project that is there with other settings
  */
-export function withProject(text: string, { file }: StackPlace, name: string, settings: EntrySettings): string {
-  const entries = entriesIn(text);
+export function withProject(text: string, stack: StackPlace, name: string, settings: EntrySettings): string {
+  const { file, root } = stack;
+  const entries = entriesIn(text, stack);
   const path = formatPath(file, ["projects", name]);
   if (Object.hasOwn(entries, name)) {
     const isSame = Object.entries(settings).every(([key, value]) => isDeepStrictEqual(entries[name]?.[key], value));
@@ -32,7 +33,7 @@ export function withProject(text: string, { file }: StackPlace, name: string, se
   }
   const invalid = invalidNames([...Object.keys(entries), name]).get(name);
   if (invalid) throw new UserError("Nothing was changed.", [{ path, rule: invalid.rule, remedy: invalid.remedy }]);
-  return withEntry(text, file, name, settings);
+  return withEntry(text, file, name, settings, readPulumiProject(root));
 }
 
 /** A project that is there and complete cannot be created. */
@@ -47,7 +48,7 @@ export function existsAlready(path: string, name: string): UserError {
  * @throws UserError that names the stack that has it, if one of this checkout does
  */
 export function requireProject(text: string, { name: stack, root, file }: StackPlace, name: string): void {
-  const entries = entriesIn(text);
+  const entries = entriesIn(text, { root, file });
   if (Object.hasOwn(entries, name)) return;
   const others = stacksWith(root, name).filter((other) => other !== stack);
   const known = Object.keys(entries).join(", ") || "none";
@@ -62,7 +63,7 @@ export function requireProject(text: string, { name: stack, root, file }: StackP
 
 /**
  * The files of a checkout's stacks whose config has a project on a host: the disk there is that project's. They are read anew
- * each time. One whose host cannot be told may be on this one.
+ * each time. One whose host or projects cannot be told may have it here.
  */
 export function filesThatClaim(root: string, name: string, { uri, storageDir }: StorageHost): string[] {
   const isHere = (stack: string) => {
@@ -73,20 +74,20 @@ export function filesThatClaim(root: string, name: string, { uri, storageDir }: 
       return true;
     }
   };
-  return stacksWith(root, name)
-    .filter(isHere)
-    .map((stack) => `Pulumi.${stack}.yaml`);
+  return stacksIn(root)
+    .filter((stack) => (hasProject(root, stack, name) ?? true) && isHere(stack))
+    .map((stack) => stackFileName(root, stack));
 }
 
-/** The stacks of a checkout that have a project. A file that cannot be read has none. */
-function stacksWith(root: string, name: string): string[] {
-  return readdirSync(root).flatMap((entry) => {
-    const stack = /^Pulumi\.(.+)\.yaml$/.exec(entry)?.[1];
-    if (stack === undefined) return [];
-    try {
-      return Object.hasOwn(entriesIn(readFileSync(path.join(root, entry), "utf8")), name) ? [stack] : [];
-    } catch {
-      return [];
-    }
-  });
+/** The stacks of a checkout that have a project, so far as they can be read. */
+const stacksWith = (root: string, name: string) => stacksIn(root).filter((stack) => hasProject(root, stack, name));
+
+/** undefined: its file cannot be read. */
+function hasProject(root: string, stack: string, name: string): boolean | undefined {
+  try {
+    const file = stackFileName(root, stack);
+    return Object.hasOwn(entriesIn(readTextIfThere(path.join(root, file)), { root, file }), name);
+  } catch {
+    return undefined;
+  }
 }

@@ -2,34 +2,47 @@ import { randomUUID } from "node:crypto";
 import { chmodSync, chownSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
 import { parse } from "yaml";
+import { readEngineConfig, writtenKey } from "../config/engine-config.ts";
 import { formatPath, UserError } from "../config/errors.ts";
+import { asMap, ownNamespace, type PulumiProject, plainProject } from "../config/pulumi-project.ts";
 import { type Value, withoutKey, withValue } from "./yaml-text.ts";
 
 /** What is written in a project's entry. */
 export type EntrySettings = Record<string, string | number | boolean>;
 
-const projects = ["config", "project-vms:projects"];
-
 /**
  * The text of a stack's file with a new project in it. All else in it stays as it is, to the byte.
  *
  * @param file how errors name it
+ * @param project what Pulumi.yaml says; by it a key without namespace is ours
  * @throws UserError where the file is written such that it must be changed by hand
  */
-export function withEntry(text: string, file: string, name: string, settings: EntrySettings): string {
-  return checked(text, file, [name], settings, (path) => withValue(text, path, settings));
+export function withEntry(
+  text: string,
+  file: string,
+  name: string,
+  settings: EntrySettings,
+  project = plainProject,
+): string {
+  return checked(text, { file, project }, [name], settings, (path) => withValue(text, path, settings));
 }
 
 /** As {@link withEntry}: with settings of a project that is there changed, or added to it. */
-export function withSettings(text: string, file: string, name: string, settings: EntrySettings): string {
+export function withSettings(
+  text: string,
+  file: string,
+  name: string,
+  settings: EntrySettings,
+  project = plainProject,
+): string {
   return Object.entries(settings).reduce((changed, [key, value]) => {
-    return checked(changed, file, [name, key], value, (path) => withValue(changed, path, value));
+    return checked(changed, { file, project }, [name, key], value, (path) => withValue(changed, path, value));
   }, text);
 }
 
 /** As {@link withEntry}: without a project's entry, and its lines. */
-export function withoutEntry(text: string, file: string, name: string): string {
-  return checked(text, file, [name], undefined, (path) => withoutKey(text, path));
+export function withoutEntry(text: string, file: string, name: string, project = plainProject): string {
+  return checked(text, { file, project }, [name], undefined, (path) => withoutKey(text, path));
 }
 
 /**
@@ -39,7 +52,7 @@ export function withoutEntry(text: string, file: string, name: string): string {
  * @param printed what Pulumi made of the text; returned where the text cannot be changed
  */
 export function withSalt(text: string, printed: string): string {
-  const { encryptionsalt } = (parse(printed) ?? {}) as Tree;
+  const { encryptionsalt } = (parse(printed) ?? {}) as Fields;
   if (typeof encryptionsalt !== "string") return printed;
   try {
     const changed = withValue(text, ["encryptionsalt"], encryptionsalt);
@@ -49,19 +62,45 @@ export function withSalt(text: string, printed: string): string {
   }
 }
 
-/** What comes of a change is read again: it must be what was meant, and nothing else may have become of the rest. */
+/**
+ * All projects as Pulumi reads them, also those that come from Pulumi.yaml, an alias, a merge or a text of JSON.
+ *
+ * @throws UserError where they are a secret, or something else that cannot be read
+ */
+export function projectsAsRead(text: string, file: string, project: PulumiProject): Fields {
+  const given = readEngineConfig(text, project, file).values[`${ownNamespace}:projects`];
+  if (typeof given !== "string" || given === "") return asMap(given);
+  try {
+    return JSON.parse(given) as Fields;
+  } catch {
+    throw new UserError(`${file} was not read.`, [
+      {
+        path: formatPath(file, ["projects"]),
+        rule: "must be a map, in the clear",
+        remedy: "write it as docs/config.md has it",
+      },
+    ]);
+  }
+}
+
+/**
+ * What comes of a change is read again: it must be what was meant, and nothing else may have become of the rest. Neither as the
+ * file is written, nor as Pulumi reads it: a key that is added must hide no other.
+ */
 function checked(
   text: string,
-  file: string,
+  { file, project }: { file: string; project: PulumiProject },
   place: string[],
   value: Value | undefined,
   change: (path: string[]) => string,
 ): string {
-  const path = [...projects, ...place];
-  const wanted = changedTree(parse(text) ?? {}, path, value);
+  const path = ["config", writtenKey(text, project, "projects", file), ...place];
+  const before = projectsAsRead(text, file, project);
+  const wanted = changedTree(before, place, value);
   try {
     const changed = change(path);
-    if (isDeepStrictEqual(parse(changed), wanted)) return changed;
+    const isAsWritten = isDeepStrictEqual(parse(changed), changedTree(parse(text) ?? {}, path, value));
+    if (isAsWritten && isDeepStrictEqual(projectsAsRead(changed, file, project), wanted)) return changed;
   } catch {
     // Said below: whatever it was, the place is written in a way that is not understood here.
   }
@@ -70,16 +109,16 @@ function checked(
       path: formatPath(file, ["projects", ...place]),
       rule: "must be written such that it can be changed without touching the rest",
       remedy:
-        "change it by hand, then `project-vm apply` (anchors, aliases and values over several lines are left alone)",
+        "change it by hand, then `project-vm apply` (anchors, aliases, merges, projects of Pulumi.yaml and values over several lines are left alone)",
     },
   ]);
 }
 
-type Tree = Record<string, unknown>;
+type Fields = Record<string, unknown>;
 
-function changedTree(tree: Tree, [key, ...rest]: string[], value: Value | undefined): Tree {
+function changedTree(tree: Fields, [key, ...rest]: string[], value: Value | undefined): Fields {
   const { [key as string]: old, ...others } = tree;
-  if (rest.length > 0) return { ...tree, [key as string]: changedTree((old ?? {}) as Tree, rest, value) };
+  if (rest.length > 0) return { ...tree, [key as string]: changedTree((old ?? {}) as Fields, rest, value) };
   return value === undefined ? others : { ...others, [key as string]: value };
 }
 

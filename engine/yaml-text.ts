@@ -9,6 +9,7 @@ import {
   stringify,
   type YAMLMap,
 } from "yaml";
+import { engineOptions } from "../config/engine-yaml.ts";
 
 /**
  * Changes of single values of a YAML text that leave every other byte as it is. The document is never printed anew: its
@@ -89,9 +90,12 @@ function lines(map: object, column: number, depth: number, newline: string): str
     .join("");
 }
 
-/** A value on one line, with quotes where a text needs them in braces. */
+/** A value on one line, with quotes where a text needs them in braces, or would be a number or a date to the engine. */
 function flow(value: Value): string {
-  return stringify([value], { collectionStyle: "flow", lineWidth: 0 }).trim().slice(1, -1).trim();
+  return stringify([value], { collectionStyle: "flow", lineWidth: 0, ...(engineOptions as object) })
+    .trim()
+    .slice(1, -1)
+    .trim();
 }
 
 function nodeAt(text: string, path: string[]): unknown {

@@ -1,6 +1,7 @@
-import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
-import { parse } from "yaml";
+import { readEngineConfig, secretText } from "../config/engine-config.ts";
+import { readPulumiProject, readTextIfThere, stackFileName } from "../config/pulumi-project.ts";
+import { stacksIn } from "../daily/stacks.ts";
 
 /**
  * Whether the guests of a checkout's embedded host are to reach the outside. All stacks of the checkout that have no host of
@@ -8,26 +9,28 @@ import { parse } from "yaml";
  * without any such stack has no use for it.
  */
 export function wantsUplink(checkout: string): boolean {
-  const settings = stackFiles(checkout).map(uplinkIn);
+  const settings = stacksOf(checkout).map((stack) => uplinkIn(checkout, stack));
   return settings.includes(true) && !settings.includes(false);
 }
 
-function stackFiles(checkout: string): string[] {
+function stacksOf(checkout: string): string[] {
   try {
-    const files = readdirSync(checkout).filter((file) => /^Pulumi\..+\.yaml$/.test(file));
-    return files.map((file) => path.join(checkout, file));
+    return stacksIn(checkout);
   } catch {
     return []; // it is gone
   }
 }
 
 /** undefined: the stack has a host of its own. */
-function uplinkIn(file: string): boolean | undefined {
+function uplinkIn(checkout: string, stack: string): boolean | undefined {
   try {
-    const given = parse(readFileSync(file, "utf8"))?.config?.["project-vms:host"] ?? {};
+    const file = stackFileName(checkout, stack);
+    const text = readTextIfThere(path.join(checkout, file));
+    const given = readEngineConfig(text, readPulumiProject(checkout), file).values["project-vms:host"] || {};
+    if (given === secretText) return false;
     // `pulumi config set` writes JSON as a text.
     const host = typeof given === "string" ? JSON.parse(given) : given;
-    if (typeof host !== "object" || host === null || "secure" in host) return false;
+    if (typeof host !== "object" || host === null) return false;
     return host.uri === undefined ? (host.uplink ?? true) === true : undefined;
   } catch {
     return false;

@@ -1,8 +1,8 @@
-import path from "node:path";
 import { execa } from "execa";
 import type { ProjectOutput } from "../components/outputs.ts";
 import { UserError } from "../config/errors.ts";
 import { domainName } from "../config/names.ts";
+import { stackFileName } from "../config/pulumi-project.ts";
 import { checkStackFile } from "../config/stack-file.ts";
 import { Guest } from "../guest/guest.ts";
 import { limits, type Readiness, waitUntilReady } from "../guest/ready.ts";
@@ -22,7 +22,7 @@ const host = embeddedHostFor(projectRoot);
 
 /** `make up`: the embedded host, then the stack `local` on it, then one line for each VM that says how to get in. */
 async function main(): Promise<void> {
-  checkStackFile(path.join(projectRoot, `Pulumi.${stack}.yaml`));
+  checkStackFile(projectRoot, stackFileName(projectRoot, stack));
   await ensureSshKey(projectRoot, log);
   await startEmbeddedHost(host, log);
   await pulumi("stack", "select", "--create", stack);

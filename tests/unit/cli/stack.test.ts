@@ -43,18 +43,74 @@ config:
     expect(loadStack("local", dir).host.settings).toMatchObject({ uri, storageDir });
   });
 
-  test("may have secrets, which are left out", () => {
+  test("may have secrets where only the engine needs them", () => {
     stackFile(
       "local",
       `config:
-  project-vms:anything: {secure: v1:xyz}
-  project-vms:projects: {myapp: {cpus: 2, token: {secure: v1:xyz}}}
-  project-vms:sshKeys: [{secure: v1:xyz}, "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f me@laptop"]
+  tailscale:apiKey: {secure: v1:xyz}
+  project-vms:headscaleApiKey: {secure: v1:xyz}
+  project-vms:projects: {myapp: {cpus: 2}}
+  project-vms:sshKeys: [{secure: v1:xyz}]
 `,
     );
-    const { config } = loadStack("local", dir);
-    expect(config.projects.myapp).toMatchObject({ cpus: 2 });
-    expect(config.sshKeys).toHaveLength(1);
+    expect(loadStack("local", dir).config.projects.myapp).toMatchObject({ cpus: 2 });
+  });
+
+  test.each([
+    ["project-vms:host: {uri: {secure: v1:xyz}}", "host.uri", "host.uri"],
+    ["project-vms:host: {secure: v1:xyz}", "host", "host"],
+    ["host: {uri: 'qemu:///system', network: {name: {secure: v1:xyz}}}", "host.network.name", "host.network.name"],
+    [
+      "project-vms:projects: {my-app: {memory: {secure: v1:xyz}}}",
+      "projects.my-app.memory",
+      'projects["my-app"].memory',
+    ],
+    ["project-vms:projects: {secure: v1:xyz}", "projects", "projects"],
+    ["project-vms:projects: {demo: {secure: v1:xyz}}", "projects.demo", "projects.demo"],
+    ["project-vms:tailnet: {domain: {secure: v1:xyz}}", "tailnet.domain", "tailnet.domain"],
+  ])("names a secret that is needed, and the command that writes it in the clear: %s", (line, place, way) => {
+    stackFile("local", `config:\n  ${line}\n`);
+    const message = messageOf(() => loadStack("local", dir));
+    expect(message).toBe(`\
+Pulumi.local.yaml has secrets in the way.
+  - Pulumi.local.yaml: ${place}: is a secret, which project-vm does not decrypt
+    write it in the clear: pulumi config set --plaintext --path 'project-vms:${way}' <value> --stack local; \
+pulumi preview, pulumi up and make up can do with the secret`);
+  });
+
+  test("has its other mistakes beside them, and an unknown key stays one as a secret", () => {
+    stackFile(
+      "local",
+      "config:\n  project-vms:projects: {a: {token: {secure: v1:x}, memory: {secure: v1:x}, cpus: 0}}\n  project-vms:x: {secure: v1:x}\n",
+    );
+    const message = messageOf(() => loadStack("local", dir));
+    expect(message).toContain("Pulumi.local.yaml has 4 mistakes");
+    for (const place of [
+      "a.token: is an unknown key",
+      "a.memory: is a secret",
+      "a.cpus: must be at least 1",
+      ".local.yaml: x: is an unknown",
+    ]) {
+      expect(message).toContain(place);
+    }
+    expect(message).not.toContain("v1:x");
+  });
+
+  test("is read as Pulumi does: keys without namespace, merges, values of Pulumi.yaml, its folder", () => {
+    writeFileSync(
+      path.join(dir, "Pulumi.yaml"),
+      "name: project-vms\nstackConfigDir: stacks\nconfig: {defaults: {default: {memory: 1 GiB}}}\n",
+    );
+    mkdirSync(path.join(dir, "stacks"));
+    stackFile("local", "config: {projects: {nobody: {}}}\n");
+    writeFileSync(
+      path.join(dir, "stacks/Pulumi.local.yaml"),
+      "small: &small {cpus: 1}\nconfig:\n  projects:\n    webapp: {<<: *small}\n",
+    );
+    const { file, config } = loadStack("local", dir);
+    expect([file, Object.keys(config.projects)]).toEqual(["stacks/Pulumi.local.yaml", ["webapp"]]);
+    expect(config.projects.webapp).toMatchObject({ cpus: 1, memory: 2 ** 30 });
+    expect(messageOf(() => loadStack("none", dir))).toContain("(stacks: local;");
   });
 
   test("that is not here is refused, with those that are", () => {

@@ -11,8 +11,8 @@ afterAll(() => rmSync(dir, { recursive: true }));
 
 test("what does not parse is named with file, line and column", () => {
   writeFileSync(file, "config:\n  project-vms:projects:\n    demo: {memory: 8 GiB\n    other: }\n  x: [\n");
-  expect(() => checkStackFile(file)).toThrow(UserError);
-  expect(() => checkStackFile(file)).toThrow(
+  expect(() => checkStackFile(dir, "Pulumi.local.yaml")).toThrow(UserError);
+  expect(() => checkStackFile(dir, "Pulumi.local.yaml")).toThrow(
     /^Pulumi\.local\.yaml does not parse\.\n {2}- Pulumi\.local\.yaml: line \d+, column \d+: must be YAML: .+\n {4}mend that line; nothing of the file could be read/,
   );
 });
@@ -22,9 +22,16 @@ test.each([
   ["an empty file", ""],
 ])("%s is no mistake", (_, text) => {
   writeFileSync(file, text);
-  expect(() => checkStackFile(file)).not.toThrow();
+  expect(() => checkStackFile(dir, "Pulumi.local.yaml")).not.toThrow();
 });
 
 test("a file that is not there is no mistake", () => {
-  expect(() => checkStackFile(path.join(dir, "Pulumi.none.yaml"))).not.toThrow();
+  expect(() => checkStackFile(dir, "Pulumi.none.yaml")).not.toThrow();
+});
+
+test("a key that is written with and without its namespace is refused: Pulumi takes one of them by chance", () => {
+  writeFileSync(file, "config:\n  projects: {demo: {}}\n  project-vms:projects: {shop: {}}\n");
+  expect(() => checkStackFile(dir, "Pulumi.local.yaml")).toThrow(
+    "Pulumi.local.yaml: config: must have each key once, but has `project-vms:projects` and `projects`, which are the same to Pulumi",
+  );
 });

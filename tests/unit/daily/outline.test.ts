@@ -5,8 +5,9 @@ import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { loadStack } from "../../../cli/stack.ts";
 import { GiB } from "../../../config/sizes.ts";
-import { checkoutOf, rememberedStack, rememberStack, stacksIn } from "../../../daily/checkout-folder.ts";
+import { checkoutOf, rememberedStack, rememberStack } from "../../../daily/checkout-folder.ts";
 import { readOutline } from "../../../daily/outline.ts";
+import { stacksIn } from "../../../daily/stacks.ts";
 
 let dir: string;
 beforeEach(async () => {
@@ -31,7 +32,14 @@ test("the second time it is as it was kept, from any folder below, until the fil
   mkdirSync(path.join(dir, "docs"));
   expect(await readOutline("local", path.join(dir, "docs"))).toEqual(first);
   configure("{webapp: {}, api: {}}");
-  expect(Object.keys((await readOutline("local", dir)).projects)).toEqual(["webapp", "api"]);
+  expect(Object.keys((await readOutline("local", dir)).projects)).toEqual(["api", "webapp"]);
+});
+
+test("an edit of Pulumi.yaml counts too", async () => {
+  configure("{webapp: {}}");
+  const before = await readOutline("local", dir);
+  writeFileSync(path.join(dir, "Pulumi.yaml"), "name: project-vms\nconfig: {defaults: {default: {cpus: 7}}}\n");
+  expect([before.projects.webapp?.cpus, (await readOutline("local", dir)).projects.webapp?.cpus]).toEqual([4, 7]);
 });
 
 test("a config with mistakes is told each time, and is not kept", async () => {

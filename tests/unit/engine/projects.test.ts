@@ -47,7 +47,7 @@ test("one of no stack is told from those that there are", () => {
   );
 });
 
-test("a disk is claimed by every stack on its host that has the project, and by one whose host cannot be told", () => {
+test("a disk is claimed by every stack on its host that has the project, and by one whose host or projects cannot be told", () => {
   const dir = mkdtempSync(path.join(tmpdir(), "claims-"));
   try {
     writeFileSync(path.join(dir, "Pulumi.yaml"), "name: project-vms\n");
@@ -60,9 +60,14 @@ test("a disk is claimed by every stack on its host that has the project, and by 
     write("there", "qemu+ssh://root@storage/system");
     write("without", "qemu:///system", "project-vms:projects: { other: {} }");
     write("wrong", "mock:///");
+    write("bare", "qemu:///system", "projects: { api: {} }");
+    write("secret", "qemu:///system", "projects: { secure: v1:abc }");
+    write("twice", "qemu:///system", "projects: {}\n  project-vms:projects: {}");
     const host = { uri: "qemu:///system", storageDir: "/vms" } as Parameters<typeof filesThatClaim>[2];
-    expect(filesThatClaim(dir, "api", host).sort()).toEqual(["Pulumi.here.yaml", "Pulumi.wrong.yaml"]);
-    expect(filesThatClaim(dir, "nobody", host)).toEqual([]);
+    expect(filesThatClaim(dir, "api", host).sort()).toEqual(
+      ["bare", "here", "secret", "twice", "wrong"].map((stack) => `Pulumi.${stack}.yaml`),
+    );
+    expect(filesThatClaim(dir, "nobody", host)).toEqual(["Pulumi.secret.yaml", "Pulumi.twice.yaml"]);
   } finally {
     rmSync(dir, { recursive: true });
   }

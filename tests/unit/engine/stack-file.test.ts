@@ -12,6 +12,7 @@ import {
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
+import { plainProject } from "../../../config/pulumi-project.ts";
 import { withEntry, withoutEntry, withSalt, withSettings, writeWhole } from "../../../engine/stack-file.ts";
 import { messageOf } from "../config/samples.ts";
 
@@ -110,11 +111,65 @@ describe("a new project", () => {
       [
         "Pulumi.local.yaml was not changed.",
         "  - Pulumi.local.yaml: projects.myapp: must be written such that it can be changed without touching the rest",
-        "    change it by hand, then `project-vm apply` (anchors, aliases and values over several lines are left alone)",
+        "    change it by hand, then `project-vm apply` (anchors, aliases, merges, projects of Pulumi.yaml and values over several lines are left alone)",
       ].join("\n"),
     );
   });
 });
+
+describe("a key without namespace", () => {
+  const bare = "config:\n  projects:\n    demo: { cpus: 2 } # mine\n";
+
+  test("is where projects are added, changed and removed", () => {
+    expect(withEntry(bare, file, "shop", {})).toBe(`${bare}    shop: {}\n`);
+    expect(withSettings(bare, file, "demo", { cpus: 4 })).toBe(bare.replace("2", "4"));
+    expect(withoutEntry(bare, file, "demo")).toBe("config:\n  projects: {}\n");
+  });
+
+  test("is of the project that Pulumi.yaml names", () => {
+    const other = { ...plainProject, name: "mine" };
+    expect(withEntry(bare, file, "shop", {}, other)).toBe(`${bare}  project-vms:projects:\n    shop: {}\n`);
+    const both = `${bare}  project-vms:projects:\n    shop: {}\n`;
+    expect(messageOf(() => withEntry(both, file, "api", {}))).toContain("it takes one of them by chance");
+  });
+});
+
+describe("a project that would hide others is not added:", () => {
+  test.each([
+    ["those of Pulumi.yaml", "config: {}\n", { ...plainProject, config: { projects: { demo: {} } } }],
+    ["those of a merge", "x: &x\n  projects: { demo: {} }\nconfig:\n  <<: *x\n", plainProject],
+    [
+      "those of a merge with a namespace",
+      "x: &x\n  project-vms:projects: { demo: {} }\nconfig:\n  <<: *x\n",
+      plainProject,
+    ],
+    ["those in a text of JSON", `config:\n  projects: '{"demo": {}}'\n`, plainProject],
+    ["those that are a secret", "config:\n  projects: { secure: v1:abc }\n", plainProject],
+  ])("%s", (_, text, project) => {
+    expect(messageOf(() => withEntry(text, file, "shop", {}, project))).toMatch(/was not (changed|read)/);
+  });
+
+  test("settings of a project that is merged in hide nothing of it either", () => {
+    const text = "x: &x { web: { cpus: 2, disk: 9 GiB } }\nconfig:\n  project-vms:projects:\n    <<: *x\n";
+    expect(messageOf(() => withSettings(text, file, "web", { cpus: 4 }))).toContain(
+      "projects.web.cpus: must be written",
+    );
+    expect(messageOf(() => withoutEntry(text, file, "web"))).toContain("projects.web: must be written");
+    expect(withEntry(text, file, "shop", {})).toBe(`${text}    shop: {}\n`);
+  });
+
+  test("settings beside a merge key count for that project", () => {
+    const text = "x: &x { cpus: 2 }\nconfig:\n  project-vms:projects:\n    web: { <<: *x }\n    api: { <<: *x }\n";
+    expect(withSettings(text, file, "web", { cpus: 4 })).toBe(text.replace("web: { <<: *x", "web: { <<: *x, cpus: 4"));
+  });
+});
+
+test.each(["0b11", "2026-11-21", "010", "1e3"])(
+  "a name that the engine would read as something else has quotes: %s",
+  (name) => {
+    expect(withEntry("", file, name, {})).toContain(`\n    "${name}": {}\n`);
+  },
+);
 
 describe("changed settings", () => {
   const change = (name: string, settings: Record<string, string | number>) => withSettings(odd, file, name, settings);

@@ -18,6 +18,12 @@ test.each<[string, Record<string, string>, boolean]>([
   ["an empty stack", { "Pulumi.local.yaml": "" }, true],
   ["one that wants it", { "Pulumi.local.yaml": host("{uplink: true}") }, true],
   ["one that does not", { "Pulumi.local.yaml": host("{uplink: false}") }, false],
+  ["one that says so without namespace", { "Pulumi.local.yaml": "config: {host: {uplink: false}}\n" }, false],
+  [
+    "one that says so in Pulumi.yaml",
+    { "Pulumi.yaml": "config: {host.uplink: {default: false}}\n", "Pulumi.local.yaml": "" },
+    false,
+  ],
   ["one that says so as JSON", { "Pulumi.local.yaml": host(`'{"uplink": false}'`) }, false],
   ["one that wants it as JSON", { "Pulumi.local.yaml": host(`'{"uplink": true}'`) }, true],
   ["one with a secret there", { "Pulumi.local.yaml": host("{secure: v1:abc}") }, false],

@@ -1,0 +1,10 @@
+import { readdirSync } from "node:fs";
+import path from "node:path";
+import { readPulumiProject } from "../config/pulumi-project.ts";
+
+/** The stacks that a checkout has files for, in order. */
+export function stacksIn(checkout: string): string[] {
+  return readdirSync(path.join(checkout, readPulumiProject(checkout).stackConfigDir))
+    .flatMap((entry) => /^Pulumi\.(.+)\.yaml$/.exec(entry)?.[1] ?? [])
+    .sort();
+}
