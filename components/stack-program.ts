@@ -4,7 +4,7 @@ import { checkAgainstHost } from "../config/host-checks.ts";
 import { parseStackConfig } from "../config/parse.ts";
 import { stackFileName } from "../config/pulumi-project.ts";
 import { checkStackFile } from "../config/stack-file.ts";
-import { sshKeysOrOwn } from "../config/user-ssh-keys.ts";
+import { skippedSshKeys, sshKeysOrOwn } from "../config/user-ssh-keys.ts";
 import { vmRequest } from "../config/vm-request.ts";
 import { sshFilePaths, writeSshFiles } from "../guest/ssh-files.ts";
 import { closeBeforeUpdate } from "../host/closed-storage.ts";
@@ -49,6 +49,7 @@ async function program({ running = true }: StackProgramOptions) {
   for (const notice of config.notices) pulumi.log.info(notice);
   const sshKeys =
     Object.keys(config.projects).length > 0 ? sshKeysOrOwn(config.sshKeys, file, [`${localSshKey(root)}.pub`]) : [];
+  if (!config.sshKeys) for (const line of skippedSshKeys()) pulumi.log.warn(line);
   const host = resolveHost(config, root);
   const found = await takeInventory(host.settings);
   const { errors, warnings } = checkAgainstHost(config, host.settings, found, stack, file);

@@ -2,8 +2,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 
-import { configMistakes, formatPath, InvalidValue } from "./errors.ts";
-import { parsePublicKey } from "./ssh-keys.ts";
+import { configMistakes, formatPath, InvalidValue, type Issue } from "./errors.ts";
+import { type KeyFile, readKeyFile } from "./public-key-file.ts";
 
 /** The only code of the config that reads anything from the machine. */
 
@@ -21,26 +21,40 @@ export function sshKeysOrOwn(
   home: string = homedir(),
 ): string[] {
   if (configured) return configured;
-  const own = [...userSshKeys(home), ...moreFiles.flatMap(readKey)];
+  const own = [...userSshKeys(home), ...moreFiles.flatMap((path) => read(path).keys)];
   if (own.length > 0) return [...new Set(own)];
   const missing = {
     path: formatPath(file, ["sshKeys"]),
     rule: `is not set, and there is no public key in ${join(home, ".ssh")}/id_*.pub to take in its place`,
     remedy: "run `ssh-keygen -t ed25519`, or list a public key under `project-vms:sshKeys`",
   };
-  throw configMistakes(file, [missing]);
+  throw configMistakes(file, [missing, ...keyFiles(home).flatMap(issuesOf)]);
+}
+
+/** The user's own public keys, from `<home>/.ssh/id_*.pub` in the order of their file names; no folder means no keys. */
+export function userSshKeys(home: string): string[] {
+  return keyFiles(home).flatMap((path) => read(path).keys);
 }
 
 /**
- * The user's own public keys, from `<home>/.ssh/id_*.pub` in the order of their file names.
+ * What of the user's own key files is not taken, a line each. A certificate stands beside its key, and is left out.
  *
- * What is no plain public key (a certificate, an empty or a damaged file) is passed over; no folder means no keys.
+ * @example "/home/me/.ssh/id_rsa.pub: has options before the key: write the key without them …"
  */
-export function userSshKeys(home: string): string[] {
-  const folder = join(home, ".ssh");
-  const files = namesIn(folder).filter((name) => /^id_.*\.pub$/.test(name));
-  return files.sort().flatMap((name) => readKey(join(folder, name)));
+export function skippedSshKeys(home: string = homedir()): string[] {
+  const issues = keyFiles(home)
+    .filter((path) => !path.endsWith("-cert.pub"))
+    .flatMap(issuesOf);
+  return issues.map(({ path, rule, remedy }) => `${path}: no key of it is given to VMs: it ${rule}: ${remedy}`);
 }
+
+function keyFiles(home: string): string[] {
+  const folder = join(home, ".ssh");
+  const names = namesIn(folder).filter((name) => /^id_.*\.pub$/.test(name));
+  return names.sort().map((name) => join(folder, name));
+}
+
+const issuesOf = (path: string): Issue[] => read(path).refused.map(({ rule, remedy }) => ({ path, rule, remedy }));
 
 function namesIn(folder: string): string[] {
   try {
@@ -51,12 +65,15 @@ function namesIn(folder: string): string[] {
   }
 }
 
-function readKey(file: string): string[] {
+/** A file that is not there holds nothing. */
+function read(path: string): KeyFile {
   try {
-    return [parsePublicKey(readFileSync(file, "utf8"))];
+    return readKeyFile(readFileSync(path));
   } catch (error) {
-    if (error instanceof InvalidValue || isUnreadable(error)) return [];
-    throw error;
+    if (!isUnreadable(error)) throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT") return { keys: [], refused: [] };
+    return { keys: [], refused: [new InvalidValue(`cannot be read (${code})`, "make it a file that you can read")] };
   }
 }
 

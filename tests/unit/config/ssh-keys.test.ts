@@ -3,9 +3,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-
+import { readKeyFile } from "../../../config/public-key-file.ts";
 import { parsePublicKey } from "../../../config/ssh-keys.ts";
-import { sshKeysOrOwn, userSshKeys } from "../../../config/user-ssh-keys.ts";
+import { skippedSshKeys, sshKeysOrOwn, userSshKeys } from "../../../config/user-ssh-keys.ts";
 import { blob, ed25519, file, messageOf, privateKey } from "./samples.ts";
 
 const rsa = `ssh-rsa ${blob("ssh-rsa", Buffer.from([1, 0, 1]), Buffer.alloc(257, 1))}`;
@@ -91,6 +91,65 @@ describe("the user's own keys", () => {
 Pulumi.local.yaml has 1 mistake. Nothing was created or changed.
   - Pulumi.local.yaml: sshKeys: is not set, and there is no public key in ${empty}/.ssh/id_*.pub to take in its place
     run \`ssh-keygen -t ed25519\`, or list a public key under \`project-vms:sshKeys\``);
+  });
+});
+
+describe("a file of keys", () => {
+  const other = ed25519.replace("me@laptop", "me@desktop");
+  const [type, base64] = ed25519.split(" ");
+  const rfc4716 = `---- BEGIN SSH2 PUBLIC KEY ----\r\nComment: "me@putty"\r\nSubject: a\\\r\n  long one\r\n${base64?.slice(0, 40)}\r\n${base64?.slice(40)}\r\n---- END SSH2 PUBLIC KEY ----\r\n`;
+
+  it.each<[string, string | Buffer, string[]]>([
+    ["two keys", `${ed25519}\n${rsa}\n`, [ed25519, rsa]],
+    ["a comment first, and blank lines", `# mine\n\n${ed25519}\n`, [ed25519]],
+    ["lines that end as on Windows", `${ed25519}\r\n${other}\r\n`, [ed25519, other]],
+    ["a mark of UTF-8", `\ufeff${ed25519}\n`, [ed25519]],
+    ["UTF-16", Buffer.from(`\ufeff${ed25519}\r\n`, "utf16le"), [ed25519]],
+    ["UTF-16 without a mark", Buffer.from(ed25519, "utf16le"), [ed25519]],
+    ["UTF-16, big end first", Buffer.from(`\ufeff${ed25519}`, "utf16le").swap16(), [ed25519]],
+    ["a key as RFC 4716 has it", rfc4716, [`${type} ${base64} me@putty`]],
+    ["a key as RFC 4716 has it, and another", `${rfc4716}${other}\n`, [`${type} ${base64} me@putty`, other]],
+  ])("is taken with %s", (_, text, keys) => {
+    expect(readKeyFile(Buffer.from(text))).toEqual({ keys, refused: [] });
+  });
+
+  it.each([
+    ["options before the key", `from="10.0.0.0/8",no-pty ${ed25519}`, "has options before the key"],
+    ["a certificate", "ssh-ed25519-cert-v01@openssh.com AAAA", "is a certificate"],
+    ["a private key", privateKey, "is a private key (not shown)"],
+    ["PEM", "-----BEGIN PUBLIC KEY-----\nMCow\n-----END PUBLIC KEY-----\n", "is PEM"],
+    ["nothing", "# to do\n", "holds no key"],
+    [
+      "RFC 4716 that is cut off",
+      rfc4716.replace(String(base64?.slice(40)), ""),
+      "must be a whole key, but is cut off or damaged",
+    ],
+  ])("is not taken with %s, and the reason is named", (_, text, rule) => {
+    const { keys, refused } = readKeyFile(Buffer.from(text));
+    expect([keys, refused.map((one) => one.rule)]).toEqual([[], [rule]]);
+  });
+
+  it("keeps its good keys where one is bad", () => {
+    const { keys, refused } = readKeyFile(Buffer.from(`no-pty ${rsa}\n${ed25519}\n`));
+    expect([keys, refused.length]).toEqual([[ed25519], 1]);
+  });
+
+  it("of the user's own that cannot be taken is named with its reason", () => {
+    const home = mkdtempSync(join(tmpdir(), "project-vms-home-"));
+    mkdirSync(join(home, ".ssh"));
+    const put = (name: string, text: string) => writeFileSync(join(home, ".ssh", name), text);
+    put("id_a.pub", `no-pty ${ed25519}\n`);
+    put("id_a-cert.pub", "ssh-ed25519-cert-v01@openssh.com AAAA\n");
+    try {
+      expect(skippedSshKeys(home)).toEqual([
+        `${home}/.ssh/id_a.pub: no key of it is given to VMs: it has options before the key: write the key without them into a file, or list it under \`project-vms:sshKeys\``,
+      ]);
+      const message = messageOf(() => sshKeysOrOwn(undefined, file, [], home));
+      expect(message).toContain(`${home}/.ssh/id_a.pub: has options before the key`);
+      expect(message).toContain(`${home}/.ssh/id_a-cert.pub: is a certificate`);
+    } finally {
+      rmSync(home, { recursive: true });
+    }
   });
 });
 
