@@ -3,7 +3,14 @@ import { baseImageIssues } from "../images/base-checks.ts";
 import { findProject } from "../vm/plan.ts";
 import { diskIssues } from "./disk-checks.ts";
 import { formatPath, type Issue } from "./errors.ts";
-import { filterIssues, foreignDomains, foreignPools, networkIssues, stoppedNetworks } from "./host-owners.ts";
+import {
+  filterIssues,
+  foreignDomains,
+  foreignPools,
+  networkIssues,
+  stackNameIssues,
+  stoppedNetworks,
+} from "./host-owners.ts";
 import { poolName } from "./names.ts";
 import type { HostSettings, Source, StackConfig, VmSettings } from "./settings.ts";
 import { formatSize, GiB, sizeAtMost } from "./sizes.ts";
@@ -41,6 +48,7 @@ export function checkAgainstHost(
       ...virtualizationIssues(check),
       ...firmwareIssues(check),
       ...storageIssues(check),
+      ...stackNameIssues(check),
       ...networkIssues(check),
       ...filterIssues(check),
       ...foreignPools(check),

@@ -5,7 +5,7 @@ import { networkOf, overlaps, parseCidr } from "./cidr.ts";
 import { formatPath, type Issue } from "./errors.ts";
 import type { HostCheck } from "./host-checks.ts";
 import { isFiltered } from "./managed-networks.ts";
-import { baseFolder, basePoolName, domainName, networkDomain, ownerMark, poolName } from "./names.ts";
+import { baseFolder, basePoolName, domainName, longestLabel, networkDomain, ownerMark, poolName } from "./names.ts";
 import type { NetworkSettings } from "./settings.ts";
 
 /**
@@ -81,6 +81,15 @@ export function networkIssues(check: HostCheck): Issue[] {
   const { network } = check.host;
   const found = check.inventory.networks.find(({ name }) => name === network.name);
   return network.kind === "existing" ? unusable(check, network.name, found) : taken(check, network, found);
+}
+
+/** A stack whose name cannot be part of a DNS domain, as it is of the network that it makes. */
+export function stackNameIssues({ host, stack, file }: HostCheck): Issue[] {
+  const label = stack.split(".").find((one) => one.length > longestLabel);
+  if (host.network.kind === "existing" || label === undefined) return [];
+  const rule = `must be of a stack whose name is at most ${longestLabel} characters long: it is part of its network's DNS domain`;
+  const remedy = "make a stack with a shorter name, or name a network that is there as `host.network`";
+  return [{ path: file, rule, value: stack, remedy }];
 }
 
 /** A network of our own on a host that cannot keep the VMs on it from speaking for each other. */

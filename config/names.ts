@@ -8,8 +8,11 @@ import { createHash } from "node:crypto";
 /** What domains, pools and host names of projects begin with. */
 export const namePrefix = "project-";
 
+/** The most characters of a label in a DNS name. */
+export const longestLabel = 63;
+
 /** A DNS label has at most 63 characters, and the host name is one: `project-<name>`. */
-export const longestName = 63 - namePrefix.length;
+export const longestName = longestLabel - namePrefix.length;
 
 /** A DNS label, in lower case only: host names do not tell cases apart. */
 export const namePattern = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$";

@@ -155,7 +155,7 @@ const managedNetwork = closed({
     .prefault(defaults.host.network.cidr),
 }).transform(({ name, cidr }) => ({ kind: "managed" as const, name, cidr: `${cidr.address}/${cidr.prefix}` }));
 
-const existingNetwork = read(values.parseNetworkName, { type: "string" }, z.string()).transform((name) => ({
+const existingNetwork = read(values.parseExistingNetworkName, { type: "string" }, z.string()).transform((name) => ({
   kind: "existing" as const,
   name,
 }));

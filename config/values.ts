@@ -68,14 +68,23 @@ export function parseStorageDir(value: unknown): string {
   return path;
 }
 
-/** The name of a libvirt network. */
+/** The name of a libvirt network that is there: libvirt takes all but `/` and control characters in it. */
+export function parseExistingNetworkName(value: unknown): string {
+  const isName = typeof value === "string" && value.trim() === value && /^[^-/][^/]*$/.test(value);
+  if (isName && !hasControlCharacter(value)) return value;
+  throw new InvalidValue(
+    "must be the name of a libvirt network, without `/`, a `-` at its beginning and blanks at its ends",
+    networkRemedy,
+  );
+}
+
+const networkRemedy = "write e.g. `default` for a network that is there, or `{name: …, cidr: …}` for one of our own";
+
+/** The name of a libvirt network of our own. */
 export function parseNetworkName(value: unknown): string {
   if (typeof value === "string" && /^[\w][\w.-]*$/.test(value)) return value;
   const rule = "must be the name of a libvirt network: letters, digits, `-`, `_` and `.`";
-  throw new InvalidValue(
-    rule,
-    "write e.g. `default` for a network that is there, or `{name: …, cidr: …}` for one of our own",
-  );
+  throw new InvalidValue(rule, networkRemedy);
 }
 
 /** What a root disk is rebuilt for: any text; a number will do, since YAML reads `2026` as one. */

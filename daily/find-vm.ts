@@ -1,6 +1,7 @@
 import { closest } from "fastest-levenshtein";
 import { UserError } from "../config/errors.ts";
 import { domainName } from "../config/names.ts";
+import { ownValue } from "../config/own-value.ts";
 import { type HostFound, lookAtVms, type VmFound } from "./look.ts";
 import { type Outline, readOutline } from "./outline.ts";
 import { readStackState } from "./stack-state.ts";
@@ -69,12 +70,12 @@ export function noSuchVm(name: string, { outline, found, inState, others }: Wher
     const rule = `must be a VM of this stack, but somebody else made the domain ${domainName(name)} on ${host.uri}`;
     return notThere(name, rule, `look at it: virsh -c '${host.uri}' dominfo ${domainName(name)}`);
   }
-  if (projects[name] && inState.includes(name)) {
+  if (ownValue(projects, name) && inState.includes(name)) {
     const rule = `must be on ${host.uri}, but its domain was removed there by other means than this stack's updates`;
     const remedy = `make it anew, on its kept project disk: project-vm apply --stack ${stack}, or pulumi up -s ${stack}`;
     return notThere(name, rule, remedy);
   }
-  if (projects[name]) {
+  if (ownValue(projects, name)) {
     const rule = "must have been made, but is only in the config";
     return notThere(name, rule, `make it: project-vm apply --stack ${stack}, or pulumi up -s ${stack}`);
   }

@@ -1,3 +1,4 @@
+import { ownValue } from "../config/own-value.ts";
 import { type BackupAge, type BackupsFound, backupAge } from "../data/backup-age.ts";
 import type { DomainState } from "./domstats.ts";
 import type { DiskFound, HostFound, VmFound } from "./look.ts";
@@ -34,8 +35,8 @@ export function vmRows(
   inState: string[],
   backups: BackupsFound | undefined,
 ): VmRow[] {
-  const leftovers = vms.filter((vm) => vm.stack === stack && !projects[vm.name]);
-  const kept = disks.filter(({ name }) => !projects[name]);
+  const leftovers = vms.filter((vm) => vm.stack === stack && !ownValue(projects, vm.name));
+  const kept = disks.filter(({ name }) => !ownValue(projects, name));
   return [
     ...Object.entries(projects).map(([name, project]) => {
       const vm = vms.find((one) => one.name === name);

@@ -1,4 +1,5 @@
 import { UserError } from "../config/errors.ts";
+import { ownValue } from "../config/own-value.ts";
 import { printable } from "../config/printable.ts";
 import type { SshTarget } from "../guest/ssh-config.ts";
 import { lastTargets, sshFilePaths, writeSshFiles } from "../guest/ssh-files.ts";
@@ -61,7 +62,8 @@ export async function writeExpectedTarget({ outline, vm }: OwnVm, log: (line: st
 }
 
 /** What the stack's last update said of a VM. */
-const outputOf = async ({ root, stack }: Outline, name: string) => (await readStackState(root, stack))?.outputs[name];
+const outputOf = async ({ root, stack }: Outline, name: string) =>
+  ownValue((await readStackState(root, stack))?.outputs, name);
 
 /** Puts a VM into the stack's files for SSH clients as it was just found. */
 export async function writeSshTarget(

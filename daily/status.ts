@@ -1,6 +1,7 @@
 import { posix } from "node:path";
 import type { ProjectOutput } from "../components/outputs.ts";
 import { hostName, poolName } from "../config/names.ts";
+import { ownValue } from "../config/own-value.ts";
 import type { BackupsFound } from "../data/backup-age.ts";
 import { stages } from "../guest/ready.ts";
 import { virshSession } from "../host/virsh.ts";
@@ -53,7 +54,7 @@ export async function statusOf(stack: string, name: string, folder: string): Pro
     imageUnder(outline.host.uri, name),
     wantedBackups({ ...outline, projects: pick(outline.projects, name) }),
   ]);
-  const output = state?.outputs[name];
+  const output = ownValue(state?.outputs, name);
   const address = sshTargets(outline).find((target) => target.name === name)?.addresses[0];
   return vmStatus(own, { output, address, sshConfig: sshConfigOf(outline), image, backups });
 }
@@ -67,11 +68,11 @@ export function vmStatus({ outline, vm }: OwnVm, { output, address, sshConfig, i
     stack,
     name,
     state,
-    inConfig: projects[name] !== undefined,
+    inConfig: ownValue(projects, name) !== undefined,
     memory,
     cpus,
     addresses: state === "running" ? addresses : [],
-    backup: backupOf(name, projects[name] ?? {}, backups),
+    backup: backupOf(name, ownValue(projects, name) ?? {}, backups),
     ssh: `ssh -F ${sshConfig} ${hostName(name)}`,
     tailnetName: output?.tailnetName ?? null,
     disks: {

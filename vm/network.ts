@@ -50,10 +50,10 @@ async function othersOn(virsh: Virsh, network: string, owner: string): Promise<s
   return others;
 }
 
-/** Whether `virsh domiflist` tells of an interface in a network; its columns are interface, type, source, model, MAC. */
+/**
+ * Whether `virsh domiflist` tells of an interface in a network; its columns are interface, type, source, model, MAC. A network's
+ * name may have blanks.
+ */
 function isIn(network: string, interfaces: string): boolean {
-  return interfaces.split("\n").some((line) => {
-    const [, type, source] = line.trim().split(/\s+/);
-    return type === "network" && source === network;
-  });
+  return interfaces.split("\n").some((line) => /^\s*\S+\s+network\s+(.+?)\s+\S+\s+\S+\s*$/.exec(line)?.[1] === network);
 }

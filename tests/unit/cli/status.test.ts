@@ -71,3 +71,10 @@ test("backups are told of where the config wants them", () => {
   expect(backup({ ...nothing, backups })).toEqual({ every: "1d", newest: null, overdue: true });
   expect(backup(nothing)).toEqual({ every: "1d", newest: null, overdue: null });
 });
+
+test("a VM whose name every object has is in the config only where it is written there", () => {
+  const vm = aVm({ name: "constructor" });
+  expect(vmStatus({ outline: anOutline(), vm }, nothing)).toMatchObject({ inConfig: false, backup: null });
+  const outline = anOutline({ constructor: aProject() });
+  expect(vmStatus({ outline, vm }, nothing).inConfig).toBe(true);
+});

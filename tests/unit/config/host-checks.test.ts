@@ -66,11 +66,12 @@ interface Case {
   config?: Record<string, unknown>;
   host?: Record<string, unknown>;
   found?: Partial<Inventory>;
+  stack?: string;
 }
 
-function check({ config = { projects: { webapp: {} } }, host = {}, found = {} }: Case) {
+function check({ config = { projects: { webapp: {} } }, host = {}, found = {}, stack = "storage" }: Case) {
   const parsed = parseStackConfig(asPulumi({ host: { uri, storageDir: "/srv/vms", ...host }, ...config }), file);
-  return checkAgainstHost(parsed, parsed.host as HostSettings, { ...plenty, ...found }, "storage", file);
+  return checkAgainstHost(parsed, parsed.host as HostSettings, { ...plenty, ...found }, stack, file);
 }
 
 /** The errors as the user sees them. */
@@ -378,5 +379,26 @@ describe("what belongs to somebody else is refused", () => {
       "Pulumi.local.yaml: projects.webapp",
       "Pulumi.local.yaml: defaults.cpus (built in, used by projects.webapp)",
     ]);
+  });
+});
+
+describe("the stack's name", () => {
+  const long = "a".repeat(64);
+  const rule = "must be of a stack whose name is at most 63 characters long: it is part of its network's DNS domain";
+
+  it("is refused before anything is made where it cannot be a DNS label", () => {
+    expect(errors({ stack: long })).toContain(`${file}: ${rule}, but is "${long}"`);
+    expect(errors({ stack: `dev.${"b".repeat(70)}` })).toContain(rule);
+  });
+
+  it.each([
+    ["of 63 characters", { stack: "a".repeat(63) }],
+    ["of two labels", { stack: `${"a".repeat(60)}.${"b".repeat(39)}` }],
+  ])("will do %s", (_, given) => {
+    expect(errors(given)).not.toContain(rule);
+  });
+
+  it("will do where the network is not of our making", () => {
+    expect(errors({ stack: long, host: { network: "default" } })).not.toContain(rule);
   });
 });

@@ -226,8 +226,13 @@ describe("one mistake", () => {
     // The network
     [host({ network: 5 }), "host.network: must be text or a map, but is 5", "docs/config.md says what can stand here"],
     [
-      host({ network: "my net" }),
-      'host.network: must be the name of a libvirt network: letters, digits, `-`, `_` and `.`, but is "my net"',
+      host({ network: "-my/net " }),
+      'host.network: must be the name of a libvirt network, without `/`, a `-` at its beginning and blanks at its ends, but is "-my/net "',
+      "write e.g. `default` for a network that is there, or `{name: …, cidr: …}` for one of our own",
+    ],
+    [
+      host({ network: { name: "my net" } }),
+      'host.network.name: must be the name of a libvirt network: letters, digits, `-`, `_` and `.`, but is "my net"',
       "write e.g. `default` for a network that is there, or `{name: …, cidr: …}` for one of our own",
     ],
     [

@@ -92,6 +92,7 @@ describe("parseStackConfig", () => {
     [{ cidr: "10.9.0.0/16" }, { kind: "managed", name: "project-vms", cidr: "10.9.0.0/16" }],
     [{ name: "mine" }, { kind: "managed", name: "mine", cidr: "10.77.0.0/24" }],
     ["default", { kind: "existing", name: "default" }],
+    ["my lan's 2nd", { kind: "existing", name: "my lan's 2nd" }],
   ])("takes the network %j", (network, expected) => {
     expect(parse({ host: { uri: "qemu:///system", network } }).host).toEqual({
       uri: "qemu:///system",

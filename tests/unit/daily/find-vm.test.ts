@@ -85,3 +85,9 @@ test.each([
     ["webapp is not running.", `  - webapp: must be running, but is ${state}`, `    ${remedy}`].join("\n"),
   );
 });
+
+test.each(["constructor", "__proto__", "toString"])("a name that every object has is none of a project: %s", (name) => {
+  for (const inState of [[], [name]]) {
+    expect(messageOf(name, { inState })).toContain(`${name}: must be a project of the stack storage`);
+  }
+});

@@ -91,3 +91,19 @@ test("backups are told of where the config wants them, as far as they are known"
   const theirs = aHost({ vms: [aVm({ stack: "other" })] });
   expect(rowsOf(outline, theirs, [], found).find(({ name }) => name === "webapp")?.backup).toBeNull();
 });
+
+test("a name that every object has is in the list as any other", () => {
+  const host = aHost({
+    vms: [aVm({ name: "constructor" })],
+    disks: [
+      { ...keptDisk, name: "valueof" },
+      { ...keptDisk, name: "toString" },
+    ],
+  });
+  const rows = rowsOf(anOutline({}), host, []);
+  expect(rows.map(({ name, state, inConfig }) => [name, state, inConfig])).toEqual([
+    ["constructor", "running", false],
+    ["toString", "kept disk", false],
+    ["valueof", "kept disk", false],
+  ]);
+});

@@ -67,6 +67,12 @@ describe("the network of a stack that is destroyed", () => {
     expect(networks).toEqual(["default"]);
   });
 
+  test("goes although others' VMs are on one whose name begins as its own does", async () => {
+    vms = { "project-shop": { stack: "raider", networks: ["storage-net of theirs"] } };
+    await tearDownNetwork(virsh, teardown, (line) => said.push(line));
+    expect(networks).toEqual(["default"]);
+  });
+
   test.each([
     [["storage-net"], "their only one"],
     [["default", "storage-net"], "their second one"],
