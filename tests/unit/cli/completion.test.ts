@@ -90,7 +90,7 @@ describe("in a shell", () => {
     });
 
   test("names come from the stack's file, without its host", () => {
-    expect(run("ssh", "").stdout).toBe("webapp\napi\n");
+    expect(run("ssh", "").stdout).toBe("api\nwebapp\n");
     expect(run("--stack", "").stdout).toBe("local\n");
   });
 
