@@ -1,6 +1,6 @@
 #!/bin/sh
 # Removes a project's kept disk with its pool and its folder and, if asked to, its backups: for good. Nothing is removed
-# that somebody uses, or that is none of ours. Can be done again from wherever it was cut off.
+# that a domain or program uses, that is none of ours, or of which libvirt does not tell whether it is used. Can be done again from wherever it was cut off.
 #
 # Usage: purge.sh <project> <storageDir> <libvirt URI> <yes|no, with the backups>
 # What is left of the folders, if they held something else, goes to standard error.
@@ -10,6 +10,9 @@ export LC_ALL=C
 STAMP='[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]T[0-9][0-9][0-9][0-9][0-9][0-9]Z'
 
 ANSWER=60 # seconds for libvirt to answer
+
+# What libvirt may have as a disk; what else of ours is there was left by an import that was cut off.
+VOLUMES='project.qcow2 disk.qcow2 seed.iso'
 
 # What is wrong, which rule it breaks, what to do.
 fail() {
@@ -25,17 +28,68 @@ lock() {
   flock -n 9 || fail "$1" "must not be worked on meanwhile" "wait until the backup, import or snapshot has ended"
 }
 
+# Whoever does not answer may know of a user: nothing is removed then.
+ask() {
+  virsh_do "$@" ||
+    fail "$uri" "must answer \`virsh $1\` within $ANSWER s" "look at libvirt there; then run this again"
+}
+
+# Right before the files go, whatever was seen when this was asked for.
 refuse_used() {
-  domains=$(virsh_do list --all --name) ||
-    fail "$uri" "must tell within $ANSWER s which VMs there are" "look at libvirt there; then run this again"
+  domains=$(ask list --all --name) || exit
   if printf '%s\n' "$domains" | grep -qxF "project-$project"; then
     fail "project-$project" "must not be there: the disk is its own" "remove that VM first"
   fi
+  refuse_domains
   [ -e "$disk" ] || return 0
-  # QEMU and qemu-img hold a lock on what they use.
+  # QEMU and qemu-img hold a lock on what they use. An image that is none is nobody's, but still can be looked at.
   said=$(qemu-img info "$disk" 2>&1) || case $said in
     *' lock'*) fail "$disk" "must not be used by another program" "shut that down: fuser -v '$disk'" ;;
+    *'Could not open'*'ermission denied'* | *'not found'*)
+      fail "$disk" "must be readable, or it cannot be known whether it is used" "run this as root, with qemu-img on the PATH" ;;
   esac
+}
+
+# By the definition that a domain runs by, with the files beneath its disks, and by the one that it starts by.
+refuse_domains() {
+  uuids=$(ask list --all --uuid) || exit
+  for uuid in $uuids; do
+    for which in '' --inactive; do
+      # shellcheck disable=SC2086 # one option or none
+      xml=$(virsh_do dumpxml "$uuid" $which) || xml=$(gone_since "$uuid") || exit
+      user=$(printf '%s\n' "$xml" | files_in | first_of_ours)
+      [ -z "$user" ] ||
+        fail "$(printf '%s\n' "$xml" | sed -n 's/^ *<name>\(.*\)<\/name>.*/\1/p' | head -n 1)" \
+          "must not use disks in $folder, but has $user" "take those disks from that domain"
+    done
+  done
+}
+
+# A domain that was removed meanwhile uses nothing; one that is still there must let itself be seen.
+gone_since() {
+  left=$(ask list --all --uuid) || exit
+  ! printf '%s\n' "$left" | grep -qxF "$1" ||
+    fail "the domain $1" "must let its definition be read" "look at libvirt there: virsh -c '$uri' dumpxml $1"
+}
+
+# The files that a domain's definition names, one a line. A volume is named by its pool.
+files_in() {
+  grep -o '<source [^>]*>' | sed -n "
+    s|.* pool='$pool' volume='\([^']*\)'.*|$(sed_text "$folder")/\1|p
+    s/.* \(file\|dev\|dir\)='\([^']*\)'.*/\2/p" |
+    sed "s/&lt;/</g; s/&gt;/>/g; s/&quot;/\"/g; s/&apos;/'/g; s/&amp;/\&/g"
+}
+
+sed_text() { printf %s "$1" | sed 's/&/\&amp;/g; s/[\\&|]/\\&/g'; }
+
+# The first file that is one of those that would go, by whatever path.
+first_of_ours() {
+  while IFS= read -r file; do
+    for name in $VOLUMES; do
+      # shellcheck disable=SC3013 # dash, bash and busybox have it
+      [ ! "$file" -ef "$folder/$name" ] || { echo "$file" && return; }
+    done
+  done
 }
 
 remove_folder() {
@@ -43,7 +97,8 @@ remove_folder() {
 }
 
 remove_pool() {
-  virsh_do pool-info "$pool" >/dev/null 2>&1 || return 0
+  pools=$(ask pool-list --all --name) || exit
+  printf '%s\n' "$pools" | grep -qxF "$pool" || return 0
   virsh_do pool-destroy "$pool" >/dev/null 2>&1 || true # it may be inactive
   virsh_do pool-undefine "$pool" >/dev/null
 }
@@ -53,7 +108,7 @@ remove_disk() {
   if [ -d "$folder" ]; then
     lock "$folder"
     refuse_used
-    for name in project.qcow2 project.qcow2.partial project.qcow2.received disk.qcow2 seed.iso; do
+    for name in $VOLUMES project.qcow2.partial project.qcow2.received; do
       rm -f "$folder/$name"
     done
     # Of a VM from before such logs had a folder of their own.
