@@ -1,7 +1,9 @@
 import type { VolumeFound } from "../host/inventory.ts";
 import { findProject, type ProjectFound, wantsNewRoot } from "../vm/plan.ts";
+import { unfinishedRestore } from "../vm/restore-mark.ts";
 import { formatPath, type Issue } from "./errors.ts";
 import type { HostCheck } from "./host-checks.ts";
+import { poolName } from "./names.ts";
 import type { ProjectSettings } from "./settings.ts";
 import { formatSize, GiB, MiB } from "./sizes.ts";
 
@@ -9,8 +11,21 @@ import { formatSize, GiB, MiB } from "./sizes.ts";
 export function diskIssues(check: HostCheck): Issue[] {
   return Object.entries(check.config.projects).flatMap(([name, settings]) => {
     const found = findProject(check.inventory, check.host.storageDir, name);
-    return [...projectDiskIssues(check, name, settings, found), ...rootDiskIssues(check, name, settings, found)];
+    const unfinished = unfinishedRestores(check, name);
+    return [
+      ...unfinished,
+      ...projectDiskIssues(check, name, settings, found),
+      ...rootDiskIssues(check, name, settings, found),
+    ];
   });
+}
+
+/** A restore that was cut off: nothing is done with that disk before it is done again. */
+function unfinishedRestores(check: HostCheck, name: string): Issue[] {
+  const volumes = check.inventory.pools.find((pool) => pool.name === poolName(name))?.volumes ?? [];
+  const names = volumes.map((volume) => volume.name);
+  const issue = unfinishedRestore(name, names);
+  return issue ? [{ ...issue, path: placeOf(check, name), rule: `its project disk ${issue.rule}` }] : [];
 }
 
 function projectDiskIssues(

@@ -37,6 +37,7 @@ export async function startVm({ outline, vm }: OwnVm, wait: boolean, log: Log): 
   const virsh = virshFor(outline.host.uri);
   const domain = domainName(vm.name);
   await explained({ outline, vm }, async () => {
+    await refuseUnfinishedRestore(virsh, vm.name);
     if (vm.state === "paused") await virsh.run("resume", domain);
     else await wakeIfSuspended(virsh, domain);
     await startIfOff(virsh, domain);
@@ -84,11 +85,17 @@ async function noLongerStarting(virsh: Virsh, domain: string): Promise<void> {
   if ((await marksOf(virsh, domain)).starting) await markStarting(virsh, domain, false);
 }
 
+async function refuseUnfinishedRestore(virsh: Virsh, project: string): Promise<void> {
+  const { requireNoRestore } = await import("../vm/restore-mark.ts");
+  await requireNoRestore(virsh, project);
+}
+
 /** Shuts a VM down and starts it again; should that be cut off in between, the next update starts it. */
 export async function restartVm(own: OwnVm, { wait, ...options }: StopOptions & { wait: boolean }, log: Log) {
   const { markStarting } = await import("../vm/marks.ts");
   const virsh = virshFor(own.outline.host.uri);
   const domain = domainName(own.vm.name);
+  await explained(own, () => refuseUnfinishedRestore(virsh, own.vm.name));
   await markStarting(virsh, domain, true);
   await shutOff(virsh, domain, options, log);
   await explained(own, () => startIfOff(virsh, domain));

@@ -270,6 +270,8 @@ main() {
     command -v "$program" >/dev/null || fail "$program" "must be on the PATH of the host" "install it there"
   done
   [ -e "$disk" ] || fail "$disk" "must be there" "name a project that has a disk"
+  no_restore=$(cat "${0%/*}/no-restore.sh")
+  sh -c "$no_restore" no-restore.sh "$disk"
   # QEMU itself writes below: it may pass through, and sees nothing.
   (umask 066 && mkdir -p "$dir")
   exec 9<"$dir"

@@ -40,32 +40,15 @@ export function refuseSavedMemory({ host, domain }: ProjectDisk, { hasSavedMemor
   ]);
 }
 
-/** How long another program may work on a disk before one that waits for it gives up, in seconds; as in the scripts. */
-export const lockSeconds = 600;
-
-/** What `flock -E` ends with then. */
-export const lockedCode = 75;
-
-/** What qemu-img and flock say of a disk that somebody uses, as the user's matter; every other error as it is. */
+/** What qemu-img says of a disk that somebody uses, as the user's matter; every other error as it is. */
 export function explainLock(error: unknown, disk: ProjectDisk): unknown {
   if (!(error instanceof ShellError)) return error;
-  if (error.exitCode === lockedCode) return stillLocked(disk);
   if (!/Failed to get .*lock/.test(error.stderr)) return error;
   return new UserError("The project disk is in use.", [
     {
       path: disk.file,
       rule: "must not be used by another program meanwhile: a backup, or a VM that was just started",
       remedy: "wait until that has ended, and try again",
-    },
-  ]);
-}
-
-function stillLocked({ folder }: ProjectDisk): UserError {
-  return new UserError("The project disk is in use.", [
-    {
-      path: folder,
-      rule: `must be released within ${lockSeconds} s by the program that works on the disk`,
-      remedy: `wait until that has ended; which one it is, on the host: fuser -v ${folder}`,
     },
   ]);
 }

@@ -144,6 +144,8 @@ main() {
   examine
   unpack
   make_pool
+  # Of a disk that is gone.
+  rm -f "$disk".restoring.*
   # A link and not a rename: it never takes the place of a disk that has come meanwhile.
   ln "$disk.partial" "$disk" 2>/dev/null || already
   rm "$disk.partial"

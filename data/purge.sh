@@ -111,6 +111,7 @@ remove_disk() {
     for name in $VOLUMES project.qcow2.partial project.qcow2.received; do
       rm -f "$folder/$name"
     done
+    rm -f "$disk".restoring.* "$disk.restoring-new"
     # Of a VM from before such logs had a folder of their own.
     remove_console_log "$folder"
     remove_pool

@@ -1,13 +1,18 @@
 #!/bin/sh
 # Brings a project disk, which no VM uses, back to one of its snapshots: the state of now becomes a snapshot too, and
-# the disk does not become smaller than it was. Then the VM is started, if one is named. Can be done again from
-# wherever it was cut off.
+# the disk does not become smaller than it was. Then the VM is started, if one is named.
+# Cut off, it leaves an image whose reference counts may be wrong, and its mark (see no-restore.sh): done again, it mends
+# the image first.
 #
-# Usage: restore.sh <file> <snapshot> <snapshot of now> <least size in bytes> <libvirt URI> [<domain to start>]
+# Usage: restore.sh <file> <snapshot> <snapshot of now> <least size in bytes> <libvirt URI> <yes|no, used just now> [<domain to start>]
+# Prints the name of the snapshot that has what was there before.
 set -eu
+umask 077
+export LC_ALL=C
 
 LOCK=600  # seconds to wait for another program that works on the disk
 START=120 # for libvirt to start the VM
+ANSWER=60 # for it to answer
 
 # What is wrong, which rule it breaks, what to do.
 fail() {
@@ -16,21 +21,85 @@ fail() {
 }
 
 start() {
-  timeout -k 5 "$START" virsh -q -c "$1" start "$2" 9<&- && return
+  timeout -k 5 "$START" virsh -q -c "$uri" start "$1" >&2 9<&- && return
   status=$?
-  [ "$status" -lt 124 ] || echo "libvirt has not started $2 within $START s" >&2
+  [ "$status" -lt 124 ] || echo "libvirt has not started $1 within $START s" >&2
   exit "$status"
 }
 
-# One that was cut off goes on to its end here: whoever comes later waits for it, so that the last one counts.
-folder=$(dirname "$1")
+# What an update sees of the mark it sees as a volume.
+show_mark() {
+  timeout -k 5 "$ANSWER" virsh -q -c "$uri" pool-refresh "project-$project" >/dev/null 2>&1 9<&- ||
+    echo "$project: libvirt does not show whether the restore has ended: its pool cannot be refreshed" >&2
+}
+
+# Whole and on the host's disk before the first change; `$1` is the snapshot that is made first.
+mark() {
+  echo "$1" >"$disk.restoring-new"
+  sync "$disk.restoring-new"
+  mv "$disk.restoring-new" "$mark"
+  sync "$folder"
+  show_mark
+}
+
+unmark() {
+  sync "$disk"
+  rm "$mark"
+  sync "$folder"
+  show_mark
+}
+
+has_snapshot() { qemu-img snapshot -l "$disk" | awk -v name="$1" '$2 == name { found = 1 } END { exit !found }'; }
+
+# What fails by itself has changed nothing that counts; what is killed leaves the mark.
+keep_now() {
+  qemu-img snapshot -c "$1" "$disk" && return
+  status=$?
+  [ "$status" -gt 128 ] || unmark
+  exit "$status"
+}
+
+begin() {
+  # A disk of qcow2's old format could not become bigger once it has snapshots.
+  qemu-img amend -q -f qcow2 -o compat=1.1 "$disk"
+  before=$now
+  mark "$before"
+  keep_now "$before"
+}
+
+# What the disk holds now is what the restore before left of it, unless a VM has written to it since.
+resume() {
+  read -r before <"$mark"
+  status=0
+  said=$(qemu-img check -q -r all -f qcow2 "$disk" 2>&1) || status=$?
+  # 3: nothing is wrong, but some space is lost.
+  case $status in
+    0 | 3) ;;
+    2) fail "$disk" "must be whole, but the restore that was cut off has left it in a way that qemu-img check cannot mend" "go back to a backup: docs/data.md" ;;
+    *) printf '%s\n' "$said" | tail -n 5 >&2 && exit "$status" ;;
+  esac
+  if ! has_snapshot "$before"; then
+    qemu-img snapshot -c "$before" "$disk"
+  elif [ "$used" = yes ]; then
+    qemu-img snapshot -c "$now" "$disk"
+    echo "$project: what was written since the restore that was cut off is the snapshot $now" >&2
+  fi
+}
+
+disk=$1 snapshot=$2 now=$3 size=$4 uri=$5 used=$6
+folder=$(dirname "$disk")
+project=$(basename "$folder")
+mark=$disk.restoring.$snapshot
+# One whose caller was cut off goes on to its end here: whoever comes later waits for it, so that the last one counts.
 exec 9<"$folder"
 flock -w "$LOCK" 9 ||
   fail "$folder" "must be released within $LOCK s by the program that works on the disk" "wait until that has ended; which one it is: fuser -v '$folder'"
-# A disk of qcow2's old format could not become bigger once it has snapshots.
-qemu-img amend -q -f qcow2 -o compat=1.1 "$1"
-qemu-img snapshot -c "$3" "$1"
-qemu-img snapshot -a "$2" "$1"
+no_restore=$(cat "${0%/*}/no-restore.sh")
+sh -c "$no_restore" no-restore.sh "$disk" "$snapshot"
+if [ -e "$mark" ]; then resume; else begin; fi
+qemu-img snapshot -a "$snapshot" "$disk"
 # Without --shrink it refuses to make a disk smaller.
-qemu-img resize -q -f qcow2 "$1" "$4"
-[ -z "${6:-}" ] || start "$5" "$6"
+qemu-img resize -q -f qcow2 "$disk" "$size"
+unmark
+echo "$before"
+[ -z "${7:-}" ] || start "$7"

@@ -2,9 +2,9 @@ import { formatSize } from "../config/sizes.ts";
 import { shutDown } from "../guest/power.ts";
 import { type Shell, shellFor } from "../host/shell.ts";
 import { quoteForVirsh, virshFor } from "../host/virsh.ts";
-import { markStarting } from "../vm/marks.ts";
+import { markStarting, marksOf } from "../vm/marks.ts";
 import type { Snapshot } from "./disk-image.ts";
-import { domainState, explainLock, lockedCode, lockSeconds, refuseSavedMemory } from "./domain.ts";
+import { domainState, explainLock, refuseSavedMemory } from "./domain.ts";
 import { GuestNotThawed, whileFrozen } from "./freeze.ts";
 import { runScript } from "./host-script.ts";
 import { diskNode, monitorAnswer, monitorRequest } from "./monitor.ts";
@@ -22,9 +22,6 @@ type Log = (line: string) => void;
 
 /** The longest that QEMU may take to delete a snapshot, in seconds. */
 const deletionSeconds = 900;
-
-/** A disk of qcow2's old format, which this ends, could not become bigger once it has snapshots. */
-const createScript = 'qemu-img amend -q -f qcow2 -o compat=1.1 "$1" && qemu-img snapshot -c "$2" "$1"';
 
 const oldFormat =
   "its disk is of qcow2's old format, and cannot become bigger while it has snapshots; the next snapshot that is made while its VM is off mends that";
@@ -51,9 +48,10 @@ export async function createSnapshot(host: StorageHost, project: string, name: s
   refuseTwin(name, snapshots);
   const { state } = await domainState(disk);
   if (state === "active") {
+    await requireNoRestore(shell, disk);
     await snapshotLive(shell, disk, name, log);
     if (isOldFormat) log(`${project}: ${oldFormat}`);
-  } else await onDisk(shell, disk, ["sh", "-c", createScript, "sh", disk.file, name]);
+  } else await onDisk(shell, disk, "create", name);
   log(`${project}: made the snapshot ${name}`);
   return findSnapshot(name, (await readDisk(shell, disk)).snapshots);
 }
@@ -70,20 +68,23 @@ export async function deleteSnapshot(host: StorageHost, project: string, name: s
   findSnapshot(name, (await readDisk(shell, disk)).snapshots);
   const { state } = await domainState(disk);
   if (state === "active") {
+    await requireNoRestore(shell, disk);
     const virsh = virshFor(host.uri, deletionSeconds);
     const args = { device: await diskNode(virsh, disk), name };
     const request = monitorRequest("blockdev-snapshot-delete-internal-sync", args);
     monitorAnswer(disk, await virsh.run("qemu-monitor-command", disk.domain, request));
-  } else await onDisk(shell, disk, ["qemu-img", "snapshot", "-d", name, disk.file]);
+  } else await onDisk(shell, disk, "delete", name);
   log(`${project}: deleted the snapshot ${name}`);
 }
 
 /**
  * Brings a disk back to a snapshot. Its VM is shut down first and, if it ran, started again afterwards. What was on the
- * disk before becomes a snapshot too, and the disk keeps its size. Interrupted, it can be done again.
+ * disk before becomes a snapshot too, and the disk keeps its size. Interrupted, it leaves a mark beside the disk: while that
+ * stands, the VM is not started and nothing is done with the disk but the same restore.
  *
  * @returns the name of the snapshot of the state before
- * @throws UserError when there is none of that name, or the VM has saved memory that only the disk as it is fits
+ * @throws UserError when there is none of that name, the VM has saved memory that only the disk as it is fits, or a
+ *   restore to another snapshot was cut off
  */
 export async function restoreSnapshot(host: StorageHost, project: string, name: string, log: Log): Promise<string> {
   checkSnapshotName(name);
@@ -96,30 +97,34 @@ export async function restoreSnapshot(host: StorageHost, project: string, name: 
   refuseSavedMemory(disk, domain);
   const wasActive = domain.state === "active";
   const virsh = virshFor(host.uri);
+  // One that was cut off had shut it down to start it again.
+  const starts = wasActive || (domain.state === "off" && (await marksOf(virsh, disk.domain)).starting === true);
   if (wasActive) {
-    // Should this be cut off while the guest is off, the next update starts it.
+    // Should this be cut off while the guest is off, the same restore starts it.
     await markStarting(virsh, disk.domain, true);
     await shutDown(virsh, disk.domain, log);
   }
   const safety = safetyName(new Date(), snapshots);
   // A restore that was cut off before the disk grew again has left it as small as its snapshot was.
   const size = Math.max(virtualSize, ...snapshots.map((one) => one.diskSize ?? 0));
-  const args = [disk.file, name, safety, String(size), shell.uri, ...(wasActive ? [disk.domain] : [])];
-  await runScript(shell, "restore.sh", args, "The snapshot was not restored.", { toTheEnd: true }).catch(
+  const words = [disk.file, name, safety, String(size), shell.uri, wasActive ? "yes" : "no"];
+  const args = [...words, ...(starts ? [disk.domain] : [])];
+  const title = "The snapshot was not restored.";
+  const printed = await runScript(shell, "restore.sh", args, title, { toTheEnd: true, onLine: log }).catch(
     (error: unknown) => {
-      if (wasActive) log(`${disk.domain} is left off; once all is well, start it: ${startCommand(disk)}`);
+      if (starts) log(`${disk.domain} is left off; once all is well, start it: ${startCommand(disk)}`);
       throw explainLock(error, disk);
     },
   );
-  log(`${project}: restored ${name} of ${created.toISOString()}; what was there before is the snapshot ${safety}`);
+  const before = printed.trim();
+  log(`${project}: restored ${name} of ${created.toISOString()}; what was there before is the snapshot ${before}`);
   if (sizeThen < size)
     log(`${project}: its disk had ${formatSize(sizeThen)} then, and has its ${formatSize(size)} again`);
-  if (wasActive) {
+  if (starts) {
     await markStarting(virsh, disk.domain, false);
     log(`${disk.domain}: started again`);
-  }
-  if (domain.state === "off") log(`${disk.domain} is off, as it was: ${startCommand(disk)}`);
-  return safety;
+  } else if (domain.state === "off") log(`${disk.domain} is off, as it was: ${startCommand(disk)}`);
+  return before;
 }
 
 const startCommand = ({ host, domain }: ProjectDisk) => `virsh -c '${host.uri}' start ${domain}`;
@@ -138,10 +143,16 @@ async function snapshotLive(shell: Shell, disk: ProjectDisk, name: string, log: 
   if (notThawed) throw new GuestNotThawed(`The snapshot ${name} was made, but the guest may be frozen.`, [notThawed]);
 }
 
-/** The disk of a VM that is off: qemu-img locks it, and fails if somebody uses it. */
-async function onDisk(shell: Shell, disk: ProjectDisk, argv: string[]): Promise<void> {
-  const lock = ["flock", "-w", String(lockSeconds), "-E", String(lockedCode), disk.folder];
-  await shell.run([...lock, ...argv], { toTheEnd: true }).catch((error: unknown) => {
+/** On the disk of a VM that is off. */
+async function onDisk(shell: Shell, disk: ProjectDisk, action: "create" | "delete", name: string): Promise<void> {
+  const args = [action, disk.file, name];
+  const title = `The snapshot was not ${action}d.`;
+  await runScript(shell, "snapshot.sh", args, title, { toTheEnd: true }).catch((error: unknown) => {
     throw explainLock(error, disk);
   });
+}
+
+/** @throws UserError when a restore of the disk was cut off */
+async function requireNoRestore(shell: Shell, disk: ProjectDisk): Promise<void> {
+  await runScript(shell, "no-restore.sh", [disk.file], "The project disk is not changed.");
 }

@@ -1,5 +1,6 @@
 import { virshFor } from "../host/virsh.ts";
 import { markStarting, marksOf, markTailnet } from "../vm/marks.ts";
+import { requireNoRestore } from "../vm/restore-mark.ts";
 import { runEntry, say } from "./entry.ts";
 import { Guest } from "./guest.ts";
 import { isShutOffOnPurpose, isSuspended, startIfOff } from "./power.ts";
@@ -24,8 +25,10 @@ await runEntry("PROJECT_VMS_READY", async ({ uri, project, virtualization }: Rea
   const tailnet = process.env[tailnetVariable] ? (JSON.parse(process.env[tailnetVariable]) as TailnetJoin) : undefined;
   const guest = new Guest(virsh, project);
   const { starting, tailnet: joined } = await marksOf(virsh, guest.name);
-  if (starting) await startIfOff(virsh, guest.name);
-  else if (await isShutOffOnPurpose(virsh, guest.name)) {
+  if (starting) {
+    await requireNoRestore(virsh, project);
+    await startIfOff(virsh, guest.name);
+  } else if (await isShutOffOnPurpose(virsh, guest.name)) {
     say(`${guest.name}: is shut off, and stays so`);
     console.log("null");
     return;

@@ -2,6 +2,8 @@ import { existsSync } from "node:fs";
 import { readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { namePrefix } from "../config/names.ts";
+import { unfinishedRestore } from "../vm/restore-mark.ts";
 import type { EmbeddedHost, Log } from "./embedded.ts";
 import { virshFor, virshSession } from "./virsh.ts";
 
@@ -64,7 +66,8 @@ export async function recallRunning(host: EmbeddedHost): Promise<Running> {
 /** Starts what ran before. What does not start is said, and does not stop the rest. */
 export async function startAgain(host: EmbeddedHost, running: Running, log: Log): Promise<void> {
   for (const kind of kinds) {
-    const batch = running[kind].map((name) => [places[kind].start, name]);
+    const names = kind === "domains" ? await startable(host, running.domains, log) : running[kind];
+    const batch = names.map((name) => [places[kind].start, name]);
     for (const answer of await virshSession(host.uri, batch, startLimit)) {
       const name = answer.command[1];
       // Those that libvirt started by itself (autostart) are as good.
@@ -74,6 +77,20 @@ export async function startAgain(host: EmbeddedHost, running: Running, log: Log)
     }
   }
   await rm(path.join(host.dir, rememberedFile), { force: true });
+}
+
+/** Guests but for those whose disk was being restored when all ended; a guest's pool is called as it is. */
+async function startable(host: EmbeddedHost, domains: string[], log: Log): Promise<string[]> {
+  const lists = await virshSession(
+    host.uri,
+    domains.map((name) => ["vol-list", name]),
+  );
+  return domains.filter((name, i) => {
+    const volumes = (lists[i]?.output ?? "").split("\n").map((line) => line.trim().split(/\s/)[0] ?? "");
+    const issue = unfinishedRestore(name.slice(namePrefix.length), volumes);
+    if (issue) log(`embedded host: ${name} is not started: ${issue.path} ${issue.rule}; ${issue.remedy}`);
+    return !issue;
+  });
 }
 
 /**

@@ -9,6 +9,7 @@ import type { Virsh, VirshError } from "../host/virsh.ts";
 import type { Log } from "./grow.ts";
 import { isOwnedBy } from "./leftovers.ts";
 import { markStarting } from "./marks.ts";
+import { requireNoRestore } from "./restore-mark.ts";
 
 /**
  * Before a domain is defined: one of that name may be there, to be defined anew, or because an update was cut off or the
@@ -18,6 +19,7 @@ import { markStarting } from "./marks.ts";
  */
 export async function makeWayForDomain(virsh: Virsh, project: string, owner: string, log: Log): Promise<void> {
   const domain = domainName(project);
+  await requireNoRestore(virsh, project);
   if (!(await names(virsh)).includes(domain)) return;
   await requireOwn(virsh, domain, owner);
   const pool = poolName(project);
@@ -46,6 +48,7 @@ async function oldConsoleLogs(virsh: Virsh, pool: string): Promise<string[]> {
  */
 export async function putByDomain(virsh: Virsh, project: string, owner: string, log: Log): Promise<void> {
   const domain = domainName(project);
+  await requireNoRestore(virsh, project);
   if (!(await names(virsh)).includes(domain)) return;
   await requireOwn(virsh, domain, owner);
   if (!(await isRunning(virsh, domain))) return;

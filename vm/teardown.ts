@@ -15,6 +15,7 @@ import type { Log } from "./grow.ts";
 import { marksOf } from "./marks.ts";
 import { removeFilter } from "./network-filter.ts";
 import { names, requireOwn, undefine } from "./replace.ts";
+import { isRestoreMark } from "./restore-mark.ts";
 
 /** What a project's teardown must know. */
 export interface Teardown {
@@ -130,6 +131,9 @@ async function deleteProjectDisk(virsh: Virsh, project: string, log: Log): Promi
     return;
   }
   await deleteVolume(virsh, poolName(project), "project.qcow2");
+  // Of a restore that was cut off: it says nothing without the disk.
+  for (const name of [...(await volumesIn(virsh, poolName(project))).keys()].filter(isRestoreMark))
+    await deleteVolume(virsh, poolName(project), name);
   log(`${project}: its project disk is deleted (keepData is false)`);
 }
 

@@ -44,6 +44,17 @@ describe("disks that are there", () => {
     );
   });
 
+  test("a project disk whose restore was cut off is left alone until that is done again, kept or not", () => {
+    const mark = aVolume({ name: "project.qcow2.restoring.first", path: "/vms/webapp/project.qcow2.restoring.first" });
+    const said = mistake(
+      ": its project disk must first be restored to its snapshot first: that restore was cut off, or has not ended yet",
+      "restore it again: project-vm snapshot restore webapp first",
+    );
+    expect(errors({}, [aVolume(), rootDisk, mark])).toBe(said);
+    expect(errors({}, [aVolume(), mark], [])).toBe(said);
+    expect(errors({}, [mark], [])).toBe("");
+  });
+
   test("nor one of a size that is no whole MiB", () => {
     expect(errors({ disk: "100 MiB" }, [aVolume({ capacity: 100 * MiB + 512 })])).toBe(
       mistake(

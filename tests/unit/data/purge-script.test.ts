@@ -27,12 +27,19 @@ afterEach(() => rm(dir, { recursive: true, force: true }));
 const escaped = (text: string) =>
   text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll("'", "&apos;");
 
+interface World {
+  live?: string;
+  inactive?: string;
+  name?: string;
+  broken?: string;
+}
+
 /** A libvirt with one domain, of these definitions; `broken` is a case of virsh's words with what it does then. */
-function libvirt({ live = "", inactive = live, name = "rescue", broken = "" } = {}) {
+function libvirt({ live = "", inactive, name = "rescue", broken = "" }: World = {}) {
   const xml = (disks: string) =>
     `<domain type='kvm'>\n  <name>${name}</name>\n  <devices>${disks}</devices>\n</domain>`;
   writeFileSync(path.join(dir, "live.xml"), xml(live));
-  writeFileSync(path.join(dir, "inactive.xml"), xml(inactive));
+  writeFileSync(path.join(dir, "inactive.xml"), xml(inactive ?? live));
   const text = `#!/bin/sh
 echo "$*" >>"$WORLD/asked"
 case $* in
@@ -66,7 +73,7 @@ describe("a purge", () => {
     expect(existsSync(folder)).toBe(false);
   });
 
-  test.each<[string, () => { live?: string; inactive?: string }, () => string]>([
+  test.each<[string, () => World, () => string]>([
     ["as its disk", () => ({ live: source(`file='${escaped(disk)}' index='1'`) }), () => disk],
     [
       "by another spelling of its path",

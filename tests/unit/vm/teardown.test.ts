@@ -111,6 +111,13 @@ describe("the teardown of a VM", () => {
     );
   });
 
+  test("with keepData false takes the mark of a restore that was cut off along", async () => {
+    const name = "project.qcow2.restoring.first";
+    virsh.pools.get("project-webapp")?.set(name, { path: `/vms/webapp/${name}` });
+    await run(false);
+    expect(virsh.pools.size).toBe(0);
+  });
+
   test("touches nothing of a VM that is somebody else's", async () => {
     virsh.domains.set("project-webapp", { ...ours, description: "project-vms stack raider" });
     await expect(run(false)).rejects.toThrow("The domain project-webapp on this host belongs to somebody else.");

@@ -1,0 +1,33 @@
+#!/bin/sh
+# Makes or deletes a snapshot of a project disk which no VM uses: qemu-img locks it, and fails if a VM does.
+#
+# Usage: snapshot.sh <create|delete> <file> <snapshot>
+set -eu
+
+LOCK=600 # seconds to wait for another program that works on the disk
+
+# What is wrong, which rule it breaks, what to do.
+fail() {
+  printf 'error: %s: %s\nremedy: %s\n' "$1" "$2" "$3" >&2
+  exit 1
+}
+
+create() {
+  # A disk of qcow2's old format could not become bigger once it has snapshots.
+  qemu-img amend -q -f qcow2 -o compat=1.1 "$1"
+  qemu-img snapshot -c "$2" "$1"
+}
+
+delete() { qemu-img snapshot -d "$2" "$1"; }
+
+action=$1 disk=$2 snapshot=$3
+folder=$(dirname "$disk")
+exec 9<"$folder"
+flock -w "$LOCK" 9 ||
+  fail "$folder" "must be released within $LOCK s by the program that works on the disk" "wait until that has ended; which one it is: fuser -v '$folder'"
+no_restore=$(cat "${0%/*}/no-restore.sh")
+sh -c "$no_restore" no-restore.sh "$disk"
+case $action in
+  create) create "$disk" "$snapshot" ;;
+  delete) delete "$disk" "$snapshot" ;;
+esac

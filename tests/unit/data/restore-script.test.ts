@@ -1,0 +1,202 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { execa, execaSync } from "execa";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { scriptText } from "../../../data/host-script.ts";
+
+/** How many restores are killed; more by hand, to measure. */
+const kills = Number(process.env.RESTORE_KILLS ?? 10);
+
+const size = 16 * 2 ** 20;
+let dir: string;
+let folder: string;
+let disk: string;
+
+beforeEach(async () => {
+  dir = await mkdtemp(path.join(tmpdir(), "restore script's "));
+  folder = path.join(dir, "vms/myapp");
+  disk = path.join(folder, "project.qcow2");
+  mkdirSync(path.join(dir, "bin"));
+  mkdirSync(folder, { recursive: true });
+  fake("virsh", `echo "$*" >>"$WORLD/asked"`);
+});
+afterEach(() => rm(dir, { recursive: true, force: true }));
+
+/** Puts a program of that name before those of the machine. */
+const fake = (name: string, text: string) =>
+  writeFileSync(path.join(dir, "bin", name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+
+const env = () => ({ PATH: `${dir}/bin:${process.env.PATH}`, WORLD: dir });
+const words = (snapshot: string, now = "before", used = "no", ...start: string[]) => [
+  ...["-c", scriptText("restore.sh"), "restore.sh", disk, snapshot, now, String(size), "test:///x", used, ...start],
+];
+const restore = (...args: Parameters<typeof words>) => execa("sh", words(...args), { env: env(), reject: false });
+const script = (name: string, ...args: string[]) =>
+  execa("sh", ["-c", scriptText(name), name, ...args], { env: env(), reject: false });
+const asked = () => readFileSync(path.join(dir, "asked"), "utf8");
+const refused = (stderr: string) => /^error: (.*)\nremedy: (.*)$/m.exec(stderr)?.slice(1);
+const marks = () => readdirSync(folder).filter((name) => name.includes(".restoring"));
+const snapshots = () =>
+  execaSync("qemu-img", ["snapshot", "-l", disk])
+    .stdout.split("\n")
+    .slice(2)
+    .map((line) => line.trim().split(/\s+/)[1]);
+const check = () => execaSync("qemu-img", ["check", "-q", disk], { reject: false }).exitCode;
+
+/** Reads the disk, or one of its snapshots, as a guest would. */
+function contents(snapshot?: string): Buffer {
+  const raw = path.join(dir, "raw");
+  const of = snapshot ? ["-l", `snapshot.name=${snapshot}`] : [];
+  execaSync("qemu-img", ["convert", "-f", "qcow2", "-O", "raw", ...of, disk, raw]);
+  return readFileSync(raw);
+}
+
+/** A disk with a snapshot `first` and other contents now, in many clusters; a small one is quickly copied. */
+function makeDisk(): void {
+  execaSync("qemu-img", ["create", "-q", "-f", "qcow2", "-o", "cluster_size=4k", disk, String(size)]);
+  const write = (pattern: number) =>
+    Array.from({ length: 30 }, (_, i) => [
+      "-c",
+      `write -q -P ${pattern} ${(i * 5) % 16}M ${i % 7 === 0 ? 256 : 16}k`,
+    ]).flat();
+  execaSync("qemu-io", ["-f", "qcow2", ...write(1), disk]);
+  execaSync("qemu-img", ["snapshot", "-c", "first", disk]);
+  execaSync("qemu-img", ["snapshot", "-c", "other", disk]);
+  execaSync("qemu-io", ["-f", "qcow2", ...write(2), disk]);
+}
+
+/** Kills a program with all that it started, and waits until none of them has the disk. */
+async function killGroup(child: ChildProcess): Promise<void> {
+  const closed = child.exitCode === null ? new Promise((resolve) => child.once("close", resolve)) : undefined;
+  try {
+    process.kill(-(child.pid as number), "SIGKILL");
+  } catch {
+    // It has ended by itself.
+  }
+  await closed;
+  execaSync("flock", ["-w", "20", folder, "true"]);
+}
+
+describe.skipIf(!existsSync("/usr/bin/qemu-io"))("a restore", () => {
+  beforeEach(makeDisk);
+
+  test("leaves no mark, keeps what was there, and starts the VM last", async () => {
+    const [first, now] = [contents("first"), contents()];
+    expect(first.equals(now)).toBe(false);
+    expect(await restore("first", "before", "no", "project-myapp")).toMatchObject({
+      exitCode: 0,
+      stdout: "before",
+      stderr: "",
+    });
+    expect([marks(), check(), snapshots()]).toEqual([[], 0, ["first", "other", "before"]]);
+    expect([contents().equals(first), contents("before").equals(now)]).toEqual([true, true]);
+    // Libvirt shows the mark while it stands, and no longer.
+    const verbs = asked()
+      .split("\n")
+      .map((line) => line.split(" ").slice(3).join(" "));
+    expect(verbs).toEqual(["pool-refresh project-myapp", "pool-refresh project-myapp", "start project-myapp", ""]);
+  });
+
+  test("that another program keeps from its first change leaves no mark", async () => {
+    const user = spawn("qemu-io", ["-f", "qcow2", disk], { stdio: ["pipe", "pipe", "ignore"] });
+    await new Promise((resolve) => user.stdout.once("data", resolve));
+    const { exitCode, stderr } = await restore("first");
+    user.stdin.end("quit\n");
+    expect([exitCode, marks()]).toEqual([1, []]);
+    expect(stderr).toContain('Failed to get "write" lock');
+  });
+
+  describe("that was cut off", () => {
+    const mark = () => path.join(folder, "project.qcow2.restoring.first");
+    beforeEach(() => writeFileSync(mark(), "before\n"));
+    const rule = "must first be restored to its snapshot first: that restore was cut off, or has not ended yet";
+    const remedy = "project-vm snapshot restore myapp first";
+
+    test.each<[string, () => Promise<{ exitCode?: number; stderr: string }>]>([
+      ["another restore", async () => restore("other")],
+      ["a new snapshot", async () => script("snapshot.sh", "create", disk, "new")],
+      ["the deletion of a snapshot", async () => script("snapshot.sh", "delete", disk, "first")],
+      ["a backup", async () => script("backup.sh", "myapp", path.join(dir, "vms"), "test:///x")],
+    ])("refuses %s", async (_, run) => {
+      const bytes = readFileSync(disk);
+      const { exitCode, stderr } = await run();
+      expect([exitCode, refused(stderr)]).toEqual([1, [`${disk}: ${rule}`, remedy]]);
+      expect(readFileSync(disk).equals(bytes)).toBe(true);
+      expect(existsSync(path.join(dir, "vms/backups"))).toBe(false);
+    });
+
+    test("goes with the disk", async () => {
+      const { exitCode } = await script("purge.sh", "myapp", path.join(dir, "vms"), "test:///x", "no");
+      expect([exitCode, existsSync(folder)]).toEqual([0, false]);
+    });
+
+    test("is done again on an image that is mended first", async () => {
+      const first = contents("first");
+      const now = contents();
+      // The reference counts of the first clusters, as a restore that was cut off leaves them: too low.
+      const bytes = readFileSync(disk);
+      const table = Number(bytes.readBigUInt64BE(48));
+      const block = Number(bytes.readBigUInt64BE(table));
+      bytes.fill(0, block + 200, block + 400);
+      writeFileSync(disk, bytes);
+      expect(check()).toBe(2);
+      expect(await restore("first")).toMatchObject({ exitCode: 0, stdout: "before" });
+      expect([marks(), check(), snapshots()]).toEqual([[], 0, ["first", "other", "before"]]);
+      expect([contents().equals(first), contents("before").equals(now)]).toEqual([true, true]);
+    });
+
+    test("makes no second snapshot of what it left itself, but one of what a VM has written since", async () => {
+      execaSync("qemu-img", ["snapshot", "-c", "before", disk]);
+      writeFileSync(mark(), "before\n");
+      expect(await restore("first", "later")).toMatchObject({ exitCode: 0, stdout: "before", stderr: "" });
+      expect(snapshots()).toEqual(["first", "other", "before"]);
+      writeFileSync(mark(), "before\n");
+      const { stderr } = await restore("first", "later", "yes");
+      expect(stderr).toBe("myapp: what was written since the restore that was cut off is the snapshot later");
+      expect(snapshots()).toEqual(["first", "other", "before", "later"]);
+    });
+  });
+
+  test(`killed at ${kills} moments is done again, and nothing is lost`, {
+    timeout: 60_000 + kills * 8000,
+  }, async () => {
+    const template = path.join(dir, "template");
+    copyFileSync(disk, template);
+    const [first, now] = [contents("first"), contents()];
+    const started = Date.now();
+    await restore("first");
+    const whole = Date.now() - started;
+    const seen = { unmarked: 0, marked: 0, broken: 0 };
+    for (let i = 0; i < kills; i++) {
+      await rm(folder, { recursive: true });
+      mkdirSync(folder);
+      copyFileSync(template, disk);
+      const child = spawn("sh", words("first"), { env: { ...process.env, ...env() }, stdio: "ignore", detached: true });
+      await delay((whole * (i + 0.5)) / kills);
+      await killGroup(child);
+      if (marks().includes("project.qcow2.restoring.first")) {
+        seen.marked++;
+        if (check() !== 0) seen.broken++;
+        expect((await script("snapshot.sh", "create", disk, "new")).exitCode).toBe(1);
+      } else {
+        // Before the first change, or after the last one.
+        seen.unmarked++;
+        expect([check(), [first, now].some((bytes) => contents().equals(bytes))]).toEqual([0, true]);
+      }
+      const done = snapshots().includes("before") && marks().length === 0;
+      expect(await restore("first", done ? "again" : "before")).toMatchObject({ exitCode: 0 });
+      expect([marks(), check()]).toEqual([[], 0]);
+      expect([contents().equals(first), contents("first").equals(first), contents("before").equals(now)]).toEqual([
+        true,
+        true,
+        true,
+      ]);
+    }
+    if (process.env.RESTORE_KILLS) console.log(`${whole} ms`, seen);
+    expect(seen.marked).toBeGreaterThan(0);
+  });
+});

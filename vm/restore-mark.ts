@@ -1,0 +1,41 @@
+import { type Issue, UserError } from "../config/errors.ts";
+import { poolName } from "../config/names.ts";
+import { refreshPool, volumesIn } from "../host/pool-volumes.ts";
+import type { Virsh } from "../host/virsh.ts";
+
+/** The mark of a restore beside a project disk, as restore.sh writes it; the snapshot's name is its end. */
+const mark = /^project\.qcow2\.restoring\.(.+)$/;
+
+/** Whether a file beside a project disk is the mark of a restore. */
+export const isRestoreMark = (name: string) => mark.test(name);
+
+/**
+ * The issue of a project disk whose restore was cut off, by the names of the files beside it; undefined: it was not. Its
+ * contents may be half of one state and half of another, and whatever is written then changes its snapshots.
+ *
+ * @example unfinishedRestore("webapp", ["project.qcow2", "project.qcow2.restoring.first"])?.remedy
+ */
+export function unfinishedRestore(project: string, files: Iterable<string>): Issue | undefined {
+  const names = [...files];
+  const snapshot = names.map((name) => mark.exec(name)?.[1]).find(Boolean);
+  if (snapshot === undefined || !names.includes("project.qcow2")) return undefined;
+  return {
+    path: `the project disk of ${project}`,
+    rule: `must first be restored to its snapshot ${snapshot}: that restore was cut off, or has not ended yet`,
+    remedy: `restore it again: project-vm snapshot restore ${project} ${snapshot}`,
+  };
+}
+
+/**
+ * Right before a VM is started or defined. A pool that is stopped or gone shows no files, and does not keep a VM off.
+ *
+ * @throws UserError when a restore of its project disk was cut off; VirshError when its pool cannot be read
+ */
+export async function requireNoRestore(virsh: Virsh, project: string): Promise<void> {
+  const pool = poolName(project);
+  const active = (await virsh.run("pool-list", "--name")).split("\n").map((name) => name.trim());
+  if (!active.includes(pool)) return;
+  await refreshPool(virsh, pool);
+  const issue = unfinishedRestore(project, (await volumesIn(virsh, pool)).keys());
+  if (issue) throw new UserError(`The VM of ${project} is not started.`, [issue]);
+}
