@@ -6,7 +6,7 @@
 #
 # Usage: backup.sh [--keep <number>] [--unless-within <seconds>] [--stdout] <project> <storageDir> <libvirt URI>
 #   --keep           afterwards only the newest <number> backups of this project stay
-#   --unless-within  does nothing when the newest backup is not older
+#   --unless-within  does nothing when the newest backup is not older; one that is stamped in the future does not count
 #   --stdout         writes the backup there instead, and `sha512 <digest>` to standard error
 # The backup's path goes to standard output, progress to standard error. Exit code 3: there is a backup, but the guest may
 # still be frozen.
@@ -103,8 +103,12 @@ finished() {
   done
 }
 
+# One from the future was made by a clock that was wrong: how old it is, nobody knows.
 is_fresh() {
-  newest=$(finished | tail -n 1)
+  now=$(date -u +%Y%m%dT%H%M%SZ)
+  ahead=$(finished | awk -v now="$now" '$0 > now' | tail -n 1)
+  [ -z "$ahead" ] || say "the backup of $ahead is stamped in the future, and does not count"
+  newest=$(finished | awk -v now="$now" '$0 <= now' | tail -n 1)
   since=$(date -u -d "@$(($(date +%s) - fresh))" +%Y%m%dT%H%M%SZ)
   [ "$(printf '%s\n' "$newest" "$since" | sort | tail -n 1)" = "$newest" ]
 }

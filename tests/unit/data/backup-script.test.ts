@@ -263,6 +263,15 @@ esac`,
     expect((await run("--unless-within", "3600", "--keep", "5")).stdout).not.toBe("");
   });
 
+  test("is made whatever is stamped in the future, and judged by what is not", async () => {
+    finished("20370101T000000Z");
+    const ahead = "myapp: the backup of 20370101T000000Z is stamped in the future, and does not count";
+    const { stdout, stderr } = await run("--unless-within", "3600");
+    expect([path.basename(stdout), stderr]).toEqual([expect.stringMatching(/^myapp-20\d{6}T\d{6}Z\.qcow2$/), ahead]);
+    const again = await run("--unless-within", "3600");
+    expect([again.stdout, again.stderr]).toEqual(["", `${ahead}\nmyapp: the newest backup is recent enough`]);
+  });
+
   test("is not begun without room for it", async () => {
     fake("df", "echo header; echo '/dev/x 100 40 60000 40% /vms'");
     const { stderr, exitCode } = await run();
