@@ -5,7 +5,7 @@ import { formatSize } from "../config/sizes.ts";
 import { takeInventory } from "../host/inventory.ts";
 import { shellFor } from "../host/shell.ts";
 import { isLocal } from "../host/virsh.ts";
-import { headerLength, parseHeader } from "../images/qcow2.ts";
+import { headerLength, notByItself, parseHeader } from "../images/qcow2.ts";
 import { sha512 } from "./digest.ts";
 import { runScript } from "./host-script.ts";
 import { type ProjectDisk, projectDisk, type StorageHost } from "./project-disk.ts";
@@ -73,10 +73,8 @@ async function refuseStranger(file: string): Promise<void> {
   if (!start) throw refuse("must be a file", "name a backup, or another qcow2 image");
   const header = parseHeader(start);
   if (!header) throw refuse("must be a qcow2 image", "convert it: qemu-img convert -O qcow2");
-  if (header.needsOtherFile) {
-    throw refuse("must not need another file beside it", "make it one: qemu-img convert -O qcow2");
-  }
-  if (header.isEncrypted) throw refuse("must not be encrypted", "decrypt it with qemu-img convert");
+  const refusal = notByItself(header);
+  if (refusal) throw refuse(refusal.rule, refusal.remedy);
 }
 
 async function readStart(file: string): Promise<Buffer | undefined> {

@@ -8,6 +8,7 @@ import { withLock } from "../host/lock.ts";
 import { deleteVolume, refreshPool, volumesIn } from "../host/pool-volumes.ts";
 import { type Virsh, virshFor } from "../host/virsh.ts";
 import type { Image } from "./cache.ts";
+import { readQcow2 } from "./qcow2.ts";
 import { isNamed } from "./usage.ts";
 
 /** A base image as a host has it. */
@@ -93,6 +94,8 @@ async function upload(
   if (state !== "missing") await removeDoubtful(virsh, image, pool, state, log);
   // Of an image that went without it: beside a new upload it would be true too soon.
   await deleteVolume(virsh, pool, markOf(image));
+  // It may have come into the cache before all of this was looked at.
+  readQcow2(image.file, image.name);
   const { size } = await stat(image.file);
   await requireRoom(virsh, pool, size);
   const started = Date.now();

@@ -1,5 +1,5 @@
 import { closeSync, openSync, readSync } from "node:fs";
-import { UserError } from "../config/errors.ts";
+import { type Issue, UserError } from "../config/errors.ts";
 
 /** What a qcow2 image's header says. Format: https://www.qemu.org/docs/master/interop/qcow2.html */
 export interface ImageHeader {
@@ -39,24 +39,34 @@ export function readQcow2(file: string, shownAs = file): ImageHeader {
 }
 
 /**
- * The header of a qcow2 image that is to stand by itself.
+ * Why an image of a stranger's is not used, as a base image or as a project disk: the file that it needs would be read on
+ * the host, whatever it is, and nobody there has its key. undefined: it stands by itself. import.sh looks for the same.
+ */
+export function notByItself(header: ImageHeader): Pick<Issue, "rule" | "remedy"> | undefined {
+  const flat = "qemu-img convert -O qcow2";
+  if (header.needsOtherFile) {
+    return { rule: "must not need another file beside it", remedy: `make it one: ${flat}` };
+  }
+  if (header.isEncrypted) return { rule: "must not be encrypted", remedy: "decrypt it with qemu-img convert" };
+  return undefined;
+}
+
+/**
+ * The header of a qcow2 image that is to be a base image.
  *
  * @param start its first {@link headerLength} bytes
- * @throws UserError when it is none, or needs another file: that file would be read on the host, whatever it is
+ * @throws UserError when it is none, or does not stand by itself
  */
 export function standalone(start: Buffer, shownAs: string): ImageHeader {
   const header = parseHeader(start);
-  const refuse = (rule: string, remedy: string) =>
-    new UserError("The image is not used.", [{ path: shownAs, rule, remedy }]);
+  const refuse = (issue: Pick<Issue, "rule" | "remedy">) =>
+    new UserError("The image is not used.", [{ path: shownAs, ...issue }]);
   if (!header) {
-    throw refuse(
-      "must be a qcow2 image, but is something else",
-      "name the .qcow2 file, not an archive, a raw image or a web page",
-    );
+    const remedy = "name the .qcow2 file, not an archive, a raw image or a web page";
+    throw refuse({ rule: "must be a qcow2 image, but is something else", remedy });
   }
-  if (header.needsOtherFile) {
-    throw refuse("must not have a backing file or an external data file", "flatten it: qemu-img convert -O qcow2 …");
-  }
+  const issue = notByItself(header);
+  if (issue) throw refuse(issue);
   return header;
 }
 
