@@ -9,7 +9,7 @@ import { deleteVolume, refreshPool, volumesIn } from "../host/pool-volumes.ts";
 import { type Virsh, virshFor } from "../host/virsh.ts";
 import type { Image } from "./cache.ts";
 import { readQcow2 } from "./qcow2.ts";
-import { isNamed } from "./usage.ts";
+import { isNamed, isNewerThanMarker } from "./usage.ts";
 
 /** A base image as a host has it. */
 export interface PublishedVolume {
@@ -55,7 +55,7 @@ export async function stateOf(virsh: Virsh, image: Pick<Image, "name">, pool: st
   if (!volumes.has(markOf(image))) return "unmarked";
   const dump = async (name: string) => parseVolume(await virsh.run("vol-dumpxml", name, "--pool", pool));
   const [file, mark] = await Promise.all([dump(image.name), dump(markOf(image))]);
-  return (file.modified ?? 0) > (mark.modified ?? 0) ? "altered" : "whole";
+  return isNewerThanMarker({ ...file, marker: mark }) ? "altered" : "whole";
 }
 
 /**

@@ -90,8 +90,11 @@ export function isNamed(backing: string, name: string): boolean {
   return backing.split(/[/"]/).includes(name);
 }
 
-/** Whether an image was written to after its marker was: it may not be what was uploaded any more. */
-export function isNewerThanMarker({ modified, marker }: BaseImage): boolean {
+/**
+ * Whether an image was written to after its marker was: it may not be what was uploaded any more. Where one of the times is not
+ * known, nothing speaks against it: an image is not removed, and no VM on it refused, for what nobody knows.
+ */
+export function isNewerThanMarker({ modified, marker }: Pick<BaseImage, "modified" | "marker">): boolean {
   return modified !== undefined && marker?.modified !== undefined && modified > marker.modified;
 }
 
