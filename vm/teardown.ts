@@ -39,8 +39,8 @@ const isDisposable = (volume: string) => ["disk.qcow2", "seed.iso"].includes(vol
 
 /**
  * Takes a project's VM away: the guest shuts down in order, then its definition, root disk, seed and console log go. The
- * project disk goes only where `keepData` is false and its domain, if it is there, says so too, and only with that domain gone
- * and no other one on it. The pool goes
+ * project disk goes only where `keepData` is false and its domain says so too, and only with that one off and no other one on
+ * it; before the domain goes, whose word would be lost with it. The pool goes
  * when nothing is left in it. Its device leaves the tailnet, also when the VM was dead or never up. Can be cut off at any point
  * and done again.
  *
@@ -67,9 +67,10 @@ export async function tearDown(virsh: Virsh, teardown: Teardown, api: ApiConfig,
     const access = tailnet && accessOf(tailnet, api);
     if (device && !access) await logOut(virsh, project, log);
     await shutDown(virsh, domain, log);
+    if (!keepData && (await openPool(virsh, project))) await deleteProjectDisk(virsh, project, log);
     await undefine(virsh, domain);
-  }
-  await removeStorage(virsh, project, keepData, log);
+  } else if (!keepData) await sayThatUnknownIsKept(virsh, project, log);
+  await removeStorage(virsh, project, log);
   await removeFilter(virsh, project);
   if (storageDir !== undefined) await removeConsole(shellFor(virsh.uri), storageDir, project, log);
   if (tailnet) await removeDevice(project, tailnet, device, api, log);
@@ -103,15 +104,21 @@ function describeForeign({ name, hostname, tags }: TailnetDevice, { tag }: VmIde
   return `${what} calls itself ${printableLine(hostname)} and may be another VM's: it stays; remove it by hand if it was this one's`;
 }
 
-async function removeStorage(virsh: Virsh, project: string, keepData: boolean, log: Log): Promise<void> {
+/** Has libvirt look at what is in a project's pool; false: there is none. */
+async function openPool(virsh: Virsh, project: string): Promise<boolean> {
   const pool = poolName(project);
-  if (!(await poolNames(virsh)).includes(pool)) return;
+  if (!(await poolNames(virsh)).includes(pool)) return false;
   await virsh.run("pool-start", pool).catch(() => undefined); // it may run already
   await refreshPool(virsh, pool);
+  return true;
+}
+
+async function removeStorage(virsh: Virsh, project: string, log: Log): Promise<void> {
+  const pool = poolName(project);
+  if (!(await openPool(virsh, project))) return;
   for (const volume of [...(await volumesIn(virsh, pool)).keys()].filter(isDisposable)) {
     await virsh.run("vol-delete", volume, "--pool", pool);
   }
-  if (!keepData) await deleteProjectDisk(virsh, project, log);
   await removeIfEmpty(virsh, pool, log);
 }
 
@@ -122,10 +129,19 @@ async function removeConsole(shell: Shell, storageDir: string, project: string, 
   });
 }
 
+/** Others removed the domain, or it never came about: what it noted about its data is not known. */
+async function sayThatUnknownIsKept(virsh: Virsh, project: string, log: Log): Promise<void> {
+  const isThere = await openPool(virsh, project);
+  if (!isThere || !(await volumesIn(virsh, poolName(project))).has("project.qcow2")) return;
+  log(
+    `${project}: its project disk is kept, although keepData is false: its domain is gone, and what that noted is not known; to remove the disk: project-vm purge ${project}`,
+  );
+}
+
 async function deleteProjectDisk(virsh: Virsh, project: string, log: Log): Promise<void> {
   const path = (await volumesIn(virsh, poolName(project))).get("project.qcow2");
   if (!path) return;
-  const user = await userOf(virsh, path, poolName(project));
+  const user = await userOf(virsh, domainName(project), path, poolName(project));
   if (user) {
     log(`${project}: its project disk is kept, although keepData is false: the domain ${user} uses it (${path})`);
     return;
@@ -137,9 +153,9 @@ async function deleteProjectDisk(virsh: Virsh, project: string, log: Log): Promi
   log(`${project}: its project disk is deleted (keepData is false)`);
 }
 
-/** A domain that has the disk, whatever it is called. */
-async function userOf(virsh: Virsh, path: string, pool: string): Promise<string | undefined> {
-  for (const domain of await names(virsh)) {
+/** Another domain than the project's own that has the disk, whatever it is called. */
+async function userOf(virsh: Virsh, own: string, path: string, pool: string): Promise<string | undefined> {
+  for (const domain of (await names(virsh)).filter((name) => name !== own)) {
     const disks = await disksOf(virsh, domain);
     if (disks.some((disk) => ("path" in disk ? disk.path === path : disk.pool === pool))) return domain;
   }

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -56,11 +56,6 @@ describe.skipIf(!existsSync("/usr/bin/qemu-img"))("the same images are refused a
       "must not need another file beside it",
     ],
     [
-      "encrypted by LUKS",
-      [...secret, "-o", "encrypt.format=luks,encrypt.key-secret=key,encrypt.iter-time=10", "image.qcow2", "1M"],
-      "must not be encrypted",
-    ],
-    [
       "encrypted as long ago",
       [...secret, "-o", "encrypt.format=aes,encrypt.key-secret=key", "image.qcow2", "1M"],
       "must not be encrypted",
@@ -68,6 +63,15 @@ describe.skipIf(!existsSync("/usr/bin/qemu-img"))("the same images are refused a
   ])("%s", async (_, options, rule) => {
     create(...options);
     expect(await refusals()).toEqual([[rule], [rule], [rule]]);
+  });
+
+  test("encrypted by LUKS", async () => {
+    create("image.qcow2", "1M");
+    const bytes = readFileSync(file);
+    // To have qemu-img do it takes seconds of work on a password.
+    bytes.writeUInt32BE(2, 32);
+    writeFileSync(file, bytes);
+    expect(await refusals()).toEqual(Array(3).fill(["must not be encrypted"]));
   });
 
   test("one that stands by itself is taken as both", async () => {

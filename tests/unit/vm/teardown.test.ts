@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test, vi } from "vitest";
 import { tearDown } from "../../../vm/teardown.ts";
 import { FakeVirsh } from "./fake-virsh.ts";
 
@@ -85,6 +85,36 @@ describe("the teardown of a VM", () => {
     expect(left()).toEqual(["project.qcow2"]);
     expect(said).toContain(
       "webapp: its project disk is kept, although keepData is false: no update has come so far as to note that",
+    );
+  });
+
+  test.each([["vol-delete"], ["undefine"], ["nwfilter-list"], ["pool-undefine"]])(
+    "cut off at `%s` and done again takes the disk only by its domain's word",
+    async (verb) => {
+      for (const noted of [true, false]) {
+        virsh = new FakeVirsh();
+        virsh.domains.set("project-webapp", { ...ours, keepData: noted });
+        virsh.pools.set("project-webapp", new Map(files.map((name) => [name, { path: `/vms/webapp/${name}` }])));
+        const cut = vi.spyOn(virsh, "run");
+        const real = FakeVirsh.prototype.run.bind(virsh);
+        cut.mockImplementation(async (...args) => {
+          if (args[0] === verb) throw new Error("cut off");
+          return real(...args);
+        });
+        await run(false, { keepData: noted }).catch(() => undefined);
+        cut.mockRestore();
+        await run(false, {});
+        expect(left().includes("project.qcow2")).toBe(noted);
+      }
+    },
+  );
+
+  test("keeps the project disk when its domain is gone, and with it what that noted", async () => {
+    virsh.domains.clear();
+    await run(false);
+    expect(left()).toEqual(["project.qcow2"]);
+    expect(said).toContain(
+      "webapp: its project disk is kept, although keepData is false: its domain is gone, and what that noted is not known; to remove the disk: project-vm purge webapp",
     );
   });
 
