@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { type ChangeOptions, runChange, withChangeOptions } from "./change.ts";
+import { type ChangeOptions, mayBegin, runChange, withChangeOptions } from "./change.ts";
 import { openStack } from "./open-stack.ts";
 
 const examples = `
@@ -18,6 +18,8 @@ export function applyCommand(): Command {
       const open = await openStack(command);
       const { placeOf } = await import("../engine/change.ts");
       const { applyStack } = await import("../engine/project-changes.ts");
-      await runChange(open, options, (confirm) => applyStack(placeOf(open.stack), confirm, open.log));
+      await runChange(open, options, (confirm) =>
+        applyStack(placeOf(open.stack, mayBegin(options)), confirm, open.log),
+      );
     });
 }

@@ -25,6 +25,9 @@ export interface ChangeReport {
   projects: ProjectOutput[];
 }
 
+/** Whether a stack may be begun in a backend that is not the checkout's own: not to look, and not before a question. */
+export const mayBegin = ({ yes, dryRun }: ChangeOptions) => yes === true && !dryRun;
+
 /** The options of all verbs that change a stack. */
 export function withChangeOptions(command: Command): Command {
   return command

@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { cpusArgument, given, memoryArgument, sizeArgument } from "../engine/arguments.ts";
-import { type ChangeOptions, runChange, withChangeOptions } from "./change.ts";
+import { type ChangeOptions, mayBegin, runChange, withChangeOptions } from "./change.ts";
 import { openStack } from "./open-stack.ts";
 
 const examples = `
@@ -40,7 +40,7 @@ async function create(
   const { askForProject } = await import("./new-project.ts");
   const project = name === undefined ? await askForProject(stack.config) : { name, ...given({ memory, cpus, disk }) };
   await runChange(open, options, async (confirm) => {
-    const made = project && (await createProject(placeOf(stack), project, confirm, log));
+    const made = project && (await createProject(placeOf(stack, mayBegin(options)), project, confirm, log));
     return made && [made];
   });
 }

@@ -2,13 +2,12 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import type { ProjectOutput } from "../components/outputs.ts";
 import { storedOutput } from "../guest/stored.ts";
+import { usedBackend } from "../local/backend.ts";
 
 /** What a stack's last update left in its state. */
 export interface StackState {
   /** Names of the projects whose VMs are in it. */
   vms: string[];
-  /** Names of the projects whose disk may go with their VM: the engine goes by this, whatever the config says by now. */
-  mayDelete: string[];
   /** What the stack says of its projects; empty after an update that did not finish. */
   outputs: Record<string, ProjectOutput>;
 }
@@ -17,7 +16,8 @@ interface Checkpoint {
   checkpoint?: { latest?: { resources?: Resource[] } };
 }
 
-interface Resource {
+/** A resource as the engine writes it down. */
+export interface Resource {
   type: string;
   urn: string;
   inputs?: Record<string, unknown>;
@@ -25,12 +25,15 @@ interface Resource {
 }
 
 /**
- * Reads the state of a stack in the checkout's own backend, without the engine, which would take seconds.
+ * Reads the state of a stack without the engine, which would take seconds. It is for showing: what may be deleted is
+ * asked of the engine.
  *
- * @returns undefined where there is none: it is kept elsewhere, was lost, or the stack was never brought up
+ * @returns undefined where there is none: its backend is no folder, it was lost, or the stack was never brought up
  */
 export async function readStackState(root: string, stack: string): Promise<StackState | undefined> {
-  const file = path.join(root, ".local", "state", ".pulumi", "stacks", "project-vms", `${stack}.json`);
+  const { folder } = usedBackend(root);
+  if (folder === undefined) return undefined;
+  const file = path.join(folder, ".pulumi", "stacks", "project-vms", `${stack}.json`);
   const text = await readFile(file, "utf8").catch(() => undefined);
   return text === undefined ? undefined : stateIn(text);
 }
@@ -46,14 +49,18 @@ export function stateIn(text: string): StackState | undefined {
   const resources = checkpoint.checkpoint?.latest?.resources ?? [];
   const outputs = resources.find(({ type }) => type === "pulumi:pulumi:Stack")?.outputs?.projects ?? {};
   const domains = resources.filter(({ type }) => type === "libvirt:index/domain:Domain");
-  const teardowns = resources.filter(({ urn }) => urn.endsWith("-teardown") && urn.includes("ProjectVm$"));
   return {
     vms: domains.map((domain) => projectOf(domain, "domain")),
-    mayDelete: teardowns.filter(mayDelete).map((teardown) => projectOf(teardown, "teardown")),
     // A secret, as Pulumi writes it down, is no map of projects.
     outputs:
       isMap(outputs) && !("ciphertext" in outputs) ? storedOutputs(outputs as Record<string, ProjectOutput>) : {},
   };
+}
+
+/** Names of the projects whose disk may go with their VM: the engine goes by this, whatever the config says by now. */
+export function mayBeDeleted(resources: Resource[]): string[] {
+  const teardowns = resources.filter(({ urn }) => urn.endsWith("-teardown") && urn.includes("ProjectVm$"));
+  return teardowns.filter(mayDelete).map((teardown) => projectOf(teardown, "teardown"));
 }
 
 const projectOf = ({ urn }: Resource, role: string) => (urn.split("::").at(-1) ?? "").slice(0, -`-${role}`.length);

@@ -21,16 +21,16 @@ export interface StackPlace {
   file: string;
   /** Whether its VMs are on the checkout's embedded host. */
   isEmbedded: boolean;
+  /** Whether the stack may be begun in a backend that is not the checkout's own. */
+  mayBeginElsewhere: boolean;
 }
 
 /** What of a stack a change needs to know. */
-export function placeOf({
-  name,
-  root,
-  file,
-  config,
-}: Omit<StackPlace, "isEmbedded"> & { config: StackConfig }): StackPlace {
-  return { name, root, file, isEmbedded: config.host === undefined };
+export function placeOf(
+  { name, root, file, config }: Pick<StackPlace, "name" | "root" | "file"> & { config: StackConfig },
+  mayBeginElsewhere = false,
+): StackPlace {
+  return { name, root, file, isEmbedded: config.host === undefined, mayBeginElsewhere };
 }
 
 /** A change of a stack: of its file, and then of its VMs. */
@@ -49,7 +49,7 @@ export interface StackChange {
  * @throws UserError with what went wrong; what was agreed to stays in the file then, for the next update to finish
  */
 export async function changeStack(stack: StackPlace, change: StackChange, log: Log): Promise<Engine | undefined> {
-  const engine = new Engine(stack.root, stack.name, log);
+  const engine = new Engine(stack.root, stack.name, log, stack.mayBeginElsewhere);
   const progress = { isWritten: false };
   const work = () => withInterrupts(engine.pulumi, log, () => tryThenApply(stack, change, engine, progress, log));
   try {

@@ -3,6 +3,8 @@ import path from "node:path";
 import { type EngineEvent, LocalWorkspace, type OutputMap, Stack } from "@pulumi/pulumi/automation/index.js";
 import { UserError } from "../config/errors.ts";
 import { stackFileName } from "../config/pulumi-project.ts";
+import type { Resource } from "../daily/stack-state.ts";
+import { usedBackend } from "../local/backend.ts";
 import { checkoutEnvironment, prepareCheckout } from "../local/checkout.ts";
 import { releaseDeadLocks } from "../local/stack-lock.ts";
 import { cacheFolder } from "../toolchain/ensure/places.ts";
@@ -19,16 +21,18 @@ export type Log = (line: string) => void;
 /** The Pulumi engine on one stack of a checkout: the same stacks, state and secrets as plain `pulumi` there. */
 export class Engine {
   private selected: Promise<Stack> | undefined;
+  /** What runs `pulumi`: who interrupts it asks this. */
+  readonly pulumi = new PulumiProcess();
 
   /**
    * @param root absolute path of the checkout
-   * @param pulumi who interrupts it is given the same
+   * @param mayBeginElsewhere whether a stack may be begun in a backend that is not the checkout's own
    */
   constructor(
     private readonly root: string,
     readonly stack: string,
     private readonly log: Log,
-    readonly pulumi = new PulumiProcess(),
+    private readonly mayBeginElsewhere = false,
   ) {}
 
   /**
@@ -86,6 +90,22 @@ export class Engine {
     return stack.outputs().catch((error) => Promise.reject(this.explained("reading", error)));
   }
 
+  /**
+   * What the engine knows of the stack, secrets encrypted: none where its backend has no such stack.
+   *
+   * @throws UserError when the engine cannot tell
+   */
+  async resources(): Promise<Resource[]> {
+    try {
+      const stack = await this.find(await this.workspace());
+      if (stack === undefined) return [];
+      const { stdout } = await this.pulumi.exported(this.root, this.stack);
+      return (JSON.parse(stdout) as { deployment?: { resources?: Resource[] } }).deployment?.resources ?? [];
+    } catch (error) {
+      throw this.explained("reading", error);
+    }
+  }
+
   private async operation(
     name: string,
     run: (stack: Stack, onEvent: (event: EngineEvent) => void, told: Told) => Promise<void>,
@@ -115,7 +135,7 @@ export class Engine {
   }
 
   /**
-   * The stack in this checkout's state; one that has only its file yet is begun, which notes a salt in its file.
+   * The stack in the backend that the engine uses; one that has only its file yet is begun, which notes a salt in its file.
    *
    * @throws UserError with what went wrong
    */
@@ -125,20 +145,30 @@ export class Engine {
   }
 
   private async open(): Promise<Stack> {
+    const workspace = await this.workspace();
+    return (await this.find(workspace)) ?? this.begin(workspace);
+  }
+
+  private async workspace(): Promise<LocalWorkspace> {
     prepareCheckout(this.root);
     // For whatever starts `pulumi`, in this process and below it.
     Object.assign(process.env, toolchainEnvironment(), checkoutEnvironment(this.root));
     reapOrphans(cacheFolder());
-    const workspace = await LocalWorkspace.create({ workDir: this.root, pulumiCommand: await this.pulumi.command() });
+    return LocalWorkspace.create({ workDir: this.root, pulumiCommand: await this.pulumi.command() });
+  }
+
+  private async find(workspace: LocalWorkspace): Promise<Stack | undefined> {
     try {
       return await Stack.select(this.stack, workspace);
     } catch (error) {
       if (!(error instanceof PulumiError) || !/no stack named .* found/.test(error.stderr)) throw error;
-      return this.begin(workspace);
+      return undefined;
     }
   }
 
   private async begin(workspace: LocalWorkspace): Promise<Stack> {
+    const backend = usedBackend(this.root);
+    if (!backend.isOwn && !this.mayBeginElsewhere) throw notBegun(this.stack, backend.name);
     this.log(`${this.stack}: there is no state of this stack yet: beginning one`);
     const file = path.join(this.root, stackFileName(this.root, this.stack));
     const text = readFileSync(file, "utf8");
@@ -146,4 +176,15 @@ export class Engine {
     writeWhole(file, withSalt(text, readFileSync(file, "utf8")));
     return stack;
   }
+}
+
+/** Another backend is often chosen by a variable that was set for something else. */
+function notBegun(stack: string, backend: string): UserError {
+  return new UserError("Nothing was changed.", [
+    {
+      path: `stack ${stack}`,
+      rule: `must be in the backend ${backend}, and only \`apply\` and \`create\` with \`--yes\` begin it there`,
+      remedy: `unset PULUMI_BACKEND_URL if this checkout's own state is meant; to begin it there: \`pulumi stack init ${stack}\``,
+    },
+  ]);
 }

@@ -2,7 +2,7 @@ import type { OutputMap } from "@pulumi/pulumi/automation/index.js";
 import type { ProjectOutput } from "../components/outputs.ts";
 import { formatPath, UserError } from "../config/errors.ts";
 import { readPulumiProject } from "../config/pulumi-project.ts";
-import { readStackState } from "../daily/stack-state.ts";
+import { mayBeDeleted } from "../daily/stack-state.ts";
 import type { StorageHost } from "../data/project-disk.ts";
 import { changeStack, type StackPlace } from "./change.ts";
 import { Engine, type Log } from "./engine.ts";
@@ -97,7 +97,7 @@ export function destroyProject(stack: StackPlace, removal: Removal, confirm: Con
 
 /** The engine deletes a disk by what it was told last, whatever the file says by now: where it may, it is told otherwise first. */
 async function removeKeepingData(stack: StackPlace, name: string, confirm: Confirm, log: Log): Promise<boolean> {
-  const mayDelete = async () => (await readStackState(stack.root, stack.name))?.mayDelete.includes(name) ?? false;
+  const mayDelete = async () => mayBeDeleted(await new Engine(stack.root, stack.name, log).resources()).includes(name);
   const fact = `${name}: VM removed, data kept (--keep-data)`;
   let isAgreed = false;
   if (await mayDelete()) {

@@ -44,6 +44,15 @@ export class PulumiProcess {
     return Object.assign(await PulumiCommand.get(), { run });
   }
 
+  /**
+   * The engine's state of a stack, as JSON. The Automation API would have its secrets decrypted.
+   *
+   * @throws PulumiError when it cannot be read
+   */
+  exported(root: string, stack: string): Promise<Ended> {
+    return this.run(["stack", "export", "--stack", stack], root, {});
+  }
+
   /** Whether there is one that could be interrupted. */
   get isRunning(): boolean {
     return this.running !== undefined;

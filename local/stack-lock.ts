@@ -5,7 +5,7 @@ import path from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { execa } from "execa";
 import { UserError } from "../config/errors.ts";
-import { localDir } from "../host/resolve.ts";
+import { usedBackend } from "./backend.ts";
 
 /** Who holds a lock of Pulumi's file backend, as it writes it down. */
 export interface StackLock {
@@ -23,9 +23,11 @@ const lockFile = /\.json(\.[0-9a-f]+\.tmp)?$/;
 /** How long an engine may take to write the few bytes of a lock, in milliseconds. */
 const writingTime = 1000;
 
-/** A stack's locks in the checkout's own backend. */
+/** A stack's locks in the backend that the engine uses; none where that is no folder: its own engine looks after them. */
 export async function readLocks(projectRoot: string, stack: string): Promise<StackLock[]> {
-  const dir = path.join(localDir(projectRoot), "state", ".pulumi", "locks", "organization", "project-vms", stack);
+  const { folder } = usedBackend(projectRoot);
+  if (folder === undefined) return [];
+  const dir = path.join(folder, ".pulumi", "locks", "organization", "project-vms", stack);
   const files = (await readdir(dir).catch(() => [])).filter((file) => lockFile.test(file));
   const locks = await Promise.all(files.map((file) => readLock(path.join(dir, file))));
   return locks.filter((lock) => lock !== undefined);

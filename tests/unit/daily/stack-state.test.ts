@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { readStackState, stateIn } from "../../../daily/stack-state.ts";
+import { mayBeDeleted, type Resource, readStackState, stateIn } from "../../../daily/stack-state.ts";
 
 const checkpoint = (projects: unknown) =>
   JSON.stringify({
@@ -25,7 +25,6 @@ const checkpoint = (projects: unknown) =>
 test("the VMs of a state and what the stack says of them", () => {
   expect(stateIn(checkpoint({ "my-app": { name: "my-app" } }))).toEqual({
     vms: ["my-app"],
-    mayDelete: [],
     outputs: { "my-app": expect.objectContaining({ name: "my-app", addresses: [], hostKeys: [] }) },
   });
 });
@@ -34,11 +33,11 @@ test.each([
   [undefined],
   [{ "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", ciphertext: "v1:x" }],
 ])("outputs that are not there, or secret, are none (%j)", (projects) => {
-  expect(stateIn(checkpoint(projects))).toEqual({ vms: ["my-app"], mayDelete: [], outputs: {} });
+  expect(stateIn(checkpoint(projects))).toEqual({ vms: ["my-app"], outputs: {} });
 });
 
 test("an empty stack, a file that is being written, a state elsewhere", async () => {
-  expect(stateIn('{"version":3,"checkpoint":{}}')).toEqual({ vms: [], mayDelete: [], outputs: {} });
+  expect(stateIn('{"version":3,"checkpoint":{}}')).toEqual({ vms: [], outputs: {} });
   expect(stateIn('{"version":3,')).toBeUndefined();
   expect(await readStackState("/nowhere", "local")).toBeUndefined();
 });
@@ -51,5 +50,5 @@ test.each<[string, unknown, string[]]>([
 ])("whether a disk may go is told by the teardown in the state: one that %s", (_, environment, expected) => {
   const urn = "urn:pulumi:local::v::project-vms:index:ProjectVm$command:local:Command::my-teardown-teardown";
   const resources = [{ type: "command:local:Command", urn, inputs: environment ? { environment } : {} }];
-  expect(stateIn(JSON.stringify({ checkpoint: { latest: { resources } } }))?.mayDelete).toEqual(expected);
+  expect(mayBeDeleted(resources as Resource[])).toEqual(expected);
 });

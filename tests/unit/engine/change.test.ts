@@ -25,7 +25,7 @@ const [before, after] = ["config: {}\n", "config: {}  # changed\n"];
 
 beforeEach(() => {
   const root = mkdtempSync(path.join(tmpdir(), "change-"));
-  stack = { name: "storage", root, file: "Pulumi.storage.yaml", isEmbedded: false };
+  stack = { name: "storage", root, file: "Pulumi.storage.yaml", isEmbedded: false, mayBeginElsewhere: false };
   mkdirSync(path.join(root, ".local"));
   writeFileSync(file(), before);
   engine.preview.mockReset().mockResolvedValue(nothingTold());

@@ -7,7 +7,7 @@ import { messageOf } from "../config/samples.ts";
 
 const root = mkdtempSync(path.join(tmpdir(), "projects-"));
 afterAll(() => rmSync(root, { recursive: true }));
-const stack = { name: "local", root, file: "Pulumi.local.yaml", isEmbedded: true };
+const stack = { name: "local", root, file: "Pulumi.local.yaml", isEmbedded: true, mayBeginElsewhere: false };
 const text = "config:\n  project-vms:projects:\n    webapp: { memory: 4 GiB }\n";
 
 test("a project that is there as it is asked for is finished, not written again", () => {

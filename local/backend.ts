@@ -1,0 +1,52 @@
+import { readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import path from "node:path";
+import { parse } from "yaml";
+import { localDir } from "../host/resolve.ts";
+
+/** Where Pulumi keeps the state of a checkout's stacks. */
+export interface Backend {
+  /** As messages name it, without a password or a query. @example "file:///srv/pulumi" */
+  name: string;
+  /** The folder of a backend of files; undefined for all others. */
+  folder: string | undefined;
+  /** Whether it is the checkout's own, `.local/state`. */
+  isOwn: boolean;
+}
+
+const scheme = "file://";
+
+/**
+ * The backend that the engine uses in a checkout, by the engine's own rule: PULUMI_BACKEND_URL, else what Pulumi.yaml says,
+ * else where `pulumi login` points, which only the engine knows.
+ */
+export function usedBackend(root: string, environment: NodeJS.ProcessEnv = process.env): Backend {
+  const url = environment.PULUMI_BACKEND_URL || urlIn(root);
+  const folder = url?.startsWith(scheme) ? folderOf(url, root) : undefined;
+  return { name: nameOf(url), folder, isOwn: folder === path.join(localDir(root), "state") };
+}
+
+/** Pulumi.yaml's; one that is not there says what the product's says. */
+function urlIn(root: string): string | undefined {
+  let text: string;
+  try {
+    text = readFileSync(path.join(root, "Pulumi.yaml"), "utf8");
+  } catch {
+    return `${scheme}./.local/state`;
+  }
+  const url: unknown = parse(text)?.backend?.url;
+  return typeof url === "string" && url !== "" ? url : undefined;
+}
+
+/** As the engine reads it: `~` is the user's home, and what is relative is so to the checkout. */
+function folderOf(url: string, root: string): string | undefined {
+  const [given = ""] = url.slice(scheme.length).split("?");
+  try {
+    return path.resolve(root, decodeURIComponent(given).replace(/^~(?=\/|$)/, homedir()));
+  } catch {
+    return undefined;
+  }
+}
+
+const nameOf = (url: string | undefined) =>
+  url === undefined ? "that `pulumi login` chose" : (url.split("?")[0] ?? "").replace(/\/\/[^/@]*@/, "//");

@@ -1,0 +1,53 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { homedir, tmpdir } from "node:os";
+import path from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { readStackState } from "../../../daily/stack-state.ts";
+import { usedBackend } from "../../../local/backend.ts";
+
+let root: string;
+beforeEach(() => {
+  root = mkdtempSync(path.join(tmpdir(), "backend-%2F-"));
+  yaml("backend:\n  url: file://./.local/state?metadata=skip\n");
+});
+afterEach(() => {
+  delete process.env.PULUMI_BACKEND_URL;
+  rmSync(root, { recursive: true });
+});
+const yaml = (text: string) => writeFileSync(path.join(root, "Pulumi.yaml"), `name: project-vms\n${text}`);
+const used = (url?: string) => usedBackend(root, { PULUMI_BACKEND_URL: url });
+
+test("without a word it is the checkout's own, also in a folder whose name looks encoded", () => {
+  const own = { name: "file://./.local/state", folder: path.join(root, ".local/state"), isOwn: true };
+  expect([used(), used("")]).toEqual([own, own]);
+  expect(used(`file://${encodeURIComponent(root).replaceAll("%2F", "/")}/.local/state?metadata=skip`).isOwn).toBe(true);
+});
+
+test.each<[string, string, string | undefined]>([
+  ["file:///elsewhere", "file:///elsewhere", "/elsewhere"],
+  ["file:///else%20where/?metadata=skip", "file:///else%20where/", "/else where"],
+  ["file:///100%/state", "file:///100%/state", undefined],
+  ["file://~", "file://~", homedir()],
+  ["file://~/state", "file://~/state", path.join(homedir(), "state")],
+  ["s3://bucket/x?region=eu", "s3://bucket/x", undefined],
+  ["postgres://me:secret@db/pulumi?sslmode=require", "postgres://db/pulumi", undefined],
+  ["https://api.pulumi.com", "https://api.pulumi.com", undefined],
+])("PULUMI_BACKEND_URL goes before Pulumi.yaml: %s", (url, name, folder) => {
+  expect(used(url)).toEqual({ name, folder, isOwn: false });
+});
+
+test("a Pulumi.yaml without a backend leaves it to `pulumi login`", () => {
+  yaml("");
+  expect(used()).toEqual({ name: "that `pulumi login` chose", folder: undefined, isOwn: false });
+});
+
+test("the state that is shown is the one of the backend that is used", async () => {
+  const stacks = path.join(root, "elsewhere/.pulumi/stacks/project-vms");
+  mkdirSync(stacks, { recursive: true });
+  writeFileSync(path.join(stacks, "local.json"), '{"checkpoint":{}}');
+  expect(await readStackState(root, "local")).toBeUndefined();
+  process.env.PULUMI_BACKEND_URL = "file://./elsewhere";
+  expect(await readStackState(root, "local")).toEqual({ vms: [], outputs: {} });
+  process.env.PULUMI_BACKEND_URL = "s3://bucket";
+  expect(await readStackState(root, "local")).toBeUndefined();
+});
