@@ -75,7 +75,7 @@ function knownAs(kind: Kind): (value: Value) => boolean {
 }
 
 /**
- * Checks inputs, and fills in the one default there is.
+ * Checks inputs. There are no defaults to fill in: what is not given is not in the state either.
  *
  * @param inputs as they came
  * @param kinds `commandKinds` or `invokeKinds`
@@ -92,7 +92,7 @@ export function checkInputs(
     const reason = mistake(property, reveal(value), kinds[property], typeName);
     return reason === undefined ? [] : [{ property, reason }];
   });
-  return { inputs: { addPreviousOutputInEnv: true, ...given }, failures };
+  return { inputs: given, failures };
 }
 
 function mistake(property: string, value: Value, kind: Kind | undefined, typeName: string): string | undefined {

@@ -7,8 +7,8 @@ const texts = { type: "array", items: text };
 const runProperties = {
   addPreviousOutputInEnv: {
     type: "boolean",
-    default: true,
-    description: "Put what the command printed last time into PULUMI_COMMAND_STDOUT and PULUMI_COMMAND_STDERR.",
+    description:
+      "Put what the command printed last time into PULUMI_COMMAND_STDOUT and PULUMI_COMMAND_STDERR. Defaults to true.",
   },
   dir: { ...text, description: "The directory in which to run the command; it must exist." },
   environment: { type: "object", additionalProperties: text, description: "Additional environment variables." },

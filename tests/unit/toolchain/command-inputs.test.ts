@@ -14,11 +14,11 @@ describe("inputs of command:local:Command", () => {
       { create: unknownString, environment: { A: unknownString }, triggers: [unknownString] },
     ],
   ])("takes %s", (_, inputs) => {
-    expect(check(inputs)).toEqual({ inputs: { addPreviousOutputInEnv: true, ...inputs }, failures: [] });
+    expect(check(inputs)).toEqual({ inputs, failures: [] });
   });
 
   test("a null is as good as nothing", () => {
-    expect(check({ create: "echo", dir: null }).inputs).toEqual({ create: "echo", addPreviousOutputInEnv: true });
+    expect(check({ create: "echo", dir: null }).inputs).toEqual({ create: "echo" });
   });
 
   test.each<[Properties, string]>([

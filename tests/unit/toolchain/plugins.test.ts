@@ -171,7 +171,6 @@ describe("pulumi-resource-command", () => {
     const response = await call<provider.InvokeRequest, provider.InvokeResponse>(client, client.invoke, request);
     expect(response.getReturn()?.toJavaScript()).toEqual({
       command: "echo hi",
-      addPreviousOutputInEnv: true,
       stdout: "hi",
       stderr: "",
     });
