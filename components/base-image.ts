@@ -5,7 +5,7 @@ import { basePoolName } from "../config/names.ts";
 import type { ImageSettings } from "../config/settings.ts";
 import { imageIdentity } from "../images/image.ts";
 import { requirePublished } from "../images/published.ts";
-import { entryCommand } from "./entry-command.ts";
+import { tidyingCommand } from "./entry-command.ts";
 import type { HostChildren } from "./vm-host.ts";
 
 /** The base image on the host. */
@@ -38,7 +38,7 @@ export function createBaseImage(
     role as "baseImage",
     command.local.Command,
     {
-      create: entryCommand(new URL("../images/main.ts", import.meta.url)),
+      create: tidyingCommand(new URL("../images/main.ts", import.meta.url)),
       environment: { PROJECT_VMS_IMAGE: JSON.stringify({ image, uri, pool: basePoolName }) },
       triggers: [imageIdentity(image)],
       logging: "stderr",

@@ -1,9 +1,9 @@
-import { rmSync } from "node:fs";
 import { access, mkdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { execa } from "execa";
 import { type Issue, UserError } from "../config/errors.ts";
 import { requirePrograms, requireRoot } from "../host/programs.ts";
+import { removeWhenInterrupted } from "./leftovers.ts";
 import { buildEnvironment, type Mirror, type Recipe } from "./recipe.ts";
 
 /** What building needs, and Debian's packages that have it. */
@@ -50,7 +50,7 @@ export async function buildImage(recipe: Recipe, output: string, log: (line: str
   let stage = "start";
   const say = () => log(`building the base image: ${stage}, ${Math.round((Date.now() - started) / 1000)} s`);
   const heartbeat = setInterval(say, heartbeatSeconds * 1000);
-  let forgetSignals = () => {};
+  let callOff = () => {};
   try {
     const mirror = await debianMirror();
     if (!mirror.checksValidUntil) {
@@ -63,7 +63,7 @@ export async function buildImage(recipe: Recipe, output: string, log: (line: str
       buffer: false,
       reject: false,
     });
-    forgetSignals = stopWhenInterrupted(() => script.kill("SIGKILL"), [work, output]);
+    callOff = removeWhenInterrupted([work, output], () => void script.kill("SIGKILL"));
     for await (const line of script.iterable({ from: "all" })) {
       if (line.startsWith("==> ")) {
         stage = line.slice(4);
@@ -76,28 +76,9 @@ export async function buildImage(recipe: Recipe, output: string, log: (line: str
     if (exitCode !== 0) throw buildFailure(stage, lines);
   } finally {
     clearInterval(heartbeat);
-    forgetSignals();
+    callOff();
     await rm(work, { recursive: true, force: true });
   }
-}
-
-/**
- * Ctrl-C would end this process without a `finally`: this ends the build and removes what it wrote, before that.
- *
- * @returns what takes the handlers away again
- */
-function stopWhenInterrupted(stop: () => void, leftovers: string[]): () => void {
-  const onSignal = (signal: NodeJS.Signals) => {
-    stop();
-    // Its last processes may still be dying.
-    for (const path of leftovers) rmSync(path, { recursive: true, force: true, maxRetries: 20 });
-    forget();
-    process.kill(process.pid, signal);
-  };
-  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-  const forget = () => signals.forEach((signal) => void process.off(signal, onSignal));
-  for (const signal of signals) process.on(signal, onSignal);
-  return forget;
 }
 
 /** What need not be a Debian package's is looked for on the user's PATH. */

@@ -13,6 +13,7 @@ import {
 import { homedir } from "node:os";
 import path from "node:path";
 import { pipeline } from "node:stream/promises";
+import { removeWhenInterrupted } from "./leftovers.ts";
 import { readQcow2 } from "./qcow2.ts";
 
 /** A base image on this machine. */
@@ -79,6 +80,7 @@ export class ImageCache {
    * @param make resolves when the file is whole; if it throws, the file goes
    */
   async keep(identity: string, file: string, make: () => Promise<void>): Promise<Image> {
+    const callOff = removeWhenInterrupted([file]);
     try {
       await make();
       const { virtualSize } = readQcow2(file);
@@ -89,6 +91,7 @@ export class ImageCache {
       renameSync(file, kept);
       return this.write(identity, { file: kept, sha512, name, virtualSize });
     } finally {
+      callOff();
       rmSync(file, { force: true });
     }
   }

@@ -3,6 +3,7 @@ import { printable } from "../config/printable.ts";
 import type { ImageSettings } from "../config/settings.ts";
 import { VirshError } from "../host/virsh.ts";
 import { ensureImage } from "./image.ts";
+import { endWithShell } from "./leftovers.ts";
 import { publishImage } from "./publish.ts";
 
 /** What the `baseImage` command of a host tells this program. */
@@ -23,6 +24,7 @@ async function main(): Promise<void> {
   console.log(JSON.stringify({ name, path, sha512: made.sha512, virtualSize: made.virtualSize }));
 }
 
+endWithShell(Number(process.env.PROJECT_VMS_SHELL) || undefined);
 try {
   await main();
 } catch (error) {

@@ -2,8 +2,9 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { accessSync, constants as fileConstants, statSync } from "node:fs";
 import { constants } from "node:os";
 import { delimiter, join } from "node:path";
+import { getSystemErrorMap } from "node:util";
 import type { RunInputs } from "./inputs.ts";
-import { LineSplitter } from "./lines.ts";
+import { LineSplitter, longestLine } from "./lines.ts";
 
 /** What a command printed, without the last line feed. */
 export interface CommandOutput {
@@ -16,18 +17,15 @@ export interface CommandRun extends RunInputs {
   command: string;
   /** What the command printed the last time, for its environment. */
   previous: CommandOutput;
-  /** Seconds until it is ended; 0 or less is for ever. */
+  /** Seconds until its shell is killed; 0 or less is for ever. */
   timeout: number;
   /** Gets each line, without its end, as it comes. */
   log: (line: string) => void;
 }
 
-/** Between the polite and the other signal, in milliseconds; the engine itself waits 5000. */
-const terminationGrace = 3000;
-
-/** Runs commands, each in a process group of its own, and ends those that run when told to. */
+/** Runs commands as the official plugin does, and ends those that run when told to. */
 export class CommandRunner {
-  private readonly running = new Map<ChildProcess, (why: string) => void>();
+  private readonly running = new Set<ChildProcess>();
 
   /**
    * Runs a command to its end.
@@ -35,83 +33,79 @@ export class CommandRunner {
    * @throws Error with the exit status, the command and all it printed, as the official plugin words it
    */
   async run(run: CommandRun): Promise<CommandOutput> {
-    const [file = "", ...args] = [...(run.interpreter?.length ? run.interpreter : ["/bin/sh", "-c"]), run.command];
-    const environment = commandEnvironment(run);
-    const startProblem = problemToStart(file, run.dir, environment.PATH);
-    if (startProblem !== undefined) throw failure(startProblem, run.command, "");
-    const child = spawn(file, args, {
+    const child = start(run);
+    this.running.add(child);
+    const deadline = run.timeout > 0 ? setTimeout(() => child.kill("SIGKILL"), run.timeout * 1000) : undefined;
+    let isTooLong = false;
+    const output = collect(child, run, () => {
+      isTooLong = true;
+      child.kill("SIGKILL");
+    });
+    // "close" and not "exit": whatever the command has left running keeps its pipes open, and is waited for.
+    const end = await new Promise<string | undefined>((resolve) => {
+      child.on("error", (error) => resolve(startProblem(child.spawnfile, error)));
+      child.on("close", (code, signal) => resolve(exitProblem(code, signal)));
+    });
+    clearTimeout(deadline);
+    this.running.delete(child);
+    if (isTooLong) throw failure(tooLong, run.command, "");
+    if (end !== undefined) throw failure(end, run.command, output.all());
+    return { stdout: output.text("stdout"), stderr: output.text("stderr") };
+  }
+
+  /**
+   * Kills the shells of all commands that run, and waits until they are gone. What they have started goes on, and a command
+   * has ended only when nothing has its pipes any more.
+   */
+  async stop(): Promise<void> {
+    const gone = [...this.running].map((child) => {
+      if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return undefined;
+      const end = new Promise((resolve) => child.once("exit", resolve));
+      child.kill("SIGKILL");
+      return end;
+    });
+    await Promise.all(gone);
+  }
+}
+
+const tooLong = `a line of more than ${longestLine} bytes, at which the official plugin waits for ever`;
+
+/** @throws Error for what Node says at once, in the official plugin's words */
+function start(run: CommandRun): ChildProcess {
+  const [file = "", ...args] = [...(run.interpreter?.length ? run.interpreter : ["/bin/sh", "-c"]), run.command];
+  const program = file.includes("/") ? file : onPath(file);
+  if (program === undefined) {
+    throw failure(`exec: ${JSON.stringify(file)}: executable file not found in $PATH`, run.command, "");
+  }
+  const folderProblem = run.dir === undefined ? undefined : problemOfFolder(run.dir);
+  if (folderProblem !== undefined) throw failure(folderProblem, run.command, "");
+  try {
+    const child = spawn(program, args, {
+      argv0: file,
       cwd: run.dir,
-      env: environment,
-      detached: true, // a process group of its own, so that all that it starts can be ended with it
+      env: commandEnvironment(run),
       stdio: ["pipe", "pipe", "pipe"],
     });
     // A command need not read what it is given.
     child.stdin.on("error", () => undefined);
     child.stdin.end(run.stdin ?? "");
-    const output = collect(child, run);
-    const ending = this.watch(child, run.timeout);
-    const end = await new Promise<string | undefined>((resolve) => {
-      child.on("error", (error) => resolve(`fork/exec ${file}: ${error.message}`));
-      // "close" and not "exit": what the command has left running may still print.
-      child.on("close", (code, signal) => resolve(exitProblem(code, signal)));
-    });
-    const why = ending();
-    if (why !== undefined || end !== undefined) throw failure(why ?? end ?? "", run.command, output.all());
-    return { stdout: output.text("stdout"), stderr: output.text("stderr") };
-  }
-
-  /** Ends all commands that run, and waits until they are gone. */
-  async stop(): Promise<void> {
-    const children = [...this.running];
-    await Promise.all(
-      children.map(([child, end]) => {
-        const gone = new Promise((resolve) => child.once("close", resolve));
-        end("context canceled");
-        return gone;
-      }),
-    );
-  }
-
-  /** Makes a command endable, by time or by `stop`; the function that it gives tells why it was ended, if it was. */
-  private watch(child: ChildProcess, timeout: number): () => string | undefined {
-    let why: string | undefined;
-    let kill: NodeJS.Timeout | undefined;
-    const end = (reason: string) => {
-      why ??= reason;
-      signalGroup(child, "SIGTERM");
-      kill ??= setTimeout(() => signalGroup(child, "SIGKILL"), terminationGrace);
-    };
-    const deadline = timeout > 0 ? setTimeout(() => end("context deadline exceeded"), timeout * 1000) : undefined;
-    this.running.set(child, end);
-    return () => {
-      clearTimeout(deadline);
-      clearTimeout(kill);
-      this.running.delete(child);
-      return why;
-    };
+    return child;
+  } catch (error) {
+    throw failure(startProblem(program, error as NodeJS.ErrnoException), run.command, "");
   }
 }
 
-function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
-  if (child.pid === undefined) return;
-  try {
-    process.kill(-child.pid, signal);
-  } catch {
-    // Gone already.
-  }
-}
-
-function collect(child: ChildProcess, run: CommandRun) {
+function collect(child: ChildProcess, run: CommandRun, refuse: () => void) {
   const chunks: { stream: "stdout" | "stderr"; data: Buffer }[] = [];
   const logged = run.logging ?? "stdoutAndStderr";
   for (const stream of ["stdout", "stderr"] as const) {
     const isLogged = logged === "stdoutAndStderr" || logged === stream;
-    const lines = new LineSplitter(isLogged ? run.log : () => undefined);
+    const lines = isLogged ? new LineSplitter(run.log, refuse) : undefined;
     child[stream]?.on("data", (data: Buffer) => {
       chunks.push({ stream, data });
-      lines.add(data);
+      lines?.add(data);
     });
-    child[stream]?.on("end", () => lines.end());
+    child[stream]?.on("end", () => lines?.end());
   }
   const decode = (wanted: typeof chunks) => Buffer.concat(wanted.map(({ data }) => data)).toString("utf8");
   return {
@@ -129,19 +123,10 @@ function commandEnvironment(run: CommandRun): NodeJS.ProcessEnv {
   return environment;
 }
 
-/** What keeps a command from being started: Node says "ENOENT" for a missing folder and a missing program alike. */
-function problemToStart(file: string, dir: string | undefined, path: string | undefined): string | undefined {
-  if (dir !== undefined) {
-    const folder = statSync(dir, { throwIfNoEntry: false });
-    if (folder === undefined) return `chdir ${dir}: no such file or directory`;
-    if (!folder.isDirectory()) return `chdir ${dir}: not a directory`;
-  }
-  if (file.includes("/")) {
-    const found = statSync(file, { throwIfNoEntry: false });
-    return found === undefined ? `fork/exec ${file}: no such file or directory` : undefined;
-  }
-  const places = (path ?? "").split(delimiter).map((folder) => join(folder, file));
-  return places.some(isExecutable) ? undefined : `exec: ${JSON.stringify(file)}: executable file not found in $PATH`;
+/** Where a program is on the plugin's own PATH, whatever the command's environment says. */
+function onPath(name: string): string | undefined {
+  const places = (process.env.PATH ?? "").split(delimiter).map((folder) => join(folder, name));
+  return places.find(isExecutable);
 }
 
 function isExecutable(path: string): boolean {
@@ -152,6 +137,21 @@ function isExecutable(path: string): boolean {
     return false;
   }
 }
+
+/** Node says "ENOENT" for a missing folder and a missing program alike; Go looks at the folder first. */
+function problemOfFolder(dir: string): string | undefined {
+  try {
+    statSync(dir);
+    return undefined;
+  } catch (error) {
+    return `chdir ${dir}: ${systemWords(error as NodeJS.ErrnoException)}`;
+  }
+}
+
+const startProblem = (program: string, error: NodeJS.ErrnoException) => `fork/exec ${program}: ${systemWords(error)}`;
+
+/** An error of the system in its own words, which are Go's too. @example "permission denied" */
+const systemWords = ({ errno, message }: NodeJS.ErrnoException) => getSystemErrorMap().get(errno ?? 0)?.[1] ?? message;
 
 const signalNames: Partial<Record<NodeJS.Signals, string>> = {
   SIGHUP: "hangup",

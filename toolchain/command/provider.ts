@@ -27,7 +27,7 @@ export class CommandProvider {
     this.log = log;
   }
 
-  /** Ends all commands that run. */
+  /** Kills the shells of all commands that run. */
   stop(): Promise<void> {
     return this.runner.stop();
   }

@@ -44,10 +44,10 @@ test("as a package, the components work in somebody else's program, and run thei
   const { stdout } = execaSync("node", ["program.mjs"], { cwd: dir });
   const [notice, commands = ""] = stdout.split("\n");
   expect(notice).toContain("myapp: new VM, new project disk of 50 GiB");
-  const entries = (JSON.parse(commands) as (string | null)[]).filter((command) => command?.startsWith("node "));
+  const entries = (JSON.parse(commands) as (string | null)[]).filter((command) => command?.includes("node "));
   expect(entries).toEqual([
-    "node '../../dist/images/main.js'",
-    "node '../../dist/vm/teardown-entry.js'",
-    "node '../../dist/guest/wait-until-ready.js'",
+    "PROJECT_VMS_SHELL=$$ node '../../dist/images/main.js'; exit $?",
+    "exec node '../../dist/vm/teardown-entry.js'",
+    "exec node '../../dist/guest/wait-until-ready.js'",
   ]);
 });

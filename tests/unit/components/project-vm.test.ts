@@ -175,7 +175,7 @@ describe("ProjectVm", () => {
   test("what the wait for readiness found is an output, and it is done again when the domain or its root is another", async () => {
     const { vm, child } = await make();
     expect(child("ready")).toMatchObject({
-      create: "node 'bin/entry.js' 'guest/wait-until-ready.ts'",
+      create: "exec node 'bin/entry.js' 'guest/wait-until-ready.ts'",
       environment: { PROJECT_VMS_READY: '{"uri":"qemu:///system","project":"app","virtualization":"kvm"}' },
     });
     expect(await resolved(vm.readiness)).toEqual(readiness);
@@ -191,7 +191,7 @@ describe("ProjectVm", () => {
   test("its teardown alone takes it away, and knows whether its data stays", async () => {
     const { child } = await make({ keepData: false });
     expect(child("teardown")).toMatchObject({
-      delete: "node 'bin/entry.js' 'vm/teardown-entry.ts'",
+      delete: "exec node 'bin/entry.js' 'vm/teardown-entry.ts'",
       environment: {
         PROJECT_VMS_TEARDOWN:
           '{"uri":"qemu:///system","project":"app","owner":"teststack","storageDir":"/vms","keepData":false}',

@@ -22,7 +22,7 @@ describe("VmHost", () => {
     const { host, child } = await make();
     expect(child("basePool")).toMatchObject({ name: "project-vms-base", type: "dir", target: { path: "/vms/base" } });
     expect(child("baseImage")).toMatchObject({
-      create: "node 'bin/entry.js' 'images/main.ts'",
+      create: "PROJECT_VMS_SHELL=$$ node 'bin/entry.js' 'images/main.ts'; exit $?",
       environment: {
         PROJECT_VMS_IMAGE: JSON.stringify({ image: url, uri: "qemu:///system", pool: "project-vms-base" }),
       },

@@ -64,6 +64,26 @@ describe("create", () => {
     ],
     ["a signal", { create: "kill -9 $$" }, 'signal: killed: running "kill -9 $$":\n'],
     [
+      "a directory that is a file",
+      { create: "pwd", dir: import.meta.filename },
+      'fork/exec /bin/sh: not a directory: running "pwd":\n',
+    ],
+    [
+      "a program that may not be run",
+      { create: "x", interpreter: [import.meta.filename] },
+      `fork/exec ${import.meta.filename}: permission denied: running "x":\n`,
+    ],
+    [
+      "an environment that is too big",
+      { create: "x", environment: { A: "x".repeat(200_000) } },
+      'fork/exec /bin/sh: argument list too long: running "x":\n',
+    ],
+    [
+      "a missing interpreter in a missing directory",
+      { create: "x", interpreter: ["nosuch"], dir: "/nowhere", environment: { PATH: "" } },
+      'exec: "nosuch": executable file not found in $PATH: running "x":\n',
+    ],
+    [
       "a missing directory",
       { create: "pwd", dir: "/nowhere" },
       'chdir /nowhere: no such file or directory: running "pwd":\n',
@@ -82,11 +102,27 @@ describe("create", () => {
     await expect(create(inputs)).rejects.toThrow(new Error(message));
   });
 
-  test("a timeout ends the command and all that it has started", async () => {
-    const command = `(sleep 5; echo > ${folder}/late) & sleep 5`;
+  test("at a timeout its shell is killed, and what that has started goes on and is waited for", async () => {
+    const command = `(sleep 1; echo late | tee ${folder}/late) & exec sleep 30`;
     const started = Date.now();
-    await expect(create({ create: command }, { timeout: 0.2 })).rejects.toThrow("context deadline exceeded: running");
-    expect(Date.now() - started).toBeLessThan(3000);
+    const ended = create({ create: command }, { timeout: 0.2 }).catch((error: Error) => error.message);
+    expect(await ended).toMatch(/^signal: killed: running /);
+    expect(Date.now() - started).toBeGreaterThanOrEqual(1000);
+    expect(readFileSync(`${folder}/late`, "utf8")).toBe("late\n");
+  });
+
+  test("a program in the shell's place is ended at a timeout", async () => {
+    const started = Date.now();
+    await expect(create({ create: "exec sleep 30" }, { timeout: 0.2 })).rejects.toThrow("signal: killed: running");
+    expect(Date.now() - started).toBeLessThan(5000);
+  });
+
+  test("a line that the official plugin would never get past is refused", async () => {
+    const line = (bytes: number) => create({ create: `head -c ${bytes} /dev/zero | tr '\\0' x` });
+    expect((await line(65535)).state.stdout).toHaveLength(65535);
+    await expect(line(65536)).rejects.toThrow("a line of more than 65535 bytes, at which the official plugin waits");
+    const unlogged = create({ create: "head -c 70000 /dev/zero | tr '\\0' x", logging: "stderr" });
+    expect((await unlogged).state.stdout).toHaveLength(70000);
   });
 });
 
@@ -157,17 +193,17 @@ describe("logging", () => {
   test("lines come as they are printed", async () => {
     const first = new Promise<void>((resolve) => {
       const log = (line: string) => line === "first" && resolve();
-      void create({ create: "echo first; sleep 5" }, { log }).catch(() => undefined);
+      void create({ create: "echo first; exec sleep 5" }, { log }).catch(() => undefined);
     });
     await first;
     await runner.stop();
   });
 });
 
-test("stop ends what runs, and it says so; others run on beside it meanwhile", async () => {
-  const long = create({ create: "echo before; sleep 30 & sleep 30" });
+test("stop kills the shells of what runs, and it says so; others run on beside it meanwhile", async () => {
+  const long = create({ create: "echo before; exec sleep 30" });
   const ended = expect(long).rejects.toThrow(
-    new Error('context canceled: running "echo before; sleep 30 & sleep 30":\nbefore\n'),
+    new Error('signal: killed: running "echo before; exec sleep 30":\nbefore\n'),
   );
   expect((await create({ create: "echo quick" })).state.stdout).toBe("quick");
   await new Promise((resolve) => setTimeout(resolve, 100));

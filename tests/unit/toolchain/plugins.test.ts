@@ -137,8 +137,8 @@ describe("pulumi-resource-command", () => {
   });
 
   test("the resource's own timeout is kept", async () => {
-    const slow = create({ create: "sleep 9" }, (request) => request.setTimeout(0.1));
-    await expect(slow).rejects.toThrow("UNKNOWN: context deadline exceeded: running");
+    const slow = create({ create: "exec sleep 9" }, (request) => request.setTimeout(0.1));
+    await expect(slow).rejects.toThrow("UNKNOWN: signal: killed: running");
   });
 
   test("reports what has changed by path; only triggers as a whole are to replace", async () => {
@@ -186,8 +186,8 @@ describe("pulumi-resource-command", () => {
   });
 
   test("Cancel ends what runs; the plugin goes on", async () => {
-    const long = expect(create({ create: "sleep 30" })).rejects.toThrow(
-      'UNKNOWN: context canceled: running "sleep 30":\n',
+    const long = expect(create({ create: "exec sleep 30" })).rejects.toThrow(
+      'UNKNOWN: signal: killed: running "exec sleep 30":\n',
     );
     await new Promise((resolve) => setTimeout(resolve, 200));
     await call(client, client.cancel, new emptyMessages.Empty());
@@ -196,7 +196,7 @@ describe("pulumi-resource-command", () => {
   });
 
   test("an interrupt ends what runs, and then the plugin", async () => {
-    const long = create({ create: "sleep 31" }).catch((error) => error);
+    const long = create({ create: "exec sleep 31" }).catch((error) => error);
     await new Promise((resolve) => setTimeout(resolve, 200));
     const exit = new Promise((resolve) => child.once("exit", resolve));
     child.kill("SIGINT");
