@@ -1,5 +1,5 @@
 import { UserError } from "../config/errors.ts";
-import { printable } from "../config/printable.ts";
+import { say, sayFailure } from "../host/say.ts";
 import { ShellError, shellFor } from "../host/shell.ts";
 import { installSchedule, removeSchedule } from "./schedule.ts";
 import { readScheduleEnvironment } from "./schedule-environment.ts";
@@ -11,7 +11,7 @@ import { readScheduleEnvironment } from "./schedule-environment.ts";
 async function main(action: string | undefined): Promise<void> {
   const { uri, project, storageDir, backup } = readScheduleEnvironment(process.env);
   const shell = shellFor(uri);
-  if (action === "install") await installSchedule(shell, { project, storageDir, backup }, console.error);
+  if (action === "install") await installSchedule(shell, { project, storageDir, backup }, say);
   else if (action === "remove") await removeSchedule(shell, { project, storageDir });
   else throw new Error("install or remove?");
 }
@@ -19,6 +19,6 @@ async function main(action: string | undefined): Promise<void> {
 try {
   await main(process.argv[2]);
 } catch (error) {
-  console.error(error instanceof UserError || error instanceof ShellError ? printable(error.message) : error);
+  sayFailure(error, error instanceof UserError || error instanceof ShellError);
   process.exitCode = 1;
 }

@@ -1,6 +1,5 @@
-import { inspect } from "node:util";
 import { UserError } from "../config/errors.ts";
-import { printable } from "../config/printable.ts";
+import { sayFailure } from "../host/say.ts";
 import { hostUnreachable, isUnreachable } from "../host/unreachable.ts";
 import { VirshError } from "../host/virsh.ts";
 import { NotReadyError } from "./ready.ts";
@@ -20,10 +19,7 @@ export async function runEntry<Request>(variable: string, main: (request: Reques
     const isAway = caught instanceof VirshError && isUnreachable(caught);
     const error = isAway ? hostUnreachable(caught.uri, caught.reason) : caught;
     const isBug = ![UserError, NotReadyError, VirshError].some((kind) => error instanceof kind);
-    say(isBug ? inspect(error) : (error as Error).message);
+    sayFailure(error, !isBug);
     process.exitCode = 1;
   }
 }
-
-/** Prints a line of progress, or an error: what a guest has said in it does nothing to a terminal. */
-export const say = (line: string): void => console.error(printable(line));

@@ -1,7 +1,8 @@
+import { say } from "../host/say.ts";
 import { virshFor } from "../host/virsh.ts";
 import { markStarting, marksOf, markTailnet } from "../vm/marks.ts";
 import { requireNoRestore } from "../vm/restore-mark.ts";
-import { runEntry, say } from "./entry.ts";
+import { runEntry } from "./entry.ts";
 import { Guest } from "./guest.ts";
 import { isShutOffOnPurpose, isSuspended, startIfOff } from "./power.ts";
 import { limits, NotReadyError, waitUntilReady } from "./ready.ts";

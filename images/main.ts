@@ -1,6 +1,6 @@
 import { UserError } from "../config/errors.ts";
-import { printable } from "../config/printable.ts";
 import type { ImageSettings } from "../config/settings.ts";
+import { say, sayFailure } from "../host/say.ts";
 import { VirshError } from "../host/virsh.ts";
 import { ensureImage } from "./image.ts";
 import { endWithShell } from "./leftovers.ts";
@@ -19,8 +19,8 @@ interface Request {
  */
 async function main(): Promise<void> {
   const { image, uri, pool } = JSON.parse(process.env.PROJECT_VMS_IMAGE ?? "") as Request;
-  const made = await ensureImage(image, console.error);
-  const { name, path } = await publishImage(made, uri, pool, console.error);
+  const made = await ensureImage(image, say);
+  const { name, path } = await publishImage(made, uri, pool, say);
   console.log(JSON.stringify({ name, path, sha512: made.sha512, virtualSize: made.virtualSize }));
 }
 
@@ -28,6 +28,6 @@ endWithShell(Number(process.env.PROJECT_VMS_SHELL) || undefined);
 try {
   await main();
 } catch (error) {
-  console.error(error instanceof UserError || error instanceof VirshError ? printable(error.message) : error);
+  sayFailure(error, error instanceof UserError || error instanceof VirshError);
   process.exitCode = 1;
 }

@@ -1,4 +1,5 @@
-import { runEntry, say } from "../guest/entry.ts";
+import { runEntry } from "../guest/entry.ts";
+import { say } from "../host/say.ts";
 import { virshFor } from "../host/virsh.ts";
 import { type NetworkTeardown, tearDownNetwork } from "./network.ts";
 

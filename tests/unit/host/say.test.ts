@@ -1,0 +1,47 @@
+import { spawnSync } from "node:child_process";
+import { expect, test } from "vitest";
+import { sayable } from "../../../host/say.ts";
+
+const bytes = (text: string) => Math.max(...text.split("\n").map((line) => Buffer.byteLength(line)));
+
+test.each([
+  ["letters", "x"],
+  ["letters of four bytes", "\u{1f600}"],
+  ["control characters, which are shown by four", "\x07"],
+  ["what only looks like text, shown by more", "\u{e0001}"],
+  ["what would begin a colour", "<{%"],
+  ["tabs", "\t"],
+])("a line of a million %s is cut to some KiB", (_, character) => {
+  expect(bytes(sayable(character.repeat(1_000_000)))).toBeLessThan(17 * 1024);
+});
+
+test("lines of a usual length, and their number, stay as they are", () => {
+  const text = `${"x".repeat(4096)}\n`.repeat(100);
+  expect(sayable(text)).toBe(text);
+  expect(sayable(`first\n${"y".repeat(5000)}\nlast`)).toBe(`first\n${"y".repeat(4096)}… (904 more characters)\nlast`);
+});
+
+test.each([
+  ["guest/wait-until-ready.ts", "PROJECT_VMS_READY"],
+  ["vm/teardown-entry.ts", "PROJECT_VMS_TEARDOWN"],
+  ["vm/network-entry.ts", "PROJECT_VMS_NETWORK"],
+  ["images/main.ts", "PROJECT_VMS_IMAGE"],
+  ["data/schedule-entry.ts", "PROJECT_VMS_BACKUP"],
+])("the step %s prints no longer one, whatever its host says", (entry, variable) => {
+  const long = "x".repeat(50_000);
+  const image = { kind: "url", url: `file:///nowhere/${long}`, sha512: "0".repeat(128) };
+  const about = { uri: `nodriver${long}:///system`, project: "app", name: "net", storageDir: "/vms", image };
+  // One that nothing can be run on: a schedule is otherwise put onto this machine.
+  const backup = {
+    PROJECT_VMS_URI: `qemu+tls://${long}/system`,
+    PROJECT_VMS_PROJECT: "app",
+    PROJECT_VMS_STORAGE_DIR: "/vms",
+  };
+  const value = JSON.stringify({ ...about, every: "1d", keep: 1 });
+  const args = ["bin/entry.js", entry, ...(entry.startsWith("data/") ? ["install"] : [])];
+  const { stderr, status } = spawnSync("node", args, {
+    env: { ...process.env, ...backup, [variable]: value },
+    encoding: "utf8",
+  });
+  expect([status, bytes(stderr) > 100, bytes(stderr) < 17 * 1024]).toEqual([1, true, true]);
+});
