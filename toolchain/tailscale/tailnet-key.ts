@@ -19,7 +19,7 @@ const replacing = ["description", "ephemeral", "expiry", "preauthorized", "reusa
 const updating = ["recreateIfInvalid", "userId"];
 
 /** What only the API knows. */
-const computed = ["createdAt", "expiresAt", "expiry", "invalid", "key", "userId"];
+const computed = ["createdAt", "expiresAt", "expiry", "id", "invalid", "key", "userId"];
 
 /** What differs between a key and what the program wants, by property. */
 export interface KeyDifference {
@@ -28,7 +28,10 @@ export interface KeyDifference {
   replaces: string[];
 }
 
-/** The resource `tailscale:index/tailnetKey:TailnetKey`: the steps of its life, and the state that comes of each. */
+/**
+ * The resource `tailscale:index/tailnetKey:TailnetKey`: the steps of its life, and the state that comes of each. The official plugin
+ * looks for a key by the `id` among its outputs, beside the engine's own: without one it finds none, and revokes none.
+ */
 export class TailnetKeyResource {
   private readonly client: TailscaleClient;
 
@@ -40,7 +43,13 @@ export class TailnetKeyResource {
     const key = await withContext("Failed to create key: Error creating tailnet key", () =>
       this.client.createKey(keyRequest(inputs)),
     );
-    const state = { expiry: key.expirySeconds ?? 0, ...wanted(inputs), ...facts(key), key: secret(key.key ?? "") };
+    const state = {
+      expiry: key.expirySeconds ?? 0,
+      ...wanted(inputs),
+      id: key.id,
+      ...facts(key),
+      key: secret(key.key ?? ""),
+    };
     return { id: key.id, state };
   }
 
@@ -53,7 +62,7 @@ export class TailnetKeyResource {
    */
   async read(id: string, state: Properties): Promise<Properties | undefined> {
     const key = await this.fetch(id);
-    if (key === undefined) return Object.keys(state).length > 0 ? { ...hidden(state), invalid: true } : undefined;
+    if (key === undefined) return Object.keys(state).length > 0 ? { ...hidden(state), id, invalid: true } : undefined;
     const { reusable = false, ephemeral = false, preauthorized = false, tags } = key.capabilities.devices.create;
     const seen = {
       ...{ reusable, ephemeral, preauthorized, tags: tags ?? [] },
@@ -62,13 +71,13 @@ export class TailnetKeyResource {
       ...facts(key),
     };
     const entries = Object.entries(seen).map(([name, value]) => [name, asBefore(state[name], value)]);
-    return { ...hidden(state), ...Object.fromEntries(entries) };
+    return { ...hidden(state), id, ...Object.fromEntries(entries) };
   }
 
   /** Takes over what needs no new key. */
   async update(id: string, olds: Properties, news: Properties): Promise<Properties> {
     const key = await this.fetch(id);
-    return { ...plannedState(olds, news), ...(key === undefined ? { invalid: true } : facts(key)) };
+    return { ...plannedState(olds, news), id, ...(key === undefined ? { invalid: true } : facts(key)) };
   }
 
   async delete(id: string): Promise<void> {
