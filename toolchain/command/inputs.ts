@@ -31,14 +31,21 @@ export interface Failure {
 interface Kind {
   goType: string;
   fits: (value: Value) => boolean;
+  /** What each element must be, and how the official plugin names its place. */
+  elements?: { kind: Kind; place: (key: string) => string };
 }
 
 const text: Kind = { goType: "string", fits: (value) => typeof value === "string" };
 const truth: Kind = { goType: "bool", fits: (value) => typeof value === "boolean" };
-const texts: Kind = { goType: "[]string", fits: (value) => Array.isArray(value) && value.every(knownAs(text)) };
+const texts: Kind = {
+  goType: "[]string",
+  fits: Array.isArray,
+  elements: { kind: text, place: (index) => `[${index}]` },
+};
 const textMap: Kind = {
   goType: "map[string]string",
-  fits: (value) => isObject(value) && Object.values(value).every(knownAs(text)),
+  fits: isObject,
+  elements: { kind: text, place: (key) => `[${key}] value` },
 };
 const anything: Kind = { goType: "[]interface {}", fits: Array.isArray };
 const loggings: readonly string[] = ["stdout", "stderr", "stdoutAndStderr", "none"] satisfies Logging[];
@@ -70,10 +77,6 @@ export const invokeKinds: Record<string, Kind> = { ...runKinds, command: text };
 
 const refused = ["assetPaths", "archivePaths"];
 
-function knownAs(kind: Kind): (value: Value) => boolean {
-  return (value) => isUnknown(value) || kind.fits(value);
-}
-
 /**
  * Checks inputs. There are no defaults to fill in: what is not given is not in the state either.
  *
@@ -89,23 +92,36 @@ export function checkInputs(
 ): { inputs: Properties; failures: Failure[] } {
   const given = withoutNulls(inputs);
   const failures = Object.entries(given).flatMap(([property, value]) => {
-    const reason = mistake(property, reveal(value), kinds[property], typeName);
-    return reason === undefined ? [] : [{ property, reason }];
+    if (refused.includes(property)) return [{ property, reason: `${property} ${notImplemented}` }];
+    const kind = kinds[property];
+    if (kind === undefined) return [{ property, reason: `Unrecognized field '${property}' on '${typeName}'` }];
+    return misfit(property, reveal(value), kind, typeName) ?? [];
   });
   return { inputs: given, failures };
 }
 
-function mistake(property: string, value: Value, kind: Kind | undefined, typeName: string): string | undefined {
-  if (refused.includes(property)) {
-    return `${property} is not implemented by this project's stand-in for pulumi-resource-command: install the official plugin to use it`;
+const notImplemented =
+  "is not implemented by this project's stand-in for pulumi-resource-command: install the official plugin to use it";
+
+/** The first mistake in a value, by its place. */
+function misfit(field: string, value: Value, kind: Kind, typeName: string): Failure | undefined {
+  if (isUnknown(value)) return undefined;
+  if (!kind.fits(value)) {
+    const reason = `Field '${field}' on '${typeName}' must be a '${kind.goType}'; got '${goType(value)}' instead`;
+    return { property: field, reason };
   }
-  if (kind === undefined) return `Unrecognized field '${property}' on '${typeName}'`;
-  if (knownAs(kind)(value)) return undefined;
-  return `Field '${property}' on '${typeName}' must be a '${kind.goType}'; got '${goType(value)}' instead`;
+  const { elements } = kind;
+  if (elements === undefined) return undefined;
+  for (const [key, element] of Object.entries(value as Properties)) {
+    const failure = misfit(`${field}${elements.place(key)}`, element, elements.kind, typeName);
+    if (failure) return failure;
+  }
+  return undefined;
 }
 
 /** The kind alone: the value may be a secret. */
 function goType(value: Value): string {
+  if (value === null) return "<nil>";
   if (Array.isArray(value)) return "[]interface {}";
   switch (typeof value) {
     case "string":

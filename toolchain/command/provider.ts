@@ -147,8 +147,9 @@ function diffMessage(difference: Difference): provider.DiffResponse {
   } as const;
   const response = new messages.DiffResponse()
     .setChanges(difference.size > 0 ? DiffChanges.DIFF_SOME : DiffChanges.DIFF_NONE)
+    // By these the engine's progress names what changes.
+    .setDiffsList([...new Set([...difference.keys()].map((path) => path.split(/[.[]/, 1)[0] ?? path))])
     .setReplacesList(replaces)
-    .setDiffsList([...difference.keys()])
     .setHasdetaileddiff(true);
   for (const [path, change] of difference) {
     const kind = kinds[change][replaces.includes(path) ? 1 : 0];

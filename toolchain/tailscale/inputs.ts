@@ -88,6 +88,13 @@ function checkRules(given: Properties): Failure[] {
     const reason = `Invalid Attribute Value Length. Attribute description string length must be at most ${longestDescription}, got: ${description.length}`;
     failures.push({ property: "description", reason });
   }
+  const tags = reveal(given.tags ?? []);
+  const known = Array.isArray(tags) ? tags.filter((tag) => !isUnknown(tag)) : [];
+  const double = known.find((tag, index) => known.indexOf(tag) !== index);
+  if (double !== undefined) {
+    const reason = `Duplicate Set Element. This attribute contains duplicate values of: tftypes.String<${JSON.stringify(double)}>`;
+    failures.push({ property: "tags", reason });
+  }
   const recreate = reveal(given.recreateIfInvalid ?? "");
   if (typeof recreate === "string" && !isUnknown(recreate) && !recreations.includes(recreate)) {
     const reason = `Invalid Attribute Value Match. Attribute recreate_if_invalid value must be one of: ["" "always" "never"], got: ${JSON.stringify(recreate)}`;

@@ -26,12 +26,20 @@ describe("inputs of command:local:Command", () => {
     [{ create: 5 }, "Field 'create' on 'local.CommandInputs' must be a 'string'; got 'float64' instead"],
     [{ interpreter: "sh" }, "Field 'interpreter' on 'local.CommandInputs' must be a '[]string'; got 'string' instead"],
     [
-      { interpreter: [1] },
-      "Field 'interpreter' on 'local.CommandInputs' must be a '[]string'; got '[]interface {}' instead",
+      { interpreter: ["sh", 1] },
+      "Field 'interpreter[1]' on 'local.CommandInputs' must be a 'string'; got 'float64' instead",
     ],
     [
-      { environment: { A: 1 } },
-      "Field 'environment' on 'local.CommandInputs' must be a 'map[string]string'; got 'map[string]interface {}' instead",
+      { environment: { B: "1", A: 1 } },
+      "Field 'environment[A] value' on 'local.CommandInputs' must be a 'string'; got 'float64' instead",
+    ],
+    [
+      { environment: { A: null } },
+      "Field 'environment[A] value' on 'local.CommandInputs' must be a 'string'; got '<nil>' instead",
+    ],
+    [
+      { environment: ["A=1"] },
+      "Field 'environment' on 'local.CommandInputs' must be a 'map[string]string'; got '[]interface {}' instead",
     ],
     [
       { logging: "all" },
@@ -51,7 +59,8 @@ describe("inputs of command:local:Command", () => {
       "archivePaths is not implemented by this project's stand-in for pulumi-resource-command: install the official plugin to use it",
     ],
   ])("refuses %j", (inputs, reason) => {
-    expect(check(inputs).failures).toEqual([{ property: Object.keys(inputs)[0], reason }]);
+    const property = /^Field '(.*?)' on/.exec(reason)?.[1] ?? Object.keys(inputs)[0];
+    expect(check(inputs).failures).toEqual([{ property, reason }]);
   });
 
   test("all mistakes come together", () => {

@@ -154,6 +154,7 @@ describe("pulumi-resource-command", () => {
     expect(kinds.sort()).toEqual(["create", "environment.A", "triggers"]);
     expect(response.getChanges()).toBe(messages.DiffResponse.DiffChanges.DIFF_SOME);
     expect(response.getReplacesList()).toEqual(["triggers"]);
+    expect(response.getDiffsList().sort()).toEqual(["create", "environment", "triggers"]);
   });
 
   test("changes that are to be ignored are", async () => {

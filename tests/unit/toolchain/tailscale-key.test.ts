@@ -268,6 +268,10 @@ describe("check", () => {
       "Invalid Attribute Value Length. Attribute description string length must be at most 50, got: 51. Examine values at 'web.description'.",
     ],
     [
+      { tags: ["tag:a", "tag:b", "tag:a"] },
+      "Duplicate Set Element. This attribute contains duplicate values of: tftypes.String<\"tag:a\">. Examine values at 'web.tags'.",
+    ],
+    [
       { recreateIfInvalid: "sometimes" },
       'Invalid Attribute Value Match. Attribute recreate_if_invalid value must be one of: ["" "always" "never"], got: "sometimes". Examine values at \'web.recreateIfInvalid\'.',
     ],
