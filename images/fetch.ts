@@ -115,7 +115,10 @@ async function open(url: string, signal: AbortSignal): Promise<Incoming> {
     const file = fileURLToPath(url);
     return { size: statSync(file).size, content: createReadStream(file) };
   }
-  const response = await fetch(url, { signal });
+  const { EnvHttpProxyAgent, fetch } = await import("undici");
+  // By HTTP_PROXY, HTTPS_PROXY and NO_PROXY, which Node's own does not look at. A tunnel to another port than 443 few proxies allow.
+  const dispatcher = new EnvHttpProxyAgent({ proxyTunnel: false });
+  const response = await fetch(url, { signal, dispatcher });
   if (!response.ok || !response.body)
     throw new Error(`the server answers ${response.status} ${response.statusText}`.trim());
   const size = Number(response.headers.get("content-length")) || undefined;
@@ -173,7 +176,9 @@ function reasonOf(error: Error & { code?: string; cause?: unknown }): string {
 }
 
 function failed(url: string, reason: string): UserError {
-  const remedy = "check the address and the network, then run it again";
+  const isProxied = ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY"].some((name) => process.env[name]);
+  const proxy = isProxied ? ", the network and the proxy that HTTP_PROXY or HTTPS_PROXY names" : " and the network";
+  const remedy = `check the address${proxy}, then run it again`;
   return new UserError("The image could not be fetched.", [{ path: url, rule: `must be had, but: ${reason}`, remedy }]);
 }
 

@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { execaSync } from "execa";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { UserError } from "../../../config/errors.ts";
 import { ImageCache } from "../../../images/cache.ts";
 import { fetchImage } from "../../../images/fetch.ts";
@@ -32,7 +32,10 @@ afterAll(() => {
   server.close();
   rmSync(dir, { recursive: true });
 });
+const proxyVariables = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"];
+afterEach(() => vi.unstubAllEnvs());
 beforeEach(() => {
+  for (const name of proxyVariables) vi.stubEnv(name, "");
   requests = 0;
   cache = new ImageCache(mkdtempSync(path.join(dir, "cache-")));
   serve = (_request, response) => response.end(readFileSync(source));
@@ -75,6 +78,46 @@ describe("a published image", () => {
   test("may be a file of this machine", async () => {
     const sha512 = digestOf(readFileSync(source));
     expect((await ensure(`file://${source}`, sha512)).sha512).toBe(sha512);
+  });
+});
+
+describe("a proxy", () => {
+  let proxy: Server;
+  let asked: string[];
+  beforeAll(async () => {
+    proxy = createServer((request, response) => {
+      asked.push(`${request.method} ${request.url}`);
+      response.end(readFileSync(source));
+    }).on("connect", (request, socket) => {
+      asked.push(`CONNECT ${request.url}`);
+      socket.end("HTTP/1.1 403 Forbidden\r\n\r\n");
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+  });
+  beforeEach(() => {
+    asked = [];
+    const url = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+    for (const name of proxyVariables.filter((variable) => !/no_proxy/i.test(variable))) vi.stubEnv(name, url);
+  });
+  afterAll(() => proxy.close());
+
+  test("is used where the environment names one", async () => {
+    await ensure("http://images.example/x.qcow2", digestOf(readFileSync(source)));
+    expect(asked).toEqual(["GET http://images.example/x.qcow2"]);
+  });
+
+  test("is asked for a tunnel to https, and is named when that fails", async () => {
+    await expect(ensure("https://images.example/x.qcow2", "0".repeat(128))).rejects.toThrow(
+      "check the address, the network and the proxy that HTTP_PROXY or HTTPS_PROXY names, then run it again",
+    );
+    expect(asked).toEqual(["CONNECT images.example:443"]);
+  });
+
+  test("is passed by where NO_PROXY says so", async () => {
+    vi.stubEnv("NO_PROXY", "127.0.0.1");
+    vi.stubEnv("no_proxy", "127.0.0.1");
+    await ensure(`${base}/x.qcow2`, digestOf(readFileSync(source)));
+    expect([asked, requests]).toEqual([[], 1]);
   });
 });
 
