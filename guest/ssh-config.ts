@@ -50,7 +50,7 @@ export function sshFiles(targets: SshTarget[], path: SshPath, knownHostsFile: st
   const shared = [
     ...known,
     ...(path.proxyCommand ? [line("ProxyCommand", command(path.proxyCommand))] : []),
-    ...(path.proxyJump ? [line("ProxyJump", word(path.proxyJump))] : []),
+    ...(path.proxyJump ? [jumpLine(word(path.proxyJump), knownHostsFile)] : []),
     ...(path.identityFile ? [line("IdentityFile", file(path.identityFile))] : []),
   ];
   const reachable = targets
@@ -72,6 +72,15 @@ export function sshFiles(targets: SshTarget[], path: SshPath, knownHostsFile: st
     config: sections.join("\n"),
     knownHosts: reachable.flatMap(({ alias, hostKeys }) => hostKeys.map((key) => knownHost(alias, key))).join(""),
   };
+}
+
+/**
+ * OpenSSH makes a ProxyJump a command that names this file, and then reads a `%` of its path as a token: from such a folder it is a
+ * command of our own.
+ */
+function jumpLine(jump: Value, fileBeside: string): string {
+  if (!fileBeside.includes("%")) return line("ProxyJump", jump);
+  return line("ProxyCommand", command(`ssh -W '[%h]:%p' 'ssh://${jump}'`));
 }
 
 /** Whether a VM says that it has, in the tailnet, the name of another VM of the stack: `project-web-1` can be either's. */

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import path from "node:path";
+import { pathToFileURL } from "node:url";
 import { parse } from "yaml";
 import { localDir } from "../host/resolve.ts";
 
@@ -46,6 +47,17 @@ function folderOf(url: string, root: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/**
+ * The variable that leads the engine to the checkout's own backend where Pulumi.yaml's relative URL cannot: it puts the checkout's
+ * path before that as it is, and then decodes the whole. Jenkins has such paths: `…/project%2Fmain`.
+ */
+export function encodedBackend(root: string, environment: NodeJS.ProcessEnv): { PULUMI_BACKEND_URL?: string } {
+  const { folder, isOwn } = usedBackend(root, environment);
+  if (!isOwn || folder === undefined || !/[%?#]/.test(folder)) return {};
+  // As in Pulumi.yaml.
+  return { PULUMI_BACKEND_URL: `${pathToFileURL(folder).href}?metadata=skip` };
 }
 
 const nameOf = (url: string | undefined) =>

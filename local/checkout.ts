@@ -5,6 +5,7 @@ import path from "node:path";
 import { execa } from "execa";
 import { userSshKeys } from "../config/user-ssh-keys.ts";
 import { localDir, localSshKey } from "../host/resolve.ts";
+import { encodedBackend } from "./backend.ts";
 import { dropAttributes } from "./state-attributes.ts";
 
 /** The root of the checkout that a make target is run in, where Pulumi.yaml is. */
@@ -28,8 +29,11 @@ export function prepareCheckout(root: string): void {
 }
 
 /** The environment variables under which plain `pulumi` works in a checkout, beside those of the toolchain. */
-export function checkoutEnvironment(root: string): Record<string, string> {
-  return { PULUMI_CONFIG_PASSPHRASE_FILE: passphraseFile(root) };
+export function checkoutEnvironment(
+  root: string,
+  environment: NodeJS.ProcessEnv = process.env,
+): Record<string, string> {
+  return { PULUMI_CONFIG_PASSPHRASE_FILE: passphraseFile(root), ...encodedBackend(root, environment) };
 }
 
 /** Makes an SSH key pair for the VMs of a checkout if its user has none at all. */

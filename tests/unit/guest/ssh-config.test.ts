@@ -1,4 +1,8 @@
-import { expect, test } from "vitest";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { expect, onTestFinished, test } from "vitest";
 import { sshFiles, sshPathTo } from "../../../guest/ssh-config.ts";
 import { hostileTexts } from "./hostile-values.ts";
 import { aHostKey, anAddress, anEcdsaKey, aTailnetName } from "./samples.ts";
@@ -80,6 +84,21 @@ test("a % in a path stands for itself", () => {
     /UserKnownHostsFile "\/100%%\/known_hosts"[\s\S]*IdentityFile "\/my %%h\/key"/,
   );
 });
+
+test.each(["root@127.0.0.1:9", "127.0.0.1", "root@[::1]:9"])(
+  "OpenSSH jumps over %s from a folder with %%",
+  (proxyJump) => {
+    const dir = mkdtempSync(path.join(tmpdir(), "a%2Fb-"));
+    onTestFinished(() => rmSync(dir, { recursive: true }));
+    const file = path.join(dir, "config");
+    writeFileSync(file, sshFiles([web], { proxyJump }, path.join(dir, "known_hosts")).config);
+    // Nothing listens there, or no key fits: what counts is that it came so far.
+    const ways = ["-o", "ConnectTimeout=5", "-o", "BatchMode=yes"];
+    const { stderr } = spawnSync("ssh", [...ways, "-F", file, "--", "project-web", "true"], { encoding: "utf8" });
+    expect(stderr).not.toMatch(/percent_expand|Could not resolve|Bad configuration/);
+    expect(stderr).toMatch(/Connection closed by UNKNOWN|refused/);
+  },
+);
 
 test.each<[string, Parameters<typeof sshFiles>[1], string]>([
   ["a quote in a path", { identityFile: '/a" ProxyCommand x' }, "/k"],

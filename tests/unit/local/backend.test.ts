@@ -4,6 +4,7 @@ import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { readStackState } from "../../../daily/stack-state.ts";
 import { usedBackend } from "../../../local/backend.ts";
+import { checkoutEnvironment } from "../../../local/checkout.ts";
 
 let root: string;
 beforeEach(() => {
@@ -21,6 +22,19 @@ test("without a word it is the checkout's own, also in a folder whose name looks
   const own = { name: "file://./.local/state", folder: path.join(root, ".local/state"), isOwn: true };
   expect([used(), used("")]).toEqual([own, own]);
   expect(used(`file://${encodeURIComponent(root).replaceAll("%2F", "/")}/.local/state?metadata=skip`).isOwn).toBe(true);
+});
+
+test("in such a folder the engine is given the whole URL, encoded, and in no other", () => {
+  const environment = checkoutEnvironment(root, {});
+  const encoded = root.replaceAll("%", "%25");
+  expect(environment.PULUMI_BACKEND_URL).toBe(`file://${encoded}/.local/state?metadata=skip`);
+  // In a shell that has it, it is still the checkout's own.
+  expect([used(environment.PULUMI_BACKEND_URL).isOwn, checkoutEnvironment(root, environment)]).toEqual([
+    true,
+    environment,
+  ]);
+  expect(checkoutEnvironment(root, { PULUMI_BACKEND_URL: "s3://bucket" })).not.toHaveProperty("PULUMI_BACKEND_URL");
+  expect(checkoutEnvironment("/work/checkout", {})).not.toHaveProperty("PULUMI_BACKEND_URL");
 });
 
 test.each<[string, string, string | undefined]>([
