@@ -12,7 +12,7 @@
 # still be frozen.
 set -eu
 umask 077
-export LC_ALL=C
+export LC_ALL=C.UTF-8 LANGUAGE=
 
 MOUNT=/home/dev/project
 MARGIN=$((512 * 1048576)) # must stay free, in bytes

@@ -8,7 +8,7 @@
 # Prints what the command prints and, as its last line, `frozen=<answer> thawed=<yes|no> within=<seconds>,<seconds>`.
 # The answers to a freeze: yes; no, also where there is no agent; refused; silent, where it may yet freeze.
 set -eu
-export LC_ALL=C
+export LC_ALL=C.UTF-8 LANGUAGE=
 # A hang-up, ^C or the end of a systemd unit does not come between freeze and thaw.
 trap '' HUP INT TERM PIPE
 

@@ -9,7 +9,7 @@
 # The disk's size in bytes goes to standard output, progress to standard error.
 set -eu
 umask 077
-export LC_ALL=C
+export LC_ALL=C.UTF-8 LANGUAGE=
 
 MARGIN=$((512 * 1048576)) # must stay free, in bytes
 ANSWER=60                 # seconds for libvirt to answer

@@ -5,7 +5,7 @@
 # Usage: purge.sh <project> <storageDir> <libvirt URI> <yes|no, with the backups>
 # What is left of the folders, if they held something else, goes to standard error.
 set -eu
-export LC_ALL=C
+export LC_ALL=C.UTF-8 LANGUAGE=
 
 STAMP='[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]T[0-9][0-9][0-9][0-9][0-9][0-9]Z'
 

@@ -8,7 +8,7 @@
 # Prints the name of the snapshot that has what was there before.
 set -eu
 umask 077
-export LC_ALL=C
+export LC_ALL=C.UTF-8 LANGUAGE=
 
 LOCK=600  # seconds to wait for another program that works on the disk
 START=120 # for libvirt to start the VM

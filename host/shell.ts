@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { UserError } from "../config/errors.ts";
+import { english } from "./english.ts";
 import { logInAgain } from "./log-in.ts";
 import { hostUnreachable } from "./unreachable.ts";
 import { isLocal } from "./virsh.ts";
@@ -93,10 +94,8 @@ export function shellFor(uri: string): Shell {
     uri: remote ? uriOnHost(uri) : uri,
     run: async (argv, options = {}) => {
       const words = options.toTheEnd ? ["sh", "-c", toTheEndScript, "sh", ...argv] : argv;
-      // Messages in English: some of them are looked for.
-      const command = remote
-        ? [...remote.words, ["env", "LC_ALL=C", ...words].map(shellWord).join(" ")]
-        : ["env", "LC_ALL=C", ...words];
+      const local = ["env", ...Object.entries(english).map(([name, value]) => `${name}=${value}`), ...words];
+      const command = remote ? [...remote.words, local.map(shellWord).join(" ")] : local;
       const once = async () => {
         const { exitCode, stdout, stderr } = await start(command, options);
         if (exitCode === 0) return stdout;

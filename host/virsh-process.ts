@@ -1,5 +1,6 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { UserError } from "../config/errors.ts";
+import { english } from "./english.ts";
 import { noCache, reasonIn, VirshError, withoutQuestions } from "./virsh.ts";
 
 /** Longest wait for a connection, in seconds; a host that is down shall not hold anybody up. */
@@ -44,8 +45,8 @@ export class VirshProcess {
       // With an ssh it has a group of its own, so that an ssh that hangs in its connection goes with it. Else ^C ends
       // it with the caller.
       detached: !this.isScript,
-      // Messages in English, no history of ours in the user's, no ssh dialog on a desktop.
-      env: { ...process.env, LC_ALL: "C", XDG_CACHE_HOME: noCache, SSH_ASKPASS_REQUIRE: "never" },
+      // No history of ours in the user's, no ssh dialog on a desktop.
+      env: { ...process.env, ...english, XDG_CACHE_HOME: noCache, SSH_ASKPASS_REQUIRE: "never" },
     });
     running.add(this);
     this.child.stdin.on("error", () => {}); // it ended early; "close" tells why
