@@ -51,6 +51,7 @@ export function factsOf(status: VmStatus, formatSize: (bytes: number) => string)
       text: inConfig ? state : `${state}, not in the config: the next update takes it away`,
       colour: state === "running" ? ("green" as const) : ("yellow" as const),
     },
+    problems: status.problems.length > 0 ? { text: status.problems.join(" | "), colour: "red" as const } : undefined,
     memory,
     cpus: String(cpus),
     addresses: addresses.join(", "),

@@ -2,11 +2,13 @@ import path from "node:path";
 import type * as command from "@pulumi/command";
 import type * as libvirt from "@pulumi/libvirt";
 import * as pulumi from "@pulumi/pulumi";
+import { factOf } from "../config/errors.ts";
 import { domainName } from "../config/names.ts";
 import { resolveVmSettings, type VmRequest } from "../config/parse.ts";
 import type { Readiness } from "../guest/ready.ts";
 import { storedReadiness } from "../guest/stored.ts";
-import { describePlan, findProject } from "../vm/plan.ts";
+import { manualChanges, refuseManualChanges } from "../vm/manual-changes.ts";
+import { describePlan, findProject, isWorkedOn, type VmPlan } from "../vm/plan.ts";
 import { ChildFactory, type Transform } from "./transform.ts";
 import {
   createBackup,
@@ -111,6 +113,7 @@ export class ProjectVm extends pulumi.ComponentResource {
     const projectDisk = createProjectDisk(children, context, pool, teardown);
     const seed = createSeed(children, context, pool, rootDisk);
     const { domain, instance, wanted, plan } = createDomain(children, context, { rootDisk, projectDisk, seed });
+    checkManualChanges(this, context, plan);
     const ready =
       args.running === false ? undefined : createReady(children, context, domain, [wanted.definition, instance]);
     const inPlace = createSettings(children, context, ready ?? domain);
@@ -132,4 +135,17 @@ export class ProjectVm extends pulumi.ComponentResource {
       image: this.image,
     });
   }
+}
+
+/**
+ * A VM that others have changed is not worked on; one that stays as it is anyway is only named.
+ *
+ * @throws UserError before any of it is changed
+ */
+function checkManualChanges(vm: ProjectVm, { name, host, found }: VmContext, plan: VmPlan): void {
+  if (!found.domain) return;
+  const { uri, storageDir } = host.settings;
+  const issues = manualChanges(found.domain, storageDir, { uri, project: name, stack: host.owner });
+  if (isWorkedOn(plan)) refuseManualChanges(name, issues);
+  for (const issue of issues) pulumi.log.warn(`${factOf(issue)}: ${issue.remedy}`, vm);
 }

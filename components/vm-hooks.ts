@@ -1,10 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
 import { makeConsoleFolder } from "../host/console-log.ts";
-import { type Virsh, virshFor } from "../host/virsh.ts";
+import { virshFor } from "../host/virsh.ts";
+import { manualChanges, refuseManualChanges } from "../vm/manual-changes.ts";
 import { defineFilter } from "../vm/network-filter.ts";
 import { findProject, usage } from "../vm/plan.ts";
 import {
-  type DisposableVolume,
   makeWayForDomain,
   makeWayForVolume,
   putByDomain,
@@ -16,7 +16,7 @@ import type { VmHost } from "./vm-host.ts";
 
 /** What is done on a host just before a child of a VM is made or changed. The engine runs a hook only when it really does so. */
 export interface VmHooks {
-  /** What is on the host of a VM that the state does not know is said. */
+  /** What is on the host of a VM that the state does not know is said; one that was changed by hand is refused. */
   takeUp: pulumi.ResourceHook;
   /** A project disk that is there must be one. */
   checkProjectDisk: pulumi.ResourceHook;
@@ -48,6 +48,7 @@ export function vmHooks(
 ): VmHooks {
   const virsh = virshFor(host.settings.uri);
   const slow = virshFor(host.settings.uri, putBySeconds);
+  const place = { owner: host.owner, storageDir: host.settings.storageDir };
   const hook = (
     name: string,
     run: (project: string, inputs: Record<string, unknown>) => void | Promise<void>,
@@ -65,25 +66,22 @@ export function vmHooks(
     takeUp: hook("take-up", (project) => sayWhatIsTakenUp(host, project), { onDryRun: true }),
     checkProjectDisk: hook("check-project-disk", (project) => requireDataDisk(virsh, project)),
     makeWayForDomain: hook("make-way-for-domain", async (project, inputs) => {
-      await makeWayForDomain(virsh, project, host.owner, log);
+      await makeWayForDomain(virsh, project, place, log);
       await makeWhatItNames(project, inputs);
     }),
     putByDomain: hook("put-by-domain", async (project, inputs) => {
-      await putByDomain(slow, project, host.owner, log);
+      await putByDomain(slow, project, place, log);
       await makeWhatItNames(project, inputs);
     }),
     removeRootDisk: hook("remove-root-disk", async (project, { baseVolumeId, size }) => {
       await requireRoomForImage(virsh, project, String(baseVolumeId), Number(size));
-      await remove(virsh, project, "disk.qcow2", host.owner);
+      await makeWayForVolume(virsh, project, "disk.qcow2", place, log);
     }),
-    removeSeed: hook("remove-seed", (project) => remove(virsh, project, "seed.iso", host.owner)),
+    removeSeed: hook("remove-seed", (project) => makeWayForVolume(virsh, project, "seed.iso", place, log)),
     applyNew: hook("apply-settings", apply(false)),
     applyChanged: hook("apply-changed-settings", apply(true)),
   };
 }
-
-const remove = (virsh: Virsh, project: string, volume: DisposableVolume, owner: string) =>
-  makeWayForVolume(virsh, project, volume, owner, log);
 
 /** Children are named `<project>-<role>`. */
 const projectOf = (child: string) => child.slice(0, child.lastIndexOf("-"));
@@ -97,9 +95,15 @@ function settingsIn({ environment }: Record<string, unknown>): InPlaceSettings {
   return JSON.parse((environment as Record<string, string>)[settingsVariable] ?? "") as InPlaceSettings;
 }
 
-function sayWhatIsTakenUp({ inventory, settings }: Pick<VmHost, "inventory" | "settings">, project: string): void {
+function sayWhatIsTakenUp(
+  { inventory, settings, owner }: Pick<VmHost, "inventory" | "settings" | "owner">,
+  project: string,
+): void {
   const { domain, rootDisk, projectDisk } = findProject(inventory, settings.storageDir, project);
   if (!domain) return;
+  // It would be defined again over the one that is there.
+  const place = { uri: settings.uri, project, stack: owner };
+  refuseManualChanges(project, manualChanges(domain, settings.storageDir, place));
   const disks = [...(rootDisk ? ["root disk"] : []), ...(projectDisk ? [`project disk (${usage(projectDisk)})`] : [])];
   const parts = [`VM (${domain.state})`, ...disks].join(", ");
   log(`${project}: is on the host but not in this stack's state: taken up as it is: ${parts}`);

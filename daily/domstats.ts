@@ -9,6 +9,8 @@ export interface DomainStats {
 }
 
 export interface DiskStats {
+  /** What it is called in the guest, where the host says. @example "vdb" */
+  target?: string;
   /** On the host. */
   path: string;
   /** What the guest sees. */
@@ -43,6 +45,7 @@ function parseBlock(block: string): DomainStats {
   // Of a guest that runs, `allocation` is how far QEMU has written, and what a disk takes up is `physical`.
   const used = state === "shut off" ? "allocation" : "physical";
   const disks = Array.from({ length: number("block.count") }, (_, i) => ({
+    ...(facts.get(`block.${i}.name`) ? { target: facts.get(`block.${i}.name`) as string } : {}),
     path: facts.get(`block.${i}.path`) ?? "",
     size: number(`block.${i}.capacity`),
     used: number(`block.${i}.${used}`),

@@ -90,12 +90,20 @@ async function refuseUnfinishedRestore(virsh: Virsh, project: string): Promise<v
   await requireNoRestore(virsh, project);
 }
 
-/** Shuts a VM down and starts it again; should that be cut off in between, the next update starts it. */
+/**
+ * Shuts a VM down and starts it again; should that be cut off in between, the next update starts it.
+ *
+ * @throws UserError when it has other disks than ours: it may come back on others than it ran on
+ */
 export async function restartVm(own: OwnVm, { wait, ...options }: StopOptions & { wait: boolean }, log: Log) {
   const { markStarting } = await import("../vm/marks.ts");
+  const { requireOwnDisks } = await import("../vm/domain-look.ts");
+  const { ownDisks } = await import("../vm/manual-changes.ts");
   const virsh = virshFor(own.outline.host.uri);
   const domain = domainName(own.vm.name);
   await explained(own, () => refuseUnfinishedRestore(virsh, own.vm.name));
+  const { storageDir } = own.outline.host;
+  await requireOwnDisks(virsh, own.vm.name, ownDisks(storageDir, own.vm.name), own.outline.stack);
   await markStarting(virsh, domain, true);
   await shutOff(virsh, domain, options, log);
   await explained(own, () => startIfOff(virsh, domain));

@@ -50,8 +50,9 @@ export function vmRows(
   ].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-/** A VM's project disk, which is told by its name. */
-export const projectDiskOf = ({ disks }: VmFound) => disks.find(({ path }) => path.endsWith("/project.qcow2"));
+/** A VM's project disk, which is told by its name or, on an overlay over it, by its place. */
+export const projectDiskOf = ({ disks }: VmFound) =>
+  disks.find(({ path, target }) => path.endsWith("/project.qcow2") || target === "vdb");
 
 /** The backups of a project, as far as its config wants them. */
 export const backupOf = (name: string, { backup }: Pick<ProjectOutline, "backup">, found: BackupsFound | undefined) =>

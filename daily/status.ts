@@ -1,10 +1,12 @@
 import { posix } from "node:path";
 import type { ProjectOutput } from "../components/outputs.ts";
+import { factOf, type Issue } from "../config/errors.ts";
 import { hostName, poolName } from "../config/names.ts";
 import { ownValue } from "../config/own-value.ts";
 import type { BackupsFound } from "../data/backup-age.ts";
 import { stages } from "../guest/ready.ts";
 import { virshSession } from "../host/virsh.ts";
+import { manualChanges } from "../vm/manual-changes.ts";
 import type { DiskStats } from "./domstats.ts";
 import { findVm, type OwnVm } from "./find-vm.ts";
 import { type Outline, readOutline } from "./outline.ts";
@@ -23,6 +25,8 @@ export interface VmStatus extends Pick<VmRow, "stack" | "name" | "state" | "inCo
   tailnetName: string | null;
   /** Each with its path on the host, what it may grow to, and what it takes up there. */
   disks: { root: DiskStats | null; project: DiskStats | null };
+  /** What others did to it that no update works on before it is put right, each with its remedy. */
+  problems: string[];
   /** The base image that the root disk stands on. */
   image: string | null;
   /** How long it took to become ready when it was made, in seconds, with each stage's part, in their order. */
@@ -76,13 +80,21 @@ export function vmStatus({ outline, vm }: OwnVm, { output, address, sshConfig, i
     ssh: `ssh -F ${sshConfig} ${hostName(name)}`,
     tailnetName: output?.tailnetName ?? null,
     disks: {
-      root: vm.disks.find(({ path }) => path.endsWith("/disk.qcow2")) ?? null,
+      root: vm.disks.find(({ path, target }) => path.endsWith("/disk.qcow2") || target === "vda") ?? null,
       project: projectDiskOf(vm) ?? null,
     },
+    problems: problemsOf({ outline, vm }).map((issue) => `${factOf(issue)}; ${issue.remedy}`),
     image: image ?? output?.image ?? null,
     secondsToReady: output?.secondsToReady ?? null,
     stages: inOrder(output?.stages),
   };
+}
+
+/** What others did to a VM, as far as its running or, where it is off, next disks tell. Pure. */
+export function problemsOf({ outline: { stack, host }, vm }: OwnVm): Issue[] {
+  const disks = vm.disks.map(({ target = "", path }) => ({ target, source: path, chain: [] }));
+  const place = { uri: host.uri, project: vm.name, stack };
+  return manualChanges({ devices: [{ disks, nics: [], others: [] }], state: vm.state }, host.storageDir, place);
 }
 
 const pick = (projects: Outline["projects"], name: string) =>

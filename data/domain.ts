@@ -1,7 +1,8 @@
 import { UserError } from "../config/errors.ts";
 import { ShellError } from "../host/shell.ts";
 import { hostUnreachable } from "../host/unreachable.ts";
-import { VirshError, virshSession } from "../host/virsh.ts";
+import { VirshError, virshFor, virshSession } from "../host/virsh.ts";
+import { requireOwnDisks } from "../vm/domain-look.ts";
 import type { ProjectDisk } from "./project-disk.ts";
 
 /** How a project's VM is. */
@@ -26,6 +27,11 @@ export async function domainState({ host, domain }: ProjectDisk): Promise<Domain
   if (failed) throw new VirshError(host.uri, failed.command, undefined, failed.error);
   const [isThere, isActive, hasSavedMemory] = answers.map(({ output }) => output.split("\n").includes(domain));
   return { state: isActive ? "active" : isThere ? "off" : "none", hasSavedMemory: hasSavedMemory ?? false };
+}
+
+/** @throws UserError when a project's VM, on or off, has another file in the place of its disk, such as a snapshot's overlay */
+export async function requireOwnDisk({ host, name, file }: ProjectDisk, { state }: DomainState): Promise<void> {
+  if (state !== "none") await requireOwnDisks(virshFor(host.uri), name, { vdb: file });
 }
 
 /** @throws UserError when a VM would go on from a moment that its disk has left */

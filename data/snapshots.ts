@@ -4,7 +4,7 @@ import { type Shell, shellFor } from "../host/shell.ts";
 import { quoteForVirsh, virshFor } from "../host/virsh.ts";
 import { markStarting, marksOf } from "../vm/marks.ts";
 import type { Snapshot } from "./disk-image.ts";
-import { domainState, explainLock, refuseSavedMemory } from "./domain.ts";
+import { domainState, explainLock, refuseSavedMemory, requireOwnDisk } from "./domain.ts";
 import { GuestNotThawed, whileFrozen } from "./freeze.ts";
 import { runScript } from "./host-script.ts";
 import { diskNode, monitorAnswer, monitorRequest } from "./monitor.ts";
@@ -46,8 +46,9 @@ export async function createSnapshot(host: StorageHost, project: string, name: s
   const shell = shellFor(host.uri);
   const { snapshots, isOldFormat } = await readDisk(shell, disk);
   refuseTwin(name, snapshots);
-  const { state } = await domainState(disk);
-  if (state === "active") {
+  const domain = await domainState(disk);
+  await requireOwnDisk(disk, domain);
+  if (domain.state === "active") {
     await requireNoRestore(shell, disk);
     await snapshotLive(shell, disk, name, log);
     if (isOldFormat) log(`${project}: ${oldFormat}`);
@@ -66,8 +67,9 @@ export async function deleteSnapshot(host: StorageHost, project: string, name: s
   const disk = projectDisk(host, project);
   const shell = shellFor(host.uri);
   findSnapshot(name, (await readDisk(shell, disk)).snapshots);
-  const { state } = await domainState(disk);
-  if (state === "active") {
+  const domain = await domainState(disk);
+  await requireOwnDisk(disk, domain);
+  if (domain.state === "active") {
     await requireNoRestore(shell, disk);
     const virsh = virshFor(host.uri, deletionSeconds);
     const args = { device: await diskNode(virsh, disk), name };
@@ -94,6 +96,7 @@ export async function restoreSnapshot(host: StorageHost, project: string, name: 
   const { created, diskSize } = findSnapshot(name, snapshots);
   const sizeThen = diskSize ?? virtualSize;
   const domain = await domainState(disk);
+  await requireOwnDisk(disk, domain);
   refuseSavedMemory(disk, domain);
   const wasActive = domain.state === "active";
   const virsh = virshFor(host.uri);

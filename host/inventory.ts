@@ -1,6 +1,15 @@
 import { totalmem } from "node:os";
 import path from "node:path";
+import { namePrefix } from "../config/names.ts";
 import type { Firmware } from "../config/settings.ts";
+import { type DomainDevices, parseDevices } from "./domain-devices.ts";
+import {
+  firmwaresIn,
+  parseFilterNames,
+  parseHypervisorVersion,
+  parseMemory,
+  parseVolumeNames,
+} from "./inventory-text.ts";
 import { kvmWorks } from "./kvm.ts";
 import {
   type DiskSource,
@@ -95,6 +104,10 @@ export interface DomainFound {
   /** What this product noted in it when it made it. */
   marks: DomainMarks;
   diskPaths: string[];
+  /** Of one that bears a name of ours: what it has now and, while it runs, what it is defined with. */
+  devices?: DomainDevices[];
+  /** Whether its memory was saved when it was stopped (`virsh managedsave`). */
+  hasSavedMemory?: boolean;
 }
 
 /** What of a host's settings the inventory needs. */
@@ -119,6 +132,7 @@ const overview = {
   paused: ["list", "--uuid", "--state-paused"],
   shutOff: ["list", "--all", "--uuid", "--state-shutoff"],
   domains: ["list", "--all", "--uuid"],
+  savedDomains: ["list", "--all", "--uuid", "--with-managed-save"],
   autostartDomains: ["list", "--all", "--autostart", "--uuid"],
   pools: ["pool-list", "--all", "--uuid"],
   activePools: ["pool-list", "--uuid"],
@@ -149,8 +163,8 @@ export async function takeInventory(host: InventoryHost): Promise<Inventory> {
 
 async function look(host: InventoryHost, ask: Ask): Promise<Inventory> {
   const seen = await askOverview(ask);
-  const xmls = await dumpAll(ask, { dumpxml: seen.domains, "net-dumpxml": seen.networks, "pool-dumpxml": seen.pools });
-  const pools = await withVolumes(host.storageDir, findPools(xmls["pool-dumpxml"], seen), ask);
+  const xmls = await dumpAll(ask, seen);
+  const pools = await withVolumes(host.storageDir, findPools(xmls.pools.map(outputOf), seen), ask);
   const local = isLocal(host.uri);
   return {
     uri: host.uri,
@@ -161,8 +175,8 @@ async function look(host: InventoryHost, ask: Ask): Promise<Inventory> {
     hypervisorVersion: parseHypervisorVersion(seen.version.output),
     storage: local ? await localStorage(host.storageDir) : poolStorage(host.storageDir, pools),
     pools,
-    networks: findNetworks(xmls["net-dumpxml"], seen),
-    domains: findDomains(xmls.dumpxml, seen, pools),
+    networks: findNetworks(xmls.networks.map(outputOf), seen),
+    domains: findDomains(xmls, seen, pools),
     ...(seen.filters.ok ? { filters: parseFilterNames(seen.filters.output) } : { filterProblem: seen.filters.error }),
   };
 }
@@ -178,17 +192,27 @@ async function askOverview(ask: Ask): Promise<Overview> {
   return seen;
 }
 
-/** The XML of all that is in the lists, by the verb that prints it: one question for all, since each starts a virsh. */
-async function dumpAll<Verb extends string>(
-  ask: Ask,
-  lists: Record<Verb, BatchAnswer>,
-): Promise<Record<Verb, string[]>> {
-  const verbs = Object.keys(lists) as Verb[];
-  const answers = await ask(verbs.flatMap((verb) => lines(lists[verb]).map((id) => [verb, id])));
+/** The XML of all that is there; `defined` is what domains that are on will be after their next start. */
+type Dumps = Record<"domains" | "defined" | "networks" | "pools", BatchAnswer[]>;
+
+/** One question for all, since each starts a virsh. */
+async function dumpAll(ask: Ask, seen: Overview): Promise<Dumps> {
+  const off = new Set(lines(seen.shutOff));
+  const questions: Record<keyof Dumps, string[][]> = {
+    domains: lines(seen.domains).map((id) => ["dumpxml", id]),
+    defined: lines(seen.domains).flatMap((id) => (off.has(id) ? [] : [["dumpxml", id, "--inactive"]])),
+    networks: lines(seen.networks).map((id) => ["net-dumpxml", id]),
+    pools: lines(seen.pools).map((id) => ["pool-dumpxml", id]),
+  };
+  const answers = await ask(Object.values(questions).flat());
   // What was removed since the overview gives no XML, and is not there.
-  const xmlsOf = (verb: Verb) =>
-    answers.filter(({ ok, command }) => ok && command[0] === verb).map(({ output }) => output);
-  return Object.fromEntries(verbs.map((verb) => [verb, xmlsOf(verb)])) as Record<Verb, string[]>;
+  const of = ({ length }: string[][]) => answers.splice(0, length).filter(({ ok }) => ok);
+  return {
+    domains: of(questions.domains),
+    defined: of(questions.defined),
+    networks: of(questions.networks),
+    pools: of(questions.pools),
+  };
 }
 
 async function virtualizationOf(host: InventoryHost, offered: boolean): Promise<"kvm" | "emulated"> {
@@ -228,19 +252,25 @@ function findNetworks(xmls: string[], seen: Overview): NetworkFound[] {
     .map((net) => ({ ...net, active: active.has(net.uuid), autostart: autostart.has(net.uuid) }));
 }
 
-function findDomains(xmls: string[], seen: Overview, pools: PoolXml[]): DomainFound[] {
+function findDomains({ domains, defined }: Dumps, seen: Overview, pools: PoolXml[]): DomainFound[] {
   const states: [string, Set<string>][] = [
     ["running", new Set(lines(seen.running))],
     ["paused", new Set(lines(seen.paused))],
     ["shut off", new Set(lines(seen.shutOff))],
   ];
-  const autostart = new Set(lines(seen.autostartDomains));
-  return xmls.map(parseDomain).map(({ disks, ...domain }) => ({
-    ...domain,
-    autostart: autostart.has(domain.uuid),
-    state: states.find(([, uuids]) => uuids.has(domain.uuid))?.[0] ?? "other",
-    diskPaths: disks.map((disk) => diskPath(disk, pools)),
-  }));
+  const [autostart, saved] = [seen.autostartDomains, seen.savedDomains].map((list) => new Set(lines(list)));
+  return domains.map((dump) => {
+    const { disks, ...domain } = parseDomain(dump.output);
+    const views = [dump, ...defined.filter(({ command }) => command[1] === dump.command[1])];
+    return {
+      ...domain,
+      autostart: autostart?.has(domain.uuid) ?? false,
+      state: states.find(([, uuids]) => uuids.has(domain.uuid))?.[0] ?? "other",
+      diskPaths: disks.map((disk) => diskPath(disk, pools)),
+      ...(domain.name.startsWith(namePrefix) ? { devices: views.map(outputOf).map(parseDevices) } : {}),
+      ...(saved?.has(domain.uuid) ? { hasSavedMemory: true } : {}),
+    };
+  });
 }
 
 function diskPath(disk: DiskSource, pools: PoolXml[]): string {
@@ -248,39 +278,12 @@ function diskPath(disk: DiskSource, pools: PoolXml[]): string {
   return path.join(pools.find(({ name }) => name === disk.pool)?.path ?? disk.pool, disk.volume);
 }
 
-/** The names in what `virsh -q vol-list` prints: ` <name>   <path>`, where the path begins with the pool's. */
-export function parseVolumeNames(output: string, poolPath: string): string[] {
-  return output.split("\n").flatMap((line) => {
-    const at = line.lastIndexOf(`  ${poolPath}`);
-    return at < 0 ? [] : [line.slice(0, at).trim()];
-  });
-}
-
-/** The names in what `virsh -q nwfilter-list` prints: ` <uuid>   <name>`. */
-export function parseFilterNames(output: string): string[] {
-  return [...output.matchAll(/^\s*[0-9a-f-]{36}\s+(.*\S)\s*$/gm)].map(([, name = ""]) => name);
-}
-
-/** Bytes, from what `virsh nodeinfo` prints. */
-export function parseMemory(nodeinfo: string): number {
-  return Number(/^Memory size:\s*(\d+) KiB/m.exec(nodeinfo)?.[1]) * 1024;
-}
-
-/** From what `virsh domcapabilities` prints: libvirt chooses UEFI firmware by itself where it says that it can. */
-export function firmwaresIn(capabilities: string): Firmware[] {
-  const choices = /<enum name='firmware'>(.*?)<\/enum>/s.exec(capabilities)?.[1] ?? "";
-  return choices.includes("<value>efi</value>") ? ["bios", "uefi"] : ["bios"];
-}
-
-/** @example parseHypervisorVersion(await virsh.run("version")) === "QEMU 7.2.22" */
-export function parseHypervisorVersion(version: string): string {
-  return /^Running hypervisor: (.*)$/m.exec(version)?.[1]?.trim() ?? "unknown";
-}
-
 /** Whether a path is a folder or something in it. */
 function isBelow(folder: string, file: string): boolean {
   return file !== "" && !path.relative(folder, file).startsWith("..");
 }
+
+const outputOf = ({ output }: BatchAnswer) => output;
 
 const lines = ({ output }: BatchAnswer) =>
   output

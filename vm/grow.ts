@@ -6,6 +6,7 @@ import { guestText } from "../guest/values.ts";
 import { parseVolume } from "../host/libvirt-xml.ts";
 import { refreshPool } from "../host/pool-volumes.ts";
 import type { Virsh } from "../host/virsh.ts";
+import { requireOwnDisks } from "./domain-look.ts";
 import { hostFull, isPausedByFullHost, resumeAfterFullHost } from "./host-full.ts";
 
 /** Takes a line on what was done. */
@@ -34,7 +35,7 @@ const filesystemSeconds = 600;
  * @param sizes in bytes; a disk that is as big already, or bigger, is left as it is
  * @param always whether a running guest's filesystems are looked at also when no disk was too small: an earlier run may
  *   have been cut off between the two
- * @throws UserError when the host is full; VirshError when it refuses; Error when the guest's filesystem cannot grow
+ * @throws UserError when the host is full, or the VM has another disk in its place; VirshError when it refuses; Error when the guest's filesystem cannot grow
  */
 export async function growDisks(
   virsh: Virsh,
@@ -56,9 +57,10 @@ export async function growDisks(
 
 async function growVolume(virsh: Virsh, project: string, disk: GrowingDisk, size: number, log: Log): Promise<boolean> {
   const pool = poolName(project);
-  const { capacity } = parseVolume(await virsh.run("vol-dumpxml", disk.volume, "--pool", pool));
+  const { capacity, path } = parseVolume(await virsh.run("vol-dumpxml", disk.volume, "--pool", pool));
   if (capacity >= size) return false;
   const domain = domainName(project);
+  await requireOwnDisks(virsh, project, { [disk.target]: path });
   if (await isRunning(virsh, domain)) await virsh.run("blockresize", domain, disk.target, `${size}B`);
   else await virsh.run("vol-resize", disk.volume, `${size}B`, "--pool", pool);
   await refreshPool(virsh, pool);

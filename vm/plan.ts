@@ -79,6 +79,10 @@ export function planVm(found: ProjectFound, wanted: VmWanted): VmPlan {
 /** Whether a VM that is there runs when the update is done: that is its user's business, and not changed. */
 export const isToRun = ({ state, marks }: DomainFound) => state !== "shut off" || marks.starting === true;
 
+/** Whether an update works on a VM that is there: on its definition or on a disk of it. */
+export const isWorkedOn = ({ domain, root, data }: VmPlan) =>
+  domain === "redefined" || (domain === "unchanged" && (root !== "kept" || data !== "kept"));
+
 function sizeChange(disk: VolumeFound | undefined, size: number): "new" | "kept" | "grown" {
   if (!disk) return "new";
   return disk.capacity < size ? "grown" : "kept";

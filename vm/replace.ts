@@ -6,22 +6,31 @@ import { isRunning, shutDown } from "../guest/power.ts";
 import { parseDomain, parseVolume } from "../host/libvirt-xml.ts";
 import { deleteVolume, refreshPool, volumesIn } from "../host/pool-volumes.ts";
 import type { Virsh, VirshError } from "../host/virsh.ts";
+import { requireOwnDisks } from "./domain-look.ts";
 import type { Log } from "./grow.ts";
 import { isOwnedBy } from "./leftovers.ts";
+import { ownDisks } from "./manual-changes.ts";
 import { markStarting } from "./marks.ts";
 import { requireNoRestore } from "./restore-mark.ts";
+
+/** Whose VM it is, and where its disks are. */
+export interface VmPlace {
+  /** The stack's name. */
+  owner: string;
+  storageDir: string;
+}
 
 /**
  * Before a domain is defined: one of that name may be there, to be defined anew, or because an update was cut off or the
  * state was lost. Its guest is shut down in order; what is defined then takes its place, on the same disks.
  *
- * @throws UserError when it belongs to somebody else
+ * @throws UserError when it belongs to somebody else, or has other disks than ours
  */
-export async function makeWayForDomain(virsh: Virsh, project: string, owner: string, log: Log): Promise<void> {
+export async function makeWayForDomain(virsh: Virsh, project: string, place: VmPlace, log: Log): Promise<void> {
   const domain = domainName(project);
   await requireNoRestore(virsh, project);
   if (!(await names(virsh)).includes(domain)) return;
-  await requireOwn(virsh, domain, owner);
+  await requireUnmoved(virsh, project, place);
   const pool = poolName(project);
   const logs = await oldConsoleLogs(virsh, pool);
   await shutDownToStartAgain(virsh, domain, log);
@@ -44,13 +53,13 @@ async function oldConsoleLogs(virsh: Virsh, pool: string): Promise<string[]> {
  * Before a domain is defined that is on the host already just as it should be, only the state does not know it: a guest that
  * runs is put by, memory and all, and goes on from there when libvirt starts what was defined. It does not reboot.
  *
- * @throws UserError when it belongs to somebody else
+ * @throws UserError when it belongs to somebody else, or has other disks than ours
  */
-export async function putByDomain(virsh: Virsh, project: string, owner: string, log: Log): Promise<void> {
+export async function putByDomain(virsh: Virsh, project: string, place: VmPlace, log: Log): Promise<void> {
   const domain = domainName(project);
   await requireNoRestore(virsh, project);
   if (!(await names(virsh)).includes(domain)) return;
-  await requireOwn(virsh, domain, owner);
+  await requireUnmoved(virsh, project, place);
   if (!(await isRunning(virsh, domain))) return;
   try {
     await virsh.run("managedsave", domain, "--running");
@@ -67,18 +76,18 @@ export type DisposableVolume = "disk.qcow2" | "seed.iso";
 /**
  * Before a root disk or a seed is made anew: the guest is shut down in order and the old one removed.
  *
- * @throws UserError when the domain is somebody else's
+ * @throws UserError when the domain is somebody else's, or has other disks than ours
  */
 export async function makeWayForVolume(
   virsh: Virsh,
   project: string,
   volume: DisposableVolume,
-  owner: string,
+  place: VmPlace,
   log: Log,
 ): Promise<void> {
   const domain = domainName(project);
   if ((await names(virsh)).includes(domain)) {
-    await requireOwn(virsh, domain, owner);
+    await requireUnmoved(virsh, project, place);
     await shutDownToStartAgain(virsh, domain, log);
   }
   await refreshPool(virsh, poolName(project));
@@ -109,6 +118,12 @@ export async function requireRoomForImage(virsh: Virsh, project: string, image: 
 async function shutDownToStartAgain(virsh: Virsh, domain: string, log: Log): Promise<void> {
   if (await isRunning(virsh, domain)) await markStarting(virsh, domain, true);
   await shutDown(virsh, domain, log);
+}
+
+/** @throws UserError when a domain is somebody else's, or has other disks than ours */
+async function requireUnmoved(virsh: Virsh, project: string, { owner, storageDir }: VmPlace): Promise<void> {
+  await requireOwn(virsh, domainName(project), owner);
+  await requireOwnDisks(virsh, project, ownDisks(storageDir, project), owner);
 }
 
 /** @throws UserError when a domain does not bear this owner's mark */

@@ -1,3 +1,4 @@
+import { posix } from "node:path";
 import { domainName, hostName, isConsoleLog, poolName } from "../config/names.ts";
 import { printableLine } from "../config/printable.ts";
 import type { TailnetSettings } from "../config/settings.ts";
@@ -5,13 +6,15 @@ import { GuestAgent } from "../guest/agent.ts";
 import { shutDown } from "../guest/power.ts";
 import { leaveTailnet } from "../guest/tailnet.ts";
 import { consoleLogFile, removeConsoleLog } from "../host/console-log.ts";
-import { type DiskSource, type DomainMarks, parseDomain } from "../host/libvirt-xml.ts";
+import { type DiskSource, type DomainMarks, parseDomain, parsePool } from "../host/libvirt-xml.ts";
 import { deleteVolume, refreshPool, volumesIn } from "../host/pool-volumes.ts";
 import { type Shell, shellFor } from "../host/shell.ts";
 import type { Virsh } from "../host/virsh.ts";
 import { type ApiConfig, accessOf } from "../tailnet/access.ts";
 import { removeVmDevice, type TailnetDevice, tailnetDevices, type VmIdentity } from "../tailnet/devices.ts";
+import { requireOwnDisks } from "./domain-look.ts";
 import type { Log } from "./grow.ts";
+import { ownDisks } from "./manual-changes.ts";
 import { marksOf } from "./marks.ts";
 import { removeFilter } from "./network-filter.ts";
 import { names, requireOwn, undefine } from "./replace.ts";
@@ -45,7 +48,7 @@ const isDisposable = (volume: string) => ["disk.qcow2", "seed.iso"].includes(vol
  * and done again.
  *
  * @param api credentials for the tailnet's API
- * @throws UserError when the domain is somebody else's: nothing is removed then; or, when all else is done, when the
+ * @throws UserError when the domain is somebody else's or has other disks than ours: nothing is removed then; or, when all else is done, when the
  *   tailnet's API cannot be asked
  */
 export async function tearDown(virsh: Virsh, teardown: Teardown, api: ApiConfig, log: Log): Promise<void> {
@@ -55,6 +58,7 @@ export async function tearDown(virsh: Virsh, teardown: Teardown, api: ApiConfig,
   let { keepData } = teardown;
   if ((await names(virsh)).includes(domain)) {
     await requireOwn(virsh, domain, owner);
+    await requireOwnDisks(virsh, project, await disksToHave(virsh, project), owner);
     const marks = await marksOf(virsh, domain);
     device = marks.tailnet;
     // An update that was to note it was cut off: what a preview says, which goes by the mark, holds.
@@ -74,6 +78,13 @@ export async function tearDown(virsh: Virsh, teardown: Teardown, api: ApiConfig,
   await removeFilter(virsh, project);
   if (storageDir !== undefined) await removeConsole(shellFor(virsh.uri), storageDir, project, log);
   if (tailnet) await removeDevice(project, tailnet, device, api, log);
+}
+
+/** The disks that it should have: those of the pool that they will be removed from, if it is there. */
+async function disksToHave(virsh: Virsh, project: string): Promise<Record<string, string>> {
+  const pool = poolName(project);
+  if (!(await poolNames(virsh)).includes(pool)) return {};
+  return ownDisks(posix.dirname(parsePool(await virsh.run("pool-dumpxml", pool)).path), project);
 }
 
 /** Without an API the guest itself can only end its login; the device stays on the tailnet's list. */

@@ -1,14 +1,16 @@
 import type { Stack } from "../../cli/stack.ts";
 import { counted } from "../../config/counted.ts";
+import { factOf } from "../../config/errors.ts";
 import { checkAgainstHost } from "../../config/host-checks.ts";
 import { isFiltered } from "../../config/managed-networks.ts";
-import { basePoolName, domainName, poolName } from "../../config/names.ts";
+import { basePoolName, domainName, namePrefix, poolName } from "../../config/names.ts";
 import { formatSize, GiB } from "../../config/sizes.ts";
 import { networkWithoutStp } from "../../host/edited-xml.ts";
 import type { Inventory, PoolFound } from "../../host/inventory.ts";
 import type { Virsh } from "../../host/virsh.ts";
 import { withXmlFile } from "../../host/xml-file.ts";
 import { isOwnedBy } from "../../vm/leftovers.ts";
+import { manualChanges } from "../../vm/manual-changes.ts";
 import { attachFilter, defineFilter, lacksFilter } from "../../vm/network-filter.ts";
 import { type Examined, failure, ok, warning } from "./finding.ts";
 
@@ -26,6 +28,7 @@ export function examineHost(stack: Stack, inventory: Inventory, virsh: Virsh): E
     ...network(stack, inventory, virsh),
     ...networkFilters(stack, inventory, virsh),
     ...pools(stack, inventory, virsh),
+    ...byHand(stack, inventory),
     space(stack, inventory),
     memory(stack, inventory),
     ...errors.map(({ path, rule, remedy }) => failure("config", `${path}: ${rule}`, remedy)),
@@ -128,6 +131,17 @@ function examinePool({ name, path, active, autostart }: PoolFound, uri: string, 
 /** A command of virsh that mends something: as people type it, and as it is done for them. */
 function byVirsh(virsh: Virsh, uri: string, verb: string, name: string): [remedy: string, mend: () => Promise<void>] {
   return [`virsh -c '${uri}' ${verb} ${name}`, () => virsh.run(verb, name).then(() => undefined)];
+}
+
+/** What others did to VMs of this stack, which no update works on before it is put right; a removed one's is taken away by none. */
+function byHand({ host, name: stack }: Stack, { domains, uri }: Inventory): Examined[] {
+  const ours = domains.filter((domain) => domain.name.startsWith(namePrefix) && isOwnedBy(domain, stack));
+  const ills = ours.flatMap((domain) => {
+    const place = { uri, project: domain.name.slice(namePrefix.length), stack };
+    return manualChanges(domain, host.settings.storageDir, place);
+  });
+  if (ills.length > 0) return ills.map((issue) => failure("VMs", factOf(issue), issue.remedy));
+  return [ok("VMs", `${counted(ours.length, "VM")}, none of them changed by other means than this program`)];
 }
 
 function space({ config, host }: Stack, { storage, pools }: Inventory): Examined {

@@ -1,4 +1,6 @@
+import { macAddress } from "../../config/names.ts";
 import { GiB } from "../../config/sizes.ts";
+import type { DomainDevices } from "../../host/domain-devices.ts";
 import type { DomainFound, Inventory, PoolFound, VolumeFound } from "../../host/inventory.ts";
 
 /** Builders of what a look at a host finds, for tests; what is not said is as on a host that has a VM `webapp`. */
@@ -18,6 +20,15 @@ export const aDomain = (found: Partial<DomainFound> = {}): DomainFound => ({
   marks: {},
   diskPaths: [],
   ...found,
+});
+
+/** The devices of a VM `webapp` in /vms, but for the file of one of its disks. */
+export const devicesWith = (files: Record<string, string> = {}, chain: string[] = []): DomainDevices => ({
+  disks: Object.entries({ vda: "/vms/webapp/disk.qcow2", vdb: "/vms/webapp/project.qcow2", ...files }).map(
+    ([target, source]) => ({ target, source, chain: files[target] === undefined ? [] : chain }),
+  ),
+  nics: [{ mac: macAddress("webapp"), on: "project-vms" }],
+  others: [],
 });
 
 export const aVolume = (found: Partial<VolumeFound> = {}): VolumeFound => ({

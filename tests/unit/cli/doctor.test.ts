@@ -17,7 +17,7 @@ import type { Inventory, NetworkFound, PoolFound } from "../../../host/inventory
 import { shellFor } from "../../../host/shell.ts";
 import { type Virsh, VirshError } from "../../../host/virsh.ts";
 import type { BaseImage, ImageUsage } from "../../../images/usage.ts";
-import { aDomain, anInventory, aPool, aVolume } from "../found.ts";
+import { aDomain, anInventory, aPool, aVolume, devicesWith } from "../found.ts";
 import { baseImage } from "../images/samples.ts";
 
 const host = {
@@ -141,6 +141,15 @@ describe("a host", () => {
     expect((await ills({ pools: [] })).said).toContain("failure pools: project-webapp is gone, though its VM is there");
     const foreign = await ills({ pools: [], domains: [aDomain({ description: "" })] });
     expect(foreign.said.filter((line) => line.includes("pools"))).toEqual([]);
+  });
+
+  test("with a VM of ours on an overlay names domain, disk and file, and another's VM is not our matter", async () => {
+    const overlay = aDomain({ devices: [devicesWith({ vdb: "/vms/webapp/project.s1" })] });
+    expect((await ills({ domains: [overlay] })).said).toEqual([
+      "failure VMs: project-webapp: must have /vms/webapp/project.qcow2 as vdb, but has /vms/webapp/project.s1",
+    ]);
+    const others = { ...overlay, description: "project-vms stack raider" };
+    expect((await ills({ domains: [others] })).said.join()).not.toContain("failure VMs");
   });
 
   test("that has less than was promised is warned of, one that is full fails", async () => {

@@ -33,6 +33,7 @@ test("a VM is shown with what its host, its state and its SSH files know", () =>
     backup: null,
     ssh: "ssh -F /c/config project-webapp",
     tailnetName: "project-webapp.tail1234.ts.net",
+    problems: [],
     image: "debian-testing-new.qcow2",
     secondsToReady: 42.5,
     stages: { boot: 30, "cloud-init": 3, docker: 2 },
@@ -77,4 +78,15 @@ test("a VM whose name every object has is in the config only where it is written
   expect(vmStatus({ outline: anOutline(), vm }, nothing)).toMatchObject({ inConfig: false, backup: null });
   const outline = anOutline({ constructor: aProject() });
   expect(vmStatus({ outline, vm }, nothing).inConfig).toBe(true);
+});
+
+test("a VM on an overlay over its disk is shown with that disk, and what is to be done", () => {
+  const overlay = { target: "vdb", path: "/vms/webapp/project.s1", size: 50, used: 3 };
+  const { disks, problems } = vmStatus({ outline: anOutline(), vm: aVm({ disks: [overlay] }) }, nothing);
+  expect(disks.project).toEqual(overlay);
+  expect(problems).toEqual([
+    expect.stringMatching(
+      /^project-webapp: must have \/vms\/webapp\/project.qcow2 as vdb, but has \/vms\/webapp\/project.s1; write it back .* blockcommit /,
+    ),
+  ]);
 });

@@ -7,7 +7,7 @@ import { UserError } from "../../../config/errors.ts";
 import { macAddress } from "../../../config/names.ts";
 import type { DomainFound } from "../../../host/inventory.ts";
 import { rulesDigest } from "../../../vm/filter-xml.ts";
-import { aDomain, anInventory } from "../found.ts";
+import { aDomain, anInventory, aPool, aVolume } from "../found.ts";
 import { aNode } from "../guest/samples.ts";
 import { emptyInventory, readiness, registered, resolved, settings } from "./stack.ts";
 
@@ -280,6 +280,40 @@ describe("ProjectVm", () => {
     }
     expect(triggers.slice(0, 2)).toEqual(["first", "first"]);
     expect(new Set(triggers).size).toBe(3);
+  });
+
+  test("a VM on an overlay is refused where the update would work on it, and only named where it would not", () => {
+    const overlay = { disks: [{ target: "vdb", source: "/vms/webapp/project.s1", chain: [] }], nics: [], others: [] };
+    const volumes = [
+      aVolume(),
+      aVolume({ name: "disk.qcow2", path: "/vms/webapp/disk.qcow2", capacity: 20 * 2 ** 30 }),
+    ];
+    const pools = [aPool({ volumes })];
+    let trigger: unknown;
+    // Under another name than the other tests': what is refused is registered half.
+    const update = (found: DomainFound, args: Partial<ProjectVmArgs>) => {
+      const on = new VmHost("there", { settings, inventory: anInventory({ domains: [found], pools }) });
+      const domain = (_: object, opts: pulumi.CustomResourceOptions) => {
+        trigger = opts;
+      };
+      return new ProjectVm("webapp", { host: on, sshKeys, transform: { domain }, ...args });
+    };
+    update(aDomain(), {});
+    const [definition, root] = (trigger as pulumi.CustomResourceOptions).replacementTrigger as [string, string];
+    const same = aDomain({
+      devices: [overlay],
+      description: "project-vms stack teststack",
+      marks: { definition, root },
+    });
+    expect(() => update(same, {})).not.toThrow();
+    const refusal = "project-webapp: must have /vms/webapp/project.qcow2 as vdb, but has /vms/webapp/project.s1";
+    const edits: Partial<ProjectVmArgs>[] = [
+      { memory: "2 GiB" },
+      { rebuild: "x" },
+      { disk: "60 GiB" },
+      { rootDisk: "30 GiB" },
+    ];
+    for (const args of edits) expect(() => update(same, args)).toThrow(refusal);
   });
 
   test("a VM that is not to run is not waited for", async () => {

@@ -40,8 +40,8 @@ test("domains are read with their state, sizes in bytes, and disks", () => {
       memory: 2 * 1024 ** 3,
       cpus: 2,
       disks: [
-        { path: "/vms/webapp/disk.qcow2", size: 12884901888, used: 204800 },
-        { path: "/vms/web app/project.qcow2", size: 21474836480, used: 8192 },
+        { target: "vda", path: "/vms/webapp/disk.qcow2", size: 12884901888, used: 204800 },
+        { target: "vdb", path: "/vms/web app/project.qcow2", size: 21474836480, used: 8192 },
       ],
     },
     {

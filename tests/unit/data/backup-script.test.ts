@@ -34,20 +34,31 @@ const fake = (name: string, text: string) =>
   writeFileSync(path.join(dir, "bin", name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
 
 /** A libvirt that knows of no VM. */
-const noVm = () => fake("virsh", 'echo "error: failed to get domain" >&2; exit 1');
+const noVm = () => fake("virsh", 'case $* in *list*) exit ;; esac; echo "error: failed to get domain" >&2; exit 1');
 
 const ok = (answer: unknown) => `echo '${JSON.stringify({ return: answer })}'`;
 const silence = "exec sleep 60";
 
 /** One that has it running: freezes, copies as QEMU would, thaws, and tells of the job. */
-const runningVm = ({ job = "Completed", copy = "cp", freeze = ok(1), thaw = ok(1), domstate = "echo running" } = {}) =>
+const disks = (file: string) => `printf ' file   disk     vdb      %s\\n' "$STORAGE/myapp/${file}"`;
+const runningVm = ({
+  job = "Completed",
+  copy = "cp",
+  freeze = ok(1),
+  thaw = ok(1),
+  domstate = "echo running",
+  runs = "project.qcow2",
+  defined = "",
+} = {}) =>
   fake(
     "virsh",
     `
 echo "$*" >>'${dir.replaceAll("'", "'\\''")}/asked'
 case $* in
+  *"list --all --name") echo project-myapp ;;
   *domstate*) ${domstate} ;;
-  *domblklist*) printf ' file   disk     vdb      %s\\n' "$STORAGE/myapp/project.qcow2" ;;
+  *"domblklist project-myapp --details --inactive") ${disks(defined || runs)} ;;
+  *domblklist*) ${disks(runs)} ;;
   *guest-ping*) ${ok({})} ;;
   *guest-fsfreeze-freeze*) ${freeze} ;;
   *guest-fsfreeze-thaw*) ${thaw} ;;
@@ -115,6 +126,36 @@ describe.skipIf(!existsSync("/usr/bin/qemu-io"))("the backup of a disk", () => {
     expect(asked).toMatch(
       /guest-fsfreeze-freeze-list.*\/home\/dev\/project.*\n.*backup-begin project-myapp --backupxml '.*'\n.*guest-fsfreeze-thaw/,
     );
+  });
+
+  test.each([
+    ["runs on an overlay", { runs: "project.s1" }],
+    ["runs on one that it will not start with again", { runs: "project.s1", defined: "project.qcow2" }],
+    ["will start on one", { defined: "project.s1" }],
+    ["is off and has one", { domstate: "echo 'shut off'", runs: "project.s1" }],
+  ])("of a VM that %s is refused: it would miss all that was written since", async (_, vm) => {
+    runningVm(vm);
+    const { stderr, exitCode, stdout } = await run();
+    expect([exitCode, stdout]).toEqual([1, ""]);
+    expect(stderr).toBe(
+      refusal(
+        "project-myapp",
+        `must have ${disk()} as vdb, but has ${storage}/myapp/project.s1`,
+        `if that is an overlay of a snapshot, write it back into ours while the VM runs: virsh -c 'qemu:///system' blockcommit project-myapp vdb --active --pivot --verbose --base '${disk()}'; then forget the snapshot: virsh -c 'qemu:///system' snapshot-delete project-myapp <name> --metadata`,
+      ),
+    );
+    expect(files()).toEqual([]);
+  });
+
+  test.each(["list --all", "domblklist"])("whose VM libvirt does not tell of (%s) is none", async (question) => {
+    const rest = `*"list --all --name") echo project-myapp ;; *) exit 1 ;;`;
+    fake("virsh", `case $* in *"${question}"*) exit 1 ;; ${rest} esac`);
+    const { stderr, exitCode } = await run();
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(
+      /^error: .*: must (tell within 60 s which VMs there are|have disks that libvirt tells of)$/m,
+    );
+    expect(files()).toEqual([]);
   });
 
   test("of a VM that stops before its disk is copied is none", async () => {
@@ -208,6 +249,7 @@ describe.skipIf(!existsSync("/usr/bin/qemu-io"))("the backup of a disk", () => {
     fake(
       "virsh",
       `case $* in
+  *"list --all --name") echo project-myapp ;;
   *domstate*) echo paused ;;
   *domblklist*) printf ' file   disk     vdb      %s\\n' "$STORAGE/myapp/project.qcow2" ;;
   *guest-ping*) echo "error: Guest agent is not responding" >&2; exit 1 ;;

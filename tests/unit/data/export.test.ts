@@ -24,7 +24,7 @@ beforeEach(async () => {
   vi.stubEnv("PATH", `${dir}/bin:${process.env.PATH}`);
   // Runs here what it is to run there, where no VM is known.
   fake("ssh", 'for command; do :; done; exec sh -c "$command"');
-  fake("virsh", "exit 1");
+  fake("virsh", "exit 0");
 });
 afterEach(async () => {
   vi.unstubAllEnvs();

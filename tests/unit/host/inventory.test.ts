@@ -1,16 +1,12 @@
+import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir, totalmem } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { UserError } from "../../../config/errors.ts";
-import {
-  firmwaresIn,
-  parseHypervisorVersion,
-  parseMemory,
-  parseVolumeNames,
-  takeInventory,
-} from "../../../host/inventory.ts";
+import { takeInventory } from "../../../host/inventory.ts";
+import { firmwaresIn, parseHypervisorVersion, parseMemory, parseVolumeNames } from "../../../host/inventory-text.ts";
 import { localStorage, poolStorage } from "../../../host/storage.ts";
 
 test("memory as nodeinfo prints it, in bytes", () => {
@@ -107,6 +103,26 @@ describe.skipIf(!existsSync("/usr/bin/virsh"))("a real virsh", () => {
     ]);
     expect(found.networks).toMatchObject([{ name: "default", active: true, cidr: "192.168.122.0/24" }]);
     expect(found.pools).toMatchObject([{ name: "default-pool", type: "dir", path: "/default-pool", volumes: [] }]);
+  });
+
+  test("a domain of our name has its devices, as it runs and as it is defined; one that is off has one view", async () => {
+    const dir = await mkdtemp(path.join(tmpdir(), "node-"));
+    const domain = (name: string, runstate: number) =>
+      `<domain type='test' xmlns:test='http://libvirt.org/schemas/domain/test/1.0'><name>${name}</name><uuid>${randomUUID()}</uuid><memory>1024</memory><os><type>hvm</type></os><devices><disk type='file' device='disk'><source file='/vms/${name}.s1'/><target dev='vdb' bus='virtio'/></disk></devices><test:runstate>${runstate}</test:runstate></domain>`;
+    const domains = [domain("project-on", 1), domain("project-off", 5), domain("other", 1)];
+    await writeFile(path.join(dir, "node.xml"), `<node>${domains.join("")}</node>`);
+    const uri = `test://${dir}/node.xml`;
+    const found = await takeInventory({ uri, storageDir: "/tmp/none/yet", virtualization: "auto" });
+    await rm(dir, { recursive: true });
+    const views = (name: string) => found.domains.find((one) => one.name === name)?.devices;
+    const view = (name: string) => ({
+      disks: [{ target: "vdb", source: `/vms/${name}.s1`, chain: [] }],
+      nics: [],
+      others: [],
+    });
+    expect(views("project-on")).toEqual([view("project-on"), view("project-on")]);
+    expect(views("project-off")).toEqual([view("project-off")]);
+    expect(views("other")).toBeUndefined();
   });
 
   test("a host that is not reachable is the user's matter: URI, reason, remedy, within seconds", async () => {

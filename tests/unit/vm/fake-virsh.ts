@@ -4,7 +4,10 @@ import { type Virsh, VirshError } from "../../../host/virsh.ts";
 export interface FakeDomain {
   description: string;
   running: boolean;
+  /** As vda, vdb and so on. */
   disks: string[];
+  /** What it is defined with, where that is not what it runs with. */
+  definedDisks?: string[];
   /** As `domstate --reason` says it; by default that it runs, or is off. */
   state?: string;
   /** Whether it notes that its project disk stays; undefined: it notes nothing. */
@@ -40,7 +43,7 @@ export class FakeVirsh implements Virsh {
       case "domstate":
         return this.domain(first).state ?? (this.domain(first).running ? "running" : "shut off");
       case "dumpxml":
-        return this.xmlOf(first);
+        return this.xmlOf(first, args.includes("--inactive"));
       case "nwfilter-list":
         return [...this.filters].map((name) => ` 3b241101-e2bb-8255-8caf-4136c566a962   ${name}`).join("\n");
       case "net-list":
@@ -91,12 +94,15 @@ export class FakeVirsh implements Virsh {
     return found;
   }
 
-  private xmlOf(name: string): string {
-    const { disks, uuid = "u", keepData } = this.domain(name);
+  private xmlOf(name: string, inactive: boolean): string {
+    const { disks: now, definedDisks = now, uuid = "u", keepData } = this.domain(name);
+    const disks = inactive ? definedDisks : now;
     const keep = keepData ? "yes" : "no";
     const mark = `<metadata><d:data xmlns:d="urn:project-vms:data" keep="${keep}"/></metadata>`;
     const metadata = keepData === undefined ? "" : mark;
-    const elements = disks.map((path) => `<disk type='file'><source file='${path}'/></disk>`).join("");
+    const elements = disks
+      .map((path, i) => `<disk type='file'><source file='${path}'/><target dev='vd${"abcd"[i]}'/></disk>`)
+      .join("");
     return `<domain type='kvm'><name>${name}</name><uuid>${uuid}</uuid>${metadata}<memory>1</memory><vcpu>1</vcpu><devices>${elements}</devices></domain>`;
   }
 

@@ -41,6 +41,14 @@ describe("disks of a VM", () => {
     ]);
   });
 
+  test.each([true, false])("do not grow under or over an overlay (running: %s)", async (running) => {
+    const disks = ["/vms/disk.qcow2", "/vms/project.s1"];
+    virsh.domains.set("project-webapp", { description: "", running, disks });
+    const refusal = "project-webapp: must have /vms/project.qcow2 as vdb, but has /vms/project.s1";
+    await expect(grow({ project: 3 * GiB, root: 2 * GiB })).rejects.toThrow(refusal);
+    expect(virsh.changes).toEqual([]);
+  });
+
   test("are never made smaller", async () => {
     await grow({ project: GiB, root: GiB }, true);
     expect(virsh.changes).toEqual([]);

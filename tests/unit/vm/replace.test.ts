@@ -1,10 +1,17 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { domainUuid } from "../../../config/names.ts";
-import { makeWayForDomain, makeWayForVolume, requireDataDisk, requireRoomForImage } from "../../../vm/replace.ts";
+import {
+  makeWayForDomain,
+  makeWayForVolume,
+  putByDomain,
+  requireDataDisk,
+  requireRoomForImage,
+} from "../../../vm/replace.ts";
 import { FakeVirsh } from "./fake-virsh.ts";
 
 const uuid = domainUuid("webapp");
 const ours = { description: "project-vms stack storage", running: true, disks: [], uuid };
+const place = { owner: "storage", storageDir: "/vms" };
 let virsh: FakeVirsh;
 const log = () => {};
 
@@ -20,7 +27,7 @@ const volumes = () => [...(virsh.pools.get("project-webapp")?.keys() ?? [])];
 
 describe("before a domain is defined anew", () => {
   test("its guest is shut down, its definition stays to be changed in place, and a note says that it is to run", async () => {
-    await makeWayForDomain(virsh, "webapp", "storage", log);
+    await makeWayForDomain(virsh, "webapp", place, log);
     expect(virsh.domains.get("project-webapp")).toMatchObject({ running: false });
     expect(virsh.changes.map((change) => change.split(" ")[0])).toEqual(["metadata", "shutdown"]);
     expect(volumes()).toEqual(["disk.qcow2", "project.qcow2"]);
@@ -29,26 +36,26 @@ describe("before a domain is defined anew", () => {
   test("a console log that lies in its pool, where libvirt looks into it, goes", async () => {
     for (const name of ["console.log", "console.log.0", "console.log.gz"])
       virsh.pools.get("project-webapp")?.set(name, { path: `/vms/webapp/${name}` });
-    await makeWayForDomain(virsh, "webapp", "storage", log);
+    await makeWayForDomain(virsh, "webapp", place, log);
     expect(volumes()).toEqual(["disk.qcow2", "project.qcow2", "console.log.gz"]);
   });
 
   test("a pool that is stopped or gone keeps nothing from going on", async () => {
     virsh.pools.clear();
-    await makeWayForDomain(virsh, "webapp", "storage", log);
+    await makeWayForDomain(virsh, "webapp", place, log);
     expect(virsh.domains.get("project-webapp")).toMatchObject({ running: false });
   });
 
   test("one under another UUID is undefined; its disks are not touched", async () => {
     virsh.domains.set("project-webapp", { ...ours, running: false, uuid: "another" });
-    await makeWayForDomain(virsh, "webapp", "storage", log);
+    await makeWayForDomain(virsh, "webapp", place, log);
     expect(virsh.domains.size).toBe(0);
     expect(volumes()).toEqual(["disk.qcow2", "project.qcow2"]);
   });
 
   test("somebody else's is refused and goes on", async () => {
     virsh.domains.set("project-webapp", { ...ours, description: "mine" });
-    await expect(makeWayForDomain(virsh, "webapp", "storage", log)).rejects.toThrow(
+    await expect(makeWayForDomain(virsh, "webapp", place, log)).rejects.toThrow(
       [
         "The domain project-webapp on this host belongs to somebody else.",
         '  - project-webapp: a domain that is taken up must be marked "project-vms stack storage", but is "mine"',
@@ -59,9 +66,34 @@ describe("before a domain is defined anew", () => {
   });
 });
 
+describe("a VM that runs on an overlay over one of its disks", () => {
+  const own = ["/vms/webapp/disk.qcow2", "/vms/webapp/project.qcow2"];
+  const overlay = ["/vms/webapp/disk.qcow2", "/vms/webapp/project.s1"];
+  const refusal = "project-webapp: must have /vms/webapp/project.qcow2 as vdb, but has /vms/webapp/project.s1";
+
+  test.each<[string, () => Promise<void>]>([
+    ["to be defined again", () => makeWayForDomain(virsh, "webapp", place, log)],
+    ["to be adopted", () => putByDomain(virsh, "webapp", place, log)],
+    ["to get another root", () => makeWayForVolume(virsh, "webapp", "disk.qcow2", place, log)],
+  ])("is refused %s, whether it is so now, from its next start on, or off", async (_, act) => {
+    for (const disks of [
+      { disks: overlay },
+      { disks: overlay, definedDisks: own },
+      { disks: own, definedDisks: overlay },
+      { disks: overlay, running: false },
+    ]) {
+      virsh.domains.set("project-webapp", { ...ours, ...disks });
+      await expect(act()).rejects.toThrow(refusal);
+    }
+    expect(virsh.changes).toEqual([]);
+    virsh.domains.set("project-webapp", { ...ours, disks: own });
+    await expect(act()).resolves.toBeUndefined();
+  });
+});
+
 describe("before a root disk is made anew", () => {
   test("the guest is shut down and the old one goes, and nothing else", async () => {
-    await makeWayForVolume(virsh, "webapp", "disk.qcow2", "storage", log);
+    await makeWayForVolume(virsh, "webapp", "disk.qcow2", place, log);
     expect(volumes()).toEqual(["project.qcow2"]);
     expect(virsh.domains.get("project-webapp")).toMatchObject({ running: false });
   });

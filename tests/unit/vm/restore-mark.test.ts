@@ -39,7 +39,7 @@ describe("while the mark of a restore stands", () => {
     ["defines no VM in place of another", makeWayForDomain],
     ["defines no VM that goes on", putByDomain],
   ])("an update %s", async (_, before) => {
-    await expect(before(virsh, "webapp", "storage", () => {})).rejects.toThrow(refusal);
+    await expect(before(virsh, "webapp", { owner: "storage", storageDir: "/vms" }, () => {})).rejects.toThrow(refusal);
     expect(virsh.changes).toEqual([]);
   });
 

@@ -33,6 +33,16 @@ describe("the teardown of a VM", () => {
     expect(said).toContain(`project-webapp: kept ${disk}`);
   });
 
+  test.each([true, false])(
+    "removes nothing of one whose disk is an overlay's base (keepData: %s)",
+    async (keepData) => {
+      virsh.domains.set("project-webapp", { ...ours, disks: ["/vms/webapp/disk.qcow2", "/vms/webapp/project.s1"] });
+      await expect(run(keepData)).rejects.toThrow(`must have ${disk} as vdb, but has /vms/webapp/project.s1`);
+      expect(left()).toEqual(files);
+      expect(virsh.domains.get("project-webapp")?.running).toBe(true);
+    },
+  );
+
   test("takes the parts of a console log that virtlogd has rotated along, and nothing that is only called alike", async () => {
     const pool = virsh.pools.get("project-webapp");
     const others = ["console.log.0", "console.log.1", "console.log.12", "console.log.gz", "my-console.log.0"];

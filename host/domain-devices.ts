@@ -1,0 +1,85 @@
+import { XMLParser } from "fast-xml-parser";
+
+/** The devices of a domain that people add or change by hand; the rest are libvirt's own business. */
+export interface DomainDevices {
+  disks: DiskDevice[];
+  nics: NicDevice[];
+  /** Host devices and folders that it shares, by the name of their element. @example ["hostdev"] */
+  others: string[];
+}
+
+export interface DiskDevice {
+  /** @example "vdb" */
+  target: string;
+  /** Its file, or `<pool>/<volume>`; empty for an empty drive and a disk on the network. */
+  source: string;
+  /** The files below it, as libvirt shows them of a guest that runs; empty: there is none, or it is not known. */
+  chain: string[];
+}
+
+export interface NicDevice {
+  mac: string;
+  /** The network or the bridge that it is on. */
+  on: string;
+}
+
+/** An element as the parser gives it. */
+type Element = { [key: string]: Element | Element[] | string | undefined };
+
+const parser = new XMLParser({
+  ignoreAttributes: false,
+  attributeNamePrefix: "@",
+  parseTagValue: false,
+  parseAttributeValue: false,
+  isArray: (name) => ["disk", "interface", "hostdev", "filesystem"].includes(name),
+});
+
+/** Reads the devices in what `virsh dumpxml` prints. */
+export function parseDevices(xml: string): DomainDevices {
+  const domain = parser.parse(xml).domain as Element | undefined;
+  if (domain === undefined) throw new Error(`not the XML of a libvirt domain: ${xml.slice(0, 80)}`);
+  const devices = child(domain, "devices");
+  return {
+    disks: all(devices, "disk").map((disk) => ({
+      target: text(child(disk, "target"), "@dev"),
+      source: sourceOf(child(disk, "source")),
+      chain: chainBelow(disk),
+    })),
+    nics: all(devices, "interface").map((nic) => {
+      const source = child(nic, "source");
+      const on = ["@network", "@bridge", "@dev"].map((key) => text(source, key)).find(Boolean) ?? "no network";
+      return { mac: text(child(nic, "mac"), "@address").toLowerCase(), on };
+    }),
+    others: ["hostdev", "filesystem"].flatMap((name) => all(devices, name).map(() => name)),
+  };
+}
+
+function sourceOf(source: Element | undefined): string {
+  const [pool, volume] = [text(source, "@pool"), text(source, "@volume")];
+  if (pool !== "" && volume !== "") return `${pool}/${volume}`;
+  return text(source, "@file") || text(source, "@dev") || text(source, "@dir");
+}
+
+/** Each layer holds the one below it. */
+function chainBelow(layer: Element): string[] {
+  const below = child(layer, "backingStore");
+  if (below === undefined) return [];
+  const source = sourceOf(child(below, "source"));
+  return source === "" ? [] : [source, ...chainBelow(below)];
+}
+
+function child(node: Element | undefined, name: string): Element | undefined {
+  const found = node?.[name];
+  const first = Array.isArray(found) ? found[0] : found;
+  return typeof first === "object" ? first : undefined;
+}
+
+function all(node: Element | undefined, name: string): Element[] {
+  const found = node?.[name];
+  return Array.isArray(found) ? found.filter((one) => typeof one === "object") : [];
+}
+
+function text(node: Element | undefined, name: string): string {
+  const found = node?.[name];
+  return typeof found === "string" ? found : "";
+}

@@ -1,0 +1,37 @@
+import { expect, test } from "vitest";
+import { parseDevices } from "../../../host/domain-devices.ts";
+
+test("devices are read with the files below a disk, also where libvirt shows nothing of them", () => {
+  const xml = `<domain type='kvm'><name>project-webapp</name><devices>
+    <disk type='file' device='disk'>
+      <driver name='qemu' type='qcow2'/>
+      <source file='/vms/webapp/disk.s2'/>
+      <backingStore type='file'><format type='qcow2'/><source file='/vms/webapp/disk.s1'/>
+        <backingStore type='file'><format type='qcow2'/><source file='/vms/webapp/disk.qcow2'/><backingStore/></backingStore>
+      </backingStore>
+      <target dev='vda' bus='virtio'/>
+    </disk>
+    <disk type='volume' device='disk'><source pool='p' volume='v'/><target dev='vdb'/></disk>
+    <disk type='block' device='disk'><source dev='/dev/sdb'/><target dev='vdc'/></disk>
+    <disk type='file' device='cdrom'><target dev='sda'/></disk>
+    <interface type='network'><mac address='52:54:00:AA:BB:CC'/><source network='default' bridge='virbr0'/></interface>
+    <interface type='bridge'><mac address='52:54:00:aa:bb:cd'/><source bridge='br0'/></interface>
+    <hostdev mode='subsystem' type='usb'/>
+    <filesystem type='mount'/>
+  </devices></domain>`;
+  expect(parseDevices(xml)).toEqual({
+    disks: [
+      { target: "vda", source: "/vms/webapp/disk.s2", chain: ["/vms/webapp/disk.s1", "/vms/webapp/disk.qcow2"] },
+      { target: "vdb", source: "p/v", chain: [] },
+      { target: "vdc", source: "/dev/sdb", chain: [] },
+      { target: "sda", source: "", chain: [] },
+    ],
+    nics: [
+      { mac: "52:54:00:aa:bb:cc", on: "default" },
+      { mac: "52:54:00:aa:bb:cd", on: "br0" },
+    ],
+    others: ["hostdev", "filesystem"],
+  });
+  expect(parseDevices("<domain><devices/></domain>")).toEqual({ disks: [], nics: [], others: [] });
+  expect(() => parseDevices("<network/>")).toThrow("not the XML of a libvirt domain");
+});

@@ -1,0 +1,57 @@
+import { describe, expect, test } from "vitest";
+import type { DomainFound } from "../../../host/inventory.ts";
+import { manualChanges, refuseManualChanges } from "../../../vm/manual-changes.ts";
+import { aDomain, devicesWith } from "../found.ts";
+
+const place = { uri: "qemu:///system", project: "webapp", stack: "storage" };
+const changes = (found: Partial<DomainFound>) => manualChanges(aDomain(found), "/vms", place);
+
+describe("a domain whose disks are not ours", () => {
+  const ours = "/vms/webapp/project.qcow2";
+  const overlay = devicesWith({ vdb: "/vms/webapp/project.s1" }, [ours]);
+  const virsh = "virsh -c 'qemu:///system'";
+  const commit = `${virsh} blockcommit project-webapp vdb --active --pivot --verbose --base '${ours}'`;
+  const forget = `${virsh} snapshot-delete project-webapp <name> --metadata`;
+  const back = `put ${ours} back in its place: ${virsh} edit project-webapp`;
+
+  test("is told in full: domain, disk, file and remedy", () => {
+    expect(() => refuseManualChanges("webapp", changes({ devices: [overlay] }))).toThrow(
+      [
+        "webapp was changed by other means than this program, and nothing more is done to it.",
+        `  - project-webapp: must have ${ours} as vdb, but has /vms/webapp/project.s1`,
+        `    write it back into ours: ${commit}; then forget the snapshot: ${forget}`,
+      ].join("\n"),
+    );
+  });
+
+  test("is to be started first where it is off: only what runs can be written back", () => {
+    const devices = [devicesWith({ vdb: "/vms/webapp/project.s1" })];
+    expect(changes({ devices, state: "shut off" })[0]?.remedy).toBe(
+      `start it: project-vm start webapp --stack storage; then write it back into ours: ${commit}; then forget the snapshot: ${forget}; if it is no overlay of a snapshot, ${back}`,
+    );
+  });
+
+  test("is not to write another file's contents into ours", () => {
+    const devices = [devicesWith({ vdb: "/srv/other.qcow2" }, ["/srv/base.qcow2"])];
+    expect(changes({ devices })[0]?.remedy).toBe(`if what is in that file is not needed, ${back}`);
+  });
+
+  test("never writes a root's overlay further down than its own root disk, into the image of all others", () => {
+    const chain = ["/vms/webapp/disk.qcow2", "/vms/base/debian.qcow2"];
+    const devices = [devicesWith({ vda: "/vms/webapp/disk.s1" }, chain)];
+    expect(changes({ devices })[0]?.remedy).toContain("vda --active --pivot --verbose --base '/vms/webapp/disk.qcow2'");
+  });
+
+  test.each<[string, DomainFound["devices"], string[]]>([
+    ["as it runs and as it is defined", [overlay, overlay], ["vdb"]],
+    ["only as it is defined", [devicesWith(), overlay], ["vdb"]],
+    ["both its disks", [devicesWith({ vda: "/a", vdb: "/b" })], ["vda", "vdb"]],
+    ["none", [devicesWith(), devicesWith({ vdc: "/elsewhere/seed.iso", vdd: "/srv/more.img" })], []],
+    ["none, said with a pool", [devicesWith({ vdb: "project-webapp/project.qcow2" })], []],
+    ["none, said with more slashes", [devicesWith({ vdb: "/vms//webapp/project.qcow2" })], []],
+    ["not known", undefined, []],
+  ])("is told once for each disk: %s", (_, devices, disks) => {
+    const rules = changes(devices ? { devices } : {}).map(({ rule }) => / as (\w+), /.exec(rule)?.[1]);
+    expect(rules).toEqual(disks);
+  });
+});

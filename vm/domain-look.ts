@@ -1,0 +1,34 @@
+import { domainName } from "../config/names.ts";
+import { isRunning } from "../guest/power.ts";
+import { type DomainDevices, parseDevices } from "../host/domain-devices.ts";
+import type { Virsh } from "../host/virsh.ts";
+import { movedDiskIssue, movedDisks, refuseManualChanges } from "./manual-changes.ts";
+
+/** What a domain has now, and what it is defined with: while it runs, these may be two. */
+export async function devicesOf(virsh: Virsh, domain: string): Promise<DomainDevices[]> {
+  const now = parseDevices(await virsh.run("dumpxml", domain));
+  return [now, parseDevices(await virsh.run("dumpxml", domain, "--inactive"))];
+}
+
+/**
+ * Looks at the disks of a domain right before something is done to it or to them: defined on ours again, it would lose all that
+ * was written to another file since, such as the overlay of an external snapshot.
+ *
+ * @param own our files, by the device that they are in the guest
+ * @throws UserError naming domain, disk, file and remedy; VirshError when libvirt does not tell
+ */
+export async function requireOwnDisks(
+  virsh: Virsh,
+  project: string,
+  own: Record<string, string>,
+  stack?: string,
+): Promise<void> {
+  const domain = domainName(project);
+  const moved = movedDisks(project, own, await devicesOf(virsh, domain));
+  if (moved.length === 0) return;
+  const place = { uri: virsh.uri, project, stack, isOff: !(await isRunning(virsh, domain)) };
+  refuseManualChanges(
+    project,
+    moved.map((disk) => movedDiskIssue(disk, place)),
+  );
+}

@@ -1,0 +1,105 @@
+import { posix } from "node:path";
+import { type Issue, UserError } from "../config/errors.ts";
+import { domainName, poolName } from "../config/names.ts";
+import type { DomainDevices } from "../host/domain-devices.ts";
+import type { DomainFound } from "../host/inventory.ts";
+
+/**
+ * What others did to a domain of this product: virt-manager, virsh, libvirt-guests. All of it is looked at before the domain
+ * is defined again or its disks are worked on. Pure.
+ */
+
+/** A disk of a domain that is not the file that this program put there. */
+export interface MovedDisk {
+  target: string;
+  /** The file that the domain should use, and the one that it uses. */
+  ours: string;
+  file: string;
+  /** Whether that one is an overlay over ours, as an external snapshot makes it. */
+  isOverlay: "yes" | "no" | "unknown";
+}
+
+/** Where a domain is, for commands that people type. */
+export interface DomainPlace {
+  uri: string;
+  project: string;
+  /** The stack's name, where it is known. */
+  stack?: string | undefined;
+  isOff: boolean;
+}
+
+/** The files that hold something, by the device that they are in the guest. */
+export const ownDisks = (storageDir: string, project: string): Record<string, string> => ({
+  vda: posix.join(storageDir, project, "disk.qcow2"),
+  vdb: posix.join(storageDir, project, "project.qcow2"),
+});
+
+/**
+ * The disks of a domain that are not ours.
+ *
+ * @param views what a domain is now and, where it runs, what it is defined as
+ */
+export function movedDisks(project: string, own: Record<string, string>, views: DomainDevices[]): MovedDisk[] {
+  const moved = Object.entries(own).flatMap(([target, ours]) => {
+    const asVolume = `${poolName(project)}/${posix.basename(ours)}`;
+    const found = views.flatMap(({ disks }) => disks.filter((disk) => disk.target === target));
+    return found
+      .filter(({ source }) => source !== asVolume && posix.normalize(source) !== posix.normalize(ours))
+      .map(({ source, chain }): MovedDisk => {
+        const isOverlay = chain.length === 0 ? "unknown" : chain.includes(ours) ? "yes" : "no";
+        return { target, ours, file: source || "nothing", isOverlay };
+      });
+  });
+  return moved.filter(
+    (one, i) => i === moved.findIndex(({ target, file }) => target === one.target && file === one.file),
+  );
+}
+
+/** A disk that is not ours as a fact and what to do about it. */
+export function movedDiskIssue(disk: MovedDisk, place: DomainPlace): Issue {
+  const rule = `must have ${disk.ours} as ${disk.target}, but has ${disk.file}`;
+  return { path: domainName(place.project), rule, remedy: movedDiskRemedy(disk, place) };
+}
+
+/**
+ * With `--base`, always: without it libvirt commits to the bottom of the chain, which for a root disk is the base image of all
+ * other VMs.
+ */
+function movedDiskRemedy({ target, ours, isOverlay }: MovedDisk, { uri, project, stack, isOff }: DomainPlace): string {
+  const domain = domainName(project);
+  const virsh = `virsh -c '${uri}'`;
+  const back = `put ${ours} back in its place: ${virsh} edit ${domain}`;
+  if (isOverlay === "no") return `if what is in that file is not needed, ${back}`;
+  const start = isOff ? `start it: ${startCommand(project, stack)}; then ` : "";
+  const commit = `${virsh} blockcommit ${domain} ${target} --active --pivot --verbose --base '${ours}'`;
+  const forget = `${virsh} snapshot-delete ${domain} <name> --metadata`;
+  const otherwise = isOverlay === "unknown" ? `; if it is no overlay of a snapshot, ${back}` : "";
+  return `${start}write it back into ours: ${commit}; then forget the snapshot: ${forget}${otherwise}`;
+}
+
+const startCommand = (project: string, stack: string | undefined) =>
+  `project-vm start ${project}${stack === undefined ? "" : ` --stack ${stack}`}`;
+
+/**
+ * What was done to a domain that no update may work on before it is put right.
+ *
+ * @param found as the inventory has it
+ */
+export function manualChanges(
+  { devices = [], state }: Pick<DomainFound, "devices" | "state">,
+  storageDir: string,
+  place: Omit<DomainPlace, "isOff">,
+): Issue[] {
+  const { project } = place;
+  const moved = movedDisks(project, ownDisks(storageDir, project), devices);
+  return moved.map((disk) => movedDiskIssue(disk, { ...place, isOff: state === "shut off" }));
+}
+
+/** @throws UserError when there is anything to be named */
+export function refuseManualChanges(project: string, issues: Issue[]): void {
+  if (issues.length === 0) return;
+  throw new UserError(
+    `${project} was changed by other means than this program, and nothing more is done to it.`,
+    issues,
+  );
+}
