@@ -7,7 +7,7 @@ import { domainName } from "../config/names.ts";
 import { resolveVmSettings, type VmRequest } from "../config/parse.ts";
 import type { Readiness } from "../guest/ready.ts";
 import { storedReadiness } from "../guest/stored.ts";
-import { manualChanges, refuseManualChanges } from "../vm/manual-changes.ts";
+import { manualChanges, refuseManualChanges, savedMemoryIssue } from "../vm/manual-changes.ts";
 import { describePlan, findProject, isWorkedOn, type VmPlan } from "../vm/plan.ts";
 import { ChildFactory, type Transform } from "./transform.ts";
 import {
@@ -145,7 +145,9 @@ export class ProjectVm extends pulumi.ComponentResource {
 function checkManualChanges(vm: ProjectVm, { name, host, found }: VmContext, plan: VmPlan): void {
   if (!found.domain) return;
   const { uri, storageDir } = host.settings;
-  const issues = manualChanges(found.domain, storageDir, { uri, project: name, stack: host.owner });
-  if (isWorkedOn(plan)) refuseManualChanges(name, issues);
+  const place = { uri, project: name, stack: host.owner };
+  const issues = manualChanges(found.domain, storageDir, place);
+  const saved = found.domain.hasSavedMemory ? [savedMemoryIssue(place)] : [];
+  if (isWorkedOn(plan)) refuseManualChanges(name, [...issues, ...saved]);
   for (const issue of issues) pulumi.log.warn(`${factOf(issue)}: ${issue.remedy}`, vm);
 }

@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { makeConsoleFolder } from "../host/console-log.ts";
 import { virshFor } from "../host/virsh.ts";
-import { manualChanges, refuseManualChanges } from "../vm/manual-changes.ts";
+import { manualChanges, refuseManualChanges, savedMemoryIssue } from "../vm/manual-changes.ts";
 import { defineFilter } from "../vm/network-filter.ts";
 import { findProject, usage } from "../vm/plan.ts";
 import {
@@ -103,7 +103,8 @@ function sayWhatIsTakenUp(
   if (!domain) return;
   // It would be defined again over the one that is there.
   const place = { uri: settings.uri, project, stack: owner };
-  refuseManualChanges(project, manualChanges(domain, settings.storageDir, place));
+  const saved = domain.hasSavedMemory && !domain.marks.starting ? [savedMemoryIssue(place)] : [];
+  refuseManualChanges(project, [...manualChanges(domain, settings.storageDir, place), ...saved]);
   const disks = [...(rootDisk ? ["root disk"] : []), ...(projectDisk ? [`project disk (${usage(projectDisk)})`] : [])];
   const parts = [`VM (${domain.state})`, ...disks].join(", ");
   log(`${project}: is on the host but not in this stack's state: taken up as it is: ${parts}`);

@@ -2,7 +2,7 @@ import { domainName } from "../config/names.ts";
 import { isRunning } from "../guest/power.ts";
 import { type DomainDevices, parseDevices } from "../host/domain-devices.ts";
 import type { Virsh } from "../host/virsh.ts";
-import { movedDiskIssue, movedDisks, refuseManualChanges } from "./manual-changes.ts";
+import { movedDiskIssue, movedDisks, refuseManualChanges, savedMemoryIssue } from "./manual-changes.ts";
 
 /** What a domain has now, and what it is defined with: while it runs, these may be two. */
 export async function devicesOf(virsh: Virsh, domain: string): Promise<DomainDevices[]> {
@@ -31,4 +31,20 @@ export async function requireOwnDisks(
     project,
     moved.map((disk) => movedDiskIssue(disk, place)),
   );
+}
+
+/**
+ * Looks for saved memory right before a domain is defined again or loses a disk: that would give it up, with all that its guest
+ * had not written yet.
+ *
+ * @throws UserError naming domain and remedy; VirshError when libvirt does not tell
+ */
+export async function requireNoSavedMemory(virsh: Virsh, project: string, stack?: string): Promise<void> {
+  if (await hasSavedMemory(virsh, domainName(project)))
+    refuseManualChanges(project, [savedMemoryIssue({ project, stack })]);
+}
+
+/** Whether a domain's memory was saved when it was stopped. */
+export async function hasSavedMemory(virsh: Virsh, domain: string): Promise<boolean> {
+  return (await virsh.run("list", "--all", "--name", "--with-managed-save")).split("\n").includes(domain);
 }

@@ -6,7 +6,7 @@ import { guestText } from "../guest/values.ts";
 import { parseVolume } from "../host/libvirt-xml.ts";
 import { refreshPool } from "../host/pool-volumes.ts";
 import type { Virsh } from "../host/virsh.ts";
-import { requireOwnDisks } from "./domain-look.ts";
+import { requireNoSavedMemory, requireOwnDisks } from "./domain-look.ts";
 import { hostFull, isPausedByFullHost, resumeAfterFullHost } from "./host-full.ts";
 
 /** Takes a line on what was done. */
@@ -35,7 +35,7 @@ const filesystemSeconds = 600;
  * @param sizes in bytes; a disk that is as big already, or bigger, is left as it is
  * @param always whether a running guest's filesystems are looked at also when no disk was too small: an earlier run may
  *   have been cut off between the two
- * @throws UserError when the host is full, or the VM has another disk in its place; VirshError when it refuses; Error when the guest's filesystem cannot grow
+ * @throws UserError when the host is full, or the VM has another disk in its place or saved memory; VirshError when it refuses; Error when the guest's filesystem cannot grow
  */
 export async function growDisks(
   virsh: Virsh,
@@ -62,7 +62,10 @@ async function growVolume(virsh: Virsh, project: string, disk: GrowingDisk, size
   const domain = domainName(project);
   await requireOwnDisks(virsh, project, { [disk.target]: path });
   if (await isRunning(virsh, domain)) await virsh.run("blockresize", domain, disk.target, `${size}B`);
-  else await virsh.run("vol-resize", disk.volume, `${size}B`, "--pool", pool);
+  else {
+    await requireNoSavedMemory(virsh, project);
+    await virsh.run("vol-resize", disk.volume, `${size}B`, "--pool", pool);
+  }
   await refreshPool(virsh, pool);
   log(`${domain}: ${disk.role} disk grown from ${formatSize(capacity)} to ${formatSize(size)}`);
   return true;

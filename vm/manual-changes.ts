@@ -80,6 +80,15 @@ function movedDiskRemedy({ target, ours, isOverlay }: MovedDisk, { uri, project,
 const startCommand = (project: string, stack: string | undefined) =>
   `project-vm start ${project}${stack === undefined ? "" : ` --stack ${stack}`}`;
 
+/** Saved memory as a fact and what to do about it: a guest that runs is shut down in order like any other. */
+export function savedMemoryIssue({ project, stack }: Pick<DomainPlace, "project" | "stack">): Issue {
+  return {
+    path: domainName(project),
+    rule: "must not have saved memory (virsh managedsave): what its guest has not yet written to its disk is there alone",
+    remedy: `start it, so that it resumes and can be shut down in order: ${startCommand(project, stack)}; then try again`,
+  };
+}
+
 /**
  * What was done to a domain that no update may work on before it is put right.
  *

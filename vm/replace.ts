@@ -6,11 +6,11 @@ import { isRunning, shutDown } from "../guest/power.ts";
 import { parseDomain, parseVolume } from "../host/libvirt-xml.ts";
 import { deleteVolume, refreshPool, volumesIn } from "../host/pool-volumes.ts";
 import type { Virsh, VirshError } from "../host/virsh.ts";
-import { requireOwnDisks } from "./domain-look.ts";
+import { requireNoSavedMemory, requireOwnDisks } from "./domain-look.ts";
 import type { Log } from "./grow.ts";
 import { isOwnedBy } from "./leftovers.ts";
 import { ownDisks } from "./manual-changes.ts";
-import { markStarting } from "./marks.ts";
+import { markStarting, marksOf } from "./marks.ts";
 import { requireNoRestore } from "./restore-mark.ts";
 
 /** Whose VM it is, and where its disks are. */
@@ -24,13 +24,14 @@ export interface VmPlace {
  * Before a domain is defined: one of that name may be there, to be defined anew, or because an update was cut off or the
  * state was lost. Its guest is shut down in order; what is defined then takes its place, on the same disks.
  *
- * @throws UserError when it belongs to somebody else, or has other disks than ours
+ * @throws UserError when it belongs to somebody else, has other disks than ours, or saved memory
  */
 export async function makeWayForDomain(virsh: Virsh, project: string, place: VmPlace, log: Log): Promise<void> {
   const domain = domainName(project);
   await requireNoRestore(virsh, project);
   if (!(await names(virsh)).includes(domain)) return;
   await requireUnmoved(virsh, project, place);
+  await requireNoSavedMemory(virsh, project, place.owner);
   const pool = poolName(project);
   const logs = await oldConsoleLogs(virsh, pool);
   await shutDownToStartAgain(virsh, domain, log);
@@ -53,15 +54,21 @@ async function oldConsoleLogs(virsh: Virsh, pool: string): Promise<string[]> {
  * Before a domain is defined that is on the host already just as it should be, only the state does not know it: a guest that
  * runs is put by, memory and all, and goes on from there when libvirt starts what was defined. It does not reboot.
  *
- * @throws UserError when it belongs to somebody else, or has other disks than ours
+ * @throws UserError when it belongs to somebody else, has other disks than ours, or saved memory
  */
 export async function putByDomain(virsh: Virsh, project: string, place: VmPlace, log: Log): Promise<void> {
   const domain = domainName(project);
   await requireNoRestore(virsh, project);
   if (!(await names(virsh)).includes(domain)) return;
   await requireUnmoved(virsh, project, place);
-  if (!(await isRunning(virsh, domain))) return;
+  if (!(await isRunning(virsh, domain))) {
+    // One that a cut-off update suspended to disk resumes now. Any other is not to run, and the provider would drop its memory.
+    const { starting } = await marksOf(virsh, domain);
+    if (!starting) await requireNoSavedMemory(virsh, project, place.owner);
+    return;
+  }
   try {
+    await markStarting(virsh, domain, true);
     await virsh.run("managedsave", domain, "--running");
     log(`${domain}: put by with its memory; it goes on without a restart`);
   } catch (error) {
@@ -76,7 +83,7 @@ export type DisposableVolume = "disk.qcow2" | "seed.iso";
 /**
  * Before a root disk or a seed is made anew: the guest is shut down in order and the old one removed.
  *
- * @throws UserError when the domain is somebody else's, or has other disks than ours
+ * @throws UserError when the domain is somebody else's, has other disks than ours, or saved memory
  */
 export async function makeWayForVolume(
   virsh: Virsh,
@@ -88,6 +95,7 @@ export async function makeWayForVolume(
   const domain = domainName(project);
   if ((await names(virsh)).includes(domain)) {
     await requireUnmoved(virsh, project, place);
+    await requireNoSavedMemory(virsh, project, place.owner);
     await shutDownToStartAgain(virsh, domain, log);
   }
   await refreshPool(virsh, poolName(project));

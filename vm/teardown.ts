@@ -12,7 +12,7 @@ import { type Shell, shellFor } from "../host/shell.ts";
 import type { Virsh } from "../host/virsh.ts";
 import { type ApiConfig, accessOf } from "../tailnet/access.ts";
 import { removeVmDevice, type TailnetDevice, tailnetDevices, type VmIdentity } from "../tailnet/devices.ts";
-import { requireOwnDisks } from "./domain-look.ts";
+import { requireNoSavedMemory, requireOwnDisks } from "./domain-look.ts";
 import type { Log } from "./grow.ts";
 import { ownDisks } from "./manual-changes.ts";
 import { marksOf } from "./marks.ts";
@@ -48,7 +48,7 @@ const isDisposable = (volume: string) => ["disk.qcow2", "seed.iso"].includes(vol
  * and done again.
  *
  * @param api credentials for the tailnet's API
- * @throws UserError when the domain is somebody else's or has other disks than ours: nothing is removed then; or, when all else is done, when the
+ * @throws UserError when the domain is somebody else's has other disks than ours, or saved memory that belongs to a disk that stays: nothing is removed then; or, when all else is done, when the
  *   tailnet's API cannot be asked
  */
 export async function tearDown(virsh: Virsh, teardown: Teardown, api: ApiConfig, log: Log): Promise<void> {
@@ -68,6 +68,7 @@ export async function tearDown(virsh: Virsh, teardown: Teardown, api: ApiConfig,
         `${project}: its project disk is kept, although keepData is false: no update has come so far as to note that`,
       );
     }
+    if (keepData) await requireNoSavedMemory(virsh, project, owner);
     const access = tailnet && accessOf(tailnet, api);
     if (device && !access) await logOut(virsh, project, log);
     await shutDown(virsh, domain, log);

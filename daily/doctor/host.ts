@@ -138,9 +138,15 @@ function byHand({ host, name: stack }: Stack, { domains, uri }: Inventory): Exam
   const ours = domains.filter((domain) => domain.name.startsWith(namePrefix) && isOwnedBy(domain, stack));
   const ills = ours.flatMap((domain) => {
     const place = { uri, project: domain.name.slice(namePrefix.length), stack };
-    return manualChanges(domain, host.settings.storageDir, place);
+    const changes = manualChanges(domain, host.settings.storageDir, place);
+    const says = `${domain.name} has saved memory (virsh managedsave): no update works on it before it has resumed`;
+    const start = `project-vm start ${place.project} --stack ${stack}`;
+    return [
+      ...changes.map((issue) => failure("VMs", factOf(issue), issue.remedy)),
+      ...(domain.hasSavedMemory ? [warning("VMs", says, start)] : []),
+    ];
   });
-  if (ills.length > 0) return ills.map((issue) => failure("VMs", factOf(issue), issue.remedy));
+  if (ills.length > 0) return ills;
   return [ok("VMs", `${counted(ours.length, "VM")}, none of them changed by other means than this program`)];
 }
 

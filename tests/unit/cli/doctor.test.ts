@@ -152,6 +152,13 @@ describe("a host", () => {
     expect((await ills({ domains: [others] })).said.join()).not.toContain("failure VMs");
   });
 
+  test("with a VM of ours whose memory is saved tells what to do first", async () => {
+    const saved = aDomain({ state: "shut off", hasSavedMemory: true });
+    expect((await ills({ domains: [saved] })).said).toEqual([
+      "warning VMs: project-webapp has saved memory (virsh managedsave): no update works on it before it has resumed",
+    ]);
+  });
+
   test("that has less than was promised is warned of, one that is full fails", async () => {
     const little = await ills({ storage: { ...storage, available: 20 * GiB }, memory: 8 * GiB });
     expect(little.said).toEqual([

@@ -282,7 +282,7 @@ describe("ProjectVm", () => {
     expect(new Set(triggers).size).toBe(3);
   });
 
-  test("a VM on an overlay is refused where the update would work on it, and only named where it would not", () => {
+  test("a VM on an overlay, or with saved memory, is refused where the update would work on it, and left alone where it would not", () => {
     const overlay = { disks: [{ target: "vdb", source: "/vms/webapp/project.s1", chain: [] }], nics: [], others: [] };
     const volumes = [
       aVolume(),
@@ -314,6 +314,9 @@ describe("ProjectVm", () => {
       { rootDisk: "30 GiB" },
     ];
     for (const args of edits) expect(() => update(same, args)).toThrow(refusal);
+    const saved = { ...same, devices: [], hasSavedMemory: true };
+    expect(() => update(saved, {})).not.toThrow();
+    for (const args of edits) expect(() => update(saved, args)).toThrow("must not have saved memory");
   });
 
   test("a VM that is not to run is not waited for", async () => {

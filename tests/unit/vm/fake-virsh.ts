@@ -8,6 +8,10 @@ export interface FakeDomain {
   disks: string[];
   /** What it is defined with, where that is not what it runs with. */
   definedDisks?: string[];
+  /** Whether its memory was saved when it was stopped. */
+  saved?: boolean;
+  /** Whether it notes that it is to be started. */
+  starting?: boolean;
   /** As `domstate --reason` says it; by default that it runs, or is off. */
   state?: string;
   /** Whether it notes that its project disk stays; undefined: it notes nothing. */
@@ -75,9 +79,9 @@ export class FakeVirsh implements Virsh {
   }
 
   private list(args: string[]): string {
-    const running = args.includes("--state-running");
+    const [running, saved] = ["--state-running", "--with-managed-save"].map((option) => args.includes(option));
     return [...this.domains]
-      .filter(([, domain]) => !running || domain.running)
+      .filter(([, domain]) => (!running || domain.running) && (!saved || domain.saved))
       .map(([name]) => name)
       .join("\n");
   }
@@ -95,11 +99,12 @@ export class FakeVirsh implements Virsh {
   }
 
   private xmlOf(name: string, inactive: boolean): string {
-    const { disks: now, definedDisks = now, uuid = "u", keepData } = this.domain(name);
+    const { disks: now, definedDisks = now, uuid = "u", keepData, starting } = this.domain(name);
     const disks = inactive ? definedDisks : now;
     const keep = keepData ? "yes" : "no";
     const mark = `<metadata><d:data xmlns:d="urn:project-vms:data" keep="${keep}"/></metadata>`;
-    const metadata = keepData === undefined ? "" : mark;
+    const start = starting ? `<metadata><s:start xmlns:s="urn:project-vms:start" pending="yes"/></metadata>` : "";
+    const metadata = keepData === undefined ? start : mark;
     const elements = disks
       .map((path, i) => `<disk type='file'><source file='${path}'/><target dev='vd${"abcd"[i]}'/></disk>`)
       .join("");

@@ -49,6 +49,12 @@ describe("disks of a VM", () => {
     expect(virsh.changes).toEqual([]);
   });
 
+  test("do not grow under saved memory, which fits only the disk as it is", async () => {
+    virsh.domains.set("project-webapp", { description: "", running: false, disks: [], saved: true });
+    await expect(grow({ project: 3 * GiB, root: 2 * GiB })).rejects.toThrow("must not have saved memory");
+    expect(virsh.changes).toEqual([]);
+  });
+
   test("are never made smaller", async () => {
     await grow({ project: GiB, root: GiB }, true);
     expect(virsh.changes).toEqual([]);

@@ -14,7 +14,7 @@ describe("a domain whose disks are not ours", () => {
   const forget = `${virsh} snapshot-delete project-webapp <name> --metadata`;
   const back = `put ${ours} back in its place: ${virsh} edit project-webapp`;
 
-  test("is told in full: domain, disk, file and remedy", () => {
+  test("is reported in full: domain, disk, file and remedy", () => {
     expect(() => refuseManualChanges("webapp", changes({ devices: [overlay] }))).toThrow(
       [
         "webapp was changed by other means than this program, and nothing more is done to it.",
@@ -47,10 +47,10 @@ describe("a domain whose disks are not ours", () => {
     ["only as it is defined", [devicesWith(), overlay], ["vdb"]],
     ["both its disks", [devicesWith({ vda: "/a", vdb: "/b" })], ["vda", "vdb"]],
     ["none", [devicesWith(), devicesWith({ vdc: "/elsewhere/seed.iso", vdd: "/srv/more.img" })], []],
-    ["none, said with a pool", [devicesWith({ vdb: "project-webapp/project.qcow2" })], []],
-    ["none, said with more slashes", [devicesWith({ vdb: "/vms//webapp/project.qcow2" })], []],
+    ["none, named by pool and volume", [devicesWith({ vdb: "project-webapp/project.qcow2" })], []],
+    ["none, named with more slashes", [devicesWith({ vdb: "/vms//webapp/project.qcow2" })], []],
     ["not known", undefined, []],
-  ])("is told once for each disk: %s", (_, devices, disks) => {
+  ])("is reported once for each disk: %s", (_, devices, disks) => {
     const rules = changes(devices ? { devices } : {}).map(({ rule }) => / as (\w+), /.exec(rule)?.[1]);
     expect(rules).toEqual(disks);
   });

@@ -91,6 +91,33 @@ describe("a VM that runs on an overlay over one of its disks", () => {
   });
 });
 
+describe("a VM whose memory was saved when it was stopped", () => {
+  const refusal =
+    /project-webapp: must not have saved memory .*\n {4}start it, .*: project-vm start webapp --stack storage;/;
+  beforeEach(() => virsh.domains.set("project-webapp", { ...ours, running: false, saved: true }));
+
+  test.each<[string, () => Promise<void>]>([
+    ["to be defined again", () => makeWayForDomain(virsh, "webapp", place, log)],
+    ["to be adopted", () => putByDomain(virsh, "webapp", place, log)],
+    ["to get another root", () => makeWayForVolume(virsh, "webapp", "disk.qcow2", place, log)],
+  ])("is refused %s: what its guest had not written would be gone", async (_, act) => {
+    await expect(act()).rejects.toThrow(refusal);
+    expect(virsh.changes).toEqual([]);
+    expect(volumes()).toEqual(["disk.qcow2", "project.qcow2"]);
+  });
+
+  test("by an update that was cut off resumes at the next one, being marked as starting", async () => {
+    virsh.domains.set("project-webapp", { ...ours, running: false, saved: true, starting: true });
+    await expect(putByDomain(virsh, "webapp", place, log)).resolves.toBeUndefined();
+    virsh.domains.set("project-webapp", { ...ours });
+    await putByDomain(virsh, "webapp", place, log);
+    expect(virsh.changes).toEqual([
+      expect.stringMatching(/^metadata .*pending="yes"/),
+      "managedsave project-webapp --running",
+    ]);
+  });
+});
+
 describe("before a root disk is made anew", () => {
   test("the guest is shut down and the old one goes, and nothing else", async () => {
     await makeWayForVolume(virsh, "webapp", "disk.qcow2", place, log);

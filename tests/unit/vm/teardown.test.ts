@@ -43,6 +43,15 @@ describe("the teardown of a VM", () => {
     },
   );
 
+  test("gives saved memory up only with the disk that it belongs to", async () => {
+    const saved = { ...ours, running: false, saved: true };
+    virsh.domains.set("project-webapp", { ...saved });
+    await expect(run(true)).rejects.toThrow("must not have saved memory");
+    expect([...virsh.domains.keys(), ...left()]).toEqual(["project-webapp", ...files]);
+    await run(false);
+    expect([...virsh.domains.keys()]).toEqual([]);
+  });
+
   test("takes the parts of a console log that virtlogd has rotated along, and nothing that is only called alike", async () => {
     const pool = virsh.pools.get("project-webapp");
     const others = ["console.log.0", "console.log.1", "console.log.12", "console.log.gz", "my-console.log.0"];
