@@ -9,6 +9,7 @@ import { scheduleEnvironment } from "../data/schedule-environment.ts";
 import type { ReadyRequest } from "../guest/wait-until-ready.ts";
 import { consoleLogFile } from "../host/console-log.ts";
 import { definitionDigest, rootDigest } from "../vm/definition.ts";
+import { ownDevices } from "../vm/manual-changes.ts";
 import { filterSettings, lacksFilter } from "../vm/network-filter.ts";
 import { isLeftOff, isToRun, type ProjectFound, planVm, type VmPlan, type VmWanted } from "../vm/plan.ts";
 import type { InPlaceSettings } from "../vm/settings.ts";
@@ -126,6 +127,8 @@ export function createDomain(
         definition: digest,
         tailnet: host.tailnet?.domain,
         filter: isToGetFilter(context),
+        // What a transform adds is no hand's work.
+        devices: context.args.transform?.domain ? undefined : ownDevices(name),
       };
       plan = planVm(found, wanted);
       const unchanged = plan.domain === "unchanged";

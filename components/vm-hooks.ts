@@ -1,7 +1,13 @@
 import * as pulumi from "@pulumi/pulumi";
 import { makeConsoleFolder } from "../host/console-log.ts";
 import { virshFor } from "../host/virsh.ts";
-import { manualChanges, refuseManualChanges, savedMemoryIssue } from "../vm/manual-changes.ts";
+import {
+  addedDevices,
+  manualChanges,
+  ownDevices,
+  refuseManualChanges,
+  savedMemoryIssue,
+} from "../vm/manual-changes.ts";
 import { defineFilter } from "../vm/network-filter.ts";
 import { findProject, usage } from "../vm/plan.ts";
 import {
@@ -108,4 +114,6 @@ function sayWhatIsTakenUp(
   const disks = [...(rootDisk ? ["root disk"] : []), ...(projectDisk ? [`project disk (${usage(projectDisk)})`] : [])];
   const parts = [`VM (${domain.state})`, ...disks].join(", ");
   log(`${project}: is on the host but not in this stack's state: taken up as it is: ${parts}`);
+  const added = addedDevices(ownDevices(project), domain.devices ?? []);
+  if (added.length > 0) log(`${project}: DROPS what was added by hand: ${added.join(", ")}`);
 }

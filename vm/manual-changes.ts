@@ -1,6 +1,6 @@
 import { posix } from "node:path";
 import { type Issue, UserError } from "../config/errors.ts";
-import { domainName, poolName } from "../config/names.ts";
+import { domainName, macAddress, poolName } from "../config/names.ts";
 import type { DomainDevices } from "../host/domain-devices.ts";
 import type { DomainFound } from "../host/inventory.ts";
 
@@ -111,4 +111,33 @@ export function refuseManualChanges(project: string, issues: Issue[]): void {
     `${project} was changed by other means than this program, and nothing more is done to it.`,
     issues,
   );
+}
+
+/** The devices that a definition makes, so that all others were added by hand. */
+export interface OwnDevices {
+  /** @example ["vda", "vdb", "vdc"] */
+  targets: string[];
+  macs: string[];
+}
+
+/** Those of a VM whose definition no transform changes. */
+export const ownDevices = (project: string): OwnDevices => ({
+  targets: ["vda", "vdb", "vdc"],
+  macs: [macAddress(project)],
+});
+
+/**
+ * The devices that a definition does not make and would drop, in words.
+ *
+ * @example ["disk vdd (/srv/data.img, the file stays)", "interface 52:54:00:aa:bb:cc on lan"]
+ */
+export function addedDevices({ targets, macs }: OwnDevices, views: DomainDevices[]): string[] {
+  const added = views.flatMap(({ disks, nics, others }) => [
+    ...disks
+      .filter(({ target }) => !targets.includes(target))
+      .map(({ target, source }) => `disk ${target}${source ? ` (${source}, the file stays)` : ""}`),
+    ...nics.filter(({ mac }) => !macs.includes(mac)).map(({ mac, on }) => `interface ${mac} on ${on}`),
+    ...others,
+  ]);
+  return [...new Set(added)];
 }

@@ -4,6 +4,7 @@ import type { NetworkSettings, ProjectSettings } from "../config/settings.ts";
 import { formatSize } from "../config/sizes.ts";
 import type { DomainFound, Inventory, NetworkFound, VolumeFound } from "../host/inventory.ts";
 import { rootDigest } from "./definition.ts";
+import { addedDevices, type OwnDevices } from "./manual-changes.ts";
 
 /** What of a project is on the host already. */
 export interface ProjectFound {
@@ -26,6 +27,8 @@ export interface VmWanted {
   tailnet?: string | undefined;
   /** Whether it is there, and gets a network filter that it has not. */
   filter?: boolean;
+  /** The devices that its definition makes; undefined: not known. */
+  devices?: OwnDevices | undefined;
 }
 
 /** What an update does to a VM, to its root and to its data. */
@@ -114,7 +117,12 @@ const fromTo = (what: string, from: number, to: number) => `${what} ${formatSize
  * @example "webapp: restart (memory 8 GiB to 16 GiB), data kept"
  */
 export function describePlan(found: ProjectFound, wanted: VmWanted, plan: VmPlan): string | undefined {
-  const parts = [...rootParts(found, wanted, plan), ...dataParts(found, wanted, plan), ...inPlaceParts(found, wanted)];
+  const parts = [
+    ...droppedParts(found, wanted, plan),
+    ...rootParts(found, wanted, plan),
+    ...dataParts(found, wanted, plan),
+    ...inPlaceParts(found, wanted),
+  ];
   const starts = plan.domain === "unchanged" && isLeftOff(found);
   if (plan.domain === "unchanged" && parts.length === 0 && !starts) return undefined;
   const told = plan.data === "new" ? parts : [...parts, "data kept"];
@@ -126,6 +134,13 @@ function vmPart({ domain, reasons, runs }: VmPlan): string {
   const why = reasons.length > 0 ? ` (${reasons.join(", ")})` : "";
   if (domain === "redefined") return runs ? `restart${why}` : `stays shut off${why}`;
   return runs ? "no restart" : "stays shut off";
+}
+
+/** A definition knows nothing of devices that were added by hand. */
+function droppedParts({ domain }: ProjectFound, { devices }: VmWanted, plan: VmPlan): string[] {
+  if (!domain?.devices || !devices || plan.domain !== "redefined") return [];
+  const added = addedDevices(devices, domain.devices);
+  return added.length > 0 ? [`DROPS what was added by hand: ${added.join(", ")}`] : [];
 }
 
 function rootParts({ rootDisk }: ProjectFound, { settings }: VmWanted, { root }: VmPlan): string[] {

@@ -1,5 +1,5 @@
 import type * as pulumi from "@pulumi/pulumi";
-import { beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test, vi } from "vitest";
 import { ProjectVm, type ProjectVmArgs } from "../../../components/project-vm.ts";
 import { VmHost } from "../../../components/vm-host.ts";
 import { qcow2Xslt } from "../../../components/volume-xslt.ts";
@@ -317,6 +317,20 @@ describe("ProjectVm", () => {
     const saved = { ...same, devices: [], hasSavedMemory: true };
     expect(() => update(saved, {})).not.toThrow();
     for (const args of edits) expect(() => update(saved, args)).toThrow("must not have saved memory");
+  });
+
+  test("what was added to a VM by hand is named before a new definition drops it; what a transform adds is not known", () => {
+    const nics = [{ mac: "52:54:00:aa:bb:cc", on: "lan" }];
+    const found = aDomain({ description: "project-vms stack teststack", devices: [{ disks: [], nics, others: [] }] });
+    const lines = vi.spyOn(console, "log").mockImplementation(() => {});
+    const on = new VmHost("there", { settings, inventory: anInventory({ domains: [found] }) });
+    const update = (transform: NonNullable<ProjectVmArgs["transform"]>) =>
+      new ProjectVm("webapp", { host: on, sshKeys, transform });
+    update({ pool: () => {} });
+    update({ domain: () => {} });
+    const said = lines.mock.calls.map(([line]) => /DROPS.*on lan/.exec(String(line))?.[0]);
+    lines.mockRestore();
+    expect(said).toEqual(["DROPS what was added by hand: interface 52:54:00:aa:bb:cc on lan", undefined]);
   });
 
   test("a VM that is not to run is not waited for", async () => {

@@ -2,8 +2,9 @@ import { describe, expect, test } from "vitest";
 import type { ProjectSettings } from "../../../config/settings.ts";
 import { GiB, MiB } from "../../../config/sizes.ts";
 import { rootDigest } from "../../../vm/definition.ts";
+import { ownDevices } from "../../../vm/manual-changes.ts";
 import { describePlan, type ProjectFound, planVm, type VmWanted } from "../../../vm/plan.ts";
-import { aDomain, aVolume } from "../found.ts";
+import { aDomain, aVolume, devicesWith } from "../found.ts";
 import { aNode } from "../guest/samples.ts";
 
 const settings: ProjectSettings = {
@@ -27,6 +28,12 @@ const redefined = aDomain({ marks: { definition: "old", root: rootDigest({}), ke
 const rootDisk = aVolume({ name: "disk.qcow2", path: "/vms/webapp/disk.qcow2", capacity: 20 * GiB });
 const there: ProjectFound = { domain, rootDisk, projectDisk: aVolume(), network: undefined };
 const nothing: ProjectFound = { domain: undefined, rootDisk: undefined, projectDisk: undefined, network: undefined };
+
+const byHand = {
+  disks: [...devicesWith().disks, { target: "vdd", source: "/srv/data.img", chain: [] }],
+  nics: [...devicesWith().nics, { mac: "52:54:00:aa:bb:cc", on: "lan" }],
+  others: ["hostdev"],
+};
 
 /** The line that is shown for what is found and what is asked for. */
 function line(found: Partial<ProjectFound>, asked: Partial<ProjectSettings> = {}, rest: Partial<VmWanted> = {}) {
@@ -74,6 +81,27 @@ describe("what is said of an update's effect on a VM, its root and its data", ()
       {},
       {},
       "webapp: started again, data kept",
+    ],
+    [
+      "more memory, while it has devices that were added by hand",
+      { domain: { ...redefined, devices: [devicesWith(), byHand] } },
+      { memory: 16 * GiB },
+      { devices: ownDevices("webapp") },
+      "webapp: restart (memory 8 GiB to 16 GiB), DROPS what was added by hand: disk vdd (/srv/data.img, the file stays), interface 52:54:00:aa:bb:cc on lan, hostdev, data kept",
+    ],
+    [
+      "more memory, without any",
+      { domain: { ...redefined, devices: [devicesWith({ vdc: "/vms/webapp/seed.iso" })] } },
+      { memory: 16 * GiB },
+      { devices: ownDevices("webapp") },
+      "webapp: restart (memory 8 GiB to 16 GiB), data kept",
+    ],
+    [
+      "a bigger disk, which drops none of them",
+      { domain: { ...domain, devices: [byHand] } },
+      { disk: 100 * GiB },
+      { devices: ownDevices("webapp") },
+      "webapp: no restart, project disk grows from 50 GiB to 100 GiB, data kept",
     ],
     ["what its user has shut off", { domain: { ...domain, state: "shut off" } }, {}, {}, undefined],
     [
