@@ -72,7 +72,11 @@ export function noSuchVm(name: string, { outline, found, inState, others }: Wher
   }
   if (ownValue(projects, name) && inState.includes(name)) {
     const rule = `must be on ${host.uri}, but its domain was removed there by other means than this stack's updates`;
-    const remedy = `make it anew, on its kept project disk: project-vm apply --stack ${stack}, or pulumi up -s ${stack}`;
+    const isKept = found.disks.some((disk) => disk.name === name);
+    // Disks that went with it the engine takes to be there until a refresh.
+    const remedy = isKept
+      ? `make it anew, on its kept project disk: project-vm apply --stack ${stack}, or pulumi up -s ${stack}`
+      : `recreate it: project-vm apply --stack ${stack}, or pulumi up --refresh -s ${stack}`;
     return notThere(name, rule, remedy);
   }
   if (ownValue(projects, name)) {

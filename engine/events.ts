@@ -15,8 +15,8 @@ export interface Told {
   failures: string[];
   /** How many resources are made, changed, replaced or deleted; projects whose lines say nothing may be among theirs. */
   resources: number;
-  /** Names of the domains among them. */
-  domains: string[];
+  /** Names of the domains that the state does not have yet. */
+  newDomains: string[];
   /** Names of the projects that they belong to; one may be named more than once. */
   projects: string[];
   /** Whether an update that was killed has left operations in the state that it had begun and not ended. */
@@ -27,18 +27,18 @@ export const nothingTold = (): Told => ({
   changes: [],
   failures: [],
   resources: 0,
-  domains: [],
+  newDomains: [],
   projects: [],
   isPending: false,
 });
 
 /**
- * The projects whose VM the program misses on the host and the engine does not, going by its state: somebody else has
- * removed them. Only a look at all resources tells the engine.
+ * The projects whose VM the program misses on the host, though the state has it: it was removed by other means. The engine
+ * replaces the domain, but takes disks that were removed with it to be there: only a refresh tells it.
  */
-export function vanishedVms({ changes, domains }: Told): string[] {
+export function vanishedVms({ changes, newDomains }: Told): string[] {
   const missed = changes.flatMap((line) => /^(\S+): new VM\b/.exec(line)?.[1] ?? []);
-  return missed.filter((name) => !domains.includes(`${name}-domain`));
+  return missed.filter((name) => !newDomains.includes(`${name}-domain`));
 }
 
 /**
@@ -51,7 +51,7 @@ export function vanishedVms({ changes, domains }: Told): string[] {
 export function readEvent({ diagnosticEvent, summaryEvent, resourcePreEvent }: EngineEvent, told: Told): string[] {
   if (resourcePreEvent) {
     const { op, type, urn, new: wanted, old } = resourcePreEvent.metadata;
-    if (op !== "same" && type === "libvirt:index/domain:Domain") told.domains.push(nameIn(urn));
+    if (op === "create" && type === "libvirt:index/domain:Domain") told.newDomains.push(nameIn(urn));
     const parent = (wanted ?? old)?.parent ?? "";
     if (op !== "same" && isProject(parent)) told.projects.push(nameIn(parent));
   }

@@ -12,6 +12,7 @@ import { withXmlFile } from "../../host/xml-file.ts";
 import { isOwnedBy } from "../../vm/leftovers.ts";
 import { manualChanges } from "../../vm/manual-changes.ts";
 import { attachFilter, defineFilter, lacksFilter } from "../../vm/network-filter.ts";
+import { findProject } from "../../vm/plan.ts";
 import { type Examined, failure, ok, warning } from "./finding.ts";
 
 /** Below this the next VM may not fit. */
@@ -171,7 +172,8 @@ function memory({ config }: Stack, inventory: Inventory): Examined {
 }
 
 /** Whether the state and the host have the same VMs. Pure. */
-export function examineState({ name }: Stack, { domains }: Inventory, inState: string[] | undefined): Examined {
+export function examineState({ name, host }: Stack, inventory: Inventory, inState: string[] | undefined): Examined {
+  const { domains } = inventory;
   const ours = domains
     .filter((domain) => isOwnedBy(domain, name))
     .map((domain) => domain.name.replace(/^project-/, ""));
@@ -186,7 +188,17 @@ export function examineState({ name }: Stack, { domains }: Inventory, inState: s
   }
   const gone = inState.filter((vm) => !ours.includes(vm));
   if (gone.length === 0) return ok("state", `it has ${counted(inState.length, "VM")}, all on the host`);
-  const says = `it has ${gone.join(", ")}, which the host has not: removed there by other means`;
-  const remedy = `make them anew, on their kept disks: project-vm apply --stack ${name}, or pulumi up -s ${name}`;
-  return failure("state", says, remedy);
+  const bare = gone.filter((vm) => hasLostDisk(inventory, host.settings.storageDir, vm));
+  const disks = bare.length > 0 ? `, with the project disk of ${bare.join(", ")}` : "";
+  const says = `it has ${gone.join(", ")}, which the host has not: removed there by other means${disks}`;
+  // The engine takes disks to be there until a refresh tells it; without one an update fails by them for ever.
+  const apply = `project-vm apply --stack ${name}, or pulumi up --refresh -s ${name}`;
+  const back = `; what was on a lost disk comes back by a backup, before that: project-vm import <project> <file> --stack ${name}`;
+  return failure("state", says, `recreate them, on the disks that were kept: ${apply}${bare.length > 0 ? back : ""}`);
+}
+
+/** Whether a project's disk is gone for certain: of a pool that is stopped or gone nothing is known. */
+function hasLostDisk(inventory: Inventory, storageDir: string, project: string): boolean {
+  const isLookedAt = inventory.pools.some(({ name, active }) => name === poolName(project) && active);
+  return isLookedAt && findProject(inventory, storageDir, project).projectDisk === undefined;
 }

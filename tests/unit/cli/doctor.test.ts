@@ -259,6 +259,25 @@ describe("the state", () => {
     expect(examined(inState)).toBe(said);
   });
 
+  const apply =
+    "recreate them, on the disks that were kept: project-vm apply --stack storage, or pulumi up --refresh -s storage";
+  const back =
+    "; what was on a lost disk comes back by a backup, before that: project-vm import <project> <file> --stack storage";
+
+  test.each<[string, Partial<Inventory>, string, string]>([
+    ["and left its disks", { pools: well.pools }, "", apply],
+    ["with its disks", { pools: [aPool()] }, ", with the project disk of webapp", `${apply}${back}`],
+    ["and its pool is stopped", { pools: [aPool({ active: false })] }, "", apply],
+  ])(
+    "that has a VM which was removed %s tells what brings it back, by a refresh in any case",
+    (_, found, lost, remedy) => {
+      expect(examineState(stack, anInventory(found), ["webapp"])).toMatchObject({
+        says: `it has webapp, which the host has not: removed there by other means${lost}`,
+        remedy,
+      });
+    },
+  );
+
   test("of nothing, where there is nothing", () => {
     expect(examined(undefined, [aDomain({ description: "project-vms stack local" })])).toBe(
       "ok: there is none yet, and no VM",

@@ -32,10 +32,19 @@ test.each<[string, string, Partial<Whereabouts>, string[]]>([
   [
     "a VM that was removed behind the stack's back",
     "webapp",
-    { inState: ["webapp"] },
+    { inState: ["webapp"], found: aHost({ disks: [{ ...disk, name: "webapp", path: "/vms/webapp/project.qcow2" }] }) },
     [
       "  - webapp: must be on qemu:///system, but its domain was removed there by other means than this stack's updates",
       "    make it anew, on its kept project disk: project-vm apply --stack storage, or pulumi up -s storage",
+    ],
+  ],
+  [
+    "a VM that was removed behind the stack's back with its disks",
+    "webapp",
+    { inState: ["webapp"] },
+    [
+      "  - webapp: must be on qemu:///system, but its domain was removed there by other means than this stack's updates",
+      "    recreate it: project-vm apply --stack storage, or pulumi up --refresh -s storage",
     ],
   ],
   [

@@ -10,7 +10,7 @@ const diagnostic = (severity: Diagnostic["severity"], message: string, more: Par
   event({ diagnosticEvent: { severity, message, color: "never", ...more } });
 const component = "urn:pulumi:local::project-vms::project-vms:index:ProjectVm::webapp";
 const command = "urn:pulumi:local::project-vms::project-vms:index:ProjectVm$command:local:Command::webapp-ready";
-const made = (name: string, op: "create" | "same") =>
+const made = (name: string, op: string) =>
   event({
     resourcePreEvent: { metadata: { op, type: "libvirt:index/domain:Domain", urn: `urn:a::b::c::${name}` } },
   } as Partial<EngineEvent>);
@@ -93,8 +93,14 @@ describe("of the engine's events", () => {
 test("a VM that the program misses and the engine does not has vanished from the host", () => {
   const line = (name: string) =>
     diagnostic("info", `${name}: new VM, takes up its kept project disk\n`, { urn: component });
-  const { told } = read(line("webapp"), line("api"), made("api-domain", "create"), made("webapp-domain", "same"));
-  expect(vanishedVms(told)).toEqual(["webapp"]);
+  const { told } = read(
+    ...["webapp", "api", "lost"].map(line),
+    made("api-domain", "create"),
+    made("webapp-domain", "same"),
+    // A domain that the state has is replaced; disks that went with it would be taken to be there.
+    ...["create-replacement", "replace", "delete-replaced"].map((op) => made("lost-domain", op)),
+  );
+  expect(vanishedVms(told)).toEqual(["webapp", "lost"]);
 });
 
 test.each([
