@@ -121,35 +121,11 @@ require_room() {
     fail "$dir" "must have $(mib "$need") free, but has $(mib "$have")" "free space there, or keep fewer backups"
 }
 
-# The disk's name in the VM (vdb), or nothing when the VM runs without it.
+# The disk's name in the VM (vdb), or nothing when the VM is off or runs without it.
 target_of() {
-  virsh_do domblklist "$domain" --details 2>/dev/null | names_and_files | awk -F '\t' -v file="$disk" '$2 == file { print $1 }'
-}
-
-# Of the disks that domblklist --details lists.
-names_and_files() {
-  awk '{ path = $0; sub(/^ *[^ ]+ +[^ ]+ +[^ ]+ +/, "", path); print $3 "\t" path }'
-}
-
-# What was written since an external snapshot is in another file than ours, and no copy of ours has it: whether the VM is on or
-# off, now or from its next start on.
-refuse_other_disk() {
-  domains=$(virsh_do list --all --name) ||
-    fail "$uri" "must tell within $ANSWER s which VMs there are" "look at libvirt there; then run this again"
-  printf '%s\n' "$domains" | grep -qxF "$domain" || return 0
-  for view in '' --inactive; do
-    # shellcheck disable=SC2086 # no word, where it is empty
-    listed=$(virsh_do domblklist "$domain" --details $view) ||
-      fail "$domain" "must have disks that libvirt tells of" "virsh -c '$uri' domblklist $domain"
-    other=$(printf '%s\n' "$listed" | names_and_files | awk -F '\t' -v file="$disk" '$1 == "vdb" && $2 != file { print $2 }')
-    [ -z "$other" ] || fail "$domain" "must have $disk as vdb, but has $other" "$(write_back)"
-  done
-}
-
-write_back() {
-  printf %s "if that is an overlay of a snapshot, write it back into ours while the VM runs: " \
-    "virsh -c '$uri' blockcommit $domain vdb --active --pivot --verbose --base '$disk'; " \
-    "then forget the snapshot: virsh -c '$uri' snapshot-delete $domain <name> --metadata"
+  virsh_do domblklist "$domain" --details 2>/dev/null | awk -v file="$disk" '
+    { path = $0; sub(/^ *[^ ]+ +[^ ]+ +[^ ]+ +/, "", path) }
+    path == file { print $3 }'
 }
 
 is_active() {
@@ -274,7 +250,8 @@ expire() {
 
 make_backup() {
   target=
-  refuse_other_disk
+  own_disk=$(cat "${0%/*}/own-disk.sh")
+  sh -c "$own_disk" own-disk.sh "$disk" "$domain" "$uri" "$ANSWER" 9<&-
   if is_active; then target=$(target_of); fi
   if [ -n "$target" ]; then
     require_room 2

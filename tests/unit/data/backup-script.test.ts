@@ -356,8 +356,9 @@ esac`,
         env: { ...process.env, ...env() },
         stdio: "ignore",
       });
-      await vi.waitFor(() =>
-        expect(execaSync("pgrep", ["-f", `convert -c .*${storage}`], { reject: false }).stdout).not.toBe(""),
+      await vi.waitFor(
+        () => expect(execaSync("pgrep", ["-f", `convert -c .*${storage}`], { reject: false }).stdout).not.toBe(""),
+        { timeout: 10_000 },
       );
       return child;
     };
