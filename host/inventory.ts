@@ -24,6 +24,7 @@ import {
 import { localStorage, poolStorage, type StorageFound } from "./storage.ts";
 import { hostUnreachable, requireAgentKeys } from "./unreachable.ts";
 import { type Ask, type BatchAnswer, isLocal, VirshError, withVirshSession } from "./virsh.ts";
+import { unanswered, whatIsThere } from "./virsh-answers.ts";
 
 /** All that is asked of a host before anything is done to it. Sizes in bytes. */
 export interface Inventory {
@@ -187,8 +188,7 @@ async function askOverview(ask: Ask): Promise<Overview> {
   const seen = Object.fromEntries(names.map((name, i) => [name, answers[i]])) as Overview;
   const mayFail = [seen.kvm, seen.capabilities, seen.filters];
   const failed = answers.find((answer) => !answer.ok && !mayFail.includes(answer));
-  if (failed)
-    throw new Error(`the host's libvirt does not answer \`virsh ${failed.command.join(" ")}\`: ${failed.error}`);
+  if (failed) throw unanswered(failed);
   return seen;
 }
 
@@ -205,8 +205,7 @@ async function dumpAll(ask: Ask, seen: Overview): Promise<Dumps> {
     pools: lines(seen.pools).map((id) => ["pool-dumpxml", id]),
   };
   const answers = await ask(Object.values(questions).flat());
-  // What was removed since the overview gives no XML, and is not there.
-  const of = ({ length }: string[][]) => answers.splice(0, length).filter(({ ok }) => ok);
+  const of = ({ length }: string[][]) => whatIsThere(answers.splice(0, length));
   return {
     domains: of(questions.domains),
     defined: of(questions.defined),
@@ -234,9 +233,9 @@ function findPools(xmls: string[], seen: Overview): Omit<PoolFound, "volumes">[]
 
 async function withVolumes(storageDir: string, pools: Omit<PoolFound, "volumes">[], ask: Ask): Promise<PoolFound[]> {
   const ours = pools.filter((pool) => pool.active && isBelow(storageDir, pool.path));
-  const lists = await ask(ours.map((pool) => ["vol-list", pool.uuid]));
-  const wanted = lists.flatMap((list, i) =>
-    parseVolumeNames(list.output, ours[i]?.path ?? "").map((name) => [ours[i]?.uuid ?? "", name]),
+  const lists = whatIsThere(await ask(ours.map((pool) => ["vol-list", pool.uuid])));
+  const wanted = lists.flatMap(({ command: [, uuid = ""], output }) =>
+    parseVolumeNames(output, ours.find((pool) => pool.uuid === uuid)?.path ?? "").map((name) => [uuid, name]),
   );
   const answers = await ask(wanted.map(([pool = "", name = ""]) => ["vol-dumpxml", "--pool", pool, name]));
   const volumesOf = (uuid: string) =>

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir, totalmem } from "node:os";
 import path from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { UserError } from "../../../config/errors.ts";
 import { takeInventory } from "../../../host/inventory.ts";
 import { firmwaresIn, parseHypervisorVersion, parseMemory, parseVolumeNames } from "../../../host/inventory-text.ts";
@@ -123,6 +123,53 @@ describe.skipIf(!existsSync("/usr/bin/virsh"))("a real virsh", () => {
     expect(views("project-on")).toEqual([view("project-on"), view("project-on")]);
     expect(views("project-off")).toEqual([view("project-off")]);
     expect(views("other")).toBeUndefined();
+  });
+
+  describe("what was listed, and then", () => {
+    let dir: string;
+    beforeEach(async () => {
+      dir = await mkdtemp(path.join(tmpdir(), "virsh-"));
+      vi.stubEnv("OTHERS", process.env.PATH ?? "");
+      vi.stubEnv("PATH", `${dir}:${process.env.PATH}`);
+    });
+    afterEach(async () => {
+      vi.unstubAllEnvs();
+      await rm(dir, { recursive: true });
+    });
+
+    /** What a look finds when libvirt is asked something else in place of one question. */
+    async function lookWith(verb: string, instead: string) {
+      const program = `#!/usr/bin/env node
+const { spawnSync } = require("node:child_process");
+const args = process.argv.slice(2).map((arg) => arg.replaceAll(/; ${verb} [^;]*;/g, "; ${instead};"));
+process.exitCode = spawnSync("virsh", args, { stdio: "inherit", env: { ...process.env, PATH: process.env.OTHERS } }).status;
+`;
+      await writeFile(path.join(dir, "virsh"), program, { mode: 0o755 });
+      return takeInventory({ uri: "test:///default", storageDir: "/", virtualization: "emulated" });
+    }
+
+    test.each([
+      ["domains", "dumpxml"],
+      ["networks", "net-dumpxml"],
+      ["pools", "pool-dumpxml"],
+    ] as const)("is gone, is not there: %s", async (kind, verb) => {
+      const found = await lookWith(verb, `${verb} 1b0b7a3f-0000-4000-8000-000000000000`);
+      expect(found[kind]).toEqual([]);
+    });
+
+    test.each(["dumpxml", "net-dumpxml", "pool-dumpxml", "vol-list"])(
+      "cannot be asked, is not taken for gone: %s",
+      async (verb) => {
+        // Whatever fails for another reason: the mock cannot wake a guest.
+        const error = await lookWith(verb, "dompmwakeup test").catch((caught) => caught);
+        expect(error).toBeInstanceOf(UserError);
+        expect(error.message).toMatch(
+          new RegExp(
+            `^Nothing was changed: what there is on the host is not known\\.\n  - virsh ${verb} \\S+: must be answered by the host's libvirt \\(.*not supported.*\\)\n    look at libvirt there, then give the same command again$`,
+          ),
+        );
+      },
+    );
   });
 
   test("a host that is not reachable is the user's matter: URI, reason, remedy, within seconds", async () => {

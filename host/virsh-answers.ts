@@ -1,0 +1,24 @@
+import { UserError } from "../config/errors.ts";
+import type { BatchAnswer } from "./virsh.ts";
+
+/** What virsh says of what was removed, or stopped, since it was listed. */
+const isGone = (error: string) => /failed to get (domain|network|pool|vol)|is not active/.test(error);
+
+/**
+ * The answers about what is there. What was removed since it was listed is not; what cannot be asked is not known to be gone, and
+ * no plan may take it for that.
+ */
+export function whatIsThere(answers: BatchAnswer[]): BatchAnswer[] {
+  const failed = answers.find(({ ok, error }) => !ok && !isGone(error));
+  if (failed) throw unanswered(failed);
+  return answers.filter(({ ok }) => ok);
+}
+
+/** @example throw unanswered(answer) */
+export function unanswered({ command, error }: BatchAnswer): UserError {
+  const rule = `must be answered by the host's libvirt (${error})`;
+  const remedy = "look at libvirt there, then give the same command again";
+  return new UserError("Nothing was changed: what there is on the host is not known.", [
+    { path: `virsh ${command.join(" ")}`, rule, remedy },
+  ]);
+}
