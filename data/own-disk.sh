@@ -4,7 +4,7 @@
 #
 # Usage: own-disk.sh <disk> <domain> <libvirt URI> <seconds for libvirt to answer>
 set -eu
-export LC_ALL=C
+export LC_ALL=C.UTF-8 LANGUAGE=
 
 # What is wrong, which rule it breaks, what to do.
 fail() {

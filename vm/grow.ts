@@ -35,7 +35,8 @@ const filesystemSeconds = 600;
  * @param sizes in bytes; a disk that is as big already, or bigger, is left as it is
  * @param always whether a running guest's filesystems are looked at also when no disk was too small: an earlier run may
  *   have been cut off between the two
- * @throws UserError when the host is full, or the VM has another disk in its place or saved memory; VirshError when it refuses; Error when the guest's filesystem cannot grow
+ * @throws UserError when the host is full, or the VM has another disk in its place or saved memory; VirshError when it refuses;
+ *   Error when the guest's filesystem cannot grow
  */
 export async function growDisks(
   virsh: Virsh,

@@ -48,8 +48,8 @@ const isDisposable = (volume: string) => ["disk.qcow2", "seed.iso"].includes(vol
  * and done again.
  *
  * @param api credentials for the tailnet's API
- * @throws UserError when the domain is somebody else's has other disks than ours, or saved memory that belongs to a disk that stays: nothing is removed then; or, when all else is done, when the
- *   tailnet's API cannot be asked
+ * @throws UserError when the domain is another stack's, has other disks than ours, or saved memory of a disk that stays: nothing
+ *   is removed then; or, when all else is done, when the tailnet's API cannot be asked
  */
 export async function tearDown(virsh: Virsh, teardown: Teardown, api: ApiConfig, log: Log): Promise<void> {
   const { project, owner, storageDir, tailnet } = teardown;
