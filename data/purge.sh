@@ -98,7 +98,8 @@ remove_folder() {
 
 remove_pool() {
   pools=$(ask pool-list --all --name) || exit
-  printf '%s\n' "$pools" | grep -qxF "$pool" || return 0
+  # virsh pads the names of pools with blanks.
+  printf '%s\n' "$pools" | sed 's| *$||' | grep -qxF "$pool" || return 0
   virsh_do pool-destroy "$pool" >/dev/null 2>&1 || true # it may be inactive
   virsh_do pool-undefine "$pool" >/dev/null
 }

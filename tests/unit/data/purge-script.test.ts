@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -44,7 +44,7 @@ function libvirt({ live = "", inactive, name = "rescue", broken = "" }: World = 
 echo "$*" >>"$WORLD/asked"
 case $* in
   ${broken}
-  *"pool-list --all --name") echo project-myapp ;;
+  *"pool-list --all --name") echo "project-myapp       " ;; # padded, as virsh does it
   *"list --all --uuid") echo 6695eb01-f6a4-8304-79aa-97f2502e193f ;;
   *"list --all --name") echo "${name}" ;;
   *--inactive) cat "$WORLD/inactive.xml" ;;
@@ -71,6 +71,7 @@ describe("a purge", () => {
     libvirt({ live: source("file='/elsewhere/project.qcow2' index='1'") });
     expect(await purge()).toMatchObject({ exitCode: 0, stderr: "" });
     expect(existsSync(folder)).toBe(false);
+    expect(readFileSync(path.join(dir, "asked"), "utf8")).toMatch(/^-q -c test:\/\/\/x pool-undefine project-myapp$/m);
   });
 
   test.each<[string, () => World, () => string]>([
