@@ -34,7 +34,7 @@ test("in such a folder the engine is given the whole URL, encoded, and in no oth
     environment,
   ]);
   expect(checkoutEnvironment(root, { PULUMI_BACKEND_URL: "s3://bucket" })).not.toHaveProperty("PULUMI_BACKEND_URL");
-  expect(checkoutEnvironment("/work/checkout", {})).not.toHaveProperty("PULUMI_BACKEND_URL");
+  expect(checkoutEnvironment("/srv/checkout", {})).not.toHaveProperty("PULUMI_BACKEND_URL");
 });
 
 test.each<[string, string, string | undefined]>([
