@@ -39,8 +39,8 @@ export async function startVm({ outline, vm }: OwnVm, wait: boolean, log: Log): 
   await explained({ outline, vm }, async () => {
     await refuseUnfinishedRestore(virsh, vm.name);
     if (vm.state === "paused") await virsh.run("resume", domain);
-    else await wakeIfSuspended(virsh, domain);
-    await startIfOff(virsh, domain);
+    else if (vm.state === "suspended") await wakeIfSuspended(virsh, domain);
+    else await startIfOff(virsh, domain);
   });
   await noLongerStarting(virsh, domain);
   log(vm.state === "running" ? `${domain}: runs already` : `${domain}: started`);

@@ -55,24 +55,22 @@ export async function isRunning(virsh: Virsh, domain: string): Promise<boolean> 
   return running.split("\n").includes(domain);
 }
 
-/** Whether a guest is off, and not because it crashed or could not start. */
-export async function isShutOffOnPurpose(virsh: Virsh, domain: string): Promise<boolean> {
-  const [, state, reason] =
-    /^(.*?)(?: \((.*)\))?$/.exec((await virsh.run("domstate", domain, "--reason")).trim()) ?? [];
-  return state === "shut off" && !["crashed", "failed"].includes(reason ?? "");
-}
-
-/** What `virsh domstate` says of a guest that has suspended itself to memory; it hears nothing until it is woken. */
+/** What `virsh domstate` says of a guest that has suspended itself to memory, as by `systemctl suspend`: it hears nothing. */
 const suspended = "pmsuspended";
 
-/** Whether a guest has suspended itself to memory, as by `systemctl suspend`. */
-export async function isSuspended(virsh: Virsh, domain: string): Promise<boolean> {
-  return (await virsh.run("domstate", domain)).trim() === suspended;
+/**
+ * How a guest does not run because its user, or it itself, wants it so; undefined: it runs, or it crashed or could not start.
+ */
+export async function restingState(virsh: Virsh, domain: string): Promise<"shut off" | "suspended" | undefined> {
+  const [, state, reason] =
+    /^(.*?)(?: \((.*)\))?$/.exec((await virsh.run("domstate", domain, "--reason")).trim()) ?? [];
+  if (state === suspended) return "suspended";
+  return state === "shut off" && !["crashed", "failed"].includes(reason ?? "") ? "shut off" : undefined;
 }
 
 /** Wakes a guest that has suspended itself; any other is left as it is. */
 export async function wakeIfSuspended(virsh: Virsh, domain: string): Promise<void> {
-  if (await isSuspended(virsh, domain)) await virsh.run("dompmwakeup", domain);
+  if ((await virsh.run("domstate", domain)).trim() === suspended) await virsh.run("dompmwakeup", domain);
 }
 
 /** Starts a guest that is off; what it says itself when it cannot is in the error. */

@@ -4,7 +4,7 @@ import { markStarting, marksOf, markTailnet } from "../vm/marks.ts";
 import { requireNoRestore } from "../vm/restore-mark.ts";
 import { runEntry } from "./entry.ts";
 import { Guest } from "./guest.ts";
-import { isShutOffOnPurpose, isSuspended, startIfOff } from "./power.ts";
+import { restingState, startIfOff } from "./power.ts";
 import { limits, NotReadyError, waitUntilReady } from "./ready.ts";
 import { type TailnetJoin, tailnetVariable } from "./tailnet.ts";
 
@@ -19,7 +19,8 @@ export interface ReadyRequest {
 
 /**
  * Entry of the `ready` command of a VM: its stages go to stderr as they pass, what was found to stdout as JSON. A VM that its
- * user has shut off stays so, and is not waited for, nor is one that has suspended itself; one that an interrupted update left off is started.
+ * user has shut off stays so, and is not waited for, nor is one that has suspended itself; one that an interrupted update left
+ * off is started.
  */
 await runEntry("PROJECT_VMS_READY", async ({ uri, project, virtualization }: ReadyRequest) => {
   const virsh = virshFor(uri);
@@ -29,14 +30,12 @@ await runEntry("PROJECT_VMS_READY", async ({ uri, project, virtualization }: Rea
   if (starting) {
     await requireNoRestore(virsh, project);
     await startIfOff(virsh, guest.name);
-  } else if (await isShutOffOnPurpose(virsh, guest.name)) {
-    say(`${guest.name}: is shut off, and stays so`);
-    console.log("null");
-    return;
-  } else if (await isSuspended(virsh, guest.name)) {
-    say(`${guest.name}: has suspended itself, and stays so: project-vm start ${project} wakes it`);
-    console.log("null");
-    return;
+  } else {
+    const state = await restingState(virsh, guest.name);
+    if (state === "shut off") say(`${guest.name}: is shut off, and stays so`);
+    if (state === "suspended")
+      say(`${guest.name}: has suspended itself, and stays so: project-vm start ${project} wakes it`);
+    if (state) return console.log("null");
   }
   const readiness = await waitUntilReady(guest, limits[virtualization], say, tailnet).catch(async (error) => {
     // Whatever it had been, it cannot go on as that: the next update has a new key for it.
