@@ -1,10 +1,11 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { closest } from "fastest-levenshtein";
-import { asTexts, readEngineConfig } from "../config/engine-config.ts";
+import { asTexts } from "../config/engine-config.ts";
 import { UserError } from "../config/errors.ts";
 import { parseStackConfig, type StackConfig } from "../config/parse.ts";
-import { readPulumiProject, readTextIfThere, stackFileName } from "../config/pulumi-project.ts";
+import { stackFileName } from "../config/pulumi-project.ts";
+import { readStackFile } from "../config/stack-file.ts";
 import { requireCheckout } from "../daily/checkout-folder.ts";
 import { stacksIn } from "../daily/stacks.ts";
 import { type ResolvedHost, resolveHost } from "../host/resolve.ts";
@@ -30,7 +31,7 @@ export interface Stack {
  */
 export function loadStack(name: string, folder: string): Stack {
   const { root, file } = findStackFile(name, folder);
-  const read = readEngineConfig(readTextIfThere(path.join(root, file)), readPulumiProject(root), file);
+  const read = readStackFile(root, file);
   const config = parseStackConfig(asTexts(read.values), file, { paths: read.secrets, stack: name });
   return { name, root, file, config, host: resolveHost(config, root) };
 }

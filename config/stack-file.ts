@@ -1,6 +1,17 @@
 import path from "node:path";
-import { readEngineConfig } from "./engine-config.ts";
+import { type EngineConfig, readEngineConfig } from "./engine-config.ts";
 import { readPulumiProject, readTextIfThere } from "./pulumi-project.ts";
+
+/**
+ * Reads the config in a stack's file as Pulumi does. A file that is not there says nothing.
+ *
+ * @param root absolute path of the folder with Pulumi.yaml
+ * @param file from there
+ * @throws UserError as {@link readEngineConfig}
+ */
+export function readStackFile(root: string, file: string): EngineConfig {
+  return readEngineConfig(readTextIfThere(path.join(root, file)), readPulumiProject(root), file);
+}
 
 /**
  * Makes sure that Pulumi can read a stack's file, before it does: Pulumi names the line, but not the file, and where one key is
@@ -12,5 +23,5 @@ import { readPulumiProject, readTextIfThere } from "./pulumi-project.ts";
  * @example checkStackFile("/home/me/vms", "Pulumi.local.yaml")
  */
 export function checkStackFile(root: string, file: string): void {
-  readEngineConfig(readTextIfThere(path.join(root, file)), readPulumiProject(root), file);
+  readStackFile(root, file);
 }

@@ -1,6 +1,6 @@
-import path from "node:path";
-import { readEngineConfig, secretText } from "../config/engine-config.ts";
-import { readPulumiProject, readTextIfThere, stackFileName } from "../config/pulumi-project.ts";
+import { secretText } from "../config/engine-config.ts";
+import { ownNamespace, stackFileName } from "../config/pulumi-project.ts";
+import { readStackFile } from "../config/stack-file.ts";
 import { stacksIn } from "../daily/stacks.ts";
 
 /**
@@ -24,9 +24,7 @@ function stacksOf(checkout: string): string[] {
 /** undefined: the stack has a host of its own. */
 function uplinkIn(checkout: string, stack: string): boolean | undefined {
   try {
-    const file = stackFileName(checkout, stack);
-    const text = readTextIfThere(path.join(checkout, file));
-    const given = readEngineConfig(text, readPulumiProject(checkout), file).values["project-vms:host"] || {};
+    const given = readStackFile(checkout, stackFileName(checkout, stack)).values[`${ownNamespace}:host`] || {};
     if (given === secretText) return false;
     // `pulumi config set` writes JSON as a text.
     const host = typeof given === "string" ? JSON.parse(given) : given;
