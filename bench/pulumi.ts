@@ -11,8 +11,8 @@ import { owner, sizes, type Workload } from "./workload.ts";
 
 const repository = path.join(import.meta.dirname, "..");
 
-/** What the stack's folder has by link. Without node_modules the engine does not learn which plugins are needed. */
-const links = ["package.json", "node_modules"];
+/** What the stack's folder has by link: node_modules shows the engine which plugins are needed, bin is in the node options. */
+const links = ["package.json", "node_modules", "bin"];
 
 /** As the repository's own index.js: from a bundle. */
 const program = `import { load } from ${JSON.stringify(path.join(repository, "bin/bundle.js"))};
