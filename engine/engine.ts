@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { type EngineEvent, LocalWorkspace, type OutputMap, Stack } from "@pulumi/pulumi/automation/index.js";
+import { type EngineEvent, LocalWorkspace, Stack } from "@pulumi/pulumi/automation/index.js";
 import { UserError } from "../config/errors.ts";
 import { stackFileName } from "../config/pulumi-project.ts";
 import type { Resource } from "../daily/stack-state.ts";
@@ -81,13 +81,15 @@ export class Engine {
   }
 
   /**
-   * The stack's outputs, secret ones among them.
+   * The stack's outputs.
    *
+   * @param showSecrets whether secret ones are shown, which are the text `[secret]` otherwise
    * @throws UserError with what went wrong
    */
-  async outputs(): Promise<OutputMap> {
-    const stack = await this.select();
-    return stack.outputs().catch((error) => Promise.reject(this.explained("reading", error)));
+  async outputs(showSecrets = false): Promise<Record<string, unknown>> {
+    await this.select();
+    const read = this.pulumi.outputs(this.root, this.stack, showSecrets);
+    return JSON.parse((await read.catch((error) => Promise.reject(this.explained("reading", error)))).stdout);
   }
 
   /**
@@ -146,7 +148,7 @@ export class Engine {
 
   private async open(): Promise<Stack> {
     const workspace = await this.workspace();
-    return (await this.find(workspace)) ?? this.begin(workspace);
+    return withoutReport((await this.find(workspace)) ?? (await this.begin(workspace)));
   }
 
   private async workspace(): Promise<LocalWorkspace> {
@@ -176,6 +178,14 @@ export class Engine {
     writeWhole(file, withSalt(text, readFileSync(file, "utf8")));
     return stack;
   }
+}
+
+/**
+ * After each update the Automation API reads the outputs, twice, and the history, for a result that nobody here reads: three
+ * processes, a second and a half.
+ */
+function withoutReport(stack: Stack): Stack {
+  return Object.assign(stack, { outputs: async () => ({}), info: async () => undefined });
 }
 
 /** Another backend is often chosen by a variable that was set for something else. */

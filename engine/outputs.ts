@@ -6,7 +6,7 @@ import { Engine, type Log } from "./engine.ts";
 export const describeOutputs = (outputs: unknown) => stringify(outputs, { lineWidth: 0 }).trimEnd();
 
 /**
- * What a stack says of itself, or of one project. Secrets are left out.
+ * What a stack says of itself, or of one project. A secret is the text `[secret]`.
  *
  * @throws UserError when there is no such project in the stack's state
  */
@@ -16,11 +16,8 @@ export async function stackOutputs(
   log: Log,
 ): Promise<unknown> {
   const all = await new Engine(stack.root, stack.name, log).outputs();
-  const shown = Object.fromEntries(
-    Object.entries(all).map(([key, { value, secret }]) => [key, secret ? "[secret]" : value]),
-  );
-  if (project === undefined) return shown;
-  const projects = (shown.projects ?? {}) as Record<string, unknown>;
+  if (project === undefined) return all;
+  const projects = (all.projects ?? {}) as Record<string, unknown>;
   if (Object.hasOwn(projects, project)) return projects[project];
   const known = Object.keys(projects).join(", ") || "none";
   const remedy = `projects of the last update: ${known}; \`project-vm apply --stack ${stack.name}\` makes what is new in the file`;

@@ -1,4 +1,3 @@
-import type { OutputMap } from "@pulumi/pulumi/automation/index.js";
 import type { ProjectOutput } from "../components/outputs.ts";
 import { formatPath, UserError } from "../config/errors.ts";
 import { readPulumiProject } from "../config/pulumi-project.ts";
@@ -53,7 +52,7 @@ export async function createProject(
     },
     log,
   );
-  return engine && projectsIn(await engine.outputs())[name];
+  return engine && projectsIn(await engine.outputs(true))[name];
 }
 
 /**
@@ -153,7 +152,7 @@ async function removeEntry(stack: StackPlace, name: string, confirm: Confirm, lo
  */
 export async function applyStack(stack: StackPlace, confirm: Confirm, log: Log): Promise<ProjectOutput[] | undefined> {
   const engine = await changeStack(stack, { edit: (text) => text, confirm }, log);
-  return engine && Object.values(projectsIn(await engine.outputs()));
+  return engine && Object.values(projectsIn(await engine.outputs(true)));
 }
 
 /** What an update would do. Starts nothing and changes nothing, not even the lock of an update that was cut off. */
@@ -172,4 +171,4 @@ export function describeReady({ name, ssh, secondsToReady }: ProjectOutput): str
   return `${secondsToReady === undefined ? "MADE" : "READY"} ${name}  ${ssh}`;
 }
 
-const projectsIn = (outputs: OutputMap) => (outputs.projects?.value ?? {}) as Record<string, ProjectOutput>;
+const projectsIn = (outputs: Record<string, unknown>) => (outputs.projects ?? {}) as Record<string, ProjectOutput>;

@@ -53,6 +53,16 @@ export class PulumiProcess {
     return this.run(["stack", "export", "--stack", stack], root, {});
   }
 
+  /**
+   * A stack's outputs, as JSON: one process, where the Automation API starts two.
+   *
+   * @throws PulumiError when they cannot be read
+   */
+  outputs(root: string, stack: string, showSecrets: boolean): Promise<Ended> {
+    const args = ["stack", "output", "--json", "--stack", stack, ...(showSecrets ? ["--show-secrets"] : [])];
+    return this.run(args, root, {});
+  }
+
   /** Whether there is one that could be interrupted. */
   get isRunning(): boolean {
     return this.running !== undefined;

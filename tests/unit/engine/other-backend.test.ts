@@ -83,6 +83,15 @@ test("in the checkout's own one a plan begins it, as it always did", async () =>
   expect(asked()).toContain("stack init");
 });
 
+test("an update starts no more engines than it needs", async () => {
+  writeFileSync(path.join(root, "elsewhere/storage"), "");
+  expect(await applyStack(place(), async () => true, silent)).toEqual([]);
+  const verbs = asked().trimEnd().split("\n");
+  expect(verbs.map((line) => line.replace(/ --.*/, ""))).toEqual([
+    ...["version", "stack select", "preview", "up", "stack output"],
+  ]);
+});
+
 const teardown = (keepData: boolean) => ({
   type: "command:local:Command",
   urn: "urn:pulumi:storage::v::project-vms:index:ProjectVm$command:local:Command::demo-teardown",
