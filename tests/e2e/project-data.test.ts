@@ -36,6 +36,9 @@ beforeAll(async () => {
 afterAll(() => checkout.remove());
 
 const inGuest = (command: string) => checkout.ssh("alpha", command);
+/** By which the guest is known: on its project disk. */
+const hostKey = () => inGuest("cat /etc/ssh/ssh_host_ed25519_key.pub");
+let hostKeyBefore: string;
 const write = (text: string) => inGuest(`echo ${text} > /home/dev/project/work && sync -f /home/dev/project/work`);
 const answer = async (...args: string[]) => JSON.parse(await succeed(tool.run(...args, "--json")));
 const snapshots = async () =>
@@ -59,8 +62,8 @@ describe("the disk of a VM that runs", () => {
     await succeed(checkout.pulumi("stack", "init"));
     await succeed(checkout.pulumi("up", "--yes", "--skip-preview"));
     await write("one");
-    // One process: each of a shell's loop would cost an emulated CPU half of its time.
-    const churn = "import time\nwhile not time.sleep(0.05): print(time.time(), flush=True)";
+    // One process, five times a second: more would have an emulated CPU do little else until the VM goes.
+    const churn = "import time\nwhile not time.sleep(0.2): print(time.time(), flush=True)";
     await inGuest(`setsid -f python3 -c '${churn}' >> /home/dev/project/churn 2>&1 </dev/null`);
     const { all } = await tool.run("snapshot", "create", "alpha", "first");
     expect(all).toMatch(/^\d\d:\d\d {2}alpha: made the snapshot first$/m);
@@ -235,6 +238,7 @@ describe("the disk of a VM that runs", () => {
 describe("a kept disk", () => {
   test("stays when its project leaves the config, and has its snapshots and backups still", async () => {
     await write("three");
+    hostKeyBefore = await hostKey();
     checkout.configure({ ...small, projects: {} });
     await succeed(checkout.pulumi("up", "--yes", "--skip-preview"));
     expect(readdirSync(folder("alpha"))).toEqual(["project.qcow2"]);
@@ -419,13 +423,14 @@ describe("a purge", () => {
 });
 
 describe("a disk that was imported", () => {
-  test("is taken up by the next update, as the disk that it was", async () => {
+  test("is adopted by the next update: a new root with the files and the identity of before", async () => {
     const imported = await answer("import", "alpha", exported, "--on-host");
     expect(imported).toEqual({ path: disk("alpha"), size: 24 * 2 ** 30 });
     // It had grown before it was exported.
     checkout.configure({ ...small, projects: { alpha: { disk: "24 GiB" } } });
     await succeed(checkout.pulumi("up", "--yes", "--skip-preview"));
     expect(await inGuest("cat /home/dev/project/work")).toBe("three");
+    expect(await hostKey()).toBe(hostKeyBefore);
     await succeed(tool.run("snapshot", "create", "alpha", "with-three"));
     await write("four");
   });
