@@ -1,6 +1,7 @@
 import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { type Issue, UserError } from "../config/errors.ts";
+import { readPulumiProject } from "../config/pulumi-project.ts";
 
 /** The stack that verbs work on where none was ever named. */
 const firstStack = "local";
@@ -71,10 +72,23 @@ function strangersFile(root: string, entries: string[], folder: string): string 
       const found = look(file, { throwIfNoEntry: false });
       return found !== undefined && !trusted.includes(found.uid);
     });
-  return entries
-    .filter((entry) => entry === ".local" || /^Pulumi\..*yaml$/.test(entry))
-    .map((entry) => path.join(root, entry))
-    .find(isStrangers);
+  const ofRoot = entries.filter((entry) => entry === ".local" || isConfigFile(entry));
+  // Pulumi.yaml is asked where the stacks' files are only once it is known whose it is.
+  return ofRoot.map((entry) => path.join(root, entry)).find(isStrangers) ?? stackConfigDir(root).find(isStrangers);
+}
+
+const isConfigFile = (entry: string) => /^Pulumi\..*yaml$/.test(entry);
+
+/** The folder that Pulumi.yaml has the stacks' files in, with those; nothing where that is the checkout itself. */
+function stackConfigDir(root: string): string[] {
+  try {
+    const folder = path.join(root, readPulumiProject(root).stackConfigDir);
+    if (path.relative(root, folder) === "") return [];
+    const files = readdirSync(folder).filter(isConfigFile);
+    return [folder, ...files.map((file) => path.join(folder, file))];
+  } catch {
+    return []; // nothing of it can be read, which is told where it is to be
+  }
 }
 
 /** The stack that verbs work on in a folder, as it was last set by {@link rememberStack}. */

@@ -89,6 +89,15 @@ describe.skipIf(process.getuid?.() !== 0)("a project of another user's above", (
     expect(checkoutOf(work)).toBeUndefined();
   });
 
+  test.each(["stacks", "stacks/Pulumi.local.yaml"])("by its %s is not used, where Pulumi.yaml leads", (name) => {
+    writeFileSync(path.join(dir, "Pulumi.yaml"), "name: project-vms\nstackConfigDir: stacks\n");
+    mkdirSync(path.join(dir, "stacks"));
+    writeFileSync(path.join(dir, "stacks/Pulumi.local.yaml"), "config: {project-vms:projects: {}}\n");
+    expect(checkoutOf(work)).toBe(dir);
+    own(name);
+    expect(checkoutOf(work)).toBeUndefined();
+  });
+
   test("by a link of that user's is not used either", () => {
     rmSync(path.join(dir, "Pulumi.yaml"));
     symlinkSync("/dev/null", path.join(dir, "Pulumi.yaml"));
