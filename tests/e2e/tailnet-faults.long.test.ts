@@ -19,7 +19,7 @@ describe("a tailnet that fails", () => {
     for (const { key } of await made(1)) await stack.tailnet.admin.expireKey(stack.tailnet.userId, key);
     expectNotJoined(await running);
     expect((await virsh.run("domstate", "project-worker")).trim()).toBe("running");
-  });
+  }, 1_500_000);
 
   test("so with the control server down, and the next up finishes", async () => {
     const running = stack.up();
@@ -142,7 +142,7 @@ async function made(count: number): Promise<PreAuthKey[]> {
     const keys = await stack.tailnet.admin.keys(stack.tailnet.userId);
     return keys.filter(({ aclTags }) => aclTags?.includes("tag:project-vm"));
   };
-  await expect.poll(ofVms, { timeout: 600_000, interval: 250 }).toHaveLength(count);
+  await expect.poll(ofVms, { timeout: 1_200_000, interval: 250 }).toHaveLength(count);
   return ofVms();
 }
 
