@@ -1,6 +1,7 @@
 import { inspect } from "node:util";
 import { CommanderError } from "commander";
 import { printable } from "../config/printable.ts";
+import { changeOwn, corrected } from "../config/program-environment.ts";
 import { buildProgram } from "./program.ts";
 
 /** Exit codes: 0 it is done, 1 it failed, 2 it was not called rightly. */
@@ -19,6 +20,7 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 // Where nobody reads progress any more, what was begun is finished all the same.
 process.stderr.on("error", () => undefined);
 
+changeOwn(corrected());
 try {
   await buildProgram().parseAsync();
 } catch (error) {

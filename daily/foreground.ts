@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
 import { UserError } from "../config/errors.ts";
+import { programEnvironment } from "../config/program-environment.ts";
 import type { ExecResult } from "../guest/agent.ts";
 
 /** A program, and the words that it is given. */
@@ -20,7 +21,7 @@ const packages: Record<string, string> = {
  * @throws UserError when it is not installed
  */
 export function runInForeground([program, ...words]: CommandLine): Promise<number> {
-  const child = spawn(program, words, { stdio: "inherit" });
+  const child = spawn(program, words, { env: programEnvironment("terminal"), stdio: "inherit" });
   // Ctrl-C is the program's to make something of; who waits for it hears it too.
   const ignore = () => undefined;
   process.on("SIGINT", ignore);
@@ -39,7 +40,13 @@ export function runInForeground([program, ...words]: CommandLine): Promise<numbe
  */
 export async function runCaptured([program, ...words]: CommandLine): Promise<ExecResult> {
   const { execa } = await import("execa");
-  const ran = await execa(program, words, { stdin: "inherit", stripFinalNewline: false, reject: false });
+  const ran = await execa(program, words, {
+    env: programEnvironment("terminal"),
+    extendEnv: false,
+    stdin: "inherit",
+    stripFinalNewline: false,
+    reject: false,
+  });
   if (ran.code === "ENOENT") throw notInstalled(program);
   const { stdout = "", stderr = "" } = ran;
   return { exitCode: exitCodeOf(ran.exitCode, ran.signal), stdout, stderr };

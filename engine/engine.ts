@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { type EngineEvent, LocalWorkspace, Stack } from "@pulumi/pulumi/automation/index.js";
 import { UserError } from "../config/errors.ts";
+import { changeOwn } from "../config/program-environment.ts";
 import { stackFileName } from "../config/pulumi-project.ts";
 import type { Resource } from "../daily/stack-state.ts";
 import { usedBackend } from "../local/backend.ts";
@@ -154,7 +155,7 @@ export class Engine {
   private async workspace(): Promise<LocalWorkspace> {
     prepareCheckout(this.root);
     // For whatever starts `pulumi`, in this process and below it.
-    Object.assign(process.env, toolchainEnvironment(), checkoutEnvironment(this.root));
+    changeOwn({ ...checkoutEnvironment(this.root), ...toolchainEnvironment() });
     reapOrphans(cacheFolder());
     return LocalWorkspace.create({ workDir: this.root, pulumiCommand: await this.pulumi.command() });
   }

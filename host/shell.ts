@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { UserError } from "../config/errors.ts";
-import { english } from "./english.ts";
+import { english, programEnvironment } from "../config/program-environment.ts";
 import { logInAgain } from "./log-in.ts";
 import { hostUnreachable } from "./unreachable.ts";
 import { isLocal } from "./virsh.ts";
@@ -155,8 +155,7 @@ function start([program = "", ...args]: string[], { stdin, stdout, onLine }: Run
   const file = typeof stdin === "object" ? openSync(stdin.file, "r") : undefined;
   const child = spawn(program, args, {
     stdio: [typeof stdin === "string" ? "pipe" : (file ?? "ignore"), stdout ?? "pipe", "pipe"],
-    // No ssh dialog on a desktop.
-    env: { ...process.env, SSH_ASKPASS_REQUIRE: "never" },
+    env: programEnvironment("script"),
   });
   if (file !== undefined) closeSync(file);
   child.stdin?.on("error", () => undefined); // it ended before it read all; its exit code tells

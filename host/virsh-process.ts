@@ -1,7 +1,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { UserError } from "../config/errors.ts";
-import { english } from "./english.ts";
-import { noCache, reasonIn, VirshError, withoutQuestions } from "./virsh.ts";
+import { programEnvironment } from "../config/program-environment.ts";
+import { reasonIn, VirshError, withoutQuestions } from "./virsh.ts";
 
 /** Longest wait for a connection, in seconds; a host that is down shall not hold anybody up. */
 export const connectSeconds = 10;
@@ -45,8 +45,7 @@ export class VirshProcess {
       // With an ssh it has a group of its own, so that an ssh that hangs in its connection goes with it. Else ^C ends
       // it with the caller.
       detached: !this.isScript,
-      // No history of ours in the user's, no ssh dialog on a desktop.
-      env: { ...process.env, ...english, XDG_CACHE_HOME: noCache, SSH_ASKPASS_REQUIRE: "never" },
+      env: programEnvironment("virsh"),
     });
     running.add(this);
     this.child.stdin.on("error", () => {}); // it ended early; "close" tells why

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { UserError } from "../config/errors.ts";
 import { printableLine, shortened } from "../config/printable.ts";
+import { noCache } from "../config/program-environment.ts";
 import { logInAgain } from "./log-in.ts";
 import { VirshProcess } from "./virsh-process.ts";
 
@@ -61,9 +62,6 @@ const linesOfReason = 5;
 
 /** The most characters of a command or a reason that are shown; what virsh says can be a guest's words. */
 const longestShown = 2000;
-
-/** In place of the user's cache: an interactive virsh would write its history of commands there. */
-export const noCache = "/dev/null";
 
 /** Linux takes no single argument of 128 KiB or more. */
 const longestScript = 120_000;

@@ -2,6 +2,7 @@ import { access, mkdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { execa } from "execa";
 import { type Issue, UserError } from "../config/errors.ts";
+import { programEnvironment } from "../config/program-environment.ts";
 import { requirePrograms, requireRoot } from "../host/programs.ts";
 import { removeWhenInterrupted } from "./leftovers.ts";
 import { buildEnvironment, type Mirror, type Recipe } from "./recipe.ts";
@@ -56,8 +57,11 @@ export async function buildImage(recipe: Recipe, output: string, log: (line: str
     if (!mirror.checksValidUntil) {
       log("building the base image: how old Debian's packages are is not checked, as in this machine's own apt");
     }
-    const script = execa(path.join(import.meta.dirname, "build-debian.sh"), {
-      env: buildEnvironment(recipe, mirror, work, output),
+    // Under a umask of 077 the users of a VM could run nothing that was put into its image.
+    const command = ['umask 022; exec "$0"', path.join(import.meta.dirname, "build-debian.sh")];
+    const script = execa("sh", ["-c", ...command], {
+      env: { ...programEnvironment("build"), ...buildEnvironment(recipe, mirror, work, output) },
+      extendEnv: false,
       stdin: "ignore",
       all: true,
       buffer: false,

@@ -3,9 +3,10 @@ import { chmodSync, existsSync, mkdirSync, statSync, writeFileSync } from "node:
 import { homedir } from "node:os";
 import path from "node:path";
 import { execa } from "execa";
+import { programChanges } from "../config/program-environment.ts";
 import { userSshKeys } from "../config/user-ssh-keys.ts";
 import { localDir, localSshKey } from "../host/resolve.ts";
-import { encodedBackend } from "./backend.ts";
+import { encodedBackend, usedBackend } from "./backend.ts";
 import { dropAttributes } from "./state-attributes.ts";
 
 /** The root of the checkout that a make target is run in, where Pulumi.yaml is. */
@@ -28,12 +29,28 @@ export function prepareCheckout(root: string): void {
   if (!existsSync(file)) writeFileSync(file, randomBytes(24).toString("base64url"), { mode: 0o600, flag: "wx" });
 }
 
-/** The environment variables under which plain `pulumi` works in a checkout, beside those of the toolchain. */
+/**
+ * The environment variables under which plain `pulumi` works in a checkout, beside those of the toolchain; `undefined`: to be cleared.
+ */
 export function checkoutEnvironment(
   root: string,
   environment: NodeJS.ProcessEnv = process.env,
-): Record<string, string> {
-  return { PULUMI_CONFIG_PASSPHRASE_FILE: passphraseFile(root), ...encodedBackend(root, environment) };
+): Record<string, string | undefined> {
+  return {
+    ...programChanges("engine", environment),
+    ...passphraseVariables(root, environment),
+    ...encodedBackend(root, environment),
+  };
+}
+
+/** The engine takes PULUMI_CONFIG_PASSPHRASE before the file, also an empty one. What is in another backend may have another. */
+function passphraseVariables(root: string, environment: NodeJS.ProcessEnv): Record<string, string | undefined> {
+  const { PULUMI_CONFIG_PASSPHRASE, PULUMI_CONFIG_PASSPHRASE_FILE } = environment;
+  const own = { PULUMI_CONFIG_PASSPHRASE_FILE: passphraseFile(root) };
+  if (!usedBackend(root, environment).isOwn) {
+    return (PULUMI_CONFIG_PASSPHRASE ?? PULUMI_CONFIG_PASSPHRASE_FILE) === undefined ? own : {};
+  }
+  return PULUMI_CONFIG_PASSPHRASE === undefined ? own : { ...own, PULUMI_CONFIG_PASSPHRASE: undefined };
 }
 
 /** Makes an SSH key pair for the VMs of a checkout if its user has none at all. */

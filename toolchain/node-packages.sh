@@ -8,8 +8,8 @@ if ! node -e 'const [major, minor] = process.versions.node.split(".").map(Number
 fi
 
 echo "installing Node packages"
-# No package's script is run: none is needed, and each could do anything.
-npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+# No package's script is run: none is needed, and each could do anything. All are wanted, whatever NODE_ENV or npm_config_* say.
+npm ci --ignore-scripts --include=dev --include=optional --no-dry-run --no-global --no-audit --no-fund --loglevel=error
 # What the SDK's own install script would do.
 node_modules/.bin/tsc -p sdks/libvirt
 cp sdks/libvirt/package.json sdks/libvirt/bin/

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import { execa } from "execa";
 import { UserError } from "../../config/errors.ts";
+import { changeOwn, programEnvironment } from "../../config/program-environment.ts";
 import { orphansAmong, processesFound, reapOrphans } from "../../engine/orphans.ts";
 import { checkoutEnvironment, prepareCheckout } from "../../local/checkout.ts";
 import { isHeld, readLocks, releaseDeadLocks } from "../../local/stack-lock.ts";
@@ -28,7 +29,10 @@ async function toolchain(): Promise<Examined> {
   const make = "make prepare";
   try {
     const env = toolchainEnvironment();
-    const { stdout } = await execa("pulumi", ["version"], { env });
+    const { stdout } = await execa("pulumi", ["version"], {
+      env: { ...programEnvironment("engine"), ...env },
+      extendEnv: false,
+    });
     const home = path.join(env.PULUMI_HOME ?? "", "plugins");
     const missing = plugins.filter((plugin) => !existsSync(path.join(home, plugin)));
     if (missing.length > 0) return failure("engine", `Pulumi ${stdout.trim()}; missing: ${missing.join(", ")}`, make);
@@ -60,7 +64,7 @@ async function locks(root: string, stack: string, log: Log): Promise<Examined> {
   if (found.length === 0) return ok("lock", "nobody holds the stack's");
   const mend = async () => {
     prepareCheckout(root);
-    Object.assign(process.env, toolchainEnvironment(), checkoutEnvironment(root));
+    changeOwn({ ...checkoutEnvironment(root), ...toolchainEnvironment() });
     await releaseDeadLocks(root, stack, log);
   };
   const pids = found.map(({ pid }) => pid).join(", ");

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../../config/errors.ts";
+import { programEnvironment } from "../../config/program-environment.ts";
 import { pulumiVersion } from "../plugin/version.ts";
 import { type BundlePiece, type GoPiece, goFlags, type Piece } from "./pieces.ts";
 import { checkoutFolder, sourceFolder } from "./places.ts";
@@ -60,8 +61,7 @@ export async function buildGoPiece(piece: GoPiece, folder: string, position: str
 function runGo(piece: GoPiece, args: string[]): Promise<void> {
   const child = spawn("go", args, {
     cwd: join(sourceFolder, piece.module),
-    // GOFLAGS and a workspace of the user's own could change what is built. An empty GOFLAGS counts as none: Go reads its file then.
-    env: { ...process.env, CGO_ENABLED: "0", GOFLAGS: "-mod=readonly", GOWORK: "off" },
+    env: programEnvironment("build"),
     stdio: ["ignore", "pipe", "pipe"],
   });
   const output: string[] = [];

@@ -16,6 +16,7 @@ import { Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { ReadableStream } from "node:stream/web";
 import { promisify } from "node:util";
+import { programEnvironment } from "../../config/program-environment.ts";
 import { bridgeVersion, commandVersion, libvirtVersion, pulumiVersion, tailscaleVersion } from "../plugin/version.ts";
 import type { Log } from "./build.ts";
 
@@ -71,7 +72,7 @@ export function unusable(folder: string, path: string): string | undefined {
 
 function versionOf(program: string): string | undefined {
   try {
-    const environment = { ...process.env, PULUMI_SKIP_UPDATE_CHECK: "1" };
+    const environment = { ...programEnvironment("engine"), PULUMI_SKIP_UPDATE_CHECK: "1" };
     const output = execFileSync(program, ["version"], {
       encoding: "utf8",
       env: environment,
@@ -192,7 +193,7 @@ export async function downloadPlugins(folder: string, home: string, log: Log): P
   const versions = [bridgeVersion, commandVersion, libvirtVersion, tailscaleVersion];
   const done = join(home, `complete-${versions.join("-")}`);
   if (existsSync(done)) return true;
-  const environment = { ...process.env, PULUMI_HOME: home, PULUMI_SKIP_UPDATE_CHECK: "1" };
+  const environment = { ...programEnvironment("engine"), PULUMI_HOME: home, PULUMI_SKIP_UPDATE_CHECK: "1" };
   const pulumi = async (...args: string[]) => {
     const options = { env: environment, timeout: downloadLimit, maxBuffer: 64 * 1024 * 1024 };
     await run(join(folder, "pulumi"), args, options);

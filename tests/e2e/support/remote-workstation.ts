@@ -92,7 +92,7 @@ export class Workstation {
   /** Runs a program there; never throws, the caller looks at exitCode and `all`. */
   async run(
     [program = "", ...args]: string[],
-    options: { cwd?: string; env?: Record<string, string> } = {},
+    options: { cwd?: string; env?: Record<string, string | undefined> } = {},
   ): Promise<Ran> {
     const { SSH_AUTH_SOCK: _, ...environment } = process.env;
     const inside = [`--net=${this.netns}`, "unshare", "--mount", "sh", "-ec", insideScript, "sh", this.dir];
