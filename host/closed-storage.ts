@@ -34,6 +34,9 @@ for name; do
 done
 [ -n "$theirs" ] || find "$storage" -maxdepth 0 -perm /066 -printf '%y %p\\n'`;
 
+/** The folders above it are for others to pass too, whatever the user's umask is there. */
+const makeScript = 'umask 022; mkdir -p -m 0711 -- "$1"';
+
 /** libvirt makes QEMU's user the owner of what a VM uses, unless its configuration says otherwise. */
 const ownershipScript = `
 sed -n 's/^ *dynamic_ownership *= *\\([01]\\).*/\\1/p; s/^ *user *= *"+\\{0,1\\}\\(root\\|0\\)".*/root/p' "$1" 2>/dev/null || :`;
@@ -81,7 +84,7 @@ export async function closeBeforeUpdate(
   if (!isNew && !isOpen) return false;
   try {
     const shell = shellFor(uri);
-    if (isNew) await shell.run(["mkdir", "-p", "-m", "0711", storageDir]);
+    if (isNew) await shell.run(["sh", "-c", makeScript, "sh", storageDir]);
     if (!isOpen) return false;
     if (!(await qemuOwnsDisks(shell))) return true;
     const { files, folders } = await openStorage(shell, storageDir, inventory);

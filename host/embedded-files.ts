@@ -1,4 +1,5 @@
-import { chmod, chown, mkdir, readFile, writeFile } from "node:fs/promises";
+import { constants } from "node:fs";
+import { chmod, chown, mkdir, open, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { UserError } from "../config/errors.ts";
 import type { EmbeddedHost } from "./embedded.ts";
@@ -7,6 +8,23 @@ import type { EmbeddedHost } from "./embedded.ts";
  * Where libvirt keeps its files, whatever its configuration says. Inside, the host's own folders are mounted on them.
  */
 const mountpoints = ["/etc/libvirt", "/var/lib/libvirt", "/var/cache/libvirt", "/var/log/libvirt"];
+
+/** What a host has below its folder, made by us. */
+const ownFolders = ["run/libvirt", "libvirt/etc", "libvirt/lib", "libvirt/cache", "libvirt/log", "vms"];
+
+/** Root's folders on the way of QEMU and dnsmasq, who are other users; the later ones libvirtd makes. */
+const passages = ["run", "run/libvirt", "libvirt", "libvirt/lib"];
+const libvirtsPassages = [
+  "libvirt/cache",
+  "libvirt/log",
+  "run/libvirt/qemu",
+  "run/libvirt/network",
+  "libvirt/lib/qemu/channel",
+  "libvirt/lib/dnsmasq",
+];
+
+/** Lets other users through a folder, and shows them nothing of it. */
+const passable = 0o011;
 
 /** Debian's reserved number for the user and the group libvirt-qemu, which guests run as. */
 export const qemuId = 64055;
@@ -48,10 +66,12 @@ max_backups = 3
  * made them.
  */
 export async function prepareFiles(host: EmbeddedHost, markFile: string): Promise<void> {
-  const folders = ["run/libvirt", "libvirt/etc", "libvirt/lib", "libvirt/cache", "libvirt/log", "vms"];
-  for (const folder of folders) await mkdir(path.join(host.dir, folder), { recursive: true, mode: 0o711 });
-  for (const folder of mountpoints) await mkdir(folder, { recursive: true });
-  await closeFolders(host);
+  for (const folder of ownFolders) await mkdir(path.join(host.dir, folder), { recursive: true, mode: 0o711 });
+  for (const folder of mountpoints) {
+    const isNew = (await mkdir(folder, { recursive: true })) !== undefined;
+    if (isNew) await chmod(folder, 0o755); // which the umask has cut
+  }
+  await guardFolders(host);
   await writeFile(path.join(host.dir, markFile), `${host.dir}\n`);
   await writeFile(path.join(host.dir, "libvirt/etc/libvirtd.conf"), libvirtdConf);
   await writeFile(path.join(host.dir, "libvirt/etc/qemu.conf"), qemuConf);
@@ -60,12 +80,35 @@ export async function prepareFiles(host: EmbeddedHost, markFile: string): Promis
 
 /**
  * Lets nobody into the host's folders but root and, on their way to the disks, guests: whatever the modes of the files below
- * are, no other user gets to them. Also on a host that runs.
+ * are, no other user gets to them. And lets guests through all of them, also where they were made under a umask of 077. Also on a
+ * host that runs.
  */
-export async function closeFolders(host: EmbeddedHost): Promise<void> {
+export async function guardFolders(host: Pick<EmbeddedHost, "dir" | "storageDir">): Promise<void> {
+  await openPassages(host.dir);
   for (const folder of [host.dir, host.storageDir]) {
     await chown(folder, 0, qemuId);
     await chmod(folder, 0o710);
+  }
+}
+
+/** The folders that QEMU's user passes on its way into a host's folder, and in it. */
+export const passagesOf = (dir: string) => [path.dirname(dir), ...passages.map((folder) => path.join(dir, folder))];
+
+/** Opens the way of QEMU's user through root's folders; those that are not there yet are made by a umask of the host's own. */
+export async function openPassages(dir: string): Promise<void> {
+  for (const folder of [...passagesOf(dir), ...libvirtsPassages.map((made) => path.join(dir, made))]) {
+    // Followed, a link that a guest's QEMU had put into its own folder would open another one.
+    const flags = constants.O_DIRECTORY | constants.O_NOFOLLOW;
+    const found = await open(folder, flags).catch((error: NodeJS.ErrnoException) => {
+      if (!["ENOENT", "ENOTDIR", "ELOOP"].includes(error.code ?? "")) throw error;
+    });
+    if (found === undefined) continue;
+    try {
+      const { mode } = await found.stat();
+      if ((mode & passable) !== passable) await found.chmod((mode & 0o7777) | passable);
+    } finally {
+      await found.close();
+    }
   }
 }
 

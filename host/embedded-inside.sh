@@ -151,6 +151,8 @@ keep_libvirtd() {
 
 main() {
     dir=$1
+    # Not that of the user who started the host: under 077 QEMU could not get through the folders that libvirtd makes.
+    umask 022
     set -e
     # Held open before /run is covered, for a <dir> that lies below /run.
     cd "$dir/run"

@@ -4,7 +4,7 @@ import { readFile, rm, rmdir } from "node:fs/promises";
 import path from "node:path";
 import { UserError } from "../config/errors.ts";
 import { printable } from "../config/printable.ts";
-import { closeFolders, prepareFiles, startFailure } from "./embedded-files.ts";
+import { guardFolders, prepareFiles, startFailure } from "./embedded-files.ts";
 import { recallRunning, rememberRunning, shutDownGuests, startAgain, whatRuns } from "./embedded-guests.ts";
 import { findProcesses } from "./embedded-look.ts";
 import { clearLeftovers, killHost, launch, mountsBelow, waitFor } from "./embedded-process.ts";
@@ -90,7 +90,7 @@ export async function startEmbeddedHost(host: EmbeddedHost, log: Log): Promise<v
   await withLock(host.dir, limits.lock, log, async () => {
     if (findProcesses(host).length > 0) {
       await waitFor("libvirtd to answer", limits.libvirtd, () => answers(host));
-      await closeFolders(host);
+      await guardFolders(host);
       log("embedded host: runs already");
       await bringUplink(host, log);
       return;

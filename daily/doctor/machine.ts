@@ -1,5 +1,5 @@
 import path from "node:path";
-import { qemuId } from "../../host/embedded-files.ts";
+import { guardFolders, passagesOf, qemuId } from "../../host/embedded-files.ts";
 import type { Inventory } from "../../host/inventory.ts";
 import { kvmWorks } from "../../host/kvm.ts";
 import { type Shell, shellWord } from "../../host/shell.ts";
@@ -44,7 +44,9 @@ function kvmThere(virtualization: Inventory["virtualization"]): Examined {
 
 /** QEMU runs as a user of its own, who must get through all folders on the way; nobody else may change what is in them. */
 async function folder(storageDir: string, shell: Shell): Promise<Examined> {
-  const rows = await shell.run(["sh", "-c", foldersScript, "sh", ...pathTo(storageDir)]);
+  const embedded = embeddedDir(storageDir, shell);
+  const folders = [...pathTo(storageDir), ...(embedded ? passagesOf(embedded) : [])];
+  const rows = await shell.run(["sh", "-c", foldersScript, "sh", ...new Set(folders)]);
   const found = [...rows.matchAll(/^(\d+) (\d+) (\S+) (.*)$/gm)].map(([, mode = "", group, owner = "", name = ""]) => {
     const rights = Number.parseInt(mode, 8);
     // An embedded host's folders are its group's.
@@ -53,7 +55,8 @@ async function folder(storageDir: string, shell: Shell): Promise<Examined> {
   const closed = found.filter(({ isOpen }) => !isOpen).map(({ name }) => name);
   if (closed.length > 0) {
     const remedy = `chmod o+x ${closed.map(shellWord).join(" ")}, or name another \`storageDir\``;
-    return warning("storage folder", `QEMU's user may not get through ${closed.join(", ")}`, remedy);
+    const mend = opening(closed, storageDir, shell, embedded);
+    return warning("storage folder", `QEMU's user may not get through ${closed.join(", ")}`, remedy, mend);
   }
   // In a folder with the sticky bit, such as /tmp, nobody removes what is another's.
   const open = found.filter(({ rights }) => (rights & 0o1002) === 0o002).map(({ name }) => name);
@@ -64,6 +67,25 @@ async function folder(storageDir: string, shell: Shell): Promise<Examined> {
   const own = found.find(({ name }) => name === storageDir);
   const whose = own ? `is ${own.owner}'s (${own.mode})` : "is not there yet";
   return ok("storage folder", `${storageDir} ${whose}, and QEMU's user gets through to it`);
+}
+
+/** The folder of the embedded host that a folder for VMs is of. */
+function embeddedDir(storageDir: string, shell: Shell): string | undefined {
+  const dir = path.dirname(storageDir);
+  return shell.uri.endsWith(`?socket=${dir}/run/libvirt/libvirt-sock`) ? dir : undefined;
+}
+
+/** What opens closed folders if all are this product's own; another, such as a home, may be closed on purpose. */
+function opening(
+  closed: string[],
+  storageDir: string,
+  shell: Shell,
+  embedded: string | undefined,
+): (() => Promise<void>) | undefined {
+  const own = embedded === undefined ? [storageDir] : [storageDir, embedded, ...passagesOf(embedded)];
+  if (!closed.every((folder) => own.includes(folder))) return undefined;
+  if (embedded !== undefined) return () => guardFolders({ dir: embedded, storageDir });
+  return async () => void (await shell.run(["chmod", "go+x", "--", storageDir]));
 }
 
 /** A folder and all above it. @example pathTo("/a/b") // ["/a/b", "/a", "/"] */

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -87,5 +87,44 @@ describe("on this machine", () => {
     };
     expect(await look(0o700)).toBe(`QEMU's user may not get through ${dir}/closed`);
     expect(await look(0o711)).toBe(`${dir}/closed/vms is not there yet, and QEMU's user gets through to it`);
+  });
+
+  test("a folder for VMs that is closed itself is opened by --fix, and none above it", async () => {
+    chmodSync(dir, 0o755);
+    mkdirSync(path.join(dir, "above/vms"), { recursive: true, mode: 0o700 });
+    const storageDir = path.join(dir, "above/vms");
+    const look = async () => {
+      const [, folder] = await examineMachine({ uri, virtualization: "kvm" }, storageDir, shellFor("qemu:///system"));
+      return folder;
+    };
+    expect((await look())?.fix).toBe("none");
+    chmodSync(path.join(dir, "above"), 0o711);
+    const found = await look();
+    expect(found).toMatchObject({ says: `QEMU's user may not get through ${storageDir}`, fix: "possible" });
+    await found?.mend?.();
+    expect((await look())?.level).toBe("ok");
+  });
+
+  test.runIf(process.getuid?.() === 0)("an embedded host made under a umask of 077 is opened by --fix", async () => {
+    chmodSync(dir, 0o711);
+    const host = path.join(dir, "project-vms/demo");
+    const storageDir = path.join(host, "vms");
+    for (const folder of ["vms", "run/libvirt", "libvirt/lib/qemu/channel"]) {
+      mkdirSync(path.join(host, folder), { recursive: true, mode: 0o700 });
+    }
+    const shell = shellFor(`qemu+unix:///system?socket=${host}/run/libvirt/libvirt-sock`);
+    const look = async () => (await examineMachine({ uri, virtualization: "kvm" }, storageDir, shell))[1];
+    const found = await look();
+    const closed = [
+      storageDir,
+      host,
+      path.dirname(host),
+      ...["run", "run/libvirt", "libvirt", "libvirt/lib"].map((name) => path.join(host, name)),
+    ];
+    expect(found).toMatchObject({ says: `QEMU's user may not get through ${closed.join(", ")}`, fix: "possible" });
+    await found?.mend?.();
+    expect((await look())?.level).toBe("ok");
+    expect(statSync(path.join(host, "libvirt/lib/qemu/channel")).mode & 0o7777).toBe(0o711);
+    expect([host, storageDir].map((folder) => statSync(folder).mode & 0o7777)).toEqual([0o710, 0o710]);
   });
 });

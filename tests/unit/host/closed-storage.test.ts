@@ -122,6 +122,13 @@ describe("before an update", () => {
     expect(modeOf(".")).toBe("711");
   });
 
+  test("also under a umask of 077 QEMU gets through the folders that are made above it", async () => {
+    const umask = process.umask(0o077);
+    const storageDir = path.join(dir, "deep/vms");
+    await closeBeforeUpdate({ uri, storageDir }, anInventory()).finally(() => process.umask(umask));
+    expect(["deep/vms", "deep", "."].map(modeOf)).toEqual(["711", "755", "755"]);
+  });
+
   test("disks that libvirt shows as open are closed with all beside them", async () => {
     make("webapp/project.qcow2");
     make("webapp/console.log");

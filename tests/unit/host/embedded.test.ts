@@ -1,10 +1,12 @@
-import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { chmod, mkdir, mkdtemp, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { UserError } from "../../../config/errors.ts";
 import { embeddedHostFor, wipeEmbeddedHost } from "../../../host/embedded.ts";
+import { openPassages } from "../../../host/embedded-files.ts";
 import { recallRunning, rememberRunning, whatRuns } from "../../../host/embedded-guests.ts";
 import { parseMountpoints } from "../../../host/embedded-process.ts";
 import { requirePrograms } from "../../../host/programs.ts";
@@ -102,4 +104,49 @@ test("missing programs are all named, with Debian's packages for them", async ()
   - nosuch2: must be installed
     apt-get install --no-install-recommends package-one package-two`,
   );
+});
+
+describe("under a umask of 077", () => {
+  let dir: string;
+  beforeEach(async () => {
+    dir = await mkdtemp(path.join(tmpdir(), "umask-"));
+  });
+  afterEach(() => rm(dir, { recursive: true, force: true }));
+  const modeOf = async (folder: string) => ((await stat(folder)).mode & 0o7777).toString(8);
+
+  test("the folders that an earlier start made are opened to QEMU's user, and nothing that a link of its own leads to", async () => {
+    const host = path.join(dir, "project-vms/demo");
+    const passages = ["libvirt", "libvirt/lib", "libvirt/lib/dnsmasq", "run", "run/libvirt", "run/libvirt/qemu"];
+    const closed = ["libvirt/lib/qemu", "libvirt/etc", "libvirt/lib/secrets"];
+    for (const folder of [...passages, ...closed])
+      await mkdir(path.join(host, folder), { recursive: true, mode: 0o700 });
+    await mkdir(path.join(dir, "private"), { mode: 0o700 });
+    await symlink(path.join(dir, "private"), path.join(host, "libvirt/lib/qemu/channel"));
+    await chmod(path.join(host, "run"), 0o755);
+    await openPassages(host);
+    const modes = await Promise.all(passages.map((folder) => modeOf(path.join(host, folder))));
+    expect(modes).toEqual(["711", "711", "711", "755", "711", "711"]);
+    expect(await modeOf(path.dirname(host))).toBe("711");
+    for (const folder of [...closed.map((name) => path.join(host, name)), path.join(dir, "private")]) {
+      expect(await modeOf(folder)).toBe("700");
+    }
+  });
+
+  test("the host's first process has a umask of its own", async () => {
+    await mkdir(path.join(dir, "run"));
+    // Nothing but these is on PATH, so nothing is mounted.
+    for (const name of ["awk", "umount", "mount"]) {
+      await writeFile(path.join(dir, name), `#!/bin/sh\numask >'${dir}/umask'\nexit 1\n`, { mode: 0o755 });
+    }
+    const script = path.resolve("host/embedded-inside.sh");
+    const umask = process.umask(0o077);
+    try {
+      expect(() =>
+        execFileSync("/bin/sh", [script, dir, "emulated"], { env: { PATH: dir }, stdio: "ignore" }),
+      ).toThrow();
+    } finally {
+      process.umask(umask);
+    }
+    expect(readFileSync(path.join(dir, "umask"), "utf8").trim()).toBe("0022");
+  });
 });
