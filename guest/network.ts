@@ -14,9 +14,14 @@ export interface GuestNetwork {
   leases: Lease[];
 }
 
-/** @returns undefined where the guest is on no network of libvirt's, so that its addresses come from elsewhere */
+/**
+ * By the definition, not by what the VM has now: a guest can eject its interface, as it can any PCI device, and libvirt then shows
+ * none. The addresses that it tells would count as given by no network of libvirt's, and be taken as they are.
+ *
+ * @returns undefined where the guest is on no network of libvirt's, so that its addresses come from elsewhere
+ */
 export async function networkOf(virsh: Virsh, project: string): Promise<GuestNetwork | undefined> {
-  const { network } = parseDomain(await virsh.run("dumpxml", domainName(project)));
+  const { network } = parseDomain(await virsh.run("dumpxml", domainName(project), "--inactive"));
   if (network === undefined) return undefined;
   const xml = await virsh.run("net-dumpxml", network);
   // It may be one that gives no addresses away.

@@ -1,7 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { macAddress } from "../../../config/names.ts";
+import { Guest } from "../../../guest/guest.ts";
 import { type GuestNetwork, givenBy } from "../../../guest/network.ts";
 import type { GuestAddress } from "../../../guest/values.ts";
+import type { Virsh } from "../../../host/virsh.ts";
 
 const mac = macAddress("app");
 const another = macAddress("other");
@@ -58,4 +60,29 @@ describe("of the addresses that a guest tells", () => {
   ])("%s", (_, on, told, given) => {
     expect(givenBy(on, "app", told as GuestAddress[])).toEqual(given);
   });
+});
+
+/** A libvirt with a VM that is defined on a network of ours, and whose guest has ejected its interface. */
+function hostOfEjected(told: string[]): Virsh {
+  const nic = "<interface type='network'><source network='project-vms'/></interface>";
+  const run = async (...[verb, , request = ""]: string[]) => {
+    switch (verb) {
+      case "qemu-agent-command":
+        return JSON.stringify({
+          return: [{ "hardware-address": mac, "ip-addresses": told.map((one) => ({ "ip-address": one })) }],
+        });
+      case "dumpxml":
+        return `<domain><name>project-app</name><devices>${request === "--inactive" ? nic : ""}</devices></domain>`;
+      case "net-dumpxml":
+        return `<network><name>project-vms</name><ip address='10.77.0.1' netmask='255.255.255.0'><dhcp><host mac='${mac}' ip='10.77.0.5'/></dhcp></ip></network>`;
+      default:
+        return "";
+    }
+  };
+  return { uri: "qemu:///system", run, runPrivately: run } as Virsh;
+}
+
+test("a guest that has ejected its interface is still reached at its own address alone", async () => {
+  const guest = new Guest(hostOfEjected(["203.0.113.66", "10.77.0.9", "10.77.0.5"]), "app");
+  expect(await guest.addresses()).toEqual(["10.77.0.5"]);
 });
