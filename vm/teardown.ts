@@ -165,7 +165,7 @@ async function deleteProjectDisk(virsh: Virsh, project: string, log: Log): Promi
   log(`${project}: its project disk is deleted (keepData is false)`);
 }
 
-/** Another domain than the project's own that has the disk, whatever it is called. */
+/** Another domain than the project's own that has the disk, whatever it is called: now, or after its next start. */
 async function userOf(virsh: Virsh, own: string, path: string, pool: string): Promise<string | undefined> {
   for (const domain of (await names(virsh)).filter((name) => name !== own)) {
     const disks = await disksOf(virsh, domain);
@@ -176,7 +176,8 @@ async function userOf(virsh: Virsh, own: string, path: string, pool: string): Pr
 
 async function disksOf(virsh: Virsh, domain: string): Promise<DiskSource[]> {
   try {
-    return parseDomain(await virsh.run("dumpxml", domain)).disks;
+    const views = [await virsh.run("dumpxml", domain), await virsh.run("dumpxml", domain, "--inactive")];
+    return views.flatMap((xml) => parseDomain(xml).disks);
   } catch (error) {
     // Another VM that is taken away at the same time may be gone by now.
     if ((await names(virsh)).includes(domain)) throw error;

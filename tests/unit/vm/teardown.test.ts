@@ -151,8 +151,11 @@ describe("the teardown of a VM", () => {
     expect([virsh.changes, left()]).toEqual([[], after]);
   });
 
-  test("keeps a project disk that another domain uses, whatever keepData says", async () => {
-    virsh.domains.set("rescue", { description: "", running: true, disks: [disk] });
+  test.each([
+    ["uses", { disks: [disk] }],
+    ["has ejected, and uses again from its next start on", { disks: [], definedDisks: [disk] }],
+  ])("keeps a project disk that another domain %s, whatever keepData says", async (_, disks) => {
+    virsh.domains.set("rescue", { description: "", running: true, ...disks });
     await run(false);
     expect(left()).toEqual(["project.qcow2"]);
     expect(said).toContain(
