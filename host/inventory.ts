@@ -14,6 +14,7 @@ import { kvmWorks } from "./kvm.ts";
 import {
   type DiskSource,
   type DomainMarks,
+  nicOf,
   type PoolXml,
   parseDomain,
   parseNetwork,
@@ -104,6 +105,7 @@ export interface DomainFound {
   filter?: string;
   /** What this product noted in it when it made it. */
   marks: DomainMarks;
+  /** Also of those that it has after its next start only: its guest may have ejected one. */
   diskPaths: string[];
   /** Of one that bears a name of ours: what it has now and, while it runs, what it is defined with. */
   devices?: DomainDevices[];
@@ -259,13 +261,15 @@ function findDomains({ domains, defined }: Dumps, seen: Overview, pools: PoolXml
   ];
   const [autostart, saved] = [seen.autostartDomains, seen.savedDomains].map((list) => new Set(lines(list)));
   return domains.map((dump) => {
-    const { disks, ...domain } = parseDomain(dump.output);
+    const { disks: _, network: __, filter: ___, ...domain } = parseDomain(dump.output);
     const views = [dump, ...defined.filter(({ command }) => command[1] === dump.command[1])];
+    const parsed = views.map(({ output }) => parseDomain(output));
     return {
       ...domain,
+      ...nicOf(parsed),
       autostart: autostart?.has(domain.uuid) ?? false,
       state: states.find(([, uuids]) => uuids.has(domain.uuid))?.[0] ?? "other",
-      diskPaths: disks.map((disk) => diskPath(disk, pools)),
+      diskPaths: [...new Set(parsed.flatMap(({ disks }) => disks.map((disk) => diskPath(disk, pools))))],
       ...(domain.name.startsWith(namePrefix) ? { devices: views.map(outputOf).map(parseDevices) } : {}),
       ...(saved?.has(domain.uuid) ? { hasSavedMemory: true } : {}),
     };

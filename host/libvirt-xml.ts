@@ -127,6 +127,17 @@ export function parseDomain(xml: string): DomainXml {
   };
 }
 
+/**
+ * The network of a domain, and the filter there. A guest can eject its interface, as it can any PCI device; then that counts which its
+ * definition has, and which it has again from its next start on.
+ *
+ * @param views what the domain has now and, while it runs, what it is defined with
+ */
+export function nicOf(views: DomainXml[]): Pick<DomainXml, "network" | "filter"> {
+  const { network, filter } = views.find((view) => view.network !== undefined) ?? {};
+  return { ...(network === undefined ? {} : { network }), ...(filter === undefined ? {} : { filter }) };
+}
+
 /** Reads what `virsh pool-dumpxml` prints. */
 export function parsePool(xml: string): PoolXml {
   const pool = root(xml, "pool");

@@ -1,5 +1,5 @@
 import { domainName, filterName } from "../config/names.ts";
-import { parseDomain } from "../host/libvirt-xml.ts";
+import { nicOf, parseDomain } from "../host/libvirt-xml.ts";
 import type { Virsh } from "../host/virsh.ts";
 import { growDisks, type Log } from "./grow.ts";
 import { markKeepData, marksOf } from "./marks.ts";
@@ -38,7 +38,9 @@ export async function applyInPlace(
 
 /** A new VM has its filter since before it was started; one that was made before there were filters, or lost it, gets it. */
 async function bringFilter(virsh: Virsh, project: string, log: Log, changed: boolean): Promise<void> {
-  const { filter, network } = parseDomain(await virsh.run("dumpxml", domainName(project)));
+  const now = parseDomain(await virsh.run("dumpxml", domainName(project)));
+  const defined = parseDomain(await virsh.run("dumpxml", domainName(project), "--inactive"));
+  const { filter, network } = nicOf([now, defined]);
   if (network === undefined || (filter === filterName(project) && !changed)) return;
   if (filter !== undefined && filter !== filterName(project)) {
     log(`${project}: has the network filter ${filter}, which somebody else put there, and keeps it`);

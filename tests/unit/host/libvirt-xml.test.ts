@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { parseDomain, parseNetwork, parsePool, parseVolume } from "../../../host/libvirt-xml.ts";
+import { nicOf, parseDomain, parseNetwork, parsePool, parseVolume } from "../../../host/libvirt-xml.ts";
 
 // What libvirt 9.0 printed, with the parts left out that have nothing to do with it.
 const runningDomain = `<domain type='qemu' id='1'>
@@ -234,4 +234,24 @@ describe("a network", () => {
   ])("the IPv4 network of one with %s", (_, inner, cidr) => {
     expect(parseNetwork(network(inner)).cidr).toBe(cidr);
   });
+});
+
+test.each([
+  ["has now", ["n", "f"], ["m", undefined], { network: "n", filter: "f" }],
+  ["has now, without the filter that it is defined with", ["n", undefined], ["n", "f"], { network: "n" }],
+  [
+    "is defined with, where its guest has ejected it",
+    [undefined, undefined],
+    ["n", "f"],
+    { network: "n", filter: "f" },
+  ],
+  ["does not have at all", [undefined, undefined], [undefined, undefined], {}],
+])("the interface of a domain is the one that it %s", (_, ...views) => {
+  const nic = views.pop();
+  const xml = ([network, filter]: (string | undefined)[]) => {
+    const ref = filter ? `<filterref filter='${filter}'/>` : "";
+    const one = network ? `<interface type='network'><source network='${network}'/>${ref}</interface>` : "";
+    return `<domain type='kvm'><name>x</name><uuid>u</uuid><memory>1</memory><vcpu>1</vcpu><devices>${one}</devices></domain>`;
+  };
+  expect(nicOf((views as (string | undefined)[][]).map((view) => parseDomain(xml(view))))).toEqual(nic);
 });

@@ -5,6 +5,7 @@ import type { DomainFound, NetworkFound } from "../../../host/inventory.ts";
 import type { Virsh } from "../../../host/virsh.ts";
 import { filterXml } from "../../../vm/filter-xml.ts";
 import { attachFilter, defineFilter, lacksFilter } from "../../../vm/network-filter.ts";
+import { applyInPlace } from "../../../vm/settings.ts";
 import { aDomain } from "../found.ts";
 
 const mac = macAddress("webapp");
@@ -81,18 +82,21 @@ describe("the rules of a filter", () => {
 });
 
 /** A libvirt with one domain, that remembers which XML it was handed, and for what. */
-function libvirt({ filter = "", state = "running" } = {}) {
+function libvirt({ filter = "", state = "running", isEjected = false } = {}) {
   const handed: string[] = [];
   const virsh: Virsh = {
     uri: "qemu:///system",
     async run(verb, ...args) {
       if (verb === "domstate") return state;
+      if (verb === "list" || verb === "vol-dumpxml") return "";
       if (verb === "net-dumpxml") {
         return `<network><name>n</name><uuid>u</uuid><ip address="10.77.0.1" prefix="24"><dhcp><host mac="${mac}" ip="10.77.0.5"/></dhcp></ip></network>`;
       }
       if (verb === "dumpxml") {
         const target = args.includes("--inactive") ? "" : '<target dev="vnet0"/>';
-        return `<domain><name>x</name><uuid>u</uuid><memory>1</memory><vcpu>1</vcpu><devices><interface type="network"><mac address="${mac}"/>${target}${filter}</interface></devices></domain>`;
+        const nic = `<interface type="network"><mac address="${mac}"/><source network="n"/>${target}${filter}</interface>`;
+        const devices = isEjected && target ? "" : nic;
+        return `<domain><name>x</name><uuid>u</uuid><memory>1</memory><vcpu>1</vcpu><devices>${devices}</devices></domain>`;
       }
       const file = args.find((arg) => arg.endsWith(".xml")) ?? "";
       handed.push([verb, ...args.filter((arg) => arg !== file), readFileSync(file, "utf8")].join(" "));
@@ -115,7 +119,7 @@ describe("a filter", () => {
   });
 
   const nic = (target: string) =>
-    `<interface type="network"><mac address="${mac}"/>${target}<filterref filter="project-webapp"/></interface>`;
+    `<interface type="network"><mac address="${mac}"/><source network="n"/>${target}<filterref filter="project-webapp"/></interface>`;
   test.each([
     ["runs", "running", [`--config ${nic("")}`, `--live ${nic('<target dev="vnet0"/>')}`]],
     ["is off", "shut off", [`--config ${nic("")}`]],
@@ -123,6 +127,15 @@ describe("a filter", () => {
     const { virsh, handed } = libvirt({ state });
     await attachFilter(virsh, "webapp");
     expect(handed).toEqual(edits.map((edit) => `update-device project-webapp ${edit}`));
+  });
+
+  test("is put into the definition of a VM whose guest has ejected its interface", async () => {
+    const { virsh, handed } = libvirt({ isEjected: true });
+    const same = { disk: 0, rootDisk: 0, autostart: false, keepData: true, filter: { rules: "r" } };
+    await applyInPlace(virsh, "webapp", same, () => undefined, false).catch(() => undefined);
+    expect(handed.filter((one) => one.startsWith("update-device"))).toEqual([
+      `update-device project-webapp --config ${nic("")}`,
+    ]);
   });
 
   test("is not put onto a VM that has one", async () => {
