@@ -49,10 +49,24 @@ export function parseHostUri(value: unknown): string {
     const rule = "must end in /system: a session of a single user cannot own networks";
     throw new InvalidValue(rule, `write e.g. ${hostUriExample}`);
   }
+  refuseOddParameters(url);
   if (url.host === "" && transport !== undefined && transport !== "unix") {
     throw new InvalidValue(`must name a host for the transport ${transport}`, `write e.g. ${hostUriExample}`);
   }
   return String(value);
+}
+
+/**
+ * What stands behind the `?` gets into files and commands on the host, decoded: a line break would begin a line of its own there. Of
+ * two values of one parameter libvirt takes the last, and others the first.
+ */
+function refuseOddParameters({ searchParams }: URL): void {
+  const keys = [...searchParams.keys()];
+  const twice = keys.find((key, i) => keys.indexOf(key) !== i);
+  if (twice !== undefined)
+    throw new InvalidValue(`must have the parameter ${twice} once`, "remove all but one of them");
+  if ([...searchParams].flat().some(hasControlCharacter))
+    throw new InvalidValue("must have no control characters (%00 to %1F, %7F) in its parameters", "write them without");
 }
 
 /** An absolute folder on the host, below the root, without `.` and `..`. */

@@ -194,6 +194,16 @@ describe("one mistake", () => {
       "write e.g. `qemu+ssh://root@storage/system`",
     ],
     [
+      host({ uri: "qemu+ssh://root@storage/system?socket=/x%0AExecStartPre=/bin/id" }),
+      'host.uri: must have no control characters (%00 to %1F, %7F) in its parameters, but is "qemu+ssh://root@storage/system?socket=/x%0AExecStartPre=/bin/id"',
+      "write them without",
+    ],
+    [
+      host({ uri: "qemu+ssh://root@storage/system?socket=/x&no_tty=1&socket=/run/libvirt/libvirt-sock" }),
+      'host.uri: must have the parameter socket once, but is "qemu+ssh://root@storage/system?socket=/x&no_tty=1&socket=/run/libvirt/libvirt-sock"',
+      "remove all but one of them",
+    ],
+    [
       host({ uri: "qemu+ssh://root:hunter2@storage/system" }),
       "host.uri: must not hold a password (value not shown)",
       "log in with a key: `qemu+ssh://user@host/system`",
