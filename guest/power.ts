@@ -22,7 +22,8 @@ export async function shutDown(
   limitSeconds = shutdownSeconds,
 ): Promise<void> {
   if (!(await isRunning(virsh, domain))) return;
-  await wakeIfSuspended(virsh, domain);
+  // Whatever becomes of that: one that cannot be woken, or suspends itself each time, loses its power below.
+  await wakeIfSuspended(virsh, domain).catch(() => undefined);
   const started = Date.now();
   const passed = () => (Date.now() - started) / 1000;
   const requests: Promise<unknown>[] = [];
@@ -68,10 +69,15 @@ export async function restingState(virsh: Virsh, domain: string): Promise<"shut 
   return state === "shut off" && !["crashed", "failed"].includes(reason ?? "") ? "shut off" : undefined;
 }
 
-/** Wakes a guest that has suspended itself; any other is left as it is. */
+/** Wakes a guest that has suspended itself; any other is left as it is, also one that wakes by itself at this moment. */
 export async function wakeIfSuspended(virsh: Virsh, domain: string): Promise<void> {
-  if ((await virsh.run("domstate", domain)).trim() === suspended) await virsh.run("dompmwakeup", domain);
+  if (!(await isSuspended(virsh, domain))) return;
+  await virsh.run("dompmwakeup", domain).catch(async (error: unknown) => {
+    if (await isSuspended(virsh, domain)) throw error;
+  });
 }
+
+const isSuspended = async (virsh: Virsh, domain: string) => (await virsh.run("domstate", domain)).trim() === suspended;
 
 /** Starts a guest that is off; what it says itself when it cannot is in the error. */
 export async function startIfOff(virsh: Virsh, domain: string): Promise<void> {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { shutDown } from "../../../guest/power.ts";
-import type { Virsh } from "../../../host/virsh.ts";
+import { shutDown, wakeIfSuspended } from "../../../guest/power.ts";
+import { type Virsh, VirshError } from "../../../host/virsh.ts";
 
 /** A host whose guest goes off at the n-th request to shut down, or never. */
 function aHost(obeysAt: number, state = "running") {
@@ -32,6 +32,34 @@ test("a guest that has suspended itself is woken first: it would hear nothing, a
   const { virsh, commands } = aHost(1, "pmsuspended");
   await shutDown(virsh, "project-app", () => undefined, 5);
   expect(commands).toEqual(["dompmwakeup", "shutdown"]);
+});
+
+/** A host whose guest has always just woken, or just suspended itself again, when libvirt is to wake it. */
+function hostOfRestless(states: string[]) {
+  const { virsh, commands } = aHost(Number.POSITIVE_INFINITY);
+  const restless: Virsh = {
+    ...virsh,
+    run: async (...args) => {
+      if (args[0] === "domstate") return `${states.shift() ?? "pmsuspended"}\n`;
+      const answer = await virsh.run(...args);
+      if (args[0] !== "dompmwakeup") return answer;
+      throw new VirshError(virsh.uri, args, undefined, "Unable to wake up: guest is not in suspended state", true);
+    },
+  };
+  return { virsh: restless, commands };
+}
+
+test("a guest that cannot be woken, whatever it does, is forced off all the same", async () => {
+  for (const states of [["pmsuspended", "running"], ["pmsuspended"]]) {
+    const { virsh, commands } = hostOfRestless(states);
+    await shutDown(virsh, "project-app", () => undefined, 2);
+    expect(commands).toEqual(["dompmwakeup", "shutdown", "destroy"]);
+  }
+});
+
+test("a guest that wakes by itself at the moment that it is to be woken is no error, one that stays asleep is", async () => {
+  await wakeIfSuspended(hostOfRestless(["pmsuspended", "running"]).virsh, "project-app");
+  await expect(wakeIfSuspended(hostOfRestless([]).virsh, "project-app")).rejects.toThrow("Unable to wake up");
 });
 
 test("a guest that does not is forced after as long as it was given, and that is said", async () => {
