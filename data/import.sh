@@ -51,6 +51,31 @@ copy() {
 
 inode() { stat -L -c %d:%i -- "$1" 2>/dev/null; }
 
+# A link may lead to another project's disk or backup, which root may read, and whoever made the link may not.
+refuse_others_links() {
+  owner=$(stat -L -c %u -- "$image") at=$source
+  find -L "$image" -maxdepth 0 ! -perm /004 | grep -q . || return 0
+  # It was looked up once: what the name leads to since then is another matter.
+  [ "$(inode "$source")" = "$(inode "$image")" ] ||
+    fail "$source" "must be the same file all the time" "see who else works on it, and copy it first"
+  while [ "$at" != / ] && [ "$at" != . ]; do
+    if [ -L "$at" ]; then
+      case $(stat -c %u -- "$at") in
+        0 | "$owner") ;;
+        *) fail "$source" "must not be reached by $at, another user's link to a file that not all may read" \
+          "name the file by its own path: $(readlink -f -- "$source")" ;;
+      esac
+    fi
+    at=$(dirname -- "$at")
+  done
+}
+
+# The digest beside it: no more than one has, and from no pipe or device.
+digest_beside() {
+  [ -f "$source.sha512" ] || fail "$source.sha512" "must be a file" "remove it, or put the image's digest in its place"
+  timeout "$ANSWER" head -c 128 -- "$source.sha512" | tr A-F a-f
+}
+
 # The image as a file of this host that nobody else changes, in $image.
 receive() {
   if [ "$source" = - ]; then
@@ -62,8 +87,10 @@ receive() {
     # Held open: another file that somebody puts in its place is not the one that was examined.
     exec 8<"$source"
     image=/proc/self/fd/8
+    refuse_others_links
     others_may_write "$image" && copy
-    if [ -e "$source.sha512" ]; then sha512=$(cut -d ' ' -f 1 "$source.sha512" | tr A-F a-f); else return 0; fi
+    [ -e "$source.sha512" ] || return 0
+    sha512=$(digest_beside)
   fi
   [ "$(sha512sum <"$image" | cut -d ' ' -f 1)" = "$sha512" ] ||
     fail "$shown" "must have the SHA-512 that $shown.sha512 says" "copy it again: it was changed, or cut off"

@@ -1,4 +1,14 @@
-import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  lchownSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -84,6 +94,53 @@ describe("an image on the host", () => {
     const raw = path.join(dir, "raw");
     await execa("/usr/bin/qemu-img", ["convert", "-O", "raw", path.join(dir, "vms/webapp/project.qcow2"), raw]);
     expect(readFileSync(raw).every((byte) => byte === 0)).toBe(true);
+  });
+
+  /** Users: of the link, of the image; its rights. */
+  test.skipIf(process.getuid?.() !== 0).each<[string, string, number, number, number, boolean]>([
+    ["another's link to what root alone may read", "link.qcow2", nobody, 0, 0o600, false],
+    ["another's link to a folder with what root alone may read", "link/image.qcow2", nobody, 0, 0o600, false],
+    ["root's link to what root alone may read", "link.qcow2", 0, 0, 0o600, true],
+    ["another's link to what all may read", "link.qcow2", nobody, 0, 0o644, true],
+    ["another's link to a file of its own", "link.qcow2", nobody, nobody, 0o600, true],
+  ])("that is named by %s (%s)", async (_, name, linkOwner, owner, mode, isTaken) => {
+    const folder = path.join(dir, "another's");
+    const file = path.join(folder, "image.qcow2");
+    mkdirSync(folder);
+    await execa("qemu-img", ["create", "-q", "-f", "qcow2", file, "1M"]);
+    chownSync(file, owner, owner);
+    chmodSync(file, mode);
+    const link = path.join(dir, name.split("/")[0] ?? "");
+    symlinkSync(name.includes("/") ? folder : file, link);
+    lchownSync(link, linkOwner, linkOwner);
+    writeFileSync(path.join(dir, "bin/virsh"), virsh, { mode: 0o755 });
+    const { exitCode, stderr } = await importOf(path.join(dir, name));
+    if (isTaken) expect(exitCode).toBe(0);
+    else {
+      const rule = `must not be reached by ${link}, another user's link to a file that not all may read`;
+      const remedy = `name the file by its own path: ${file}`;
+      expect([exitCode, stderr]).toEqual([1, `error: ${path.join(dir, name)}: ${rule}\nremedy: ${remedy}`]);
+      expect(existsSync(path.join(dir, "vms/webapp"))).toBe(false);
+    }
+  });
+
+  test.each([["/dev/zero"], [""]])("whose digest is to come from what never ends is refused (%s)", async (device) => {
+    const file = path.join(dir, "image.qcow2");
+    await execa("qemu-img", ["create", "-q", "-f", "qcow2", file, "1M"]);
+    symlinkSync(device || fifo(), `${file}.sha512`);
+    const { exitCode, stderr } = await importOf(file);
+    expect([exitCode, stderr]).toEqual([1, expect.stringContaining(`error: ${file}.sha512: must be a file\n`)]);
+  });
+
+  test("whose digest is another is refused", async () => {
+    const file = path.join(dir, "image.qcow2");
+    await execa("qemu-img", ["create", "-q", "-f", "qcow2", file, "1M"]);
+    writeFileSync(`${file}.sha512`, `${"0".repeat(128)}  image.qcow2\n`);
+    expect((await importOf(file)).stderr).toContain("must have the SHA-512 that");
+    const { stdout: digest } = await execa("sha512sum", [file]);
+    writeFileSync(`${file}.sha512`, digest.toUpperCase());
+    writeFileSync(path.join(dir, "bin/virsh"), virsh, { mode: 0o755 });
+    expect(await importOf(file)).toMatchObject({ exitCode: 0 });
   });
 
   test("that is in use is refused, and stays", async () => {
