@@ -41,7 +41,9 @@ export function completeCommand(): Command {
         (outline) => Object.keys(outline.projects),
         () => [],
       );
-      const names = { stacks: checkout ? stacksIn(checkout) : [], projects };
+      // A shell puts what it is given on the command line as it is: no file is a stack there by a name that would act.
+      const stacks = (checkout ? stacksIn(checkout) : []).filter((name) => /^\w[\w.-]*$/.test(name));
+      const names = { stacks, projects };
       const program = command.parent;
       for (const one of program ? completionsFor(program, words, names) : []) console.log(one);
     });

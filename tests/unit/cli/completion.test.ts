@@ -94,6 +94,12 @@ describe("in a shell", () => {
     expect(run("--stack", "").stdout).toBe("local\n");
   });
 
+  test("a file whose name would act in a shell, or on a terminal, is no stack", () => {
+    for (const name of ["$(id)", "a;id", "-n", "\u001b[2J", "a b"])
+      writeFileSync(path.join(dir, `Pulumi.${name}.yaml`), "");
+    expect(run("--stack", "").stdout).toBe("local\n");
+  });
+
   test("with a config that has mistakes there are still the verbs", () => {
     writeFileSync(path.join(dir, "Pulumi.local.yaml"), "config: {project-vms:projects: {A: {}}}\n");
     expect(run("ssh", "")).toMatchObject({ stdout: "", stderr: "", status: 0 });
