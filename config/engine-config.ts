@@ -22,7 +22,7 @@ export const secretText = "[secret]";
 export function readEngineConfig(text: string, project: PulumiProject, file: string): EngineConfig {
   const written = configIn(text, file);
   const keys = Object.keys(written);
-  const twice = keys.filter((key) => keys.some((other) => other !== key && isSameOfOurs(key, other, project.name)));
+  const twice = writtenAlike(keys, project.name);
   if (twice.length > 0) throw writtenTwice(file, twice);
   const secrets: EngineConfig["secrets"] = [];
   const own = keys.map((key) => {
@@ -68,9 +68,12 @@ function fullKey(key: string, project: string): string | undefined {
   return steps.length === 3 && steps[1] === "config" ? `${steps[0]}:${steps[2]}` : undefined;
 }
 
-function isSameOfOurs(key: string, other: string, project: string): boolean {
-  const full = fullKey(key, project);
-  return full === fullKey(other, project) && full?.startsWith(`${ownNamespace}:`) === true;
+/** The keys of ours that are written in more than one way. */
+function writtenAlike(keys: string[], project: string): string[] {
+  const full = keys.map((key) => fullKey(key, project));
+  const counts = new Map<string | undefined, number>();
+  for (const one of full) counts.set(one, (counts.get(one) ?? 0) + 1);
+  return keys.filter((_, i) => full[i]?.startsWith(`${ownNamespace}:`) && (counts.get(full[i]) ?? 0) > 1);
 }
 
 function withoutSecrets(value: Tree, path: (string | number)[], secrets: EngineConfig["secrets"]): Tree {

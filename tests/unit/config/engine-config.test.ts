@@ -40,3 +40,10 @@ describe("what Pulumi gives a program is what the command line reads:", () => {
     else expect(() => readAsWeDo(file)).toThrow(UserError);
   });
 });
+
+test("a file of many keys takes seconds, not minutes, to be read", () => {
+  const text = `config:\n${Array.from({ length: 5000 }, (_, i) => `  other:k${i}: 1`).join("\n")}`;
+  const started = Date.now();
+  expect(Object.keys(readEngineConfig(text, parsePulumiProject(""), "Pulumi.local.yaml").values)).toHaveLength(5000);
+  expect(Date.now() - started).toBeLessThan(10_000);
+}, 60_000);
