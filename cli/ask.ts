@@ -1,5 +1,6 @@
 import { confirm, isCancel, text } from "@clack/prompts";
 import { UserError } from "../config/errors.ts";
+import { printable } from "../config/printable.ts";
 
 /** What is asked for, and what is said where the answer is no. */
 export interface Question {
@@ -17,7 +18,7 @@ export interface Question {
  * @throws UserError when there is nobody to ask
  */
 export async function askToGoOn({ facts, question, refusal }: Question, isAgreed: boolean): Promise<boolean> {
-  console.error(facts.join("\n"));
+  console.error(printable(facts.join("\n")));
   if (isAgreed) return true;
   requireTerminal(refusal);
   const answer = await confirm({ message: question, initialValue: false, output: process.stderr });
@@ -36,7 +37,7 @@ export async function askToGoOn({ facts, question, refusal }: Question, isAgreed
  * @throws UserError when there is nobody to ask
  */
 export async function askForName(project: string, facts: string[], isAgreed: boolean): Promise<boolean> {
-  console.error(facts.join("\n"));
+  console.error(printable(facts.join("\n")));
   if (isAgreed) return true;
   const refusal = "Nothing was removed.";
   requireTerminal(refusal);
