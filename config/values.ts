@@ -50,6 +50,8 @@ export function parseHostUri(value: unknown): string {
     throw new InvalidValue(rule, `write e.g. ${hostUriExample}`);
   }
   refuseOddParameters(url);
+  // Errors name commands to be typed, with the URI in quotes of a shell.
+  if (String(value).includes("'")) throw new InvalidValue("must have no quote (') in it", "write `%27` for it");
   if (url.host === "" && transport !== undefined && transport !== "unix") {
     throw new InvalidValue(`must name a host for the transport ${transport}`, `write e.g. ${hostUriExample}`);
   }

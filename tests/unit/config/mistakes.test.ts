@@ -204,6 +204,11 @@ describe("one mistake", () => {
       "remove all but one of them",
     ],
     [
+      host({ uri: "qemu:///system?socket=/x';id;'" }),
+      `host.uri: must have no quote (') in it, but is "qemu:///system?socket=/x';id;'"`,
+      "write `%27` for it",
+    ],
+    [
       host({ uri: "qemu+ssh://root:hunter2@storage/system" }),
       "host.uri: must not hold a password (value not shown)",
       "log in with a key: `qemu+ssh://user@host/system`",
