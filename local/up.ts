@@ -14,6 +14,7 @@ import { embeddedHostSsh, localDir } from "../host/resolve.ts";
 import { virshFor } from "../host/virsh.ts";
 import { ensureSshKey, projectRoot } from "./checkout.ts";
 import { log, secondsPassed } from "./progress.ts";
+import { type ReadyOnes, readyOnes, requireAllReady } from "./ready-ones.ts";
 import { run } from "./run.ts";
 import { releaseDeadLocks } from "./stack-lock.ts";
 
@@ -38,10 +39,11 @@ async function main(): Promise<void> {
   const outputs = Object.entries(JSON.parse(stdout) as Record<string, ProjectOutput>);
   const projects = outputs.map(([name, output]) => storedOutput(output, name));
   if (projects.length === 0) log(`the stack has no projects: add one to project-vms:projects in Pulumi.${stack}.yaml`);
-  const ready = await waitForRunning(projects);
+  const { ready, failures } = await waitForRunning(projects);
   const off = projects.filter(({ name }) => !ready.some((project) => project.name === name));
   writeSshFiles(sshFilePaths(localDir(projectRoot), stack), [...ready, ...off], embeddedHostSsh(projectRoot));
   for (const { name, ssh } of ready) console.log(`READY ${name} ${secondsPassed()}s  ${ssh}`);
+  requireAllReady({ failures });
 }
 
 /** Its output is the user's to see as it comes. On Ctrl-C the engine, which hears it too, ends in order, and is waited for. */
@@ -63,11 +65,11 @@ async function pulumi(...args: string[]): Promise<void> {
  * The update waited for the VMs that it made; those that came back with the host are still booting, and may have
  * another address. One that its user shut down stays off.
  */
-async function waitForRunning(projects: ProjectOutput[]): Promise<ProjectOutput[]> {
+async function waitForRunning(projects: ProjectOutput[]): Promise<ReadyOnes<ProjectOutput>> {
   const { virtualization, domains } = await takeInventory({ ...host, virtualization: "auto" });
   const runs = (name: string) => domains.some((one) => one.name === domainName(name) && one.state === "running");
   for (const { name } of projects.filter((project) => !runs(project.name))) log(`${domainName(name)} is shut off`);
-  return Promise.all(
+  return readyOnes(
     projects
       .filter(({ name }) => runs(name))
       .map(async (project) => {
