@@ -12,7 +12,7 @@ REPORT := --reporter=verbose --reporter=json --outputFile.json=test-results
 # Under this environment plain `pulumi` works: engine, plugins, state, passphrase.
 IN_ENV := eval "$$($(TSX) local/env.ts)" &&
 
-.PHONY: help up down clean env test unit e2e long sweep kills bench check prepare packages test-packages toolchain
+.PHONY: help up down clean env test unit e2e long sweep others kills bench check prepare packages test-packages toolchain
 
 help: ## Say what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -47,6 +47,9 @@ long: prepare ## The end-to-end tests that boot guests again and again: an hour 
 
 sweep: prepare ## 200 generated config edits, each with a look at all data; SWEEP_SEED=... repeats them
 	@$(IN_ENV) SWEEP_EDITS=$${SWEEP_EDITS:-200} $(VITEST) --project e2e tests/e2e/edits.test.ts
+
+others: prepare ## 100 generated config edits, each after something that was done by virsh past the product; SWEEP_SEED=... repeats them
+	@$(IN_ENV) SWEEP_OTHERS=1 SWEEP_EDITS=$${SWEEP_EDITS:-100} $(VITEST) --project e2e tests/e2e/edits.test.ts
 
 kills: prepare ## 200 kills of the engine at random moments, each recovered by plain pulumi; KILLS_SEED=... repeats them
 	@$(IN_ENV) KILLS=$${KILLS:-200} $(VITEST) --project e2e tests/e2e/killed-engine.test.ts

@@ -15,13 +15,17 @@ import {
   withMarks,
 } from "./support/data-model.ts";
 import { type Edit, Edits } from "./support/edits.ts";
+import { type Done, makeChange } from "./support/others-host.ts";
+import { type Foreseen, foreseeAfter, Others, type OthersEdit, withWork } from "./support/others-model.ts";
 import { firstConfig, type ImageConfig, type ImageName, type SweepConfig, written } from "./support/sweep-config.ts";
-import { makeImages } from "./support/sweep-disks.ts";
-import { definedAnew, hostFaults, markDisks, snapshotOf } from "./support/sweep-host.ts";
+import { makeImages, writeMarks } from "./support/sweep-disks.ts";
+import { definedAnew, fileOn, hostFaults, markDisks, type Snapshot, snapshotOf } from "./support/sweep-host.ts";
 
 const seed = Number(process.env.SWEEP_SEED || randomInt(2 ** 31));
 const count = Number(process.env.SWEEP_EDITS || 20);
-const secondsPerEdit = 120;
+/** Whether something is done past the product before each edit, by virsh or on the host. */
+const byOthers = process.env.SWEEP_OTHERS === "1";
+const secondsPerEdit = byOthers ? 360 : 120;
 /** Every so many edits, a preview must find nothing left to do. */
 const editsPerPreview = 5;
 const linesOfOutput = 60;
@@ -56,8 +60,11 @@ describe(`generated config edits (SWEEP_SEED=${seed})`, () => {
       progress(`sweep: SWEEP_SEED=${seed}`);
       await applied({ what: ["the first projects"], config: firstConfig, refresh: false }, "to begin with");
       const edits = new Edits(seed);
+      const others = new Others(seed);
       for (let n = 1; n <= count; n++) {
-        await applied(edits.next(world), `edit ${n} of ${count}`);
+        const which = `edit ${n} of ${count}`;
+        const past = byOthers ? others.next(world, edits) : undefined;
+        await (past ? appliedAfter(past, which) : applied(edits.next(world), which));
         if (n % editsPerPreview === 0 || n === count) await nothingIsLeftToDo(n);
       }
       isDone = true;
@@ -98,6 +105,63 @@ async function applied(edit: Edit, which: string): Promise<void> {
   } catch (error) {
     throw new Error(report(before, edit, which, output, error as Error), { cause: error });
   }
+}
+
+/**
+ * Does what others do to a VM, then makes an edit, looks at what came of it and undoes what others did. What was refused, or
+ * stopped, must come through then. All that was written after the change must be there.
+ */
+async function appliedAfter({ what, config, ...past }: OthersEdit, which: string): Promise<void> {
+  const edit = { what, config, refresh: false };
+  const started = Date.now();
+  const before = withWork(world, past.project);
+  let output = "";
+  let foreseen: Foreseen;
+  try {
+    foreseen = foreseeAfter(before.world, { ...past, config });
+    const dir = path.dirname(fileOn(host, past.project, "project.qcow2"));
+    const others = path.join(checkout.dir, ".local/others");
+    const done = await makeChange(past.change, { virsh: checkout.virsh, project: past.project, dir, others });
+    await writeMarks(done.disk, [before.mark]);
+    const snapshot = snapshotOf(host);
+    configure(config);
+    const up = await checkout.pulumi("up", "--yes", "--suppress-outputs");
+    output = up.all;
+    expect(up.exitCode === 0, "whether it was done").toBe(foreseen.end === "done");
+    expectRefusals(output, foreseen.refusals);
+    for (const text of foreseen.says) expect(output).toMatch(text);
+    await expectAsForeseen(before.world, past, foreseen, snapshot, done);
+    await done.undo(foreseen.end !== "done" || foreseen.world.vms[past.project] !== undefined);
+    world = before.world;
+    if (foreseen.end === "done") {
+      expect(await hostFaults(host, foreseen.world, images)).toEqual([]);
+      await mark(foreseen.world);
+    }
+    progress(`${which}: ${what.join("; ")}: ${foreseen.end}, ${((Date.now() - started) / 1000).toFixed(1)} s`);
+  } catch (error) {
+    throw new Error(report(before.world, edit, which, output, error as Error), { cause: error });
+  }
+  if (foreseen.end !== "done") await applied(edit, `${which}, what others did undone`);
+}
+
+/** What is there before the change is undone. */
+async function expectAsForeseen(
+  before: World,
+  { change, project }: Pick<OthersEdit, "change" | "project">,
+  { end, stands, world: expected }: Foreseen,
+  snapshot: Snapshot,
+  done: Done,
+): Promise<void> {
+  const after = snapshotOf(host);
+  const isThere = end !== "done" || expected.vms[project] !== undefined;
+  if (isThere) expect(await done.stands(), "whether what others did still stands").toBe(stands);
+  if (end === "refused") expect(after).toEqual(snapshot);
+  const disk = path.relative(host.dir, done.disk);
+  if (end === "stopped") expect(after[disk], "the project disk").toBe(snapshot[disk]);
+  if (end !== "done") return;
+  // An undefined domain is recreated in any case.
+  const same = untouched(before, expected).filter((name) => change !== "undefine" || name !== project);
+  expect(definedAnew(snapshot, after, same), "VMs that were defined anew").toEqual([]);
 }
 
 /** Writes on each disk that is new, or has grown, what must be there from now on. */
