@@ -1,14 +1,15 @@
 import * as pulumi from "@pulumi/pulumi";
 import { UserError } from "../config/errors.ts";
 import { checkAgainstHost } from "../config/host-checks.ts";
-import { parseStackConfig } from "../config/parse.ts";
+import { type HostSettings, parseStackConfig, type StackConfig } from "../config/parse.ts";
 import { stackFileName } from "../config/pulumi-project.ts";
 import { checkStackFile } from "../config/stack-file.ts";
 import { skippedSshKeys, sshKeysOrOwn } from "../config/user-ssh-keys.ts";
 import { vmRequest } from "../config/vm-request.ts";
+import { readStackState } from "../daily/stack-state.ts";
 import { sshFilePaths, writeSshFiles } from "../guest/ssh-files.ts";
 import { closeBeforeUpdate } from "../host/closed-storage.ts";
-import { takeInventory } from "../host/inventory.ts";
+import { type Inventory, takeInventory } from "../host/inventory.ts";
 import { localDir, localSshKey, resolveHost } from "../host/resolve.ts";
 import { describeRemovals, keptDisks } from "../vm/leftovers.ts";
 import { instructions, projectOutput } from "./outputs.ts";
@@ -52,7 +53,7 @@ async function program({ running = true }: StackProgramOptions) {
   if (!config.sshKeys) for (const line of skippedSshKeys()) pulumi.log.warn(line);
   const host = resolveHost(config, root);
   const found = await takeInventory(host.settings);
-  const { errors, warnings } = checkAgainstHost(config, host.settings, found, stack, file);
+  const { errors, warnings } = await checkOfStack(config, host.settings, found, { stack, root, file });
   for (const warning of warnings) pulumi.log.warn(warning);
   if (errors.length > 0) throw new UserError(`${file} asks for what its host cannot give.`, errors);
   if (!pulumi.runtime.isDryRun() && (await closeBeforeUpdate(host.settings, found))) pulumi.log.warn(openDisks(stack));
@@ -90,6 +91,19 @@ async function program({ running = true }: StackProgramOptions) {
       return instructions(stack, file, all);
     }),
   };
+}
+
+/** What of a config its host cannot give. The state, which tells that a stack was renamed, is read only where something is wrong. */
+async function checkOfStack(
+  config: StackConfig,
+  settings: HostSettings,
+  found: Inventory,
+  { stack, root, file }: { stack: string; root: string; file: string },
+) {
+  const checked = checkAgainstHost(config, settings, found, stack, file);
+  if (checked.errors.length === 0) return checked;
+  const formerName = (await readStackState(root, stack))?.formerName;
+  return formerName === undefined ? checked : checkAgainstHost(config, settings, found, stack, file, formerName);
 }
 
 const openDisks = (stack: string) =>

@@ -8,6 +8,7 @@ import {
   foreignDomains,
   foreignPools,
   networkIssues,
+  renamedIssues,
   stackNameIssues,
   stoppedNetworks,
 } from "./host-owners.ts";
@@ -22,6 +23,8 @@ export interface HostCheck {
   inventory: Inventory;
   /** The stack's name, from which its marks on the host derive. */
   stack: string;
+  /** The name that the stack's marks bear in its state, where it was renamed since. */
+  formerName?: string | undefined;
   file: string;
 }
 
@@ -33,6 +36,7 @@ const leastFree = 2 * GiB;
  * cannot be used. Pure: all that is known of the host comes from the inventory.
  *
  * @param owner the stack's name, from which its marks on the host derive (`ownerMark`, `networkDomain`)
+ * @param formerName the stack's name of before, where its state tells that it was renamed
  * @returns errors that must stop the update before anything is made, and warnings that need not
  */
 export function checkAgainstHost(
@@ -41,14 +45,16 @@ export function checkAgainstHost(
   inventory: Inventory,
   owner: string,
   file: string,
+  formerName?: string,
 ): { errors: Issue[]; warnings: string[] } {
-  const check: HostCheck = { config, host, inventory, stack: owner, file };
+  const check: HostCheck = { config, host, inventory, stack: owner, formerName, file };
   return {
     errors: [
       ...virtualizationIssues(check),
       ...firmwareIssues(check),
       ...storageIssues(check),
       ...stackNameIssues(check),
+      ...renamedIssues(check),
       ...networkIssues(check),
       ...filterIssues(check),
       ...foreignPools(check),

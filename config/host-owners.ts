@@ -2,10 +2,20 @@ import { posix } from "node:path";
 
 import type { DomainFound, NetworkFound, PoolFound } from "../host/inventory.ts";
 import { networkOf, overlaps, parseCidr } from "./cidr.ts";
+import { counted } from "./counted.ts";
 import { formatPath, type Issue } from "./errors.ts";
 import type { HostCheck } from "./host-checks.ts";
 import { isFiltered } from "./managed-networks.ts";
-import { baseFolder, basePoolName, domainName, longestLabel, networkDomain, ownerMark, poolName } from "./names.ts";
+import {
+  baseFolder,
+  basePoolName,
+  domainName,
+  longestLabel,
+  markedStack,
+  networkDomain,
+  ownerMark,
+  poolName,
+} from "./names.ts";
 import type { NetworkSettings } from "./settings.ts";
 
 /**
@@ -50,13 +60,13 @@ function poolRemedy(found: PoolFound, folder: string, uri: string): string {
 }
 
 /** Domains of our names without our mark, and domains of other names that use our disks. */
-export function foreignDomains({ config, host, inventory, stack, file }: HostCheck): Issue[] {
+export function foreignDomains({ config, host, inventory, stack, formerName, file }: HostCheck): Issue[] {
   return Object.keys(config.projects).flatMap((name): Issue[] => {
     const path = formatPath(file, ["projects", name]);
     const domain = domainName(name);
     const issues: Issue[] = [];
     const found = inventory.domains.find((one) => one.name === domain);
-    if (found && !isMarked(found, stack)) {
+    if (found && ![stack, formerName].some((name) => name !== undefined && isMarked(found, name))) {
       const rule = `the domain \`${domain}\` on ${inventory.uri} belongs to somebody else: ${described(found)}`;
       issues.push({ path, rule, remedy: "choose another name, or remove that domain yourself if nobody needs it" });
     }
@@ -74,6 +84,26 @@ export function foreignDomains({ config, host, inventory, stack, file }: HostChe
     }
     return issues;
   });
+}
+
+/**
+ * A stack that was renamed: what is its own on the host bears the name of before, and all that the engine would do is to make it
+ * a second time. One issue for all of that.
+ */
+export function renamedIssues({ host, inventory, stack, formerName, file }: HostCheck): Issue[] {
+  if (formerName === undefined) return [];
+  const { networks, domains, uri } = inventory;
+  const network = networks.find(({ name }) => name === host.network.name);
+  const bearers = [
+    ...(network?.dnsDomain === networkDomain(formerName) ? [`the network \`${network.name}\``] : []),
+    ...domains.filter((domain) => isMarked(domain, formerName)).map(({ name }) => `the domain \`${name}\``),
+  ];
+  if (bearers.length === 0) return [];
+  const more = bearers.length > 1 ? ` (and ${counted(bearers.length - 1, "more mark")})` : "";
+  const rule = `is of a stack that was renamed: ${bearers[0]} on ${uri} bears the former name \`${formerName}\`${more}`;
+  const back = `\`pulumi stack rename ${formerName} --stack ${stack}\``;
+  const remedy = `give it that name back, which changes no VM: ${back}; how a stack gets another name: docs/remote-hosts.md`;
+  return [{ path: file, rule, remedy }];
 }
 
 /** An existing network that cannot be used; a network of our own whose name or addresses are somebody else's. */
@@ -135,12 +165,13 @@ function unusable({ inventory, file }: HostCheck, name: string, found: NetworkFo
 type Managed = Extract<NetworkSettings, { kind: "managed" }>;
 
 function taken(
-  { inventory, stack, file }: HostCheck,
+  { inventory, stack, formerName, file }: HostCheck,
   { name, cidr }: Managed,
   found: NetworkFound | undefined,
 ): Issue[] {
   const ours = networkDomain(stack);
-  if (found && found.dnsDomain !== ours) {
+  const isRenamed = formerName !== undefined && found?.dnsDomain === networkDomain(formerName);
+  if (found && found.dnsDomain !== ours && !isRenamed) {
     const mark = found.dnsDomain ? `its DNS domain is ${found.dnsDomain}` : "it has no DNS domain";
     const rule = `the network \`${name}\` on ${inventory.uri} belongs to somebody else: ${mark}, ours would be ${ours}`;
     const remedy = `write \`network: ${name}\` to share it, or choose another name and cidr`;
@@ -162,7 +193,7 @@ function isMarked({ description = "" }: DomainFound, stack: string): boolean {
 }
 
 function described({ description = "", state }: DomainFound): string {
-  const stack = /^\s*project-vms stack (\S+)\s*$/m.exec(description)?.[1];
+  const stack = markedStack(description);
   if (stack !== undefined) return `it is of the Project VMs stack \`${stack}\` (${state})`;
   return description
     ? `its description is ${JSON.stringify(description)} (${state})`

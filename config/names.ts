@@ -111,6 +111,12 @@ export function isManagedDomain(dnsDomain: string | undefined): boolean {
   return dnsDomain?.endsWith(networkSuffix) === true;
 }
 
+/** The stack that a mark names: a domain's `<description>` or a network's DNS domain; undefined where it is none. */
+export function markedStack(mark = ""): string | undefined {
+  if (isManagedDomain(mark)) return mark.slice(0, -networkSuffix.length);
+  return /^\s*project-vms stack (\S+)\s*$/m.exec(mark)?.[1];
+}
+
 function sha256(text: string): string {
   return createHash("sha256").update(text).digest("hex");
 }

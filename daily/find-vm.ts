@@ -24,7 +24,7 @@ export async function findVm(stack: string, name: string, folder: string): Promi
   const vm = found.vms.find((one) => one.name === name);
   if (vm?.stack === stack) return { outline, vm };
   const [state, others] = await Promise.all([readStackState(outline.root, stack), otherStacks(outline)]);
-  throw noSuchVm(name, { outline, found, inState: state?.vms ?? [], others });
+  throw noSuchVm(name, { outline, found, inState: state?.vms ?? [], others, formerName: state?.formerName });
 }
 
 /** As {@link findVm}; one that is off is refused too. */
@@ -53,12 +53,18 @@ export interface Whereabouts {
   inState: string[];
   /** Names of the projects in the configs of the other stacks. */
   others: Record<string, string[]>;
+  /** The name that the stack's VMs bear where it was renamed since. */
+  formerName?: string | undefined;
 }
 
 /** The error for a VM that a stack does not have on its host. Pure. */
-export function noSuchVm(name: string, { outline, found, inState, others }: Whereabouts): UserError {
+export function noSuchVm(name: string, { outline, found, inState, others, formerName }: Whereabouts): UserError {
   const { stack, projects, host } = outline;
   const foreign = found.vms.find((vm) => vm.name === name);
+  if (foreign?.stack && foreign.stack === formerName) {
+    const rule = `must bear the name of its stack, but bears the one of before the stack was renamed, ${formerName}`;
+    return notThere(name, rule, `give the stack that name back: pulumi stack rename ${formerName} --stack ${stack}`);
+  }
   if (foreign?.stack) {
     return notThere(
       name,

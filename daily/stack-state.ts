@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import type { ProjectOutput } from "../components/outputs.ts";
+import { markedStack } from "../config/names.ts";
 import { storedOutput } from "../guest/stored.ts";
 import { usedBackend } from "../local/backend.ts";
 
@@ -10,6 +11,8 @@ export interface StackState {
   vms: string[];
   /** What the stack says of its projects; empty after an update that did not finish. */
   outputs: Record<string, ProjectOutput>;
+  /** The name that its marks on the host bear where it was renamed since. */
+  formerName?: string | undefined;
 }
 
 interface Checkpoint {
@@ -54,7 +57,20 @@ export function stateIn(text: string): StackState | undefined {
     // A secret, as Pulumi writes it down, is no map of projects.
     outputs:
       isMap(outputs) && !("ciphertext" in outputs) ? storedOutputs(outputs as Record<string, ProjectOutput>) : {},
+    formerName: formerNameIn(resources),
   };
+}
+
+/** `pulumi stack rename` writes the new name into each URN, and into nothing that a host has. */
+function formerNameIn(resources: Resource[]): string | undefined {
+  const names = resources.flatMap(({ type, urn, inputs = {} }) => {
+    const mark = { "libvirt:index/domain:Domain": inputs.description, "libvirt:index/network:Network": inputs.domain }[
+      type
+    ];
+    const name = typeof mark === "string" ? markedStack(mark) : undefined;
+    return name !== undefined && name !== urn.split(":")[2] ? [name] : [];
+  });
+  return names[0];
 }
 
 /** Names of the projects whose disk may go with their VM: the engine goes by this, whatever the config says by now. */

@@ -59,8 +59,14 @@ async function examineHostOf(stack: Stack, log: Log): Promise<Examined[]> {
       examineImages({ stack: stack.name, host: settings, pool: basePool(inventory), usage, shell }, log),
       examineBackups(stack),
     ]);
-    const host = [...examineHost(stack, inventory, virsh), ...images, ...backups, ...machine, ...storage];
-    return [read, ...host, examineState(stack, inventory, state?.vms)];
+    const host = [
+      ...examineHost(stack, inventory, virsh, state?.formerName),
+      ...images,
+      ...backups,
+      ...machine,
+      ...storage,
+    ];
+    return [read, ...host, examineState(stack, inventory, state?.vms, state?.formerName)];
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     const [issue] = error.issues;

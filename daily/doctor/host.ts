@@ -19,10 +19,10 @@ import { type Examined, failure, ok, warning } from "./finding.ts";
 const littleSpace = 5 * GiB;
 
 /** What a look at a stack's host tells of its health. It changes nothing; `virsh` is for what is mended later. */
-export function examineHost(stack: Stack, inventory: Inventory, virsh: Virsh): Examined[] {
+export function examineHost(stack: Stack, inventory: Inventory, virsh: Virsh, formerName?: string): Examined[] {
   const { config, host, name, file } = stack;
   // What it warns of is said below, with figures.
-  const { errors } = checkAgainstHost(config, host.settings, inventory, name, file);
+  const { errors } = checkAgainstHost(config, host.settings, inventory, name, file, formerName);
   return [
     ok("libvirt", `${inventory.uri} answers`),
     ok("QEMU", inventory.hypervisorVersion),
@@ -172,10 +172,15 @@ function memory({ config }: Stack, inventory: Inventory): Examined {
 }
 
 /** Whether the state and the host have the same VMs. Pure. */
-export function examineState({ name, host }: Stack, inventory: Inventory, inState: string[] | undefined): Examined {
+export function examineState(
+  { name, host }: Stack,
+  inventory: Inventory,
+  inState: string[] | undefined,
+  formerName = name,
+): Examined {
   const { domains } = inventory;
   const ours = domains
-    .filter((domain) => isOwnedBy(domain, name))
+    .filter((domain) => isOwnedBy(domain, name) || isOwnedBy(domain, formerName))
     .map((domain) => domain.name.replace(/^project-/, ""));
   if (inState === undefined) {
     return ours.length === 0

@@ -15,7 +15,7 @@ import { examineImages } from "../../../daily/doctor/images.ts";
 import type { BackupsFound } from "../../../data/backup-age.ts";
 import type { Inventory, NetworkFound, PoolFound } from "../../../host/inventory.ts";
 import { shellFor } from "../../../host/shell.ts";
-import { type Virsh, VirshError } from "../../../host/virsh.ts";
+import { type Virsh, VirshError, virshFor } from "../../../host/virsh.ts";
 import type { BaseImage, ImageUsage } from "../../../images/usage.ts";
 import { aDomain, anInventory, aPool, aVolume, devicesWith } from "../found.ts";
 import { baseImage } from "../images/samples.ts";
@@ -257,6 +257,13 @@ describe("the state", () => {
     [["webapp", "api"], "failure: it has api, which the host has not: removed there by other means"],
   ])("of %j", (inState, said) => {
     expect(examined(inState)).toBe(said);
+  });
+
+  test("of a stack that was renamed: its VMs bear the former name, and are there", () => {
+    const renamed = anInventory({ domains: [aDomain({ description: "project-vms stack former" })] });
+    expect(examineState(stack, renamed, ["webapp"], "former").level).toBe("ok");
+    const findings = examineHost(stack, renamed, virshFor("test:///default"), "former");
+    expect(findings.filter(({ check, says }) => check === "config" && says.includes("was renamed"))).toHaveLength(1);
   });
 
   const apply =

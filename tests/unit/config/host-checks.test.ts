@@ -67,11 +67,12 @@ interface Case {
   host?: Record<string, unknown>;
   found?: Partial<Inventory>;
   stack?: string;
+  formerName?: string;
 }
 
-function check({ config = { projects: { webapp: {} } }, host = {}, found = {}, stack = "storage" }: Case) {
+function check({ config = { projects: { webapp: {} } }, host = {}, found = {}, stack = "storage", formerName }: Case) {
   const parsed = parseStackConfig(asPulumi({ host: { uri, storageDir: "/srv/vms", ...host }, ...config }), file);
-  return checkAgainstHost(parsed, parsed.host as HostSettings, { ...plenty, ...found }, stack, file);
+  return checkAgainstHost(parsed, parsed.host as HostSettings, { ...plenty, ...found }, stack, file, formerName);
 }
 
 /** The errors as the user sees them. */
@@ -379,6 +380,38 @@ describe("what belongs to somebody else is refused", () => {
       "Pulumi.local.yaml: projects.webapp",
       "Pulumi.local.yaml: defaults.cpus (built in, used by projects.webapp)",
     ]);
+  });
+});
+
+describe("a stack that was renamed", () => {
+  const networks = [network({ dnsDomain: "raider.project-vms.internal", cidr: "10.77.0.1/24" })];
+  const domains = [domain({ description: "project-vms stack raider" })];
+  const rule = (first: string) => `is of a stack that was renamed: ${first} on ${uri} bears the former name \`raider\``;
+  const remedy =
+    "give it that name back, which changes no VM: `pulumi stack rename raider --stack storage`; how a stack gets another name: docs/remote-hosts.md";
+
+  it.each<[string, Partial<Inventory>, string]>([
+    ["its network", { networks }, rule("the network `project-vms`")],
+    ["its VM", { domains }, rule("the domain `project-webapp`")],
+    [
+      "a VM that is in the config no more",
+      { domains: [domain({ name: "project-old", description: "project-vms stack raider" })] },
+      rule("the domain `project-old`"),
+    ],
+    ["both, in one issue", { networks, domains }, `${rule("the network `project-vms`")} (and 1 more mark)`],
+  ])("is told by the former name of %s, with the way back", (_, found, fact) => {
+    const [issue, ...more] = check({ found, formerName: "raider" }).errors;
+    expect(issue).toEqual({ path: file, rule: fact, remedy });
+    expect(more).toEqual([]);
+  });
+
+  it("is refused what is a third one's, too; where nothing bears the name it goes on", () => {
+    const found = { networks, domains: [domain({ description: "project-vms stack bobs" })] };
+    expect(check({ found, formerName: "raider" }).errors.map(({ path }) => path)).toEqual([
+      file,
+      "Pulumi.local.yaml: projects.webapp",
+    ]);
+    expect(check({ formerName: "raider" }).errors).toEqual([]);
   });
 });
 

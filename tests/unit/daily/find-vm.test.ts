@@ -54,6 +54,15 @@ test.each<[string, string, Partial<Whereabouts>, string[]]>([
     ["  - api: must be of the stack storage, but is of the stack local", "    name that stack: --stack local"],
   ],
   [
+    "a VM of this stack from before it was renamed",
+    "api",
+    { found: aHost({ vms: [aVm({ name: "api", stack: "local" })] }), formerName: "local" },
+    [
+      "  - api: must bear the name of its stack, but bears the one of before the stack was renamed, local",
+      "    give the stack that name back: pulumi stack rename local --stack storage",
+    ],
+  ],
+  [
     "a VM of another stack on another host",
     "api",
     { others: { local: ["demo"], raider: ["api"] } },

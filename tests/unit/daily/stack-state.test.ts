@@ -36,6 +36,26 @@ test.each([
   expect(stateIn(checkpoint(projects))).toEqual({ vms: ["my-app"], outputs: {} });
 });
 
+test.each<[string, Record<string, unknown>[], string | undefined]>([
+  ["a network", [{ type: "libvirt:index/network:Network", inputs: { domain: "old.project-vms.internal" } }], "old"],
+  ["a VM", [{ type: "libvirt:index/domain:Domain", inputs: { description: "project-vms stack old" } }], "old"],
+  [
+    "a VM, as a stack that kept its name",
+    [{ type: "libvirt:index/domain:Domain", inputs: { description: "project-vms stack new" } }],
+    undefined,
+  ],
+  [
+    "a secret, which tells nothing",
+    [{ type: "libvirt:index/network:Network", inputs: { domain: { ciphertext: "v1:x" } } }],
+    undefined,
+  ],
+])("the name of before a stack was renamed is told by %s", (_, resources, expected) => {
+  const latest = {
+    resources: resources.map((one) => ({ urn: `urn:pulumi:new::project-vms::${one.type}::x`, ...one })),
+  };
+  expect(stateIn(JSON.stringify({ checkpoint: { latest } }))?.formerName).toBe(expected);
+});
+
 test("an empty stack, a file that is being written, a state elsewhere", async () => {
   expect(stateIn('{"version":3,"checkpoint":{}}')).toEqual({ vms: [], outputs: {} });
   expect(stateIn('{"version":3,')).toBeUndefined();
