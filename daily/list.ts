@@ -1,6 +1,7 @@
+import type { SshTarget } from "../guest/ssh-config.ts";
 import { lookAtVms } from "./look.ts";
-import { readOutline } from "./outline.ts";
-import { type VmRow, vmRows } from "./rows.ts";
+import { type Outline, readOutline } from "./outline.ts";
+import { hasNoLease, type VmRow, vmRows } from "./rows.ts";
 import { readStackState } from "./stack-state.ts";
 import { wantedBackups } from "./wanted-backups.ts";
 
@@ -23,7 +24,14 @@ export async function listVms(stack: string, folder: string): Promise<VmRow[]> {
     readStackState(outline.root, stack),
     wantedBackups(outline),
   ]);
-  return vmRows(outline, found, state?.vms ?? [], backups);
+  const targets = found.vms.some(hasNoLease) ? await targetsOf(outline) : [];
+  return vmRows(outline, found, { inState: state?.vms ?? [], backups, targets });
+}
+
+/** Loaded only now: most VMs have a lease. */
+async function targetsOf(outline: Outline): Promise<SshTarget[]> {
+  const { sshTargets } = await import("./ssh-targets.ts");
+  return sshTargets(outline);
 }
 
 /** The same of several stacks, side by side; one that cannot be listed holds nobody up. */

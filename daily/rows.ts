@@ -1,5 +1,7 @@
 import { ownValue } from "../config/own-value.ts";
 import { type BackupAge, type BackupsFound, backupAge } from "../data/backup-age.ts";
+import type { SshTarget } from "../guest/ssh-config.ts";
+import type { GuestAddress } from "../guest/values.ts";
 import type { DomainState } from "./domstats.ts";
 import type { DiskFound, HostFound, VmFound } from "./look.ts";
 import type { Outline, ProjectOutline } from "./outline.ts";
@@ -28,13 +30,22 @@ export interface VmRow {
  */
 export type RowState = DomainState | "not made" | "missing" | "foreign" | "kept disk";
 
+/** What of a stack's VMs is known beside its host. */
+export interface KnownOfStack {
+  /** Names of the projects whose VMs the stack's state has. */
+  inState: string[];
+  backups: BackupsFound | undefined;
+  /** What the stack's files for SSH clients were made from. */
+  targets: Pick<SshTarget, "name" | "addresses">[];
+}
+
 /** All projects of a stack's config and of its host, by name. */
 export function vmRows(
   { stack, projects }: Outline,
-  { vms, disks }: HostFound,
-  inState: string[],
-  backups: BackupsFound | undefined,
+  { vms: found, disks }: HostFound,
+  { inState, backups, targets }: KnownOfStack,
 ): VmRow[] {
+  const vms = found.map((vm) => ({ ...vm, addresses: addressesOf(vm, targets) }));
   const leftovers = vms.filter((vm) => vm.stack === stack && !ownValue(projects, vm.name));
   const kept = disks.filter(({ name }) => !ownValue(projects, name));
   return [
@@ -53,6 +64,15 @@ export function vmRows(
 /** A VM's project disk, which is told by its name or, on an overlay over it, by its place. */
 export const projectDiskOf = ({ disks }: VmFound) =>
   disks.find(({ path, target }) => path.endsWith("/project.qcow2") || target === "vdb");
+
+/** A running VM without a lease: its address, if it has one, is none of libvirt's. */
+export const hasNoLease = ({ state, addresses }: VmFound) => state === "running" && addresses.length === 0;
+
+/** Where a VM is; on a bridge of the host's own, where SSH found it last. A lease outlives the guest that had it. */
+export function addressesOf(vm: VmFound, targets: KnownOfStack["targets"]): GuestAddress[] {
+  if (!hasNoLease(vm)) return vm.state === "running" ? vm.addresses : [];
+  return targets.find(({ name }) => name === vm.name)?.addresses.slice(0, 1) ?? [];
+}
 
 /** The backups of a project, as far as its config wants them. */
 export const backupOf = (name: string, { backup }: Pick<ProjectOutline, "backup">, found: BackupsFound | undefined) =>
@@ -73,8 +93,7 @@ function vmRow(stack: string, vm: VmFound, inConfig: boolean, backup: BackupAge 
     memory,
     cpus,
     disk: disk ? { size: disk.size, used: disk.used } : null,
-    // A lease outlives the guest that had it.
-    addresses: vm.state === "running" ? addresses : [],
+    addresses,
     backup,
   };
 }

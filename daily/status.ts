@@ -10,7 +10,7 @@ import { manualChanges } from "../vm/manual-changes.ts";
 import type { DiskStats } from "./domstats.ts";
 import { findVm, type OwnVm } from "./find-vm.ts";
 import { type Outline, readOutline } from "./outline.ts";
-import { backupOf, projectDiskOf, type VmRow } from "./rows.ts";
+import { addressesOf, backupOf, type KnownOfStack, projectDiskOf, type VmRow } from "./rows.ts";
 import { sshConfigOf, sshTargets } from "./ssh-targets.ts";
 import { readStackState } from "./stack-state.ts";
 import { wantedBackups } from "./wanted-backups.ts";
@@ -37,8 +37,8 @@ export interface VmStatus extends Pick<VmRow, "stack" | "name" | "state" | "inCo
 /** What the state and the files for SSH clients know of a VM that its host does not. */
 export interface KnownOf {
   output: ProjectOutput | undefined;
-  /** The address that SSH goes to. */
-  address: string | undefined;
+  /** What the stack's files for SSH clients were made from. */
+  targets: KnownOfStack["targets"];
   sshConfig: string;
   image: string | undefined;
   /** undefined: could not be looked at, or none are wanted. */
@@ -59,15 +59,14 @@ export async function statusOf(stack: string, name: string, folder: string): Pro
     wantedBackups({ ...outline, projects: pick(outline.projects, name) }),
   ]);
   const output = ownValue(state?.outputs, name);
-  const address = sshTargets(outline).find((target) => target.name === name)?.addresses[0];
-  return vmStatus(own, { output, address, sshConfig: sshConfigOf(outline), image, backups });
+  const targets = sshTargets(outline);
+  return vmStatus(own, { output, targets, sshConfig: sshConfigOf(outline), image, backups });
 }
 
 /** Puts together what is known of a VM. Pure. */
-export function vmStatus({ outline, vm }: OwnVm, { output, address, sshConfig, image, backups }: KnownOf): VmStatus {
+export function vmStatus({ outline, vm }: OwnVm, { output, targets, sshConfig, image, backups }: KnownOf): VmStatus {
   const { stack, projects } = outline;
   const { name, state, memory, cpus } = vm;
-  const addresses = vm.addresses.length > 0 || !address ? vm.addresses : [address];
   return {
     stack,
     name,
@@ -75,7 +74,7 @@ export function vmStatus({ outline, vm }: OwnVm, { output, address, sshConfig, i
     inConfig: ownValue(projects, name) !== undefined,
     memory,
     cpus,
-    addresses: state === "running" ? addresses : [],
+    addresses: addressesOf(vm, targets),
     backup: backupOf(name, ownValue(projects, name) ?? {}, backups),
     ssh: `ssh -F ${sshConfig} ${hostName(name)}`,
     tailnetName: output?.tailnetName ?? null,

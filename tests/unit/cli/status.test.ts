@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import type { ProjectOutput } from "../../../components/outputs.ts";
 import { type KnownOf, vmStatus } from "../../../daily/status.ts";
 import { anOutline, aProject, aVm } from "../daily/samples.ts";
+import { anAddress } from "../guest/samples.ts";
 
 const output = {
   tailnetName: "project-webapp.tail1234.ts.net",
@@ -11,7 +12,7 @@ const output = {
 } as unknown as ProjectOutput;
 const nothing: KnownOf = {
   output: undefined,
-  address: undefined,
+  targets: [],
   sshConfig: "/c/config",
   image: undefined,
   backups: undefined,
@@ -59,7 +60,7 @@ test("what nobody knows is null, not left out", () => {
 });
 
 test("on a network without leases the address is the one that SSH goes to; one that is off has none", () => {
-  const known = { ...nothing, address: "192.168.1.9" };
+  const known = { ...nothing, targets: [{ name: "webapp", addresses: [anAddress("192.168.1.9")] }] };
   expect(vmStatus({ outline: anOutline(), vm: aVm({ addresses: [] }) }, known).addresses).toEqual(["192.168.1.9"]);
   expect(vmStatus({ outline: anOutline(), vm: aVm({ state: "shut off" }) }, known).addresses).toEqual([]);
 });

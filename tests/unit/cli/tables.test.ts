@@ -67,7 +67,7 @@ test("where backups are wanted, a list and a status tell which are overdue", () 
   );
 });
 
-const nothing = { output: undefined, address: undefined, sshConfig: "/c", image: undefined, backups: undefined };
+const nothing = { output: undefined, targets: [], sshConfig: "/c", image: undefined, backups: undefined };
 const textOf = (fact: string | { text: string } | undefined) => (typeof fact === "object" ? fact.text : fact);
 
 test("the status of a VM is a line for each thing that is known", () => {
@@ -76,7 +76,7 @@ test("the status of a VM is a line for each thing that is known", () => {
     secondsToReady: 42.5,
     stages: { docker: 2, boot: 30 },
   };
-  const known = { output, address: undefined, sshConfig: "/c/config", image: "debian-testing-0123456789ab.qcow2" };
+  const known = { output, targets: [], sshConfig: "/c/config", image: "debian-testing-0123456789ab.qcow2" };
   const status = vmStatus({ outline: anOutline(), vm: aVm() }, known as unknown as Parameters<typeof vmStatus>[1]);
   expect(printed(() => printFacts(status, factsOf(status, formatSize), {}))).toEqual([
     "project          webapp",

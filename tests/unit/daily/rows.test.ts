@@ -1,9 +1,10 @@
 import { expect, test } from "vitest";
 import { GiB } from "../../../config/sizes.ts";
-import type { HostFound } from "../../../daily/look.ts";
+import type { HostFound, VmFound } from "../../../daily/look.ts";
 import type { Outline } from "../../../daily/outline.ts";
 import { type VmRow, vmRows } from "../../../daily/rows.ts";
 import type { BackupsFound } from "../../../data/backup-age.ts";
+import { anAddress } from "../guest/samples.ts";
 import { aHost, anOutline, aProject, aVm } from "./samples.ts";
 
 const row = (changes: Partial<VmRow>): VmRow => ({
@@ -20,13 +21,23 @@ const row = (changes: Partial<VmRow>): VmRow => ({
 });
 const keptDisk = { name: "old", path: "/vms/old/project.qcow2", size: 10 * GiB, used: GiB };
 const rowsOf = (outline: Outline, host: HostFound, inState: string[], backups?: BackupsFound) =>
-  vmRows(outline, host, inState, backups);
+  vmRows(outline, host, { inState, backups, targets: [] });
 
 test("a VM is shown as its host has it, with its address only while it runs", () => {
   const running = aHost({ vms: [aVm({ memory: 4 * GiB })] });
   expect(rowsOf(anOutline(), running, [])).toEqual([row({ memory: 4 * GiB, addresses: ["10.77.0.5"] })]);
   const off = aHost({ vms: [aVm({ state: "shut off" })] });
   expect(rowsOf(anOutline(), off, [])).toEqual([row({ state: "shut off" })]);
+});
+
+test("a VM on a bridge of the host, of which libvirt has no lease, is where SSH found it last, while it runs", () => {
+  const targets = [{ name: "webapp", addresses: [anAddress("192.168.1.7"), anAddress("fd00::7")] }];
+  const addresses = (vm: Partial<VmFound>) =>
+    vmRows(anOutline(), aHost({ vms: [aVm(vm)] }), { inState: [], backups: undefined, targets })[0]?.addresses;
+  expect(addresses({ addresses: [] })).toEqual(["192.168.1.7"]);
+  expect(addresses({})).toEqual(["10.77.0.5"]);
+  expect(addresses({ addresses: [], state: "shut off" })).toEqual([]);
+  expect(addresses({ addresses: [], stack: "other" })).toEqual([]);
 });
 
 test("a VM that is only in the config is shown as it will be", () => {
