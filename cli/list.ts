@@ -26,16 +26,27 @@ export function listCommand(): Command {
       const { printList } = await import("./print.ts");
       const { printable } = await import("../config/printable.ts");
       const folder = process.cwd();
-      if (!options.allStacks) {
-        const rows = await listVms(command.optsWithGlobals<{ stack: string }>().stack, folder);
-        printList(rows, columnsFor(rows), options);
-        return;
+      try {
+        if (!options.allStacks) {
+          const rows = await listVms(command.optsWithGlobals<{ stack: string }>().stack, folder);
+          printList(rows, columnsFor(rows), options);
+          return;
+        }
+        const { rows, failures } = await listStacks(stacksIn(checkoutOf(folder) ?? folder), folder);
+        printList(rows, { STACK: ({ stack }: VmRow) => stack, ...columnsFor(rows) }, options);
+        for (const { error } of failures) console.error(printable(error.message));
+        if (failures.length > 0) process.exitCode = 1;
+      } finally {
+        await tellLostHosts();
       }
-      const { rows, failures } = await listStacks(stacksIn(checkoutOf(folder) ?? folder), folder);
-      printList(rows, { STACK: ({ stack }: VmRow) => stack, ...columnsFor(rows) }, options);
-      for (const { error } of failures) console.error(printable(error.message));
-      if (failures.length > 0) process.exitCode = 1;
     });
+}
+
+/** Also where the list fails: the host of a checkout that was moved is not the one that does not answer. */
+async function tellLostHosts(): Promise<void> {
+  const { describeLost, lostHosts, lostRemedy } = await import("../host/lost-hosts.ts");
+  const { printable } = await import("../config/printable.ts");
+  for (const lost of lostHosts()) console.error(printable(`${describeLost(lost)}; ${lostRemedy(lost)}`));
 }
 
 /** Whatever is not as its config would have it can be seen at a glance. */

@@ -10,8 +10,10 @@ import { readStackState } from "../daily/stack-state.ts";
 import { sshFilePaths, writeSshFiles } from "../guest/ssh-files.ts";
 import { closeBeforeUpdate } from "../host/closed-storage.ts";
 import { type Inventory, takeInventory } from "../host/inventory.ts";
+import { describeLostDisks, lostHosts } from "../host/lost-hosts.ts";
 import { localDir, localSshKey, resolveHost } from "../host/resolve.ts";
 import { describeRemovals, keptDisks } from "../vm/leftovers.ts";
+import { findProject } from "../vm/plan.ts";
 import { instructions, projectOutput } from "./outputs.ts";
 import { ProjectVm } from "./project-vm.ts";
 import { lookAtTailnet } from "./tailnet-args.ts";
@@ -68,6 +70,10 @@ async function program({ running = true }: StackProgramOptions) {
     projects: names,
   };
   for (const line of describeRemovals(view)) pulumi.log.info(line);
+  if (!config.host) {
+    const isNew = (name: string) => !findProject(inventory, view.storageDir, name).projectDisk;
+    for (const line of describeLostDisks(names.filter(isNew), lostHosts())) pulumi.log.warn(line);
+  }
   const vmHost = new VmHost(stack, {
     settings: host.settings,
     image: config.image,

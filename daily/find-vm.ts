@@ -2,6 +2,7 @@ import { closest } from "fastest-levenshtein";
 import { UserError } from "../config/errors.ts";
 import { domainName } from "../config/names.ts";
 import { ownValue } from "../config/own-value.ts";
+import { describeMoved, hostMovedFrom, type LostHost, lostHosts, lostRemedy } from "../host/lost-hosts.ts";
 import { type HostFound, lookAtVms, type VmFound } from "./look.ts";
 import { type Outline, readOutline } from "./outline.ts";
 import { readStackState } from "./stack-state.ts";
@@ -24,7 +25,8 @@ export async function findVm(stack: string, name: string, folder: string): Promi
   const vm = found.vms.find((one) => one.name === name);
   if (vm?.stack === stack) return { outline, vm };
   const [state, others] = await Promise.all([readStackState(outline.root, stack), otherStacks(outline)]);
-  throw noSuchVm(name, { outline, found, inState: state?.vms ?? [], others, formerName: state?.formerName });
+  const lost = hostMovedFrom(lostHosts(), state?.uri);
+  throw noSuchVm(name, { outline, found, inState: state?.vms ?? [], others, formerName: state?.formerName, lost });
 }
 
 /** As {@link findVm}; one that is off is refused too. */
@@ -55,10 +57,12 @@ export interface Whereabouts {
   others: Record<string, string[]>;
   /** The name that the stack's VMs bear where it was renamed since. */
   formerName?: string | undefined;
+  /** The host that the stack was last on, where the checkout was moved away from it. */
+  lost?: LostHost | undefined;
 }
 
 /** The error for a VM that a stack does not have on its host. Pure. */
-export function noSuchVm(name: string, { outline, found, inState, others, formerName }: Whereabouts): UserError {
+export function noSuchVm(name: string, { outline, found, inState, others, formerName, lost }: Whereabouts): UserError {
   const { stack, projects, host } = outline;
   const foreign = found.vms.find((vm) => vm.name === name);
   if (foreign?.stack && foreign.stack === formerName) {
@@ -75,6 +79,10 @@ export function noSuchVm(name: string, { outline, found, inState, others, former
   if (foreign) {
     const rule = `must be a VM of this stack, but somebody else made the domain ${domainName(name)} on ${host.uri}`;
     return notThere(name, rule, `look at it: virsh -c '${host.uri}' dominfo ${domainName(name)}`);
+  }
+  if (ownValue(projects, name) && lost?.projects.includes(name)) {
+    const rule = `must be on ${host.uri}, but ${describeMoved(lost)}`;
+    return notThere(name, rule, lostRemedy(lost));
   }
   if (ownValue(projects, name) && inState.includes(name)) {
     const rule = `must be on ${host.uri}, but its domain was removed there by other means than this stack's updates`;

@@ -13,6 +13,8 @@ export interface StackState {
   outputs: Record<string, ProjectOutput>;
   /** The name that its marks on the host bear where it was renamed since. */
   formerName?: string | undefined;
+  /** The libvirt that its last update worked on. */
+  uri?: string | undefined;
 }
 
 interface Checkpoint {
@@ -58,7 +60,13 @@ export function stateIn(text: string): StackState | undefined {
     outputs:
       isMap(outputs) && !("ciphertext" in outputs) ? storedOutputs(outputs as Record<string, ProjectOutput>) : {},
     formerName: formerNameIn(resources),
+    uri: uriIn(resources),
   };
+}
+
+function uriIn(resources: Resource[]): string | undefined {
+  const uri = resources.find(({ type }) => type === "pulumi:providers:libvirt")?.inputs?.uri;
+  return typeof uri === "string" ? uri : undefined;
 }
 
 /** `pulumi stack rename` writes the new name into each URN, and into nothing that a host has. */

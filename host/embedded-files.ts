@@ -3,6 +3,7 @@ import { chmod, chown, mkdir, open, readFile, writeFile } from "node:fs/promises
 import path from "node:path";
 import { UserError } from "../config/errors.ts";
 import type { EmbeddedHost } from "./embedded.ts";
+import { checkoutFile, markFile } from "./lost-hosts.ts";
 
 /**
  * Where libvirt keeps its files, whatever its configuration says. Inside, the host's own folders are mounted on them.
@@ -65,7 +66,7 @@ max_backups = 3
  * Makes the host's folders and configuration, and the empty folders that libvirt's are mounted on where no package
  * made them.
  */
-export async function prepareFiles(host: EmbeddedHost, markFile: string): Promise<void> {
+export async function prepareFiles(host: EmbeddedHost): Promise<void> {
   for (const folder of ownFolders) await mkdir(path.join(host.dir, folder), { recursive: true, mode: 0o711 });
   for (const folder of mountpoints) {
     const isNew = (await mkdir(folder, { recursive: true })) !== undefined;
@@ -73,9 +74,15 @@ export async function prepareFiles(host: EmbeddedHost, markFile: string): Promis
   }
   await guardFolders(host);
   await writeFile(path.join(host.dir, markFile), `${host.dir}\n`);
+  await noteCheckout(host);
   await writeFile(path.join(host.dir, "libvirt/etc/libvirtd.conf"), libvirtdConf);
   await writeFile(path.join(host.dir, "libvirt/etc/qemu.conf"), qemuConf);
   await writeFile(path.join(host.dir, "libvirt/etc/virtlogd.conf"), virtlogdConf);
+}
+
+/** Writes down whose host it is: should its checkout be moved or deleted, nothing else would tell. */
+export async function noteCheckout(host: EmbeddedHost): Promise<void> {
+  await writeFile(path.join(host.dir, checkoutFile), `${host.checkout}\n`);
 }
 
 /**

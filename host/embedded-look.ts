@@ -2,6 +2,9 @@ import { readdirSync, readFileSync, readlinkSync, statfsSync, statSync } from "n
 import path from "node:path";
 import type { EmbeddedHost } from "./embedded.ts";
 
+/** What of a host its processes are told by. */
+type HostPlace = Pick<EmbeddedHost, "dir" | "netns">;
+
 /** What tells a host's process from any other; undefined is what this user cannot read. */
 export interface ProcessLook {
   pid: number;
@@ -30,7 +33,7 @@ const nsfsMagic = 0x6e736673;
  * @param netns the host's network namespace; undefined where it is not known: the host is just being started, its mount was taken
  * away, or belongs to another mount namespace
  */
-export function isHostProcess(host: EmbeddedHost, look: ProcessLook, netns: number | undefined): boolean {
+export function isHostProcess(host: HostPlace, look: ProcessLook, netns: number | undefined): boolean {
   if (look.users.length === 0 || look.users.some((user) => user !== 0)) return false;
   const role = roleIn(look.words, host);
   if (role === undefined) return false;
@@ -40,7 +43,7 @@ export function isHostProcess(host: EmbeddedHost, look: ProcessLook, netns: numb
 }
 
 /** By the words that `launch` starts them with; the script may be another checkout's, or an earlier version's. */
-function roleIn(words: string[], { dir, netns }: EmbeddedHost): "unshare" | "inside" | undefined {
+function roleIn(words: string[], { dir, netns }: HostPlace): "unshare" | "inside" | undefined {
   const [shell, script = "", ofDir, mode = ""] = words.slice(-4);
   const isInside =
     shell === "sh" && path.basename(script) === insideName && ofDir === dir && /^(kvm|emulated)$/.test(mode);
@@ -50,7 +53,7 @@ function roleIn(words: string[], { dir, netns }: EmbeddedHost): "unshare" | "ins
 }
 
 /** The PIDs of a host's `unshare` and of its first process. No file tells them: one can lie after a crash. */
-export function findProcesses(host: EmbeddedHost): number[] {
+export function findProcesses(host: HostPlace): number[] {
   const netns = hostNetns(host);
   return readdirSync("/proc")
     .filter((entry) => /^\d+$/.test(entry))
@@ -60,7 +63,7 @@ export function findProcesses(host: EmbeddedHost): number[] {
 }
 
 /** The inode of the host's network namespace, if its file is one. */
-function hostNetns({ netns }: EmbeddedHost): number | undefined {
+function hostNetns({ netns }: HostPlace): number | undefined {
   try {
     return statfsSync(netns).type === nsfsMagic ? statSync(netns).ino : undefined;
   } catch {

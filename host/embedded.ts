@@ -4,13 +4,14 @@ import { readFile, rm, rmdir } from "node:fs/promises";
 import path from "node:path";
 import { UserError } from "../config/errors.ts";
 import { printable } from "../config/printable.ts";
-import { guardFolders, prepareFiles, startFailure } from "./embedded-files.ts";
+import { guardFolders, noteCheckout, prepareFiles, startFailure } from "./embedded-files.ts";
 import { recallRunning, rememberRunning, shutDownGuests, startAgain, whatRuns } from "./embedded-guests.ts";
 import { findProcesses } from "./embedded-look.ts";
 import { clearLeftovers, killHost, launch, mountsBelow, waitFor } from "./embedded-process.ts";
 import { bringUplink, isUplinkToChange } from "./embedded-uplink.ts";
 import { kvmWorks } from "./kvm.ts";
 import { withLock } from "./lock.ts";
+import { embeddedRoot, markFile } from "./lost-hosts.ts";
 import { requirePrograms, requireRoot } from "./programs.ts";
 import { virshSession } from "./virsh.ts";
 
@@ -42,14 +43,10 @@ export interface EmbeddedStatus {
 
 export type Log = (line: string) => void;
 
-/** The folder of all embedded hosts on this machine. */
-export const embeddedRoot = "/var/lib/project-vms";
+export { embeddedRoot };
 
 /** Longest folder name taken over from the checkout: the socket's path may have 107 bytes. */
 const longestName = 40;
-
-/** Written into a host's folder: what has it may be wiped. */
-const markFile = "embedded-host";
 
 /** Limits in seconds. Guests that ignore the power button are forced off after the last one. */
 const limits = { lock: 180, libvirtd: 60, restart: 30, guests: 60 };
@@ -91,6 +88,7 @@ export async function startEmbeddedHost(host: EmbeddedHost, log: Log): Promise<v
     if (findProcesses(host).length > 0) {
       await waitFor("libvirtd to answer", limits.libvirtd, () => answers(host));
       await guardFolders(host);
+      await noteCheckout(host);
       log("embedded host: runs already");
       await bringUplink(host, log);
       return;
@@ -116,7 +114,7 @@ async function start(host: EmbeddedHost, log: Log): Promise<void> {
   if (await clearLeftovers(host)) log("embedded host: cleared what a crash had left");
   const kvm = await kvmWorks();
   log(`embedded host: ${kvm.works ? "KVM works" : `KVM does not work here (${kvm.why}): VMs are emulated, slower`}`);
-  await prepareFiles(host, markFile);
+  await prepareFiles(host);
   launch(host, kvm.works);
   try {
     const isUp = async () => {

@@ -3,14 +3,32 @@ import { chmodSync, existsSync, mkdirSync, statSync, writeFileSync } from "node:
 import { homedir } from "node:os";
 import path from "node:path";
 import { execa } from "execa";
+import { UserError } from "../config/errors.ts";
 import { programChanges } from "../config/program-environment.ts";
 import { userSshKeys } from "../config/user-ssh-keys.ts";
+import { lostHosts } from "../host/lost-hosts.ts";
 import { localDir, localSshKey } from "../host/resolve.ts";
 import { encodedBackend, usedBackend } from "./backend.ts";
 import { dropAttributes } from "./state-attributes.ts";
 
 /** The root of the checkout that a make target is run in, where Pulumi.yaml is. */
 export const projectRoot = process.cwd();
+
+/**
+ * The checkout whose embedded host a make target works on: this one or, by `GONE=<path>`, one that was moved or deleted.
+ *
+ * @throws UserError when that one is there, or has no host
+ */
+export function checkoutOfHost(environment: NodeJS.ProcessEnv = process.env, lost = lostHosts()): string {
+  const { GONE: gone } = environment;
+  if (!gone) return projectRoot;
+  if (lost.some(({ checkout }) => checkout === gone)) return gone;
+  const there = lost.map(({ checkout }) => checkout).join(", ") || "none";
+  const remedy = `name one of those that are gone and have a host: ${there}; in a checkout that is there, run make without GONE`;
+  throw new UserError("There is no such embedded host.", [
+    { path: "GONE", rule: "must be the path of a checkout that is gone, and whose host is there", value: gone, remedy },
+  ]);
+}
 
 const passphraseFile = (root: string) => path.join(localDir(root), "passphrase");
 

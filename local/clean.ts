@@ -1,18 +1,29 @@
 import { rm } from "node:fs/promises";
 import { createInterface } from "node:readline/promises";
+import { printable } from "../config/printable.ts";
 import { embeddedHostFor, stopEmbeddedHost, wipeEmbeddedHost } from "../host/embedded.ts";
+import { describeLost, lostHosts, lostRemedy } from "../host/lost-hosts.ts";
 import { localDir } from "../host/resolve.ts";
-import { projectRoot } from "./checkout.ts";
+import { checkoutOfHost, projectRoot } from "./checkout.ts";
 import { log } from "./progress.ts";
 import { run } from "./run.ts";
 
-/** `make clean`: asks, then removes this checkout's VMs with their project disks, its state and its keys. */
+/**
+ * `make clean`: asks, then removes this checkout's VMs with their project disks, its state and its keys; with GONE the embedded host of
+ * a checkout that is gone.
+ */
 async function main(): Promise<void> {
-  const host = embeddedHostFor(projectRoot);
+  const checkout = checkoutOfHost();
+  const host = embeddedHostFor(checkout);
+  const isGone = checkout !== projectRoot;
   console.log("This removes, for good:");
-  console.log(`  ${host.dir}  all VMs of this checkout's embedded host, and their project disks`);
-  console.log(`  ${localDir(projectRoot)}  the state of all stacks, the passphrase, the SSH key made for the VMs`);
-  console.log("VMs on other hosts stay, but without their state. Downloads and builds in the cache stay.");
+  if (isGone) console.log(`  ${host.dir}  all VMs of ${checkout}, which is gone, and their project disks`);
+  else {
+    console.log(`  ${host.dir}  all VMs of this checkout's embedded host, and their project disks`);
+    console.log(`  ${localDir(projectRoot)}  the state of all stacks, the passphrase, the SSH key made for the VMs`);
+    console.log("VMs on other hosts stay, but without their state. Downloads and builds in the cache stay.");
+    for (const lost of lostHosts()) console.log(printable(`Stays: ${describeLost(lost)}; ${lostRemedy(lost)}`));
+  }
   if ((await ask("Type yes to remove them: ")) !== "yes") {
     console.log("Nothing was removed.");
     process.exitCode = 1;
@@ -20,7 +31,7 @@ async function main(): Promise<void> {
   }
   await stopEmbeddedHost(host, log);
   await wipeEmbeddedHost(host);
-  await rm(localDir(projectRoot), { recursive: true, force: true });
+  if (!isGone) await rm(localDir(projectRoot), { recursive: true, force: true });
   log("removed");
 }
 

@@ -2,6 +2,7 @@ import { findStackFile, loadStack, type Stack } from "../../cli/stack.ts";
 import { counted } from "../../config/counted.ts";
 import { factOf, UserError } from "../../config/errors.ts";
 import { takeInventory } from "../../host/inventory.ts";
+import { describeMoved, hostMovedFrom, lostHosts, lostRemedy } from "../../host/lost-hosts.ts";
 import { shellFor } from "../../host/shell.ts";
 import { virshFor } from "../../host/virsh.ts";
 import { basePool, imageUsage } from "../../images/usage.ts";
@@ -11,7 +12,7 @@ import { examineEngine } from "./engine.ts";
 import { type Examined, type Finding, failure, mended, ok } from "./finding.ts";
 import { examineHost, examineState } from "./host.ts";
 import { examineImages } from "./images.ts";
-import { examineMachine } from "./machine.ts";
+import { examineLostHosts, examineMachine } from "./machine.ts";
 import { examineStorage } from "./storage.ts";
 
 type Log = (line: string) => void;
@@ -59,6 +60,11 @@ async function examineHostOf(stack: Stack, log: Log): Promise<Examined[]> {
       examineImages({ stack: stack.name, host: settings, pool: basePool(inventory), usage, shell }, log),
       examineBackups(stack),
     ]);
+    const lost = lostHosts();
+    const moved = hostMovedFrom(lost, state?.uri);
+    const inPlace = moved
+      ? failure("state", describeMoved(moved), lostRemedy(moved))
+      : examineState(stack, inventory, state?.vms, state?.formerName);
     const host = [
       ...examineHost(stack, inventory, virsh, state?.formerName),
       ...images,
@@ -66,10 +72,11 @@ async function examineHostOf(stack: Stack, log: Log): Promise<Examined[]> {
       ...machine,
       ...storage,
     ];
-    return [read, ...host, examineState(stack, inventory, state?.vms, state?.formerName)];
+    return [read, ...host, ...examineLostHosts(lost), inPlace];
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     const [issue] = error.issues;
-    return [read, failure("libvirt", issue ? `${settings.uri}: ${issue.rule}` : error.message, issue?.remedy ?? "")];
+    const ill = failure("libvirt", issue ? `${settings.uri}: ${issue.rule}` : error.message, issue?.remedy ?? "");
+    return [read, ill, ...examineLostHosts(lostHosts())];
   }
 }

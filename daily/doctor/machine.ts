@@ -2,6 +2,7 @@ import path from "node:path";
 import { guardFolders, passagesOf, qemuId } from "../../host/embedded-files.ts";
 import type { Inventory } from "../../host/inventory.ts";
 import { kvmWorks } from "../../host/kvm.ts";
+import { describeLost, type LostHost, lostRemedy } from "../../host/lost-hosts.ts";
 import { type Shell, shellWord } from "../../host/shell.ts";
 import { isLocal } from "../../host/virsh.ts";
 import { type Examined, failure, looked, ok, warning } from "./finding.ts";
@@ -26,6 +27,11 @@ export async function examineMachine(
     looked("storage folder", () => folder(storageDir, shell)),
     looked("AppArmor", () => appArmor(shell)),
   ]);
+}
+
+/** Hosts of checkouts that were moved or deleted: what runs on them nobody else would stop. Pure. */
+export function examineLostHosts(lost: LostHost[]): Examined[] {
+  return lost.map((host) => warning("embedded hosts", describeLost(host), lostRemedy(host)));
 }
 
 async function kvm(): Promise<Examined> {

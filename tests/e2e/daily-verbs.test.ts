@@ -473,7 +473,7 @@ describe("what goes wrong", () => {
     );
     const alone = await tool.run("list", "--stack", "away");
     expect([alone.exitCode, alone.stdout]).toEqual([1, ""]);
-    expect(alone.stderr).toMatch(/^The libvirt host qemu.*socket=\/nowhere does not answer\./);
+    expect(alone.stderr).toMatch(/^The libvirt host qemu.*socket=\/nowhere does not answer\./m);
     const { exitCode, stdout, stderr } = await tool.run("list", "--all-stacks");
     expect(exitCode).toBe(1);
     expect(stdout).toContain("alpha");

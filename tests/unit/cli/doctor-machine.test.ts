@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { UserError } from "../../../config/errors.ts";
-import { examineMachine } from "../../../daily/doctor/machine.ts";
+import { examineLostHosts, examineMachine } from "../../../daily/doctor/machine.ts";
 import { type Shell, ShellError, shellFor } from "../../../host/shell.ts";
 
 const uri = "qemu+ssh://root@storage/system";
@@ -15,6 +15,20 @@ async function examined(answers: { folders?: string; appArmor?: string; virtuali
   const found = await examineMachine({ uri, virtualization }, "/vms", { uri, run });
   return found.map(({ level, check, says, remedy }) => `${level} ${check}: ${says}${remedy ? ` -> ${remedy}` : ""}`);
 }
+
+test("an embedded host whose checkout is gone is named, and is no failure; without one nothing is said", () => {
+  const lost = { dir: "/hosts/a-1", checkout: "/a", projects: ["demo"], runs: true };
+  expect(examineLostHosts([lost])).toEqual([
+    {
+      check: "embedded hosts",
+      level: "warning",
+      says: expect.stringMatching(/^\/hosts\/a-1 is the embedded host of \/a, which is not there any more; it runs/),
+      remedy: expect.stringContaining("make clean GONE=/a"),
+      fix: "none",
+    },
+  ]);
+  expect(examineLostHosts([])).toEqual([]);
+});
 
 test("a host in order", async () => {
   expect(await examined({ appArmor: "on\n" })).toEqual([

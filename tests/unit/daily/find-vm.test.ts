@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { noSuchVm, notRunning, type Whereabouts } from "../../../daily/find-vm.ts";
+import { lostRemedy } from "../../../host/lost-hosts.ts";
 import { aHost, anOutline, aProject, aVm } from "./samples.ts";
 
 const messageOf = (name: string, found: Partial<Whereabouts>) =>
@@ -52,6 +53,15 @@ test.each<[string, string, Partial<Whereabouts>, string[]]>([
     "api",
     { found: aHost({ vms: [aVm({ name: "api", stack: "local" })] }) },
     ["  - api: must be of the stack storage, but is of the stack local", "    name that stack: --stack local"],
+  ],
+  [
+    "a VM on the host that the checkout was moved away from",
+    "webapp",
+    { inState: ["webapp"], lost: { dir: "/hosts/a-1", checkout: "/a", projects: ["webapp"], runs: false } },
+    [
+      "  - webapp: must be on qemu:///system, but this checkout was moved: its VMs are on the embedded host of /a",
+      `    ${lostRemedy({ checkout: "/a" })}`,
+    ],
   ],
   [
     "a VM of this stack from before it was renamed",

@@ -56,6 +56,17 @@ test.each<[string, Record<string, unknown>[], string | undefined]>([
   expect(stateIn(JSON.stringify({ checkpoint: { latest } }))?.formerName).toBe(expected);
 });
 
+test("the libvirt that a stack was on is told by its provider", () => {
+  const provider = (uri: unknown) =>
+    JSON.stringify({
+      checkpoint: {
+        latest: { resources: [{ type: "pulumi:providers:libvirt", urn: "urn:pulumi:new::x", inputs: { uri } }] },
+      },
+    });
+  expect(stateIn(provider("qemu:///system"))?.uri).toBe("qemu:///system");
+  expect(stateIn(provider({ ciphertext: "v1:x" }))?.uri).toBeUndefined();
+});
+
 test("an empty stack, a file that is being written, a state elsewhere", async () => {
   expect(stateIn('{"version":3,"checkpoint":{}}')).toEqual({ vms: [], outputs: {} });
   expect(stateIn('{"version":3,')).toBeUndefined();

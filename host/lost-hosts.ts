@@ -1,0 +1,104 @@
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import path from "node:path";
+import { findProcesses } from "./embedded-look.ts";
+
+/** The folder of all embedded hosts on this machine. */
+export const embeddedRoot = "/var/lib/project-vms";
+
+/** Written into a host's folder: what has it may be wiped. */
+export const markFile = "embedded-host";
+
+/** Written into a host's folder: the path of its checkout. */
+export const checkoutFile = "checkout";
+
+/** An embedded host whose checkout was moved or deleted: no `make down` there stops it any more. */
+export interface LostHost {
+  dir: string;
+  /** Where its checkout was. */
+  checkout: string;
+  /** Names of the projects whose disks it has. */
+  projects: string[];
+  /** Whether it runs. */
+  runs: boolean;
+}
+
+/**
+ * The embedded hosts of this machine whose checkouts are gone. Those that no start of this version has seen do not tell their
+ * checkout, and what cannot be read is not known: neither is among them. Changes nothing.
+ */
+export function lostHosts(root = embeddedRoot): LostHost[] {
+  return entriesOf(root)
+    .map((name) => path.join(root, name))
+    .flatMap((dir) => {
+      const checkout = textOf(path.join(dir, checkoutFile));
+      if (textOf(path.join(dir, markFile)) !== dir || checkout === undefined || !isGone(checkout)) return [];
+      const folders = entriesOf(path.join(dir, "vms"));
+      const projects = folders.filter((name) => existsSync(path.join(dir, "vms", name, "project.qcow2"))).sort();
+      return [{ dir, checkout, projects, runs: findProcesses({ dir, netns: path.join(dir, "run/netns") }).length > 0 }];
+    });
+}
+
+/** What a lost host is, in a line. */
+export function describeLost({ dir, checkout, projects, runs }: LostHost): string {
+  const disks = projects.length > 0 ? `the project disks of ${projects.join(", ")}` : "no project disk";
+  return `${dir} is the embedded host of ${checkout}, which is not there any more; it ${runs ? "runs" : "is stopped"} and has ${disks}`;
+}
+
+/** What can be done about it; nothing of that is ever done unasked. */
+export function lostRemedy({ checkout }: Pick<LostHost, "checkout">): string {
+  const gone = `GONE=${makeWord(checkout)}`;
+  return (
+    `to have its VMs again, put the checkout back at ${checkout} (mv, or git clone) and run \`make up\` there; ` +
+    `else stop it: make down ${gone}; or remove it with all its disks, after a question: make clean ${gone}`
+  );
+}
+
+/** The host that a stack was last on, where its checkout was moved away from it since. */
+export const hostMovedFrom = (lost: LostHost[], uri: string | undefined) =>
+  lost.find(({ dir }) => uri?.includes(`socket=${dir}/`));
+
+/** What became of a checkout whose stack was on a host that is lost. */
+export const describeMoved = ({ checkout }: LostHost) =>
+  `this checkout was moved: its VMs are on the embedded host of ${checkout}`;
+
+/** A line on each project that is to get a new disk while one of its name is on a lost host. */
+export function describeLostDisks(projects: string[], lost: LostHost[]): string[] {
+  return projects.flatMap((name) =>
+    lost
+      .filter((host) => host.projects.includes(name))
+      .map((host) => {
+        const disk = path.join(host.dir, "vms", name, "project.qcow2");
+        return `${name}: a new project disk, though there is one of that name: ${disk}. ${describeLost(host)}; ${lostRemedy(host)}`;
+      }),
+  );
+}
+
+/** For the shell, and for make, which takes `$` for its own. */
+const makeWord = (text: string) =>
+  /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("$", "$$$$").replaceAll("'", "'\\''")}'`;
+
+/** Without the line's end; undefined where it cannot be read. */
+function textOf(file: string): string | undefined {
+  try {
+    return readFileSync(file, "utf8").replace(/\n$/, "");
+  } catch {
+    return undefined;
+  }
+}
+
+function entriesOf(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return []; // there is none, or it is root's to read
+  }
+}
+
+/** Only what is certainly not there is gone. */
+function isGone(checkout: string): boolean {
+  try {
+    return path.isAbsolute(checkout) && statSync(checkout, { throwIfNoEntry: false }) === undefined;
+  } catch {
+    return false;
+  }
+}

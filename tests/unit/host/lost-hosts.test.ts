@@ -1,0 +1,110 @@
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { embeddedHostFor } from "../../../host/embedded.ts";
+import { noteCheckout } from "../../../host/embedded-files.ts";
+import {
+  describeLost,
+  describeLostDisks,
+  describeMoved,
+  hostMovedFrom,
+  lostHosts,
+  lostRemedy,
+} from "../../../host/lost-hosts.ts";
+import { checkoutOfHost } from "../../../local/checkout.ts";
+
+let root: string;
+beforeEach(() => {
+  root = mkdtempSync(path.join(tmpdir(), "lost-hosts-"));
+});
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+/** A host's folder as a start leaves it. */
+async function aHost(name: string, checkout: string, projects: string[] = []): Promise<string> {
+  const host = { ...embeddedHostFor(checkout), dir: path.join(root, name) };
+  mkdirSync(host.dir);
+  writeFileSync(path.join(host.dir, "embedded-host"), `${host.dir}\n`);
+  await noteCheckout(host);
+  for (const project of projects) {
+    mkdirSync(path.join(host.dir, "vms", project), { recursive: true });
+    writeFileSync(path.join(host.dir, "vms", project, "project.qcow2"), "");
+  }
+  return host.dir;
+}
+
+const lost = { dir: "/hosts/a-1", checkout: "/home/me/a", projects: ["demo", "shop"], runs: true };
+
+describe("an embedded host", () => {
+  test("whose checkout was moved or deleted is lost, with the projects whose disks it has", async () => {
+    const dir = await aHost("a-1", path.join(root, "gone"), ["shop", "demo"]);
+    mkdirSync(path.join(dir, "vms", "base"));
+    expect(lostHosts(root)).toEqual([
+      { dir, checkout: path.join(root, "gone"), projects: ["demo", "shop"], runs: false },
+    ]);
+  });
+
+  test("whose checkout is there is not, nor what tells no checkout, is no host's folder, or cannot be looked at", async () => {
+    await aHost("there", root);
+    rmSync(path.join(await aHost("of-an-older-version", "/nonexistent/x"), "checkout"));
+    rmSync(path.join(await aHost("a-project", "/nonexistent/x"), "embedded-host"));
+    writeFileSync(path.join(await aHost("copied", "/nonexistent/x"), "embedded-host"), "/elsewhere\n");
+    writeFileSync(path.join(root, "a.lock"), "");
+    // What stands on the way is no folder: whether it is there is not known.
+    await aHost("unknown", path.join(root, "x".repeat(300)));
+    expect(lostHosts(root)).toEqual([]);
+    expect(lostHosts(path.join(root, "none"))).toEqual([]);
+  });
+
+  test("that is lost is named with what it has, and with what can be done", () => {
+    expect(describeLost(lost)).toBe(
+      "/hosts/a-1 is the embedded host of /home/me/a, which is not there any more; it runs and has the project disks of demo, shop",
+    );
+    expect(describeLost({ ...lost, runs: false, projects: [] })).toMatch(/; it is stopped and has no project disk$/);
+    expect(lostRemedy(lost)).toBe(
+      "to have its VMs again, put the checkout back at /home/me/a (mv, or git clone) and run `make up` there; else stop it: make down GONE=/home/me/a; or remove it with all its disks, after a question: make clean GONE=/home/me/a",
+    );
+  });
+
+  test("that is lost tells of each new project whether it has a disk of that name", () => {
+    const [line, ...more] = describeLostDisks(["new", "shop"], [lost, { ...lost, projects: [] }]);
+    expect(line).toBe(
+      `shop: a new project disk, though there is one of that name: /hosts/a-1/vms/shop/project.qcow2. ${describeLost(lost)}; ${lostRemedy(lost)}`,
+    );
+    expect(more).toEqual([]);
+  });
+
+  test("that a stack was on when its checkout was moved is told by the stack's state", () => {
+    const on = (dir: string) => `qemu+unix:///system?socket=${dir}/run/libvirt/libvirt-sock`;
+    expect(hostMovedFrom([lost], on("/hosts/a-1"))).toBe(lost);
+    expect(hostMovedFrom([lost], on("/hosts/a-12"))).toBeUndefined();
+    expect(hostMovedFrom([lost], undefined)).toBeUndefined();
+    expect(describeMoved(lost)).toBe("this checkout was moved: its VMs are on the embedded host of /home/me/a");
+  });
+});
+
+describe("a make target with GONE", () => {
+  test.each(["/home/me/a", "/home/me/my vms & more", "/srv/it's $HOME $(x)"])("works on the host of %s", (checkout) => {
+    const remedy = lostRemedy({ ...lost, checkout });
+    const command = /make down (GONE=.*?); or remove/.exec(remedy)?.[1] ?? "";
+    writeFileSync(path.join(root, "Makefile"), 'down:\n\t@printf %s "$$GONE"\n');
+    const GONE = execFileSync("sh", ["-c", `make --no-print-directory down ${command}`], {
+      cwd: root,
+      encoding: "utf8",
+    });
+    expect(GONE).toBe(checkout);
+    expect(checkoutOfHost({ GONE }, [{ ...lost, checkout }])).toBe(checkout);
+  });
+
+  test("works on no host of a checkout that is there, and without it on this one's", () => {
+    expect(checkoutOfHost({}, [lost])).toBe(process.cwd());
+    expect(() => checkoutOfHost({ GONE: "/home/me" }, [lost])).toThrow(
+      [
+        "There is no such embedded host.",
+        '  - GONE: must be the path of a checkout that is gone, and whose host is there, but is "/home/me"',
+        "    name one of those that are gone and have a host: /home/me/a; in a checkout that is there, run make without GONE",
+      ].join("\n"),
+    );
+  });
+});
