@@ -1,5 +1,6 @@
 import type { Firmware } from "../config/settings.ts";
 import {
+  adoptedNamespace,
   type DomainMarks,
   dataNamespace,
   definitionNamespace,
@@ -7,7 +8,7 @@ import {
   tailnetNamespace,
   yesOrNo,
 } from "../host/libvirt-xml.ts";
-import { everything, literal, stylesheet, withTemplate, withValues } from "./stylesheet.ts";
+import { everything, literal, stylesheet, withChild, withTemplate, withValues } from "./stylesheet.ts";
 
 /** A disk as it stands in the domain's XML: `target` is the device name in the guest (vda, vdb, …). */
 export interface DomainDisk {
@@ -40,12 +41,13 @@ const placeholders = {
   nodeKey: "@node@",
 } as const;
 
-/** All that a domain is marked with; `tailnet` only once it has joined one. */
-export type Marks = Required<Omit<DomainMarks, "tailnet">> & Pick<DomainMarks, "tailnet">;
+/** All that a domain is marked with; `tailnet` only once it has joined one, `adopted` only with a disk bigger than asked for. */
+export type Marks = Required<Omit<DomainMarks, "tailnet" | "adopted">> & Pick<DomainMarks, "tailnet" | "adopted">;
 
 /** The same stylesheet with the marks that the domain will bear. */
-export function withMarks(xslt: string, { definition, instance, root, keepData, starting, tailnet }: Marks): string {
-  return withValues(xslt, {
+export function withMarks(xslt: string, marks: Marks): string {
+  const { definition, instance, root, keepData, starting, tailnet, adopted } = marks;
+  const marked = withValues(xslt, {
     [placeholders.definition]: definition,
     [placeholders.instance]: instance,
     [placeholders.root]: root,
@@ -54,6 +56,11 @@ export function withMarks(xslt: string, { definition, instance, root, keepData, 
     [placeholders.id]: tailnet?.id ?? "",
     [placeholders.nodeKey]: tailnet?.nodeKey ?? "",
   });
+  // Added here, since a change of the stylesheet itself would redefine every VM that is there.
+  const { size, asked } = adopted ?? {};
+  return adopted
+    ? withChild(marked, "metadata", { adopted: { "@_xmlns": adoptedNamespace, "@_size": size, "@_asked": asked } })
+    : marked;
 }
 
 /** A disk's element; `type='file'` because AppArmor's helper cannot follow `type='volume'`. */

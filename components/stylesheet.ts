@@ -75,3 +75,18 @@ export function withTemplate(xslt: string, template: object): string {
   children.push(added);
   return rebuilder.build(all);
 }
+
+/** The same stylesheet with one more element in each of its elements of a name. */
+export function withChild(xslt: string, parent: string, element: object): string {
+  const added = parser.parse(builder.build(element)) as Node[];
+  const add = (nodes: Node[]): Node[] =>
+    nodes.map((node) =>
+      Object.fromEntries(
+        Object.entries(node).map(([key, inner]) => [
+          key,
+          Array.isArray(inner) ? [...add(inner as Node[]), ...(key === parent ? added : [])] : inner,
+        ]),
+      ),
+    );
+  return rebuilder.build(add(parser.parse(xslt) as Node[]));
+}

@@ -11,7 +11,15 @@ import { consoleLogFile } from "../host/console-log.ts";
 import { definitionDigest, rootDigest } from "../vm/definition.ts";
 import { ownDevices } from "../vm/manual-changes.ts";
 import { filterSettings, lacksFilter } from "../vm/network-filter.ts";
-import { isLeftOff, isToRun, type ProjectFound, planVm, type VmPlan, type VmWanted } from "../vm/plan.ts";
+import {
+  adoptedBigger,
+  isLeftOff,
+  isToRun,
+  type ProjectFound,
+  planVm,
+  type VmPlan,
+  type VmWanted,
+} from "../vm/plan.ts";
 import type { InPlaceSettings } from "../vm/settings.ts";
 import type { Teardown } from "../vm/teardown.ts";
 import type { BaseImage } from "./base-image.ts";
@@ -136,7 +144,9 @@ export function createDomain(
       const { keepData } = settings;
       const joined = found.domain?.marks.tailnet ? { tailnet: found.domain.marks.tailnet } : {};
       const root = rootDigest(settings);
-      const marks = { definition: digest, instance, root, keepData, starting: running === true, ...joined };
+      const bigger = adoptedBigger(found, settings.disk);
+      const adopted = bigger ? { adopted: bigger } : {};
+      const marks = { definition: digest, instance, root, keepData, starting: running === true, ...joined, ...adopted };
       const marked = withMarks(xslt, marks);
       args.xml = { xslt: host.filtersGuests ? withFilter(marked, macAddress(name), filterName(name)) : marked };
       opts.replacementTrigger = [digest, root, instance];

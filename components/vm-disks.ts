@@ -40,17 +40,26 @@ export function createRootDisk(
   );
 }
 
-/** The provider takes up a volume that is there as it is; a changed size would replace it, so that is never its business. */
+/**
+ * The provider adopts a volume that is there as it is, so it is asked for in the size that it has; {@link createSettings} grows it.
+ * A changed size would replace it, so that is never the provider's business.
+ */
 export function createProjectDisk(
   children: Children,
-  { host, settings }: VmContext,
+  { host, settings, found }: VmContext,
   pool: libvirt.Pool,
   teardown: command.local.Command,
 ) {
   return children.create(
     "projectDisk",
     libvirt.Volume,
-    { name: "project.qcow2", pool: pool.name, format: "qcow2", size: settings.disk, xml: { xslt: qcow2Xslt } },
+    {
+      name: "project.qcow2",
+      pool: pool.name,
+      format: "qcow2",
+      size: found.projectDisk?.capacity ?? settings.disk,
+      xml: { xslt: qcow2Xslt },
+    },
     {
       provider: host.provider,
       retainOnDelete: true,

@@ -1,5 +1,5 @@
 import type { VolumeFound } from "../host/inventory.ts";
-import { findProject, type ProjectFound, wantsNewRoot } from "../vm/plan.ts";
+import { findProject, mayBeBigger, type ProjectFound, wantsNewRoot } from "../vm/plan.ts";
 import { unfinishedRestore } from "../vm/restore-mark.ts";
 import { formatPath, type Issue } from "./errors.ts";
 import type { HostCheck } from "./host-checks.ts";
@@ -28,25 +28,16 @@ function unfinishedRestores(check: HostCheck, name: string): Issue[] {
   return issue ? [{ ...issue, path: placeOf(check, name), rule: `its project disk ${issue.rule}` }] : [];
 }
 
-function projectDiskIssues(
-  check: HostCheck,
-  name: string,
-  { disk }: ProjectSettings,
-  { domain, projectDisk }: ProjectFound,
-): Issue[] {
+function projectDiskIssues(check: HostCheck, name: string, { disk }: ProjectSettings, found: ProjectFound): Issue[] {
+  const { projectDisk } = found;
   if (!projectDisk) return [];
   const foreign = foreignDisk(projectDisk);
   if (foreign.length > 0) return foreign.map((issue) => ({ ...issue, path: placeOf(check, name) }));
-  const path = placeOf(check, name, "disk");
+  if (disk >= projectDisk.capacity || mayBeBigger(found, disk)) return [];
   const has = formatSize(projectDisk.capacity);
-  if (disk < projectDisk.capacity) {
-    const rule = `must be at least ${has}, as the project disk ${projectDisk.path} is: a disk is never made smaller`;
-    return [{ path, rule, value: formatSize(disk), remedy: `write \`${exactSize(projectDisk)}\` or more` }];
-  }
-  if (domain || disk === wholeMiB(projectDisk)) return [];
-  const rule = `must be ${has}, as the kept project disk ${projectDisk.path} is, which would be taken up`;
-  const remedy = `write \`${exactSize(projectDisk)}\` to take it up; once the VM is there, the disk can grow`;
-  return [{ path, rule, value: formatSize(disk), remedy }];
+  const rule = `must be at least ${has}, as the project disk ${projectDisk.path} is: a disk is never made smaller`;
+  const remedy = `write \`${exactSize(projectDisk)}\` or more`;
+  return [{ path: placeOf(check, name, "disk"), rule, value: formatSize(disk), remedy }];
 }
 
 function rootDiskIssues(check: HostCheck, name: string, settings: ProjectSettings, found: ProjectFound): Issue[] {
@@ -70,11 +61,9 @@ export function foreignDisk({ path, format, backingPath }: VolumeFound): Issue[]
 }
 
 /** The least size in whole MiB that a disk has room in, as it would be written. */
-function exactSize(disk: VolumeFound): string {
-  const bytes = wholeMiB(disk);
+function exactSize({ capacity }: VolumeFound): string {
+  const bytes = Math.ceil(capacity / MiB) * MiB;
   return bytes % GiB === 0 ? `${bytes / GiB} GiB` : `${bytes / MiB} MiB`;
 }
-
-const wholeMiB = ({ capacity }: VolumeFound) => Math.ceil(capacity / MiB) * MiB;
 
 const placeOf = ({ file }: HostCheck, name: string, ...keys: string[]) => formatPath(file, ["projects", name, ...keys]);

@@ -82,7 +82,8 @@ const vm = {
     unit: "MiB, GiB or TiB (steps of 1024)",
     changing:
       "A bigger one grows the disk and its filesystem in place, while the VM runs, with all that is on it. " +
-      "A smaller one is refused: no edit of a config replaces, shrinks or deletes a project disk.",
+      "A smaller one is refused: no edit of a config replaces, shrinks or deletes a project disk. A kept disk is adopted when its " +
+      "project comes back: a smaller one grows to this size, a bigger one keeps its own.",
     example: "100 GiB",
   }),
   rootDisk: size(GiB).register(fieldDocs, {

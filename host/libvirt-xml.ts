@@ -41,6 +41,8 @@ export interface DomainMarks {
   starting?: boolean;
   /** The device that it is in its tailnet, since it joined. */
   tailnet?: { id: NodeId; nodeKey: NodeKey };
+  /** Of a project disk that was bigger than asked for when it was adopted: both sizes, in bytes. */
+  adopted?: { size: number; asked: number };
 }
 
 export interface PoolXml {
@@ -212,6 +214,7 @@ export const definitionNamespace = "urn:project-vms:definition";
 export const dataNamespace = "urn:project-vms:data";
 export const startNamespace = "urn:project-vms:start";
 export const tailnetNamespace = "urn:project-vms:tailnet";
+export const adoptedNamespace = "urn:project-vms:adopted";
 
 /** How the marks say yes and no. */
 export const yesOrNo = (value: boolean) => (value ? "yes" : "no");
@@ -221,11 +224,12 @@ export const yesOrNo = (value: boolean) => (value ? "yes" : "no");
  * none counts as not there.
  */
 function marksIn(metadata: Node): DomainMarks {
-  const namespaces = [definitionNamespace, dataNamespace, startNamespace, tailnetNamespace];
-  const [made, data, start, tailnet] = namespaces.map((namespace) => elementOf(metadata, namespace));
+  const namespaces = [definitionNamespace, dataNamespace, startNamespace, tailnetNamespace, adoptedNamespace];
+  const [made, data, start, tailnet, adopted] = namespaces.map((namespace) => elementOf(metadata, namespace));
   const [definition, instance, rootDisk] = [text(made, "@digest"), text(made, "@instance"), text(made, "@root")];
   const keep = text(data, "@keep");
   const [id, nodeKey] = [text(tailnet, "@id"), text(tailnet, "@node")];
+  const [size, asked] = [text(adopted, "@size"), text(adopted, "@asked")];
   return {
     ...(isMarkWord(definition) ? { definition } : {}),
     ...(isMarkWord(instance) ? { instance } : {}),
@@ -233,11 +237,14 @@ function marksIn(metadata: Node): DomainMarks {
     ...(keep === "" ? {} : { keepData: keep !== "no" }),
     ...(text(start, "@pending") === "yes" ? { starting: true } : {}),
     ...(isNodeId(id) && isNodeKey(nodeKey) ? { tailnet: { id, nodeKey } } : {}),
+    ...(isByteCount(size) && isByteCount(asked) ? { adopted: { size: Number(size), asked: Number(asked) } } : {}),
   };
 }
 
 /** Whether a text can be one of the digests and numbers that this product marks a domain with. */
 export const isMarkWord = (text: string) => /^[a-z0-9]{1,64}$/.test(text);
+
+const isByteCount = (text: string) => /^[1-9][0-9]{0,15}$/.test(text);
 
 /** The child element of a namespace, whatever its prefix is: libvirt chooses it. */
 function elementOf(node: Node, namespace: string): Node {

@@ -3,6 +3,7 @@ import { domainName, poolName } from "../config/names.ts";
 import type { NetworkSettings, ProjectSettings } from "../config/settings.ts";
 import { formatSize } from "../config/sizes.ts";
 import type { DomainFound, Inventory, NetworkFound, VolumeFound } from "../host/inventory.ts";
+import type { DomainMarks } from "../host/libvirt-xml.ts";
 import { rootDigest } from "./definition.ts";
 import { addedDevices, type OwnDevices } from "./manual-changes.ts";
 
@@ -62,6 +63,18 @@ export const isLeftOff = ({ domain }: ProjectFound) => domain?.state === "shut o
 /** Whether an update makes a new root disk for a VM that is there. */
 export function wantsNewRoot({ domain }: ProjectFound, settings: ProjectSettings): boolean {
   return domain !== undefined && (domain.marks.root ?? rootDigest({})) !== rootDigest(settings);
+}
+
+/** What a VM notes of a project disk that was bigger than its entry asked for when it was adopted. */
+export function adoptedBigger({ domain, projectDisk }: ProjectFound, disk: number): DomainMarks["adopted"] {
+  if (domain) return domain.marks.adopted;
+  return projectDisk && projectDisk.capacity > disk ? { size: projectDisk.capacity, asked: disk } : undefined;
+}
+
+/** Whether a project disk may be bigger than its entry asks for: it is adopted, or its size and the entry are still those of then. */
+export function mayBeBigger(found: ProjectFound, disk: number): boolean {
+  const adopted = adoptedBigger(found, disk);
+  return adopted !== undefined && adopted.size === found.projectDisk?.capacity && adopted.asked === disk;
 }
 
 /** What an update will do, from what is there and what is wanted. Pure: a preview and its update come to the same. */
@@ -150,8 +163,16 @@ function rootParts({ rootDisk }: ProjectFound, { settings }: VmWanted, { root }:
 
 function dataParts({ projectDisk }: ProjectFound, { settings }: VmWanted, { data }: VmPlan): string[] {
   if (!projectDisk) return [`new project disk of ${formatSize(settings.disk)}`];
-  if (data === "taken up") return [`takes up its kept project disk (${usage(projectDisk)})`];
+  if (data === "taken up") return adoptedParts(projectDisk, settings.disk);
   return data === "grown" ? [`project disk grows ${sizes(projectDisk, settings.disk)}`] : [];
+}
+
+function adoptedParts(projectDisk: VolumeFound, disk: number): string[] {
+  const adopts = `takes up its kept project disk (${usage(projectDisk)})`;
+  if (projectDisk.capacity < disk) return [adopts, `project disk grows ${sizes(projectDisk, disk)}`];
+  return [
+    projectDisk.capacity > disk ? `${adopts}, which stays bigger than the ${formatSize(disk)} asked for` : adopts,
+  ];
 }
 
 function inPlaceParts({ domain }: ProjectFound, { settings, tailnet, filter }: VmWanted): string[] {

@@ -22,6 +22,8 @@ export interface Vm {
   autostart: boolean;
   keepData: boolean;
   root: Root;
+  /** Of a kept disk that was bigger than asked for when it was adopted: its size and what was asked for. */
+  adopted?: { size: number; asked: number } | undefined;
 }
 
 /** A disk on the host. */
@@ -83,10 +85,11 @@ function diskRefusals({ vms, disks }: World, config: SweepConfig, name: string):
   const disk = disks[name];
   const { disk: size } = settingsOf(config, name);
   const refusal = (...says: string[]) => [{ path: `projects.${name}.disk`, says: [...says, is(size)] }];
-  if (!disk) return [];
-  if (size < disk.size) return refusal(`must be at least ${inUnits(disk.size)}`, "a disk is never made smaller");
-  if (!vms[name] && size > disk.size) return refusal(`must be ${inUnits(disk.size)}`, "would be taken up");
-  return [];
+  const vm = vms[name];
+  // A kept disk is adopted in any size.
+  if (!disk || !vm || size >= disk.size) return [];
+  if (vm.adopted?.size === disk.size && vm.adopted.asked === size) return [];
+  return refusal(`must be at least ${inUnits(disk.size)}`, "a disk is never made smaller");
 }
 
 function rootRefusals({ vms }: World, config: SweepConfig, name: string): Refusal[] {
@@ -118,15 +121,17 @@ function after(world: World, config: SweepConfig): World {
   };
 }
 
-function vmAfter({ vms }: World, config: SweepConfig, name: string): Vm {
-  const { memory, cpus, autostart, keepData, rootDisk, image } = settingsOf(config, name);
+function vmAfter({ vms, disks }: World, config: SweepConfig, name: string): Vm {
+  const { memory, cpus, autostart, keepData, disk, rootDisk, image } = settingsOf(config, name);
   const request = requestOf(config, name);
   const old = vms[name]?.root;
   const root =
     old?.request === request
       ? { ...old, size: Math.max(old.size, rootDisk) }
       : newRoot(rootDisk, image ?? config.image, request);
-  return { memory, cpus, cidr: cidrOf(config), autostart, keepData, root };
+  const size = disks[name]?.size ?? disk;
+  const adopted = vms[name] ? vms[name].adopted : size > disk ? { size, asked: disk } : undefined;
+  return { memory, cpus, cidr: cidrOf(config), autostart, keepData, root, adopted };
 }
 
 function newRoot(size: number, image: ImageName, request: string): Root {
@@ -134,8 +139,8 @@ function newRoot(size: number, image: ImageName, request: string): Root {
 }
 
 function diskAfter({ disks }: World, config: SweepConfig, name: string): [string, Disk] {
-  const size = settingsOf(config, name).disk;
-  return [name, { ...(disks[name] ?? { marks: [], marked: 0 }), size }];
+  const old = disks[name] ?? { size: 0, marks: [], marked: 0 };
+  return [name, { ...old, size: Math.max(old.size, settingsOf(config, name).disk) }];
 }
 
 /** How much of a root disk is looked at, in MiB: as much as the base images have. */
@@ -177,7 +182,7 @@ const somewhere = (marked: number) => 2 * MiB + (marked % 199) * markLength;
 export function untouched(before: World, { vms }: World): string[] {
   return Object.keys(vms).filter((name) => {
     const [old, now] = [before.vms[name], vms[name]];
-    const same = (key: Exclude<keyof Vm, "root" | "autostart">) => old?.[key] === now?.[key];
+    const same = (key: Exclude<keyof Vm, "root" | "autostart" | "adopted">) => old?.[key] === now?.[key];
     const keys = ["memory", "cpus", "cidr", "keepData"] as const;
     return old !== undefined && keys.every(same) && old.root.request === now?.root.request;
   });

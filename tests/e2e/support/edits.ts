@@ -188,10 +188,10 @@ function smaller(key: keyof typeof sizes, size: number, random: Random): Entry |
 
 const free = (projects: SweepConfig["projects"]) => allNames.filter((name) => !projects[name]);
 
-/** An entry whose disk has the size of the kept one that it would take up, most of the time. */
+/** An entry whose disk has the size of the kept one that it adopts, half of the time. */
 function fitting(name: string, entry: Entry, { disks }: World, random: Random): Entry {
   const kept = disks[name];
-  return kept && !random.onceIn(4) ? { ...entry, disk: kept.size } : entry;
+  return kept && random.onceIn(2) ? { ...entry, disk: kept.size } : entry;
 }
 
 /** An entry that says something of this and that. */

@@ -5,6 +5,7 @@ import path from "node:path";
 import { execaSync } from "execa";
 import { afterAll, describe, expect, test } from "vitest";
 import { domainXslt, type Marks, withFilter, withMarks } from "../../../components/domain-xslt.ts";
+import { parseDomain } from "../../../host/libvirt-xml.ts";
 import { hostileTexts } from "../guest/hostile-values.ts";
 import { aNode } from "../guest/samples.ts";
 
@@ -99,6 +100,15 @@ describe("marks", () => {
   )("that hold %s stay values, even where their type was forced", (_, text) => {
     const applied = apply(marked(text), plain);
     expect(shape(applied)).toBe(shape(apply(marked("n1"), plain)));
+  });
+
+  test("of a disk that was adopted bigger than asked for are read back from the domain, and others stand beside them", () => {
+    const adopted = { size: 50 * 2 ** 30, asked: 40 * 2 ** 30 };
+    const xml = apply(withMarks(sheet, { ...marks, adopted }), plain);
+    expect(parseDomain(xml).marks).toEqual({ ...marks, starting: undefined, adopted });
+    expect(parseDomain(apply(withMarks(sheet, marks), plain)).marks).not.toHaveProperty("adopted");
+    const edited = xml.replace(`asked="${adopted.asked}"`, 'asked="-1"');
+    expect(parseDomain(edited).marks).not.toHaveProperty("adopted");
   });
 
   test("keep a stylesheet that somebody has changed as it is", () => {

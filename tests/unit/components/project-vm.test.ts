@@ -1,10 +1,12 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import { ProjectVm, type ProjectVmArgs } from "../../../components/project-vm.ts";
+import { settingsVariable } from "../../../components/vm-hooks.ts";
 import { VmHost } from "../../../components/vm-host.ts";
 import { qcow2Xslt } from "../../../components/volume-xslt.ts";
 import { UserError } from "../../../config/errors.ts";
 import { macAddress } from "../../../config/names.ts";
+import { GiB } from "../../../config/sizes.ts";
 import type { DomainFound } from "../../../host/inventory.ts";
 import { rulesDigest } from "../../../vm/filter-xml.ts";
 import { aDomain, anInventory, aPool, aVolume } from "../found.ts";
@@ -280,6 +282,28 @@ describe("ProjectVm", () => {
     }
     expect(triggers.slice(0, 2)).toEqual(["first", "first"]);
     expect(new Set(triggers).size).toBe(3);
+  });
+
+  test("a kept disk is adopted in the size that it has; a VM notes that it is bigger than asked for, also when it is redefined", async () => {
+    const disk = aVolume({ path: "/vms/app/project.qcow2", capacity: 50 * GiB });
+    const adopted = { size: 50 * GiB, asked: 40 * GiB };
+    const adopt = async (args: Partial<ProjectVmArgs>, domains: DomainFound[] = []) => {
+      registered.length = 0;
+      const pools = [aPool({ name: "project-app", path: "/vms/app", volumes: [disk] })];
+      const { child } = await make(args, new VmHost("there", { settings, inventory: anInventory({ domains, pools }) }));
+      const { size } = child("projectDisk");
+      const mark = /<adopted [^>]*size="(\d+)" asked="(\d+)"/.exec((child("domain").xml as { xslt: string }).xslt);
+      const { disk: wanted } = JSON.parse(
+        (child("settings").environment as Record<string, string>)[settingsVariable] ?? "",
+      );
+      return { size, wanted, mark: mark?.slice(1).map(Number) };
+    };
+    expect(await adopt({ disk: "40 GiB" })).toEqual({ size: 50 * GiB, wanted: 40 * GiB, mark: Object.values(adopted) });
+    expect(await adopt({ disk: "50 GiB" })).toEqual({ size: 50 * GiB, wanted: 50 * GiB });
+    expect(await adopt({ disk: "60 GiB" })).toEqual({ size: 50 * GiB, wanted: 60 * GiB });
+    const there = aDomain({ name: "project-app", marks: { adopted } });
+    expect(await adopt({ disk: "40 GiB", memory: "2 GiB" }, [there])).toMatchObject({ mark: Object.values(adopted) });
+    expect(await adopt({ disk: "40 GiB", memory: "2 GiB" }, [made])).toMatchObject({ mark: undefined });
   });
 
   test("a VM on an overlay, or with saved memory, is refused where the update would work on it, and left alone where it would not", () => {

@@ -30,7 +30,9 @@ describe("disks that are there", () => {
   test.each<[string, object, VolumeFound[], DomainFound[]]>([
     ["as big as asked for", {}, [aVolume(), rootDisk], [vm]],
     ["to grow", { disk: "60 GiB", rootDisk: "30 GiB" }, [aVolume(), rootDisk], [vm]],
-    ["kept, and taken up as big as it is", {}, [aVolume()], []],
+    ["kept, and adopted as big as it is", {}, [aVolume()], []],
+    ["kept, and to grow when it is adopted", { disk: "60 GiB" }, [aVolume()], []],
+    ["kept, and adopted bigger than asked for", { disk: "40 GiB" }, [aVolume()], []],
     ["kept, and of a size that is no whole MiB", { disk: "101 MiB" }, [aVolume({ capacity: 100 * MiB + 512 })], []],
     ["a root that is made anew, smaller", { rootDisk: "10 GiB", rebuild: "x" }, [aVolume(), rootDisk], [vm]],
   ])("are used: %s", (_, asked, volumes, domains) => expect(errors(asked, volumes, domains)).toBe(""));
@@ -73,13 +75,13 @@ describe("disks that are there", () => {
     );
   });
 
-  test("a kept disk that is smaller than asked for is not silently grown, which could not be undone", () => {
-    expect(errors({ disk: "60 GiB" }, [aVolume()], [])).toBe(
-      mistake(
-        '.disk: must be 50 GiB, as the kept project disk /vms/webapp/project.qcow2 is, which would be taken up, but is "60 GiB"',
-        "write `50 GiB` to take it up; once the VM is there, the disk can grow",
-      ),
-    );
+  test("a project disk that was adopted bigger than asked for stays so while neither it nor its entry changes", () => {
+    const adopted = aDomain({ marks: { ...vm.marks, adopted: { size: 50 * GiB, asked: 40 * GiB } } });
+    const refused = (disk: string, has = 50) =>
+      errors({ disk }, [aVolume({ capacity: has * GiB }), rootDisk], [adopted]).includes("never made smaller");
+    expect(["40 GiB", "50 GiB", "60 GiB"].map((disk) => refused(disk))).toEqual([false, false, false]);
+    expect(["39 GiB", "45 GiB"].map((disk) => refused(disk))).toEqual([true, true]);
+    expect(refused("40 GiB", 60)).toBe(true);
   });
 
   test("what is no qcow2 is not taken up", () => {

@@ -22,19 +22,32 @@ const refusals = (before: World, next: SweepConfig) => foresee(before, next).ref
 describe("what must become of a project disk", () => {
   const one = config({ app: { disk: 128 } });
 
-  test("that is removed: it is kept with its marks, and has them when it comes back, in the same size only", () => {
+  test("that is removed: it is kept with its marks, and has them when it comes back, in whatever size is asked for", () => {
     const kept = world(one, config({}));
     expect(kept.disks).toEqual(world(one).disks);
     expect(world(one, config({}), one).disks).toEqual(kept.disks);
-    expect(foresee(kept, config({ app: { disk: 144 } })).refusals).toEqual([
-      { path: "projects.app.disk", says: ["must be 128 MiB", "would be taken up", 'but is "144 MiB"'] },
-    ]);
-    expect(foresee(kept, config({ app: { disk: 112 } })).refusals).toEqual([
+    const { marks } = kept.disks.app ?? {};
+    for (const [asked, size] of [
+      [144, 144],
+      [112, 128],
+    ] as const) {
+      const { refusals: none, world: back } = foresee(kept, config({ app: { disk: asked } }));
+      expect([none, back.disks.app]).toMatchObject([[], { size, marks }]);
+    }
+  });
+
+  test("that came back bigger than asked for: its entry may stay, any other that asks for less is refused", () => {
+    const smaller = config({ app: { disk: 112 } });
+    const back = world(one, config({}), smaller);
+    expect(refusals(back, config({ app: { disk: 112, memory: 256 } }))).toEqual([]);
+    expect(foresee(back, config({ app: { disk: 96 } })).refusals).toEqual([
       {
         path: "projects.app.disk",
-        says: ["must be at least 128 MiB", "a disk is never made smaller", 'but is "112 MiB"'],
+        says: ["must be at least 128 MiB", "a disk is never made smaller", 'but is "96 MiB"'],
       },
     ]);
+    const grown = world(one, config({}), smaller, config({ app: { disk: 144 } }));
+    expect(refusals(grown, smaller)).toEqual(["projects.app.disk"]);
   });
 
   test("that is not to be kept: it is deleted only if an up had said so before the one that removes it", () => {

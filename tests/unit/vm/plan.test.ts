@@ -55,6 +55,21 @@ describe("what is said of an update's effect on a VM, its root and its data", ()
       "webapp: new VM, takes up its kept project disk (50 GiB, 3 GiB used), data kept",
     ],
     [
+      "an entry that comes back, with a bigger disk",
+      { ...nothing, projectDisk: aVolume() },
+      { disk: 60 * GiB },
+      {},
+      "webapp: new VM, takes up its kept project disk (50 GiB, 3 GiB used), project disk grows from 50 GiB to 60 GiB, data kept",
+    ],
+    [
+      "an entry that comes back, with a smaller disk",
+      { ...nothing, projectDisk: aVolume() },
+      { disk: 40 * GiB },
+      {},
+      "webapp: new VM, takes up its kept project disk (50 GiB, 3 GiB used), which stays bigger than the 40 GiB asked for, data kept",
+    ],
+    ["a disk that was adopted bigger than asked for", {}, { disk: 40 * GiB }, {}, undefined],
+    [
       "more memory",
       { domain: redefined },
       { memory: 16 * GiB },
