@@ -13,6 +13,7 @@ import { ownDevices } from "../vm/manual-changes.ts";
 import { filterSettings, lacksFilter } from "../vm/network-filter.ts";
 import {
   adoptedBigger,
+  hasLostRoot,
   isLeftOff,
   isToRun,
   type ProjectFound,
@@ -113,8 +114,9 @@ export function createDomain(
   const { name, settings, host, found } = context;
   let wanted: VmWanted | undefined;
   let plan: VmPlan | undefined;
-  // One that the host has no more is made again, although the state says that it is there.
-  const instance = found.domain?.marks.instance ?? randomBytes(6).toString("hex");
+  // One that the host has no more is made again, although the state says that it is there; as is one whose root is made again.
+  const made = hasLostRoot(found) ? undefined : found.domain?.marks.instance;
+  const instance = made ?? randomBytes(6).toString("hex");
   const domain = children.create(
     "domain",
     libvirt.Domain,

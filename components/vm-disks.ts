@@ -5,9 +5,20 @@ import { seedIso } from "../cloud-init/seed-iso.ts";
 import { userData } from "../cloud-init/user-data.ts";
 import { diskSerial, hostName } from "../config/names.ts";
 import { rootDigest } from "../vm/definition.ts";
-import { wantsNewRoot } from "../vm/plan.ts";
+import { hasLostRoot, isLost, wantsNewRoot } from "../vm/plan.ts";
 import type { Children, VmContext } from "./vm-children.ts";
-import { closedXslt, qcow2Xslt } from "./volume-xslt.ts";
+import { again, closedXslt, qcow2Xslt } from "./volume-xslt.ts";
+
+/**
+ * What leaves a volume as it is, or has it made again because it is gone. The engine takes the state's word that it is there, so
+ * another stylesheet, which is ignored otherwise and by the next update, has it replaced. Nothing is removed for that, and the
+ * provider overwrites no disk that is there after all.
+ */
+function leftOrMadeAgain(isGone: boolean, xslt: string, ignoreChanges: string[]) {
+  return isGone
+    ? { xml: { xslt: again(xslt) }, opts: { deleteBeforeReplace: false } }
+    : { xml: { xslt }, opts: { ignoreChanges } };
+}
 
 /** A VM keeps the image that it was made from until its root is made anew on purpose. */
 export function createRootDisk(
@@ -16,6 +27,7 @@ export function createRootDisk(
   pool: libvirt.Pool,
   teardown: command.local.Command,
 ) {
+  const { xml, opts } = leftOrMadeAgain(isLost(found, "disk.qcow2"), qcow2Xslt, ["baseVolumeId", "size", "xml"]);
   return children.create(
     "rootDisk",
     libvirt.Volume,
@@ -25,12 +37,12 @@ export function createRootDisk(
       format: "qcow2",
       baseVolumeId: image.published.path,
       size: settings.rootDisk,
-      xml: { xslt: qcow2Xslt },
+      xml,
     },
     {
+      ...opts,
       provider: host.provider,
       retainOnDelete: true,
-      ignoreChanges: ["baseVolumeId", "size", "xml"],
       replacementTrigger: rootDigest(settings),
       hooks: {
         beforeCreate: [image.isThere, ...(wantsNewRoot(found, settings) ? [host.hooks.removeRootDisk] : [])],
@@ -84,6 +96,9 @@ export function createSeed(
     diskSerial: diskSerial(name, "project"),
     imageKind: settings.image?.kind ?? host.imageKind,
   };
+  const isForNewRoot = wantsNewRoot(found, settings) || hasLostRoot(found);
+  const isGone = isLost(found, "seed.iso") || hasLostRoot(found);
+  const { xml, opts } = leftOrMadeAgain(isGone, closedXslt, ["source", "xml"]);
   return children.create(
     "seed",
     libvirt.Volume,
@@ -92,14 +107,14 @@ export function createSeed(
       pool: pool.name,
       format: "iso",
       source: seedIso(hostName(name), { userData: userData(guest), metaData: metaData(guest) }),
-      xml: { xslt: closedXslt },
+      xml,
     },
     {
+      ...opts,
       provider: host.provider,
       retainOnDelete: true,
-      ignoreChanges: ["source", "xml"],
       replacementTrigger: rootDigest(settings),
-      hooks: wantsNewRoot(found, settings) ? { beforeCreate: [host.hooks.removeSeed] } : {},
+      hooks: isForNewRoot ? { beforeCreate: [host.hooks.removeSeed] } : {},
       // When both are made anew, the guest is shut down once.
       dependsOn: rootDisk,
     },

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { everything, stylesheet } from "./stylesheet.ts";
 
 /** Its owner alone reads and writes a volume; QEMU's user does while libvirt has made it the owner. The provider says 0644. */
@@ -18,3 +19,6 @@ export const qcow2Xslt = stylesheet([
   closed,
   { "@_match": "/volume/target", "xsl:copy": { "xsl:apply-templates": everything, compat: "1.1" } },
 ]);
+
+/** A stylesheet that does the same and is another text each time. */
+export const again = (xslt: string) => `${xslt}<!-- ${randomBytes(6).toString("hex")} -->\n`;

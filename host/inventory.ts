@@ -25,7 +25,7 @@ import {
 import { localStorage, poolStorage, type StorageFound } from "./storage.ts";
 import { hostUnreachable, requireAgentKeys } from "./unreachable.ts";
 import { type Ask, type BatchAnswer, isLocal, VirshError, withVirshSession } from "./virsh.ts";
-import { unanswered, whatIsThere } from "./virsh-answers.ts";
+import { isVolumeGone, unanswered, whatIsThere } from "./virsh-answers.ts";
 
 /** All that is asked of a host before anything is done to it. Sizes in bytes. */
 export interface Inventory {
@@ -60,6 +60,8 @@ export interface PoolFound {
   available: number;
   /** Only of active pools under storageDir. */
   volumes: VolumeFound[];
+  /** Names of volumes that libvirt lists and tells nothing of, for another reason than that the file is gone. */
+  unread?: string[];
 }
 
 export interface VolumeFound {
@@ -240,9 +242,15 @@ async function withVolumes(storageDir: string, pools: Omit<PoolFound, "volumes">
     parseVolumeNames(output, ours.find((pool) => pool.uuid === uuid)?.path ?? "").map((name) => [uuid, name]),
   );
   const answers = await ask(wanted.map(([pool = "", name = ""]) => ["vol-dumpxml", "--pool", pool, name]));
-  const volumesOf = (uuid: string) =>
-    answers.filter((answer) => answer.ok && answer.command[2] === uuid).map(({ output }) => parseVolume(output));
-  return pools.map((pool) => ({ ...pool, volumes: volumesOf(pool.uuid) }));
+  return pools.map((pool) => {
+    const told = answers.filter(({ command }) => command[2] === pool.uuid);
+    const unread = told.flatMap((answer) => {
+      const name = answer.command[3] ?? "";
+      return answer.ok || isVolumeGone(answer, name) ? [] : [name];
+    });
+    const volumes = told.filter(({ ok }) => ok).map(({ output }) => parseVolume(output));
+    return { ...pool, volumes, ...(unread.length > 0 ? { unread } : {}) };
+  });
 }
 
 function findNetworks(xmls: string[], seen: Overview): NetworkFound[] {

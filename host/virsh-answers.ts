@@ -4,6 +4,15 @@ import type { BatchAnswer } from "./virsh.ts";
 /** What virsh says of what was removed, or stopped, since it was listed. */
 const isGone = (error: string) => /failed to get (domain|network|pool|vol)|is not active/.test(error);
 
+/** What it says of a volume whose file was removed, with libvirt or past it. */
+const noVolume = /failed to get vol '(.*?)'|no storage vol with matching (?:name|path) '(?:.*\/)?(.*?)'/;
+
+/** Whether virsh tells nothing of a volume because it is gone; of another file that is, such as its backing file, it may speak too. */
+export function isVolumeGone({ error }: BatchAnswer, name: string): boolean {
+  const [, ...named] = noVolume.exec(error) ?? [];
+  return named.includes(name) && !error.includes("is not active");
+}
+
 /**
  * The answers about what is there. What was removed since it was listed is not; what cannot be asked is not known to be gone, and
  * no plan may take it for that.

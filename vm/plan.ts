@@ -14,7 +14,13 @@ export interface ProjectFound {
   projectDisk: VolumeFound | undefined;
   /** The libvirt network that its domain is on. */
   network: NetworkFound | undefined;
+  /** Those of its volumes that are gone from the host, and can be made again. */
+  lost?: DisposableVolume[];
 }
+
+/** The volumes that can be made again at any time. */
+const disposableVolumes = ["disk.qcow2", "seed.iso"] as const;
+export type DisposableVolume = (typeof disposableVolumes)[number];
 
 /** What a project's VM is to be. */
 export interface VmWanted {
@@ -40,22 +46,32 @@ export interface VmPlan {
   reasons: string[];
   /** Whether it runs when the update begins, or an update that was cut off should have started it. */
   runs: boolean;
-  root: "new" | "kept" | "grown" | "rebuilt";
+  root: "new" | "kept" | "grown" | "rebuilt" | "recreated";
   data: "new" | "kept" | "grown" | "taken up";
 }
 
 /** Looks a project up in what was found on its host. */
 export function findProject({ domains, pools, networks }: Inventory, storageDir: string, name: string): ProjectFound {
-  const volumes = pools.find((pool) => pool.name === poolName(name))?.volumes ?? [];
-  const volume = (file: string) => volumes.find(({ path }) => path === posix.join(storageDir, name, file));
+  const pool = pools.find((one) => one.name === poolName(name));
+  const volume = (file: string) => pool?.volumes.find(({ path }) => path === posix.join(storageDir, name, file));
   const domain = domains.find((one) => one.name === domainName(name));
+  const projectDisk = volume("project.qcow2");
+  // Beside a project disk that is seen, others that are not seen are gone. Without one, the whole folder may be out of sight.
+  const isGone = (file: string) => projectDisk && !volume(file) && !pool?.unread?.includes(file);
   return {
     domain,
     rootDisk: volume("disk.qcow2"),
-    projectDisk: volume("project.qcow2"),
+    projectDisk,
     network: networks.find((network) => network.name === domain?.network),
+    lost: disposableVolumes.filter(isGone),
   };
 }
+
+/** Whether one of a project's volumes is gone from the host, whatever the state says. */
+export const isLost = ({ lost = [] }: ProjectFound, volume: DisposableVolume) => lost.includes(volume);
+
+/** Whether a VM that is there has lost its root disk, and is to get a new one. */
+export const hasLostRoot = (found: ProjectFound) => found.domain !== undefined && isLost(found, "disk.qcow2");
 
 /** Whether something that was cut off, an update, a restart or the like, has left a VM off that is to run. */
 export const isLeftOff = ({ domain }: ProjectFound) => domain?.state === "shut off" && domain.marks.starting === true;
@@ -82,12 +98,13 @@ export function planVm(found: ProjectFound, wanted: VmWanted): VmPlan {
   const { domain, rootDisk, projectDisk } = found;
   const { settings } = wanted;
   const rebuilt = wantsNewRoot(found, settings);
-  const unchanged = domain?.marks.definition === wanted.definition && !rebuilt;
+  const recreated = !rebuilt && hasLostRoot(found);
+  const unchanged = domain?.marks.definition === wanted.definition && !rebuilt && !recreated;
   return {
     domain: !domain ? "new" : unchanged ? "unchanged" : "redefined",
-    reasons: domain && !unchanged ? reasonsFor(found, domain, wanted, rebuilt) : [],
+    reasons: domain && !unchanged ? reasonsFor(found, domain, wanted, rebuilt || recreated) : [],
     runs: domain !== undefined && isToRun(domain),
-    root: rebuilt ? "rebuilt" : sizeChange(rootDisk, settings.rootDisk),
+    root: rebuilt ? "rebuilt" : recreated ? "recreated" : sizeChange(rootDisk, settings.rootDisk),
     data: projectDisk && !domain ? "taken up" : sizeChange(projectDisk, settings.disk),
   };
 }
@@ -108,7 +125,7 @@ function reasonsFor(
   found: ProjectFound,
   domain: DomainFound,
   { settings, network, virtualization }: VmWanted,
-  rebuilt: boolean,
+  newRoot: boolean,
 ): string[] {
   const was = domain.type === "kvm" ? "kvm" : "emulated";
   const addresses = network.kind === "managed" && found.network?.cidr !== network.cidr;
@@ -120,7 +137,7 @@ function reasonsFor(
     ...(domain.network === network.name && addresses ? [`network's addresses to ${network.cidr}`] : []),
     ...(was === virtualization ? [] : [`virtualization ${was} to ${virtualization}`]),
   ];
-  return reasons.length > 0 || rebuilt ? reasons : ["its definition changed"];
+  return reasons.length > 0 || newRoot ? reasons : ["its definition changed"];
 }
 
 const fromTo = (what: string, from: number, to: number) => `${what} ${formatSize(from)} to ${formatSize(to)}`;
@@ -156,9 +173,12 @@ function droppedParts({ domain }: ProjectFound, { devices }: VmWanted, plan: VmP
   return added.length > 0 ? [`DROPS what was added by hand: ${added.join(", ")}`] : [];
 }
 
-function rootParts({ rootDisk }: ProjectFound, { settings }: VmWanted, { root }: VmPlan): string[] {
+function rootParts(found: ProjectFound, { settings }: VmWanted, { domain, root }: VmPlan): string[] {
+  const { rootDisk } = found;
   if (root === "rebuilt") return ["root disk made anew"];
-  return root === "grown" && rootDisk ? [`root disk grows ${sizes(rootDisk, settings.rootDisk)}`] : [];
+  if (root === "recreated") return ["root disk recreated: its file is gone from the host"];
+  const seed = domain !== "new" && isLost(found, "seed.iso") ? ["seed recreated: its file is gone from the host"] : [];
+  return root === "grown" && rootDisk ? [`root disk grows ${sizes(rootDisk, settings.rootDisk)}`, ...seed] : seed;
 }
 
 function dataParts({ projectDisk }: ProjectFound, { settings }: VmWanted, { data }: VmPlan): string[] {

@@ -11,6 +11,7 @@ import type { Log } from "./grow.ts";
 import { isOwnedBy } from "./leftovers.ts";
 import { ownDisks } from "./manual-changes.ts";
 import { markStarting, marksOf } from "./marks.ts";
+import type { DisposableVolume } from "./plan.ts";
 import { requireNoRestore } from "./restore-mark.ts";
 
 /** Whose VM it is, and where its disks are. */
@@ -77,11 +78,9 @@ export async function putByDomain(virsh: Virsh, project: string, place: VmPlace,
   }
 }
 
-/** The volumes that can be made anew at any time; there is no other that {@link makeWayForVolume} would remove. */
-export type DisposableVolume = "disk.qcow2" | "seed.iso";
-
 /**
- * Before a root disk or a seed is made anew: the guest is shut down in order and the old one removed.
+ * Before a root disk or a seed is made anew: the guest is shut down in order and the old one removed. There is no other volume
+ * that this would remove.
  *
  * @throws UserError when the domain is somebody else's, has other disks than ours, or saved memory
  */

@@ -306,6 +306,82 @@ describe("ProjectVm", () => {
     expect(await adopt({ disk: "40 GiB", memory: "2 GiB" }, [made])).toMatchObject({ mark: undefined });
   });
 
+  describe("volumes that are gone from the host", () => {
+    const volume = (name: string) => aVolume({ name, path: `/vms/app/${name}` });
+    const seen: Record<string, { xslt: string; opts: pulumi.CustomResourceOptions; size: unknown }> = {};
+    const note = (args: { xml?: unknown; size?: unknown }, opts: pulumi.CustomResourceOptions, name: string) => {
+      seen[name.replace("app-", "")] = { xslt: (args.xml as { xslt: string }).xslt, opts, size: args.size };
+    };
+    const transform = { rootDisk: note, projectDisk: note, seed: note, domain: note };
+    /** What is made of a VM whose pool has only these volumes; with the hooks that remove something. */
+    async function update(volumes: string[], args: Partial<ProjectVmArgs> = {}, domains = [made]) {
+      registered.length = 0;
+      const pools = [aPool({ name: "project-app", path: "/vms/app", volumes: volumes.map(volume) })];
+      const on = new VmHost("there", { settings, inventory: anInventory({ domains, pools }) });
+      await make({ transform, ...args }, on);
+      const { removeRootDisk, removeSeed, checkProjectDisk, takeUp } = on.hooks;
+      const hooks = (role: string) => seen[role]?.opts.hooks?.beforeCreate ?? [];
+      return {
+        again: Object.keys(seen).filter((role) => seen[role]?.xslt.includes("<!-- ")),
+        removed: [hooks("rootDisk").includes(removeRootDisk), hooks("seed").includes(removeSeed)],
+        onProjectDisk: hooks("projectDisk").filter((hook) => ![checkProjectDisk, takeUp].includes(hook as never)),
+        instance: (seen.domain?.opts.replacementTrigger as unknown[] | undefined)?.[2],
+      };
+    }
+    const [root, disk, seed] = ["disk.qcow2", "project.qcow2", "seed.iso"] as const;
+
+    test("are made again, a root disk with its seed and its VM; nothing is removed for a root disk", async () => {
+      const none = { again: [], removed: [false, false], onProjectDisk: [] };
+      expect(await update([root, disk, seed])).toEqual({ ...none, instance: "first" });
+      expect(await update([root, disk])).toEqual({ ...none, again: ["seed"], instance: "first" });
+      for (const volumes of [[disk], [disk, seed]]) {
+        const { instance, ...rest } = await update(volumes);
+        expect(rest).toEqual({ ...none, again: ["rootDisk", "seed"], removed: [false, true] });
+        expect(instance).not.toBe("first");
+      }
+      expect(await update([seed])).toEqual({ ...none, instance: "first" });
+      expect(await update([])).toEqual({ ...none, instance: "first" });
+      expect(await update([disk], {}, [])).toMatchObject({ again: ["rootDisk", "seed"], removed: [false, false] });
+    });
+
+    test("one that is there is left as it is by the engine, whatever differs; one that is made again is not deleted first", async () => {
+      await update([root, disk, seed]);
+      expect(["rootDisk", "seed"].map((role) => seen[role]?.opts.ignoreChanges)).toEqual([
+        ["baseVolumeId", "size", "xml"],
+        ["source", "xml"],
+      ]);
+      await update([disk]);
+      for (const role of ["rootDisk", "seed"]) {
+        expect(seen[role]?.opts).toMatchObject({ deleteBeforeReplace: false, retainOnDelete: true });
+        expect(seen[role]?.opts.ignoreChanges).toBeUndefined();
+      }
+    });
+
+    test("no project disk is ever made again, made smaller, removed or replaced, whatever is gone and whatever is asked for", async () => {
+      const updates: [Partial<ProjectVmArgs>, DomainFound[]][] = [
+        [{}, []],
+        [{ disk: "40 GiB" }, []],
+        [{ disk: "60 GiB", rebuild: "x" }, [made]],
+        [{ keepData: false, rootDisk: "30 GiB" }, [made]],
+      ];
+      for (const volumes of [[root, disk, seed], [disk], [seed], []])
+        for (const [args, domains] of updates) {
+          const { again, onProjectDisk, removed } = await update(volumes, args, domains);
+          const { opts, size } = seen.projectDisk ?? expect.unreachable();
+          expect([again.includes("projectDisk"), onProjectDisk]).toEqual([false, []]);
+          expect(opts).toMatchObject({ retainOnDelete: true, ignoreChanges: ["size", "format", "xml"] });
+          expect([opts.replacementTrigger, opts.replaceOnChanges, opts.import]).toEqual([
+            undefined,
+            undefined,
+            undefined,
+          ]);
+          if (volumes.includes(disk)) expect(size).toBe(50 * GiB);
+          // Only another text in `rebuild` gives a root disk up.
+          expect(removed[0]).toBe("rebuild" in args && domains.length > 0);
+        }
+    }, 120_000);
+  });
+
   test("a VM on an overlay, or with saved memory, is refused where the update would work on it, and left alone where it would not", () => {
     const overlay = { disks: [{ target: "vdb", source: "/vms/webapp/project.s1", chain: [] }], nics: [], others: [] };
     const volumes = [

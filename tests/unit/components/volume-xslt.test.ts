@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { execaSync } from "execa";
 import { afterAll, expect, test } from "vitest";
-import { closedXslt, qcow2Xslt } from "../../../components/volume-xslt.ts";
+import { again, closedXslt, qcow2Xslt } from "../../../components/volume-xslt.ts";
 
 const dir = mkdtempSync(path.join(tmpdir(), "volume-xslt-"));
 afterAll(() => rmSync(dir, { recursive: true }));
@@ -29,4 +29,11 @@ test("a disk is made in qcow2's version 3 and for its owner alone, and is otherw
 test("a seed is made for its owner alone", () => {
   const target = (mode: string) => `<format type="iso"/><permissions><mode>${mode}</mode></permissions>`;
   expect(transformed(closedXslt, target("644"))).toBe(volumeWith(target("0600")));
+});
+
+test("a volume that is made again is asked for in other words each time, and is the same", () => {
+  const target = '<format type="qcow2"/><permissions><mode>644</mode></permissions>';
+  const [one, other] = [again(qcow2Xslt), again(qcow2Xslt)];
+  expect(new Set([qcow2Xslt, one, other]).size).toBe(3);
+  expect(transformed(one, target)).toBe(transformed(qcow2Xslt, target));
 });

@@ -8,6 +8,7 @@ import { UserError } from "../../../config/errors.ts";
 import { takeInventory } from "../../../host/inventory.ts";
 import { firmwaresIn, parseHypervisorVersion, parseMemory, parseVolumeNames } from "../../../host/inventory-text.ts";
 import { localStorage, poolStorage } from "../../../host/storage.ts";
+import { isVolumeGone } from "../../../host/virsh-answers.ts";
 
 test("memory as nodeinfo prints it, in bytes", () => {
   const nodeinfo = `CPU model:           x86_64
@@ -125,6 +126,17 @@ describe.skipIf(!existsSync("/usr/bin/virsh"))("a real virsh", () => {
     expect(views("other")).toBeUndefined();
   });
 
+  test("a volume that is listed and not described is unread, unless libvirt says that just it is gone", async () => {
+    const answer = (error: string) => ({ command: ["vol-dumpxml"], ok: false, output: "", error });
+    const isGone = (error: string) => isVolumeGone(answer(error), "disk.qcow2");
+    expect(isGone("Storage volume not found: no storage vol with matching path '/vms/a b/disk.qcow2'")).toBe(true);
+    expect(isGone("failed to get vol 'disk.qcow2', specifying --pool might help")).toBe(true);
+    expect(isGone("Storage volume not found: no storage vol with matching path '/vms/base/image.qcow2'")).toBe(false);
+    expect(isGone("failed to get vol 'disk.qcow2'\nstorage pool 'project-app' is not active")).toBe(false);
+    expect(isGone("cannot open file '/vms/a/disk.qcow2': Permission denied")).toBe(false);
+    expect(isGone("End of file while reading data: Input/output error")).toBe(false);
+  });
+
   describe("what was listed, and then", () => {
     let dir: string;
     beforeEach(async () => {
@@ -138,14 +150,14 @@ describe.skipIf(!existsSync("/usr/bin/virsh"))("a real virsh", () => {
     });
 
     /** What a look finds when libvirt is asked something else in place of one question. */
-    async function lookWith(verb: string, instead: string) {
+    async function lookWith(verb: string, instead: string, uri = "test:///default") {
       const program = `#!/usr/bin/env node
 const { spawnSync } = require("node:child_process");
 const args = process.argv.slice(2).map((arg) => arg.replaceAll(/; ${verb} [^;]*;/g, "; ${instead};"));
 process.exitCode = spawnSync("virsh", args, { stdio: "inherit", env: { ...process.env, PATH: process.env.OTHERS } }).status;
 `;
       await writeFile(path.join(dir, "virsh"), program, { mode: 0o755 });
-      return takeInventory({ uri: "test:///default", storageDir: "/", virtualization: "emulated" });
+      return takeInventory({ uri, storageDir: "/", virtualization: "emulated" });
     }
 
     test.each([
@@ -155,6 +167,21 @@ process.exitCode = spawnSync("virsh", args, { stdio: "inherit", env: { ...proces
     ] as const)("is gone, is not there: %s", async (kind, verb) => {
       const found = await lookWith(verb, `${verb} 1b0b7a3f-0000-4000-8000-000000000000`);
       expect(found[kind]).toEqual([]);
+    });
+
+    test("cannot be asked, is not taken for gone: one volume of many", async () => {
+      const volume = "<volume type='file'><name>disk.qcow2</name><capacity>1</capacity></volume>";
+      const pool = `<pool type='dir'><name>project-app</name><uuid>${randomUUID()}</uuid><target><path>/vms/app</path></target>${volume}</pool>`;
+      const domain =
+        "<domain type='test'><name>test</name><uuid>6695eb01-f6a4-8304-79aa-97f2502e193f</uuid><memory>1</memory><os><type>hvm</type></os></domain>";
+      await writeFile(path.join(dir, "node.xml"), `<node>${domain}${pool}</node>`);
+      const poolAfter = async (instead: string) => {
+        const { pools } = await lookWith("vol-dumpxml", instead, `test://${dir}/node.xml`);
+        return [pools[0]?.volumes.map(({ name }) => name), pools[0]?.unread];
+      };
+      expect(await poolAfter("vol-dumpxml --pool project-app disk.qcow2")).toEqual([["disk.qcow2"], undefined]);
+      // A pool that is asked for another volume says that of that one, which is no word on this one.
+      expect(await poolAfter("vol-dumpxml --pool project-app other.qcow2")).toEqual([[], ["disk.qcow2"]]);
     });
 
     test.each(["dumpxml", "net-dumpxml", "pool-dumpxml", "vol-list"])(

@@ -1,10 +1,11 @@
 import { describe, expect, test } from "vitest";
 import type { ProjectSettings } from "../../../config/settings.ts";
 import { GiB, MiB } from "../../../config/sizes.ts";
+import type { PoolFound } from "../../../host/inventory.ts";
 import { rootDigest } from "../../../vm/definition.ts";
 import { ownDevices } from "../../../vm/manual-changes.ts";
-import { describePlan, type ProjectFound, planVm, type VmWanted } from "../../../vm/plan.ts";
-import { aDomain, aVolume, devicesWith } from "../found.ts";
+import { describePlan, findProject, type ProjectFound, planVm, type VmWanted } from "../../../vm/plan.ts";
+import { aDomain, anInventory, aPool, aVolume, devicesWith } from "../found.ts";
 import { aNode } from "../guest/samples.ts";
 
 const settings: ProjectSettings = {
@@ -176,6 +177,41 @@ describe("what is said of an update's effect on a VM, its root and its data", ()
       {},
       "webapp: restart (memory 8 GiB to 16 GiB), root disk made anew, project disk grows from 50 GiB to 60 GiB, data kept",
     ],
+    [
+      "a root disk that was removed from the host",
+      { rootDisk: undefined, lost: ["disk.qcow2"] },
+      {},
+      {},
+      "webapp: restart, root disk recreated: its file is gone from the host, data kept",
+    ],
+    [
+      "that and its seed, of a VM that is shut off",
+      { domain: { ...domain, state: "shut off" }, rootDisk: undefined, lost: ["disk.qcow2", "seed.iso"] },
+      {},
+      {},
+      "webapp: stays shut off, root disk recreated: its file is gone from the host, data kept",
+    ],
+    [
+      "a root that is rebuilt, and was removed",
+      { rootDisk: undefined, lost: ["disk.qcow2"] },
+      { rebuild: "x" },
+      {},
+      "webapp: restart, root disk made anew, data kept",
+    ],
+    [
+      "a seed that was removed from the host",
+      { lost: ["seed.iso"] },
+      {},
+      {},
+      "webapp: no restart, seed recreated: its file is gone from the host, data kept",
+    ],
+    [
+      "a new entry on a kept disk",
+      { ...nothing, projectDisk: aVolume(), lost: ["disk.qcow2", "seed.iso"] },
+      {},
+      {},
+      "webapp: new VM, takes up its kept project disk (50 GiB, 3 GiB used), data kept",
+    ],
     ["firmware", { domain: redefined }, { firmware: "uefi" }, {}, "webapp: restart (firmware bios to uefi), data kept"],
     ["autostart", {}, { autostart: true }, {}, "webapp: no restart, autostart on, data kept"],
     [
@@ -231,4 +267,22 @@ describe("what is said of an update's effect on a VM, its root and its data", ()
     expect(planVm(found, { ...wanted, settings: { ...settings, rebuild: "x" } }).root).toBe("kept");
     expect(planVm(found, wanted).root).toBe("rebuilt");
   });
+});
+
+describe("a volume counts as gone", () => {
+  const seed = aVolume({ name: "seed.iso", path: "/vms/webapp/seed.iso" });
+  test.each<[string, Partial<PoolFound>, string[]]>([
+    ["when the others of its pool are seen", { volumes: [aVolume(), seed] }, ["disk.qcow2"]],
+    ["which both may be", { volumes: [aVolume()] }, ["disk.qcow2", "seed.iso"]],
+    ["not when it is there", { volumes: [aVolume(), rootDisk, seed] }, []],
+    ["not when it is listed and cannot be read", { volumes: [aVolume(), seed], unread: ["disk.qcow2"] }, []],
+    ["not when the project disk is not seen either: the storage may be away", { volumes: [seed] }, []],
+    ["not in a pool that is stopped", { active: false, volumes: [] }, []],
+    ["not in a pool of another folder", { path: "/srv", volumes: [aVolume({ path: "/srv/project.qcow2" })] }, []],
+  ])("%s", (_, pool, gone) => {
+    const inventory = anInventory({ domains: [domain], pools: [aPool(pool)] });
+    expect(findProject(inventory, "/vms", "webapp").lost).toEqual(gone);
+  });
+
+  test("not without a pool", () => expect(findProject(anInventory(), "/vms", "webapp").lost).toEqual([]));
 });
