@@ -13,6 +13,7 @@ import { ownDevices } from "../vm/manual-changes.ts";
 import { filterSettings, lacksFilter } from "../vm/network-filter.ts";
 import {
   adoptedBigger,
+  hasLostNic,
   hasLostRoot,
   isLeftOff,
   isToRun,
@@ -114,8 +115,8 @@ export function createDomain(
   const { name, settings, host, found } = context;
   let wanted: VmWanted | undefined;
   let plan: VmPlan | undefined;
-  // One that the host has no more is made again, although the state says that it is there; as is one whose root is made again.
-  const made = hasLostRoot(found) ? undefined : found.domain?.marks.instance;
+  // One that the host has no more is made again, although the state says that it is there; as is one that has lost a part.
+  const made = hasLostRoot(found) || hasLostNic(found) ? undefined : found.domain?.marks.instance;
   const instance = made ?? randomBytes(6).toString("hex");
   const domain = children.create(
     "domain",

@@ -1,9 +1,11 @@
+import { posix } from "node:path";
 import type { VolumeFound } from "../host/inventory.ts";
+import { isOwnedBy } from "../vm/leftovers.ts";
 import { findProject, mayBeBigger, type ProjectFound, wantsNewRoot } from "../vm/plan.ts";
 import { unfinishedRestore } from "../vm/restore-mark.ts";
 import { formatPath, type Issue } from "./errors.ts";
 import type { HostCheck } from "./host-checks.ts";
-import { poolName } from "./names.ts";
+import { domainName, poolName } from "./names.ts";
 import type { ProjectSettings } from "./settings.ts";
 import { formatSize, GiB, MiB } from "./sizes.ts";
 
@@ -14,6 +16,7 @@ export function diskIssues(check: HostCheck): Issue[] {
     const unfinished = unfinishedRestores(check, name);
     return [
       ...unfinished,
+      ...unseenDiskIssues(check, name, found),
       ...projectDiskIssues(check, name, settings, found),
       ...rootDiskIssues(check, name, settings, found),
     ];
@@ -26,6 +29,37 @@ function unfinishedRestores(check: HostCheck, name: string): Issue[] {
   const names = volumes.map((volume) => volume.name);
   const issue = unfinishedRestore(name, names);
   return issue ? [{ ...issue, path: placeOf(check, name), rule: `its project disk ${issue.rule}` }] : [];
+}
+
+/** A VM that is there while libvirt does not show its project disk: how big that is, and whether it is there, is not known. */
+function unseenDiskIssues(check: HostCheck, name: string, { domain, projectDisk }: ProjectFound): Issue[] {
+  const { inventory, host, stack } = check;
+  const folder = posix.join(host.storageDir, name);
+  if (projectDisk || !domain?.diskPaths.includes(`${folder}/project.qcow2`) || !isOwnedBy(domain, stack)) return [];
+  const [path, poolOf, virsh] = [placeOf(check, name), poolName(name), `virsh -c '${inventory.uri}'`];
+  const pool = inventory.pools.find((one) => one.name === poolOf);
+  const start = `${virsh} pool-start ${poolOf}`;
+  if (!pool) {
+    const rule = `its project disk is in ${folder}, but the pool \`${poolOf}\` that it was in is not on ${inventory.uri} any more`;
+    return [
+      { path, rule, remedy: `define it again: ${virsh} pool-define-as ${poolOf} dir --target ${folder} && ${start}` },
+    ];
+  }
+  // One somewhere else is told of for itself.
+  if (posix.normalize(pool.path) !== folder) return [];
+  if (!pool.active) {
+    const rule = `its project disk cannot be seen: the pool \`${poolOf}\` on ${inventory.uri} is stopped`;
+    return [{ path, rule, remedy: `start it: ${start}, or project-vm doctor --fix` }];
+  }
+  const rule = `its project disk ${folder}/project.qcow2 must be there, but libvirt does not see it`;
+  const give = `${virsh} undefine ${domainName(name)}`;
+  return [
+    {
+      path,
+      rule,
+      remedy: `put that file back; if it is lost: ${give}, then \`project-vm import\` a backup, or begin with a new disk`,
+    },
+  ];
 }
 
 function projectDiskIssues(check: HostCheck, name: string, { disk }: ProjectSettings, found: ProjectFound): Issue[] {

@@ -41,10 +41,14 @@ function removedVms({ inventory, owner, projects }: HostView): { name: string; d
 export function describeRemovals(view: HostView): string[] {
   return removedVms(view).map(({ name, domain }) => {
     const { projectDisk } = findProject(view.inventory, view.storageDir, name);
-    if (!projectDisk) return `${name}: VM removed; it has no project disk`;
-    return domain.marks.keepData === false
-      ? `${name}: VM removed, and its project disk DELETED with all data (keepData is false; ${usage(projectDisk)})`
-      : `${name}: VM removed, data kept: ${projectDisk.path} (${usage(projectDisk)})`;
+    // Whether it is there, and how big, is not known while its pool does not show it.
+    const path = posix.join(view.storageDir, name, "project.qcow2");
+    if (!projectDisk && !domain.diskPaths.includes(path)) return `${name}: VM removed; it has no project disk`;
+    const size = projectDisk ? usage(projectDisk) : "its size is not known";
+    if (domain.marks.keepData !== false) return `${name}: VM removed, data kept: ${path} (${size})`;
+    return view.inventory.pools.some((pool) => pool.name === poolName(name))
+      ? `${name}: VM removed, and its project disk DELETED with all data (keepData is false; ${size})`
+      : `${name}: VM removed; its project disk ${path} is kept, although keepData is false: its pool is gone`;
   });
 }
 

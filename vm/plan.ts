@@ -73,6 +73,10 @@ export const isLost = ({ lost = [] }: ProjectFound, volume: DisposableVolume) =>
 /** Whether a VM that is there has lost its root disk, and is to get a new one. */
 export const hasLostRoot = (found: ProjectFound) => found.domain !== undefined && isLost(found, "disk.qcow2");
 
+/** Whether a VM that is there has no network interface left, neither now nor after its next start: others detached it. */
+export const hasLostNic = ({ domain }: ProjectFound) =>
+  domain?.devices !== undefined && domain.devices.length > 0 && domain.devices.every(({ nics }) => nics.length === 0);
+
 /** Whether something that was cut off, an update, a restart or the like, has left a VM off that is to run. */
 export const isLeftOff = ({ domain }: ProjectFound) => domain?.state === "shut off" && domain.marks.starting === true;
 
@@ -99,7 +103,8 @@ export function planVm(found: ProjectFound, wanted: VmWanted): VmPlan {
   const { settings } = wanted;
   const rebuilt = wantsNewRoot(found, settings);
   const recreated = !rebuilt && hasLostRoot(found);
-  const unchanged = domain?.marks.definition === wanted.definition && !rebuilt && !recreated;
+  const isWhole = !rebuilt && !recreated && !hasLostNic(found);
+  const unchanged = domain?.marks.definition === wanted.definition && isWhole;
   return {
     domain: !domain ? "new" : unchanged ? "unchanged" : "redefined",
     reasons: domain && !unchanged ? reasonsFor(found, domain, wanted, rebuilt || recreated) : [],

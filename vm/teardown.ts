@@ -73,6 +73,7 @@ export async function tearDown(virsh: Virsh, teardown: Teardown, api: ApiConfig,
     if (device && !access) await logOut(virsh, project, log);
     await shutDown(virsh, domain, log);
     if (!keepData && (await openPool(virsh, project))) await deleteProjectDisk(virsh, project, log);
+    else if (!keepData) log(`${project}: its project disk is kept, although keepData is false: its pool is gone`);
     await undefine(virsh, domain);
   } else if (!keepData) await sayThatUnknownIsKept(virsh, project, log);
   await removeStorage(virsh, project, log);

@@ -159,8 +159,9 @@ async function expectAsForeseen(
   const disk = path.relative(host.dir, done.disk);
   if (end === "stopped") expect(after[disk], "the project disk").toBe(snapshot[disk]);
   if (end !== "done") return;
-  // An undefined domain is recreated in any case.
-  const same = untouched(before, expected).filter((name) => change !== "undefine" || name !== project);
+  // In any case recreated, and redefined.
+  const isAnew = change === "undefine" || change === "detach-interface";
+  const same = untouched(before, expected).filter((name) => !isAnew || name !== project);
   expect(definedAnew(snapshot, after, same), "VMs that were defined anew").toEqual([]);
 }
 

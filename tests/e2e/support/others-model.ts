@@ -122,19 +122,16 @@ export function foreseeAfter(world: World, { change, project, config }: Omit<Oth
       return effect === "redefined" ? done(false, [/DROPS what was added by hand: disk vdd/]) : done(true);
     case "attach-interface":
       return effect === "redefined" ? done(false, [/DROPS what was added by hand: interface /]) : done(true);
-    // Nothing looks for it, so it stays away until something else asks for another definition.
+    // A VM without one is defined anew for that alone.
     case "detach-interface":
-      return done(effect !== "redefined");
-    default:
-      if (effect === "none") return done(true);
-      return effect === "removed"
-        ? done(true, [], withDiskKept(world, plain, change, project))
-        : not("stopped", unfound);
+      return done(false, effect === "removed" ? [] : [new RegExp(`${project}: .*network none to `)]);
+    default: {
+      if (effect === "removed") return done(true, [], withDiskKept(world, plain, change, project));
+      const unseen = { path: `projects.${project}`, says: ["its project disk "] };
+      return { ...not("refused"), refusals: [unseen] };
+    }
   }
 }
-
-/** What the product, libvirt and its provider say of a disk that no pool shows. */
-const unfound = /storage (pool|vol)|retrieve volume/i;
 
 const overlaid = (project: string, file: string, target: string) =>
   new RegExp(`must have \\S*/${project}/${file.replace(".", "\\.")} as ${target}, but has `);

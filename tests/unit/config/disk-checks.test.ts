@@ -12,14 +12,19 @@ const rootDisk = aVolume({ name: "disk.qcow2", path: "/vms/webapp/disk.qcow2", c
 const vm = aDomain({ marks: { definition: "x", root: rootDigest({}) } });
 
 /** The errors for a project that asks for something of a host with these disks, as the user sees them. */
-function errors(asked: object, volumes: VolumeFound[], domains: DomainFound[] = [vm]): string {
+function errors(
+  asked: object,
+  volumes: VolumeFound[],
+  domains: DomainFound[] = [vm],
+  pools = [aPool({ volumes })],
+): string {
   const raw = asPulumi({
     host: { uri: "qemu:///system", storageDir: "/vms", network: "lan" },
     projects: { webapp: asked },
   });
   const config = parseStackConfig(raw, file);
   const networks = [{ name: "lan", uuid: "1", active: true, autostart: true }];
-  const inventory = anInventory({ pools: [aPool({ volumes })], domains, networks });
+  const inventory = anInventory({ pools, domains, networks });
   const found = checkAgainstHost(config, config.host as HostSettings, inventory, "storage", file).errors;
   return new UserError("", found).message.trim();
 }
@@ -55,6 +60,35 @@ describe("disks that are there", () => {
     expect(errors({}, [aVolume(), rootDisk, mark])).toBe(said);
     expect(errors({}, [aVolume(), mark], [])).toBe(said);
     expect(errors({}, [mark], [])).toBe("");
+  });
+
+  describe("a VM whose project disk libvirt does not show is left alone, whatever is asked for", () => {
+    const own = aDomain({ ...vm, diskPaths: ["/vms/webapp/project.qcow2"] });
+    const virsh = "virsh -c 'qemu:///system'";
+    test.each([
+      [
+        "its pool is gone",
+        [],
+        ": its project disk is in /vms/webapp, but the pool `project-webapp` that it was in is not on qemu:///system any more",
+        `define it again: ${virsh} pool-define-as project-webapp dir --target /vms/webapp && ${virsh} pool-start project-webapp`,
+      ],
+      [
+        "its pool is stopped",
+        [aPool({ active: false })],
+        ": its project disk cannot be seen: the pool `project-webapp` on qemu:///system is stopped",
+        `start it: ${virsh} pool-start project-webapp, or project-vm doctor --fix`,
+      ],
+      [
+        "its file is gone",
+        [aPool({ volumes: [rootDisk] })],
+        ": its project disk /vms/webapp/project.qcow2 must be there, but libvirt does not see it",
+        `put that file back; if it is lost: ${virsh} undefine project-webapp, then \`project-vm import\` a backup, or begin with a new disk`,
+      ],
+    ])("%s", (_, pools, fact, remedy) => {
+      for (const asked of [{}, { disk: "1 GiB" }, { memory: "1 GiB" }])
+        expect(errors(asked, [], [own], pools)).toBe(mistake(fact, remedy));
+      expect(errors({}, [], [], pools)).toBe("");
+    });
   });
 
   test("nor one of a size that is no whole MiB", () => {

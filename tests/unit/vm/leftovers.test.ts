@@ -31,6 +31,28 @@ describe("VMs whose entry is gone", () => {
       ["webapp: VM removed, and its project disk DELETED with all data (keepData is false; 50 GiB, 3 GiB used)"],
     ],
     ["that lost its disk", view({ domains: [aDomain()], pools: [] }), ["webapp: VM removed; it has no project disk"]],
+    ...(
+      [
+        ["kept", {}, [aPool({ active: false })], `VM removed, data kept: ${kept.path} (its size is not known)`],
+        ["kept", {}, [], `VM removed, data kept: ${kept.path} (its size is not known)`],
+        [
+          "that goes",
+          { keepData: false },
+          [aPool({ active: false })],
+          "VM removed, and its project disk DELETED with all data (keepData is false; its size is not known)",
+        ],
+        [
+          "that goes",
+          { keepData: false },
+          [],
+          `VM removed; its project disk ${kept.path} is kept, although keepData is false: its pool is gone`,
+        ],
+      ] as const
+    ).map(([what, marks, pools, line]): [string, HostView, string[]] => [
+      `whose disk, ${what}, is in a pool that ${pools.length > 0 ? "is stopped" : "is gone"}`,
+      view({ domains: [aDomain({ marks, diskPaths: [kept.path] })], pools: [...pools] }),
+      [`webapp: ${line}`],
+    ]),
     ["whose entry is there", view({ domains: [aDomain()] }, ["webapp"]), []],
     ["of another stack", view({ domains: [aDomain({ description: "project-vms stack raider" })] }), []],
     ["of nobody we know", view({ domains: [aDomain({ name: "webapp" })] }), []],

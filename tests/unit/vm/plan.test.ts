@@ -199,6 +199,20 @@ describe("what is said of an update's effect on a VM, its root and its data", ()
       "webapp: restart, root disk made anew, data kept",
     ],
     [
+      "an interface that others detached",
+      { domain: { ...domain, network: undefined, devices: [{ ...devicesWith(), nics: [] }] } as never },
+      {},
+      {},
+      "webapp: restart (network none to project-vms), data kept",
+    ],
+    [
+      "an interface that its guest ejected",
+      { domain: { ...domain, devices: [{ ...devicesWith(), nics: [] }, devicesWith()] } },
+      {},
+      {},
+      undefined,
+    ],
+    [
       "a seed that was removed from the host",
       { lost: ["seed.iso"] },
       {},
