@@ -9,7 +9,7 @@ import { macAddress } from "../../../config/names.ts";
 import { GiB } from "../../../config/sizes.ts";
 import type { DomainFound } from "../../../host/inventory.ts";
 import { rulesDigest } from "../../../vm/filter-xml.ts";
-import { aDomain, anInventory, aPool, aVolume } from "../found.ts";
+import { aDomain, anInventory, aPool, aVolume, devicesWith } from "../found.ts";
 import { aNode } from "../guest/samples.ts";
 import { emptyInventory, readiness, registered, resolved, settings } from "./stack.ts";
 
@@ -383,7 +383,11 @@ describe("ProjectVm", () => {
   });
 
   test("a VM on an overlay, or with saved memory, is refused where the update would work on it, and left alone where it would not", () => {
-    const overlay = { disks: [{ target: "vdb", source: "/vms/webapp/project.s1", chain: [] }], nics: [], others: [] };
+    const overlay = {
+      disks: [{ target: "vdb", source: "/vms/webapp/project.s1", chain: [] }],
+      nics: devicesWith().nics,
+      others: [],
+    };
     const volumes = [
       aVolume(),
       aVolume({ name: "disk.qcow2", path: "/vms/webapp/disk.qcow2", capacity: 20 * 2 ** 30 }),
