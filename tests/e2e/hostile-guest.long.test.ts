@@ -12,7 +12,7 @@ import { ProjectVmTool, readDisk, succeed } from "./support/project-data.ts";
 const checkout = new Checkout("hostile-guest");
 const tool = new ProjectVmTool(checkout);
 const agent = new HostileAgent(checkout, "demo");
-const settings = { cpus: 2, disk: "2 GiB", rootDisk: "12 GiB" };
+const settings = { cpus: 1, disk: "2 GiB", rootDisk: "12 GiB" };
 
 /** It would be there if anything that the guest says were run on this machine. */
 const canary = path.join(checkout.dir, "canary");

@@ -8,7 +8,7 @@ import { Checkout } from "./support/checkout.ts";
 import { dockerArchive } from "./support/docker-archive.ts";
 import { expectSuccess } from "./support/expect-success.ts";
 
-const small = { defaults: { memory: "1 GiB", cpus: 2, disk: "2 GiB", rootDisk: "12 GiB" } };
+const small = { defaults: { memory: "1 GiB", cpus: 1, disk: "2 GiB", rootDisk: "12 GiB" } };
 const checkout = new Checkout("local-stack");
 const { host, virsh } = checkout;
 /** What alpha must keep: a file on its disk, and who it is. */

@@ -20,7 +20,7 @@ import { Checkout } from "./support/checkout.ts";
 import { HostileAgent } from "./support/hostile-agent.ts";
 import { killGroup, ProjectVmTool, readDisk, refuse, succeed } from "./support/project-data.ts";
 
-const small = { defaults: { memory: "1 GiB", cpus: 2, disk: "20 GiB", rootDisk: "12 GiB" } };
+const small = { defaults: { memory: "1 GiB", cpus: 1, disk: "20 GiB", rootDisk: "12 GiB" } };
 const checkout = new Checkout("project-data");
 const { host, virsh } = checkout;
 const tool = new ProjectVmTool(checkout);

@@ -19,7 +19,7 @@ const folder = (name: string) => path.join(checkoutsFolder(), `remote-host-${nam
 const keyFile = path.join(folder("workstation"), "key");
 /** One that is let in nowhere. */
 const strangeKey = path.join(folder("workstation"), "strange");
-const defaults = { memory: "1 GiB", cpus: 2, disk: "1 GiB", rootDisk: "12 GiB" };
+const defaults = { memory: "1 GiB", cpus: 1, disk: "1 GiB", rootDisk: "12 GiB" };
 let workstation: Workstation;
 let remote: RemoteHost;
 let stack: NamedStack;

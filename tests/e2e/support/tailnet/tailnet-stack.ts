@@ -52,7 +52,7 @@ export class TailnetStack {
 
   /** @param more settings of the tailnet */
   configure(projects: Record<string, object>, more: object = {}): void {
-    const defaults = { memory: "1 GiB", cpus: 2, disk: "1 GiB", rootDisk: "10 GiB" };
+    const defaults = { memory: "1 GiB", cpus: 1, disk: "1 GiB", rootDisk: "10 GiB" };
     const tailnet = { domain: "tailnet.test", server: this.tailnet.loginServer, ...more };
     this.checkout.configure({ defaults, projects, tailnet });
   }
