@@ -240,8 +240,13 @@ describe("a kept disk", () => {
     await write("three");
     hostKeyBefore = await hostKey();
     checkout.configure({ ...small, projects: {} });
-    await succeed(checkout.pulumi("up", "--yes", "--skip-preview"));
+    const { exitCode, all } = await checkout.pulumi("up", "--yes", "--skip-preview");
+    expect([exitCode, all]).toEqual([0, expect.stringContaining("project-alpha: shut down")]);
     expect(readdirSync(folder("alpha"))).toEqual(["project.qcow2"]);
+    const { keptDisks } = await checkout.outputs();
+    const remove = "project-vm purge alpha --stack local";
+    const size = 20 * 2 ** 30;
+    expect(keptDisks).toEqual([{ name: "alpha", path: disk("alpha"), size, used: expect.any(Number), remove }]);
     expect(await snapshots()).toEqual(["first"]);
     expect(await answer("backups", "alpha")).toHaveLength(1);
   });

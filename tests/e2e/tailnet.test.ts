@@ -3,6 +3,7 @@ import { expectSuccess } from "./support/expect-success.ts";
 import { TailnetStack } from "./support/tailnet/tailnet-stack.ts";
 
 const stack = new TailnetStack("tailnet");
+const bootOf = (project: string) => stack.checkout.ssh(project, "cat /proc/sys/kernel/random/boot_id");
 const addressOf = async (project: string) => (await stack.checkout.outputs()).projects[project]?.tailnetAddresses?.[0];
 
 beforeAll(() => stack.start());
@@ -46,6 +47,7 @@ describe("VMs in a tailnet", () => {
     const stranger = await stack.startNode("project-worker");
     await stranger.up((await stack.tailnet.createKey({ tags: ["tag:client"] })).key);
     await stack.checkout.virsh.run("destroy", "project-worker");
+    const before = await bootOf("web");
     stack.configure({ web: { rebuild: "x" } });
     const all = expectSuccess(await stack.up());
     expect(all).toContain("worker: its device project-worker left the tailnet");
@@ -54,6 +56,7 @@ describe("VMs in a tailnet", () => {
     );
     const left = ["laptop", "project-web", expect.stringMatching(/^project-worker-\w+$/)];
     expect(await stack.names()).toEqual(left);
+    expect(await bootOf("web")).toBe(before);
   });
 
   test("a destroy takes the rest of them out of it", async () => {
