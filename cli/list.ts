@@ -44,9 +44,9 @@ export function listCommand(): Command {
 
 /** Also where the list fails: the host of a checkout that was moved is not the one that does not answer. */
 async function tellLostHosts(): Promise<void> {
-  const { describeLost, lostHosts, lostRemedy } = await import("../host/lost-hosts.ts");
+  const { lostHostLine, lostHosts } = await import("../host/lost-hosts.ts");
   const { printable } = await import("../config/printable.ts");
-  for (const lost of lostHosts()) console.error(printable(`${describeLost(lost)}; ${lostRemedy(lost)}`));
+  for (const lost of lostHosts()) console.error(printable(lostHostLine(lost)));
 }
 
 /** Whatever is not as its config would have it can be seen at a glance. */

@@ -72,7 +72,10 @@ async function program({ running = true }: StackProgramOptions) {
   for (const line of describeRemovals(view)) pulumi.log.info(line);
   if (!config.host) {
     const isNew = (name: string) => !findProject(inventory, view.storageDir, name).projectDisk;
-    for (const line of describeLostDisks(names.filter(isNew), lostHosts())) pulumi.log.warn(line);
+    const added = names.filter(isNew);
+    // Each update would look for lost hosts otherwise.
+    const lines = added.length > 0 ? describeLostDisks(added, lostHosts()) : [];
+    for (const line of lines) pulumi.log.warn(line);
   }
   const vmHost = new VmHost(stack, {
     settings: host.settings,

@@ -115,7 +115,7 @@ export function createDomain(
   const { name, settings, host, found } = context;
   let wanted: VmWanted | undefined;
   let plan: VmPlan | undefined;
-  // One that the host has no more is made again, although the state says that it is there; as is one that has lost a part.
+  // One that the host has no more is recreated, although the state says that it is there; as is one that has lost a part.
   const made = hasLostRoot(found) || hasLostNic(found) ? undefined : found.domain?.marks.instance;
   const instance = made ?? randomBytes(6).toString("hex");
   const domain = children.create(

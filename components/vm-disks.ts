@@ -10,11 +10,11 @@ import type { Children, VmContext } from "./vm-children.ts";
 import { again, closedXslt, qcow2Xslt } from "./volume-xslt.ts";
 
 /**
- * What leaves a volume as it is, or has it made again because it is gone. The engine takes the state's word that it is there, so
+ * What leaves a volume as it is, or has it recreated because it is gone. The engine takes the state's word that it is there, so
  * another stylesheet, which is ignored otherwise and by the next update, has it replaced. Nothing is removed for that, and the
  * provider overwrites no disk that is there after all.
  */
-function leftOrMadeAgain(isGone: boolean, xslt: string, ignoreChanges: string[]) {
+function leftOrRecreated(isGone: boolean, xslt: string, ignoreChanges: string[]) {
   return isGone
     ? { xml: { xslt: again(xslt) }, opts: { deleteBeforeReplace: false } }
     : { xml: { xslt }, opts: { ignoreChanges } };
@@ -27,7 +27,7 @@ export function createRootDisk(
   pool: libvirt.Pool,
   teardown: command.local.Command,
 ) {
-  const { xml, opts } = leftOrMadeAgain(isLost(found, "disk.qcow2"), qcow2Xslt, ["baseVolumeId", "size", "xml"]);
+  const { xml, opts } = leftOrRecreated(isLost(found, "disk.qcow2"), qcow2Xslt, ["baseVolumeId", "size", "xml"]);
   return children.create(
     "rootDisk",
     libvirt.Volume,
@@ -98,7 +98,7 @@ export function createSeed(
   };
   const isForNewRoot = wantsNewRoot(found, settings) || hasLostRoot(found);
   const isGone = isLost(found, "seed.iso") || hasLostRoot(found);
-  const { xml, opts } = leftOrMadeAgain(isGone, closedXslt, ["source", "xml"]);
+  const { xml, opts } = leftOrRecreated(isGone, closedXslt, ["source", "xml"]);
   return children.create(
     "seed",
     libvirt.Volume,

@@ -45,7 +45,7 @@ function unseenDiskIssues(check: HostCheck, name: string, { domain, projectDisk 
       { path, rule, remedy: `define it again: ${virsh} pool-define-as ${poolOf} dir --target ${folder} && ${start}` },
     ];
   }
-  // One somewhere else is told of for itself.
+  // A pool in another place has an error of its own.
   if (posix.normalize(pool.path) !== folder) return [];
   if (!pool.active) {
     const rule = `its project disk cannot be seen: the pool \`${poolOf}\` on ${inventory.uri} is stopped`;

@@ -1,21 +1,13 @@
 import { posix } from "node:path";
 
 import type { DomainFound, NetworkFound, PoolFound } from "../host/inventory.ts";
+import { isOwnedBy } from "../vm/leftovers.ts";
 import { networkOf, overlaps, parseCidr } from "./cidr.ts";
 import { counted } from "./counted.ts";
 import { formatPath, type Issue } from "./errors.ts";
 import type { HostCheck } from "./host-checks.ts";
 import { isFiltered } from "./managed-networks.ts";
-import {
-  baseFolder,
-  basePoolName,
-  domainName,
-  longestLabel,
-  markedStack,
-  networkDomain,
-  ownerMark,
-  poolName,
-} from "./names.ts";
+import { baseFolder, basePoolName, domainName, longestLabel, markedStack, networkDomain, poolName } from "./names.ts";
 import type { NetworkSettings } from "./settings.ts";
 
 /**
@@ -66,7 +58,7 @@ export function foreignDomains({ config, host, inventory, stack, formerName, fil
     const domain = domainName(name);
     const issues: Issue[] = [];
     const found = inventory.domains.find((one) => one.name === domain);
-    if (found && ![stack, formerName].some((name) => name !== undefined && isMarked(found, name))) {
+    if (found && ![stack, formerName].some((name) => name !== undefined && isOwnedBy(found, name))) {
       const rule = `the domain \`${domain}\` on ${inventory.uri} belongs to somebody else: ${described(found)}`;
       issues.push({ path, rule, remedy: "choose another name, or remove that domain yourself if nobody needs it" });
     }
@@ -96,7 +88,7 @@ export function renamedIssues({ host, inventory, stack, formerName, file }: Host
   const network = networks.find(({ name }) => name === host.network.name);
   const bearers = [
     ...(network?.dnsDomain === networkDomain(formerName) ? [`the network \`${network.name}\``] : []),
-    ...domains.filter((domain) => isMarked(domain, formerName)).map(({ name }) => `the domain \`${name}\``),
+    ...domains.filter((domain) => isOwnedBy(domain, formerName)).map(({ name }) => `the domain \`${name}\``),
   ];
   if (bearers.length === 0) return [];
   const more = bearers.length > 1 ? ` (and ${counted(bearers.length - 1, "more mark")})` : "";
@@ -186,10 +178,6 @@ function taken(
   const rule = `must not overlap the network \`${other.name}\` on ${inventory.uri}, which has ${other.cidr}`;
   const remedy = `choose other addresses, or write \`network: ${other.name}\` to share it`;
   return [{ path: formatPath(file, ["host", "network", "cidr"]), rule, value: cidr, remedy }];
-}
-
-function isMarked({ description = "" }: DomainFound, stack: string): boolean {
-  return description.split("\n").some((line) => line.trim() === ownerMark(stack));
 }
 
 function described({ description = "", state }: DomainFound): string {

@@ -87,7 +87,7 @@ function stackConfigDir(root: string): string[] {
     const files = readdirSync(folder).filter(isConfigFile);
     return [folder, ...files.map((file) => path.join(folder, file))];
   } catch {
-    return []; // nothing of it can be read, which is told where it is to be
+    return []; // whoever needs a file of it reports why it cannot be read
   }
 }
 

@@ -269,16 +269,19 @@ function findDomains({ domains, defined }: Dumps, seen: Overview, pools: PoolXml
   ];
   const [autostart, saved] = [seen.autostartDomains, seen.savedDomains].map((list) => new Set(lines(list)));
   return domains.map((dump) => {
-    const { disks: _, network: __, filter: ___, ...domain } = parseDomain(dump.output);
-    const views = [dump, ...defined.filter(({ command }) => command[1] === dump.command[1])];
-    const parsed = views.map(({ output }) => parseDomain(output));
+    const now = parseDomain(dump.output);
+    const { disks: _, network: __, filter: ___, ...domain } = now;
+    const definitions = defined.filter(({ command }) => command[1] === dump.command[1]);
+    const parsed = [now, ...definitions.map(({ output }) => parseDomain(output))];
     return {
       ...domain,
       ...nicOf(parsed),
       autostart: autostart?.has(domain.uuid) ?? false,
       state: states.find(([, uuids]) => uuids.has(domain.uuid))?.[0] ?? "other",
       diskPaths: [...new Set(parsed.flatMap(({ disks }) => disks.map((disk) => diskPath(disk, pools))))],
-      ...(domain.name.startsWith(namePrefix) ? { devices: views.map(outputOf).map(parseDevices) } : {}),
+      ...(domain.name.startsWith(namePrefix)
+        ? { devices: [dump, ...definitions].map(outputOf).map(parseDevices) }
+        : {}),
       ...(saved?.has(domain.uuid) ? { hasSavedMemory: true } : {}),
     };
   });

@@ -53,6 +53,9 @@ export function lostRemedy({ checkout }: Pick<LostHost, "checkout">): string {
   );
 }
 
+/** Both in a line. */
+export const lostHostLine = (lost: LostHost) => `${describeLost(lost)}; ${lostRemedy(lost)}`;
+
 /** The host that a stack was last on, where its checkout was moved away from it since. */
 export const hostMovedFrom = (lost: LostHost[], uri: string | undefined) =>
   lost.find(({ dir }) => uri?.includes(`socket=${dir}/`));
@@ -68,7 +71,7 @@ export function describeLostDisks(projects: string[], lost: LostHost[]): string[
       .filter((host) => host.projects.includes(name))
       .map((host) => {
         const disk = path.join(host.dir, "vms", name, "project.qcow2");
-        return `${name}: a new project disk, though there is one of that name: ${disk}. ${describeLost(host)}; ${lostRemedy(host)}`;
+        return `${name}: a new project disk, though there is one of that name: ${disk}. ${lostHostLine(host)}`;
       }),
   );
 }

@@ -2,7 +2,7 @@ import { rm } from "node:fs/promises";
 import { createInterface } from "node:readline/promises";
 import { printable } from "../config/printable.ts";
 import { embeddedHostFor, stopEmbeddedHost, wipeEmbeddedHost } from "../host/embedded.ts";
-import { describeLost, lostHosts, lostRemedy } from "../host/lost-hosts.ts";
+import { lostHostLine, lostHosts } from "../host/lost-hosts.ts";
 import { localDir } from "../host/resolve.ts";
 import { checkoutOfHost, projectRoot } from "./checkout.ts";
 import { log } from "./progress.ts";
@@ -22,7 +22,7 @@ async function main(): Promise<void> {
     console.log(`  ${host.dir}  all VMs of this checkout's embedded host, and their project disks`);
     console.log(`  ${localDir(projectRoot)}  the state of all stacks, the passphrase, the SSH key made for the VMs`);
     console.log("VMs on other hosts stay, but without their state. Downloads and builds in the cache stay.");
-    for (const lost of lostHosts()) console.log(printable(`Stays: ${describeLost(lost)}; ${lostRemedy(lost)}`));
+    for (const lost of lostHosts()) console.log(printable(`Stays: ${lostHostLine(lost)}`));
   }
   if ((await ask("Type yes to remove them: ")) !== "yes") {
     console.log("Nothing was removed.");

@@ -10,7 +10,7 @@ import { sshFilePaths, writeSshFiles } from "../guest/ssh-files.ts";
 import { storedOutput } from "../guest/stored.ts";
 import { embeddedHostFor, startEmbeddedHost } from "../host/embedded.ts";
 import { takeInventory } from "../host/inventory.ts";
-import { describeLost, lostHosts, lostRemedy } from "../host/lost-hosts.ts";
+import { lostHostLine, lostHosts } from "../host/lost-hosts.ts";
 import { embeddedHostSsh, localDir } from "../host/resolve.ts";
 import { virshFor } from "../host/virsh.ts";
 import { ensureSshKey, projectRoot } from "./checkout.ts";
@@ -27,7 +27,7 @@ async function main(): Promise<void> {
   checkStackFile(projectRoot, stackFileName(projectRoot, stack));
   await ensureSshKey(projectRoot, log);
   await startEmbeddedHost(host, log);
-  for (const lost of lostHosts()) log(`${describeLost(lost)}; ${lostRemedy(lost)}`);
+  for (const lost of lostHosts()) log(lostHostLine(lost));
   await pulumi("stack", "select", "--create", stack);
   if (await releaseDeadLocks(projectRoot, stack, log)) {
     // What was being made when it was killed is found by the up itself.

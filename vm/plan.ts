@@ -14,11 +14,11 @@ export interface ProjectFound {
   projectDisk: VolumeFound | undefined;
   /** The libvirt network that its domain is on. */
   network: NetworkFound | undefined;
-  /** Those of its volumes that are gone from the host, and can be made again. */
+  /** Those of its volumes that are gone from the host, and can be recreated. */
   lost?: DisposableVolume[];
 }
 
-/** The volumes that can be made again at any time. */
+/** The volumes that can be recreated at any time. */
 const disposableVolumes = ["disk.qcow2", "seed.iso"] as const;
 export type DisposableVolume = (typeof disposableVolumes)[number];
 

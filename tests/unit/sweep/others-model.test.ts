@@ -48,29 +48,13 @@ describe("what an edit is to a VM", () => {
 });
 
 describe("what must come of an update", () => {
+  const refusedWhereItIsWorkedOn = {
+    ...{ none: "done", settings: "done" },
+    ...{ grown: "refused", redefined: "refused", rebuilt: "refused", removed: "stopped" },
+  };
   test.each<[ManualChange, Record<EditName, string>]>([
-    [
-      "external snapshot",
-      {
-        none: "done",
-        settings: "done",
-        grown: "refused",
-        redefined: "refused",
-        rebuilt: "refused",
-        removed: "stopped",
-      },
-    ],
-    [
-      "managedsave",
-      {
-        none: "done",
-        settings: "done",
-        grown: "refused",
-        redefined: "refused",
-        rebuilt: "refused",
-        removed: "stopped",
-      },
-    ],
+    ["external snapshot", refusedWhereItIsWorkedOn],
+    ["managedsave", refusedWhereItIsWorkedOn],
     [
       "undefine",
       { none: "done", settings: "done", grown: "done", redefined: "done", rebuilt: "done", removed: "done" },
