@@ -274,7 +274,7 @@ test("what is in another backend may be encrypted by another passphrase", () => 
 });
 
 test.each([
-  ["a folder that is there", () => dir, true],
+  ["a folder that is there", () => before.TMPDIR ?? "", true],
   ["no absolute path", () => ".", false],
   ["a file", () => path.join(dir, "Pulumi.yaml"), false],
   ["a path that leaves no room for a socket's name", () => deep(), false],
