@@ -1,4 +1,14 @@
-import { type Document, isScalar, parseAllDocuments, Scalar, type ScalarTag, type TagId, visit } from "yaml";
+import {
+  CST,
+  type Document,
+  isScalar,
+  Parser,
+  parseAllDocuments,
+  Scalar,
+  type ScalarTag,
+  type TagId,
+  visit,
+} from "yaml";
 import { UserError } from "./errors.ts";
 
 /**
@@ -73,6 +83,7 @@ export const engineOptions = {
  * @example readYaml("a: 010", "Pulumi.local.yaml") // {a: 8}
  */
 export function readYaml(text: string, file: string): Tree {
+  if (!isShallow(text)) throw notYaml(file, [mistake(file, `lists and maps are nested more than ${deepest} deep`)]);
   // The library's type of a tag cannot be named.
   const [document] = parseAllDocuments(text, engineOptions as object);
   if (document === undefined || !("errors" in document)) return null;
@@ -87,6 +98,26 @@ export function readYaml(text: string, file: string): Tree {
   } catch (error) {
     throw notYaml(file, [mistake(file, (error as Error).message)]);
   }
+}
+
+/** No config of ours is nested more deeply; much more of it fills the library's stack, which has ended Node. */
+const deepest = 100;
+
+/** Looks at the text's tokens, which the library finds without calling itself. */
+function isShallow(text: string): boolean {
+  const left = [...new Parser().parse(text)].map((token) => ({
+    token: token as CST.Token | null | undefined,
+    depth: 0,
+  }));
+  for (let next = left.pop(); next; next = left.pop()) {
+    const { token, depth } = next;
+    if (depth > deepest) return false;
+    if (token?.type === "document") left.push({ token: token.value, depth });
+    if (!CST.isCollection(token)) continue;
+    for (const { key, value } of token.items)
+      left.push({ token: key, depth: depth + 1 }, { token: value, depth: depth + 1 });
+  }
+  return true;
 }
 
 /** The library takes more than Go does. A quoted `<<` merges too. */

@@ -18,8 +18,21 @@ test("what does not parse is named with file, line and column", () => {
 });
 
 test.each([
+  ["lists", `a: ${"[".repeat(200_000)}`],
+  ["lists that end", `a: ${"[".repeat(5000)}${"]".repeat(5000)}`],
+  ["maps", `a: ${"{a: ".repeat(5000)}`],
+  ["lines of lists", `a:\n  ${"- ".repeat(5000)}1\n`],
+])("%s that are nested without end are a mistake like others", (_, text) => {
+  writeFileSync(file, text);
+  expect(() => checkStackFile(dir, "Pulumi.local.yaml")).toThrow(
+    "Pulumi.local.yaml does not parse.\n  - Pulumi.local.yaml: must be YAML: lists and maps are nested more than 100 deep\n    mend",
+  );
+});
+
+test.each([
   ["a good file", "config:\n  project-vms:projects: {demo: {}}\n"],
   ["an empty file", ""],
+  ["one that is nested 100 deep", `config: {"x:y": ${"[".repeat(98)}${"]".repeat(98)}}\n`],
 ])("%s is no mistake", (_, text) => {
   writeFileSync(file, text);
   expect(() => checkStackFile(dir, "Pulumi.local.yaml")).not.toThrow();
