@@ -25,8 +25,11 @@ export type DomainState = "running" | "paused" | "shut off" | "crashed" | "suspe
 /** virDomainState: https://libvirt.org/html/libvirt-libvirt-domain.html#virDomainState */
 const states: Record<string, DomainState> = { 1: "running", 3: "paused", 5: "shut off", 6: "crashed", 7: "suspended" };
 
-/** The one command that tells all of all domains of a host, in a tenth of the time that their XML takes. */
-export const domstatsCommand = ["domstats", "--state", "--balloon", "--vcpu", "--block"];
+/**
+ * The one command that tells all of all domains of a host, in a tenth of the time that their XML takes. Of one that is
+ * being saved, or otherwise busy, it tells what libvirt knows by itself, where it would wait for that to end.
+ */
+export const domstatsCommand = ["domstats", "--nowait", "--state", "--balloon", "--vcpu", "--block"];
 
 /** Reads what that command prints: a block of `key=value` lines a domain. */
 export function parseDomstats(output: string): DomainStats[] {
