@@ -3,7 +3,12 @@ import { configMistakes, formatPath, UserError } from "../config/errors.ts";
 import { domainName, hostName } from "../config/names.ts";
 import type { TailnetSettings } from "../config/settings.ts";
 import { tailnetIssues } from "../config/tailnet.ts";
+import { GuestAgent } from "../guest/agent.ts";
+import { inTime } from "../guest/in-time.ts";
+import { AgentError } from "../guest/refusal.ts";
+import { isLoggedOut } from "../guest/tailnet.ts";
 import type { DomainFound, Inventory } from "../host/inventory.ts";
+import { virshFor } from "../host/virsh.ts";
 import { type ApiConfig, accessOf, apiConfigOf, withEnvironment } from "../tailnet/access.ts";
 import { tailnetDevices } from "../tailnet/devices.ts";
 import { readKeyFile } from "../tailnet/key-file.ts";
@@ -31,7 +36,9 @@ export async function lookAtTailnet(
   const configured = apiConfigOf(pulumi.runtime.allConfig());
   const api = withEnvironment(configured, process.env);
   requireCredentials(settings, configured, api, file);
-  const inventory = await withoutLostVms(found, projects, settings, accessOf(settings, api));
+  const inventory = settings.keyFile
+    ? await withoutLoggedOutVms(found, projects)
+    : await withoutLostVms(found, projects, settings, accessOf(settings, api));
   const place = formatPath(file, ["tailnet", "keyFile"]);
   const needsKey = projects.some((name) => !hasJoined(inventory, name));
   // Only to refuse what cannot be used before anything is changed: the program that has a VM join reads it for itself.
@@ -59,32 +66,60 @@ function requireCredentials(settings: TailnetSettings, configured: ApiConfig, ap
 }
 
 /**
- * A VM whose device somebody has removed from the tailnet has joined none, whatever its domain says. Without an API nobody can
- * know; an API that does not answer is told of and holds nothing up.
+ * A VM whose device somebody has removed from the tailnet, or that has not the tag, has joined none, whatever its domain says.
+ * An API that does not answer is told of and holds nothing up.
  */
 async function withoutLostVms(
   inventory: Inventory,
   projects: string[],
-  { tag, keyFile }: TailnetSettings,
+  { tag }: TailnetSettings,
   access: Access,
 ): Promise<Inventory> {
-  if (!access || keyFile) return inventory;
+  if (!access) return inventory;
   const joined = projects.flatMap((name) => {
     const device = domainOf(inventory, name)?.marks.tailnet;
     return device ? [{ name, hostname: hostName(name), tag, ...device }] : [];
   });
   try {
     const lost = await lostVms(tailnetDevices(access, briefly), joined);
-    for (const { name, hostname } of lost)
-      pulumi.log.info(`${name}: its device ${hostname} is no longer in the tailnet`);
+    for (const { vm, lacks } of lost) {
+      const why = lacks === "tag" ? `has not the tag ${tag}` : "is no longer in the tailnet";
+      pulumi.log.info(`${vm.name}: its device ${vm.hostname} ${why}`);
+    }
     return withoutMarks(
       inventory,
-      lost.map(({ name }) => domainName(name)),
+      lost.map(({ vm }) => domainName(vm.name)),
     );
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     pulumi.log.warn(`whether all VMs are still in the tailnet is not known. ${error.message}`);
     return inventory;
+  }
+}
+
+/** Seconds for a guest to say whether it is logged in; they are asked side by side. */
+const stateSeconds = 10;
+
+/** Where keys come from a file there is no API: the guests that run are asked. One that does not answer holds nothing up. */
+async function withoutLoggedOutVms(inventory: Inventory, projects: string[]): Promise<Inventory> {
+  const joined = projects.filter((name) => {
+    const domain = domainOf(inventory, name);
+    return domain?.state === "running" && domain.marks.tailnet;
+  });
+  const lost = await Promise.all(joined.map((name) => isOut(inventory.uri, name)));
+  return withoutMarks(inventory, joined.filter((_, i) => lost[i]).map(domainName));
+}
+
+async function isOut(uri: string, name: string): Promise<boolean> {
+  try {
+    const agent = new GuestAgent(virshFor(uri), domainName(name));
+    const late = () => new AgentError(agent.domain, `no answer within ${stateSeconds} s`);
+    const isOne = await inTime(isLoggedOut(agent, stateSeconds), stateSeconds, late);
+    if (isOne) pulumi.log.info(`${name}: it is logged out of the tailnet`);
+    return isOne;
+  } catch (error) {
+    pulumi.log.warn(`${name}: whether it is still in the tailnet is not known. ${(error as Error).message}`);
+    return false;
   }
 }
 

@@ -311,7 +311,8 @@ const tailnet = closed({
   tag: text(tailnetValues.parseTag)
     .register(fieldDocs, {
       purpose: "The tag that the VMs have in the tailnet, for its policy; and by which a device is known as ours.",
-      changing: rejoins,
+      changing:
+        "The VMs log in again, each with a key of the new tag, as the devices that they are. No VM restarts, no data is touched.",
       example: "tag:project-vm",
     })
     .prefault(defaults.tailnet.tag),
@@ -319,7 +320,8 @@ const tailnet = closed({
     .register(fieldDocs, {
       purpose: "The control server that VMs log in to.",
       absent: "Tailscale's own",
-      changing: rejoins,
+      changing:
+        "The VMs log out of the former one and join the new one, each with a fresh key. No VM restarts, no data is touched.",
       example: "https://headscale.example.com",
     })
     .optional(),

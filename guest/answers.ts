@@ -83,12 +83,16 @@ export const tailscaleAnswer = z.object(
         PublicKey: text(100),
         DNSName: text(300),
         TailscaleIPs: z.array(text(64), "must be a list").max(8, "must have at most 8 entries").nullish(),
+        Tags: z.array(text(64), "must be a list").max(32, "must have at most 32 entries").nullish(),
       },
       "must be a map",
     ),
   },
   "must be a map",
 );
+
+/** The same of one that may be logged out, and so be nobody. */
+export const tailscaleState = z.object({ BackendState: text(40) }, "must be a map");
 
 /** Whose answer to what it is, for the refusal. */
 export interface Asked {

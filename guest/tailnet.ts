@@ -2,7 +2,7 @@ import { hostName } from "../config/names.ts";
 import { apiOfCommand } from "../tailnet/command.ts";
 import { type KeyWanted, takeJoinKey } from "../tailnet/join-key.ts";
 import type { GuestAgent } from "./agent.ts";
-import { readJson, tailscaleAnswer } from "./answers.ts";
+import { readJson, tailscaleAnswer, tailscaleState } from "./answers.ts";
 import { GuestRefusal } from "./refusal.ts";
 import {
   guestText,
@@ -109,11 +109,11 @@ systemctl stop tailscaled`;
 
 /**
  * Has a VM join its tailnet. One that has an identity there, on its project disk, goes on with it and needs no key; a key is
- * made or used only for one that has none.
+ * made or used only for one that has none, or whose device has not the tag: that comes with the key.
  *
  * @param limitSeconds for each step
  * @returns the node
- * @throws Error with what tailscale said
+ * @throws Error with what tailscale said, or that the key gave no such tag
  */
 export async function joinTailnet(
   agent: GuestAgent,
@@ -123,18 +123,37 @@ export async function joinTailnet(
 ): Promise<TailnetNode> {
   const start = anew ? "restart" : "start";
   const state = (await run(agent, ["/bin/sh", "-c", lookScript, "look", start, server], limitSeconds)).trim();
-  const node = async () => nodeIn(await run(agent, ["/bin/sh", "-c", whoScript], limitSeconds), project, domain);
-  if (state === "Running") return node();
+  const status = () => run(agent, ["/bin/sh", "-c", whoScript], limitSeconds);
+  if (state === "Running") {
+    const said = await status();
+    const node = nodeIn(said, project, domain);
+    if (hasTag(said, project, key.tag)) return node;
+  }
   const auth = await takeJoinKey(key, () => apiOfCommand(process.env));
   try {
     await run(agent, ["/bin/sh", "-c", joinScript, "join", hostName(project), server], limitSeconds, auth.key);
-    return await node();
+    const said = await status();
+    const node = nodeIn(said, project, domain);
+    if (!hasTag(said, project, key.tag)) throw new Error(`the key that it joined with does not give it ${key.tag}`);
+    return node;
   } catch (error) {
     // A guest that was not let in, or does not say who it is, may have it still. Whatever keeps it from being revoked, it
     // expires by itself.
     await auth.revoke().catch(() => {});
     throw error;
   }
+}
+
+/**
+ * Whether a VM finds itself logged out of its tailnet, as after its device was removed there. Where no API can be asked only the
+ * guest knows, and may know only after its next start: headscale 0.27 goes on talking to a device that it has removed.
+ *
+ * @throws GuestRefusal, AgentError when the guest does not say
+ */
+export async function isLoggedOut(agent: GuestAgent, limitSeconds: number): Promise<boolean> {
+  const said = await run(agent, ["/bin/sh", "-c", whoScript], limitSeconds);
+  const asked = { guest: agent.domain, question: "tailscale status" };
+  return readJson(tailscaleState, said, asked).BackendState === "NeedsLogin";
 }
 
 /** Has a VM that was in a tailnet leave it; does nothing in one that was not. */
@@ -168,6 +187,12 @@ export function nodeIn(status: string, project: string, domain?: string): Tailne
   const wrong = addresses.find((address) => !isTailnetAddress(address));
   if (wrong !== undefined) return refuse("TailscaleIPs", "must be addresses of a tailnet", wrong);
   return { name, addresses: addresses.filter(isTailnetAddress), id: ID, nodeKey: PublicKey };
+}
+
+/** What the guest says of its tags decides only whether it is given a key again. */
+function hasTag(status: string, project: string, tag: string): boolean {
+  const { Self } = readJson(tailscaleAnswer, status, { guest: hostName(project), question: "tailscale status" });
+  return (Self.Tags ?? []).includes(tag);
 }
 
 async function run(

@@ -110,6 +110,11 @@ export function isInTailnet(all: readonly TailnetDevice[], vm: VmIdentity): bool
   return devicesOf(all, vm).own.length > 0 || all.some((device) => isTagged(device, vm) && isRecorded(device, vm));
 }
 
+/** Whether a VM's device is there without our tag. Only said: what has not our tag is not known to be ours. */
+export function hasOtherTags(all: readonly TailnetDevice[], vm: VmIdentity): boolean {
+  return all.some((device) => isRecorded(device, vm) && device.hostname === vm.hostname && !isTagged(device, vm));
+}
+
 const isTagged = ({ tags }: TailnetDevice, { tag }: VmIdentity) => tags.includes(tag);
 
 const isCalled = ({ name, hostname }: TailnetDevice, vm: VmIdentity) =>

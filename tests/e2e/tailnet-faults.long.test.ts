@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, type Stats, statSync } from "node:fs";
+import { readdirSync, readFileSync, type Stats, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -43,6 +43,31 @@ describe("a tailnet that fails", () => {
     expectSuccess(await stack.up("--expect-no-changes"));
   });
 
+  test("another tag: the VM logs in again as the device that it is, without a restart", async () => {
+    const { id, ipAddresses } = (await nodeOf("project-worker")) ?? {};
+    const boot = await bootOfWorker();
+    stack.configure({ worker: {} }, { tag: "tag:client" });
+    const all = expectSuccess(await stack.up());
+    expect(all).toContain("worker: its device project-worker has not the tag tag:client");
+    expect(all).toContain("worker: no restart, joins the tailnet tailnet.test, data kept");
+    expect(await nodeOf("project-worker")).toMatchObject({ id, ipAddresses, forcedTags: ["tag:client"] });
+    stack.configure({ worker: {} });
+    expectSuccess(await stack.up());
+    expect(await nodeOf("project-worker")).toMatchObject({ id, ipAddresses, forcedTags: ["tag:project-vm"] });
+    expect(stack.minted()).toBe(6);
+    expect(await bootOfWorker()).toBe(boot);
+    expectSuccess(await stack.up("--expect-no-changes"));
+  });
+
+  test("a state that is lost has no key made: the VM stays the device that it is", async () => {
+    const nodeKey = await nodeKeyOf("project-worker");
+    await stack.expectPulumi("stack", "rm", "--force", "--yes", "--preserve-config");
+    await stack.expectPulumi("stack", "init");
+    expectSuccess(await stack.up());
+    expect(stack.minted()).toBe(6);
+    expect(await nodeKeyOf("project-worker")).toBe(nodeKey);
+  });
+
   test("an API that does not answer holds up nothing that does not need it", async () => {
     stack.api.inject({ kind: "failing", on: "GET", times: 1 });
     const all = expectSuccess(await stack.up("--expect-no-changes"));
@@ -67,10 +92,45 @@ describe("a tailnet that fails", () => {
     expectSuccess(await stack.up());
     const revoked = stack.api.requests.filter(({ method, path }) => method === "DELETE" && path.includes("/keys/"));
     expect(revoked.length).toBeGreaterThan(0);
-    expect(stack.minted()).toBe(4);
+    expect(stack.minted()).toBe(6);
     expect(await nodeKeyOf("project-worker")).not.toBe(nodeKey);
     expect(await stack.reach("worker", "sudo tailscale debug prefs | jq -r .ControlURL")).toBe(server.origin);
     expectSuccess(await stack.up("--expect-no-changes"));
+  });
+
+  test("a key in a file and another server: joined at the first try, and again once the VM finds itself logged out", async () => {
+    const keyFile = path.join(dir, "join-key");
+    const { key } = await stack.tailnet.createKey({ tags: ["tag:project-vm"], reusable: true });
+    writeFileSync(keyFile, key, { mode: 0o600 });
+    for (const credential of ["tailscale:apiKey", "headscaleApiKey"])
+      await stack.expectPulumi("config", "rm", credential);
+    stack.configure({ worker: {} }, { keyFile });
+    expectSuccess(await stack.up());
+    const server = "sudo tailscale debug prefs | jq -r .ControlURL";
+    expect(await stack.reach("worker", server)).toBe(stack.tailnet.loginServer);
+    await removeByHand("project-worker");
+    // Until then headscale goes on talking to it.
+    await inWorker("systemctl restart tailscaled; until tailscale status --json | grep NeedsLogin; do sleep 1; done");
+    const all = expectSuccess(await stack.up());
+    expect(all).toContain("worker: it is logged out of the tailnet");
+    expect(all).toContain("worker: no restart, joins the tailnet tailnet.test, data kept");
+    expect(await stack.reach("worker", "hostname")).toBe("project-worker");
+    expectSuccess(await stack.up("--expect-no-changes"));
+  });
+
+  test("a key in a file without the tag is refused, and the VM stays as it is", async () => {
+    const { key } = await stack.tailnet.createKey({ tags: ["tag:client"], reusable: true });
+    writeFileSync(path.join(dir, "join-key"), key, { mode: 0o600 });
+    stack.configure({ worker: {} }, { keyFile: path.join(dir, "join-key"), tag: "tag:other" });
+    const { exitCode, all } = await stack.up();
+    expect([exitCode, all]).toEqual([
+      expect.any(Number),
+      expect.stringContaining("the key that it joined with does not give it tag:other"),
+    ]);
+    stack.configure({ worker: {} });
+    await stack.expectPulumi("config", "set", "--secret", "tailscale:apiKey", apiKey);
+    expectSuccess(await stack.up());
+    expect(await nodeOf("project-worker")).toMatchObject({ forcedTags: ["tag:project-vm"] });
   });
 
   test("no key is in clear anywhere: not in what was printed, in the state, in arguments, or in a file that others can read", async () => {
@@ -152,6 +212,8 @@ const lyingTailscale = '#!/bin/sh\n[ "$1" != status ] || cat /run/hostile-tailsc
 /** Runs a command as root in the VM, by the way that does not go through the tailnet. */
 const inWorker = (command: string, input?: string) =>
   stack.checkout.ssh("worker", `sudo sh -c '${command} >/dev/null'`, input);
+
+const bootOfWorker = () => stack.checkout.ssh("worker", "cat /proc/sys/kernel/random/boot_id");
 
 const nodeOf = async (device: string) =>
   (await stack.tailnet.admin.nodes()).find(({ givenName }) => givenName === device);

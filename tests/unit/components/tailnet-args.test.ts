@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { lookAtTailnet } from "../../../components/tailnet-args.ts";
@@ -5,6 +8,12 @@ import type { TailnetSettings } from "../../../config/settings.ts";
 import { aDomain, anInventory } from "../found.ts";
 import { aNode } from "../guest/samples.ts";
 import { HttpServer } from "../tailnet/http-server.ts";
+
+vi.mock("../../../guest/tailnet.ts", async (original) => ({
+  ...(await original<object>()),
+  isLoggedOut: ({ domain }: { domain: string }) => loggedOut(domain),
+}));
+const loggedOut = vi.fn<(domain: string) => Promise<boolean>>();
 
 const inTailnet = (id: string) => ({ tailnet: aNode(id) });
 const inventory = anInventory({
@@ -58,6 +67,15 @@ describe("the look at a tailnet", () => {
     expect(said).toEqual(["web: its device project-web is no longer in the tailnet"]);
   });
 
+  test("has a VM whose device has other tags join again, and says why", async () => {
+    const tagged = { ...node("1", "project-web"), forcedTags: ["tag:old"] };
+    server.answer = () => ({ body: { nodes: [tagged, node("2", "project-db")] } });
+    const { inventory: seen } = await look(["web", "db"]);
+    expect(seen.domains[0]?.marks).toEqual({ definition: "d" });
+    expect(seen.domains[1]?.marks).toEqual(inTailnet("2"));
+    expect(said).toEqual(["web: its device project-web has not the tag tag:project-vm"]);
+  });
+
   test("asks nothing where nobody has joined", async () => {
     expect((await look(["new"])).inventory).toEqual(inventory);
     expect(server.requests).toEqual([]);
@@ -70,6 +88,42 @@ describe("the look at a tailnet", () => {
     expect(said[0]).toMatch(/^whether all VMs are still in the tailnet is not known\. The tailnet's API fails\.\n/);
     expect(said[0]).not.toContain("hush");
     expect(server.requests).toHaveLength(1);
+  });
+
+  describe("without an API", () => {
+    let dir: string;
+    beforeEach(() => {
+      dir = mkdtempSync(path.join(tmpdir(), "key-"));
+      writeFileSync(path.join(dir, "key"), "tskey-auth-hush\n", { mode: 0o600 });
+      pulumi.runtime.setAllConfig({});
+      const { server: _, headscale: __, ...own } = settings;
+      settings = { ...own, keyFile: path.join(dir, "key") };
+      loggedOut.mockReset();
+    });
+    afterEach(() => rmSync(dir, { recursive: true }));
+
+    test("asks the guests that run, and takes one that is logged out for one that has not joined", async () => {
+      loggedOut.mockImplementation(async (domain) => domain === "project-web");
+      const { inventory: seen } = await look(["web", "db", "new"]);
+      expect(loggedOut.mock.calls).toEqual([["project-web"], ["project-db"]]);
+      expect(seen.domains.map(({ marks }) => marks.tailnet?.id)).toEqual([undefined, "2", undefined, "9"]);
+      expect(said).toEqual(["web: it is logged out of the tailnet"]);
+    });
+
+    test("is not held up by a guest that does not say", async () => {
+      loggedOut.mockRejectedValue(new Error("the guest agent is not connected"));
+      expect((await look(["db"])).inventory).toEqual(inventory);
+      expect(said).toEqual(["db: whether it is still in the tailnet is not known. the guest agent is not connected"]);
+    });
+
+    test("asks none that is off", async () => {
+      const off = inventory.domains.map((domain) => ({ ...domain, state: "shut off" as const }));
+      await lookAtTailnet(settings, ["web"], {
+        inventory: { ...inventory, domains: off },
+        file: "Pulumi.storage.yaml",
+      });
+      expect(loggedOut).not.toHaveBeenCalled();
+    });
   });
 
   test("refuses a tailnet without credentials before it asks", async () => {

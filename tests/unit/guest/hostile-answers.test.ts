@@ -66,6 +66,8 @@ const fields: Record<string, (value: unknown) => Partial<Answers>> = {
   "its name in the tailnet": (DNSName) => ({ tailscale: self({ DNSName }) }),
   "its addresses in the tailnet": (TailscaleIPs) => ({ tailscale: self({ TailscaleIPs }) }),
   "its address in the tailnet": (ip) => ({ tailscale: self({ TailscaleIPs: [ip] }) }),
+  "its tags in the tailnet": (Tags) => ({ tailscale: self({ Tags }) }),
+  "its tag in the tailnet": (tag) => ({ tailscale: self({ Tags: [tag] }) }),
   "tailscaled's state": (tailnetState) => ({ tailnetState }),
   "what tailscale says of a login": (join) => ({ tailnetState: "NeedsLogin", join }),
   "an agent's error": (error) => ({ errors: { "guest-exec": error } }),

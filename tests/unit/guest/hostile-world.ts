@@ -39,6 +39,7 @@ export const self = (change: object = {}) => ({
     PublicKey: aNode(1).nodeKey,
     DNSName: "project-app.tail1234.ts.net.",
     TailscaleIPs: [aTailnetAddress()],
+    Tags: ["tag:project-vm"],
     ...change,
   },
 });

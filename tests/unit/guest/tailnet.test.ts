@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type { GuestAgent } from "../../../guest/agent.ts";
-import { joinTailnet } from "../../../guest/tailnet.ts";
+import { isLoggedOut, joinTailnet } from "../../../guest/tailnet.ts";
 import { HttpServer } from "../tailnet/http-server.ts";
 import { aNode } from "./samples.ts";
 
@@ -20,19 +20,27 @@ afterAll(() => {
 });
 
 const { id: ID, nodeKey: PublicKey } = aNode(1);
-const self = { ID, PublicKey, DNSName: "project-web.tailnet.test.", TailscaleIPs: ["100.64.0.1"] };
+const self = {
+  ID,
+  PublicKey,
+  DNSName: "project-web.tailnet.test.",
+  TailscaleIPs: ["100.64.0.1"],
+  Tags: ["tag:project-vm"],
+};
 const key = { tag: "tag:project-vm", reusable: false, keyExpiry: 3600, description: "project-vms local web" };
 const asked = () => server.requests.map(({ method, path }) => `${method} ${path}`);
 
 /** A guest that answers the scripts `look`, `join` and the question who it is, and notes what came in by standard input. */
-function guest(state: string, join: { exitCode: number; stderr: string }) {
+function guest(state: string, join: { exitCode: number; stderr: string }, tags = [self.Tags, self.Tags]) {
   const inputs: unknown[] = [];
   const answers = {
     look: { exitCode: 0, stdout: `${state}\n`, stderr: "" },
     join: { ...join, stdout: "" },
     who: { exitCode: 0, stdout: JSON.stringify({ Self: self }), stderr: "" },
   };
+  let asks = 0;
   const exec = async ([, , , name = "who"]: string[], _limit: number, input?: unknown) => {
+    if (name === "who") answers.who.stdout = JSON.stringify({ Self: { ...self, Tags: tags[asks++] } });
     if (input !== undefined) inputs.push(input);
     return answers[name as keyof typeof answers];
   };
@@ -53,6 +61,23 @@ test("one that is not is given its key on standard input alone, and what it has 
   expect(asked()).toEqual(["POST /api/v2/tailnet/-/keys"]);
 });
 
+test("one that is logged in without the tag is given a key, and has it then", async () => {
+  const { agent, inputs } = guest("Running", { exitCode: 0, stderr: "" }, [["tag:old"], ["tag:project-vm", "tag:x"]]);
+  expect(await joinTailnet(agent, "web", { anew: false, key }, 1)).toMatchObject({ id: "1" });
+  expect(inputs).toEqual(["tskey-minted"]);
+});
+
+test.each([
+  ["other tags", ["tag:old"]],
+  ["no tags", undefined],
+])("a key that gives %s is refused", async (_, tags) => {
+  const { agent } = guest("NeedsLogin", { exitCode: 0, stderr: "" }, [tags as string[]]);
+  await expect(joinTailnet(agent, "web", { anew: true, key }, 1)).rejects.toThrow(
+    "the key that it joined with does not give it tag:project-vm",
+  );
+  expect(asked()).toEqual(["POST /api/v2/tailnet/-/keys", "DELETE /api/v2/tailnet/-/keys/k1"]);
+});
+
 test("a key that was not used is revoked, and the reason is the guest's", async () => {
   const { agent } = guest("NeedsLogin", { exitCode: 1, stderr: "did not log in: NoState" });
   await expect(joinTailnet(agent, "web", { anew: true, key }, 1)).rejects.toThrow("did not log in: NoState");
@@ -64,6 +89,24 @@ test("a guest that took it and tells what cannot be loses it", async () => {
   await expect(joinTailnet(agent, "another", { anew: true, key }, 1)).rejects.toThrow("DNSName: must be");
   expect(asked()).toEqual(["POST /api/v2/tailnet/-/keys", "DELETE /api/v2/tailnet/-/keys/k1"]);
 });
+
+test.each([
+  ['{"BackendState": "NeedsLogin"}', true],
+  ['{"BackendState": "Running"}', false],
+  ['{"BackendState": "Stopped"}', false],
+])("a guest whose tailscale says %s is logged out: %s", async (stdout, expected) => {
+  const exec = async () => ({ exitCode: 0, stdout, stderr: "" });
+  expect(await isLoggedOut({ exec, domain: "project-web" } as unknown as GuestAgent, 1)).toBe(expected);
+});
+
+test.each(["", "[]", '{"BackendState": 1}', `{"BackendState": "${"x".repeat(50)}"}`])(
+  "%s is refused",
+  async (stdout) => {
+    const exec = async () => ({ exitCode: 0, stdout, stderr: "" });
+    const asking = isLoggedOut({ exec, domain: "project-web" } as unknown as GuestAgent, 1);
+    await expect(asking).rejects.toThrow("project-web: tailscale status");
+  },
+);
 
 test("without credentials where the command runs nothing is asked of the guest's tailnet, and the remedy is told", async () => {
   delete process.env.TAILSCALE_API_KEY;
