@@ -55,9 +55,10 @@ async function program({ running = true }: StackProgramOptions) {
   if (!config.sshKeys) for (const line of skippedSshKeys()) pulumi.log.warn(line);
   const host = resolveHost(config, root);
   const found = await takeInventory(host.settings);
-  const { errors, warnings } = await checkOfStack(config, host.settings, found, { stack, root, file });
+  const { errors, pools, warnings } = await checkOfStack(config, host.settings, found, { stack, root, file });
   for (const warning of warnings) pulumi.log.warn(warning);
-  if (errors.length > 0) throw new UserError(`${file} asks for what its host cannot give.`, errors);
+  const issues = [...errors, ...pools];
+  if (issues.length > 0) throw new UserError(`${file} asks for what its host cannot give.`, issues);
   if (!pulumi.runtime.isDryRun() && (await closeBeforeUpdate(host.settings, found))) pulumi.log.warn(openDisks(stack));
 
   const names = Object.keys(config.projects);

@@ -1,5 +1,6 @@
 import { posix } from "node:path";
 import type { VolumeFound } from "../host/inventory.ts";
+import { shellWord } from "../host/shell.ts";
 import { isOwnedBy } from "../vm/leftovers.ts";
 import { findProject, mayBeBigger, type ProjectFound, wantsNewRoot } from "../vm/plan.ts";
 import { unfinishedRestore } from "../vm/restore-mark.ts";
@@ -16,7 +17,7 @@ export function diskIssues(check: HostCheck): Issue[] {
     const unfinished = unfinishedRestores(check, name);
     return [
       ...unfinished,
-      ...unseenDiskIssues(check, name, found),
+      ...lostDiskIssues(check, name, found),
       ...projectDiskIssues(check, name, settings, found),
       ...rootDiskIssues(check, name, settings, found),
     ];
@@ -31,35 +32,42 @@ function unfinishedRestores(check: HostCheck, name: string): Issue[] {
   return issue ? [{ ...issue, path: placeOf(check, name), rule: `its project disk ${issue.rule}` }] : [];
 }
 
-/** A VM that is there while libvirt does not show its project disk: how big that is, and whether it is there, is not known. */
-function unseenDiskIssues(check: HostCheck, name: string, { domain, projectDisk }: ProjectFound): Issue[] {
-  const { inventory, host, stack } = check;
-  const folder = posix.join(host.storageDir, name);
-  if (projectDisk || !domain?.diskPaths.includes(`${folder}/project.qcow2`) || !isOwnedBy(domain, stack)) return [];
-  const [path, poolOf, virsh] = [placeOf(check, name), poolName(name), `virsh -c '${inventory.uri}'`];
-  const pool = inventory.pools.find((one) => one.name === poolOf);
-  const start = `${virsh} pool-start ${poolOf}`;
-  if (!pool) {
-    const rule = `its project disk is in ${folder}, but the pool \`${poolOf}\` that it was in is not on ${inventory.uri} any more`;
-    return [
-      { path, rule, remedy: `define it again: ${virsh} pool-define-as ${poolOf} dir --target ${folder} && ${start}` },
-    ];
-  }
-  // A pool in another place has an error of its own.
-  if (posix.normalize(pool.path) !== folder) return [];
-  if (!pool.active) {
+/** Whether libvirt does not show the project disk of a VM that is there: how big that is, and whether it is there, is not known. */
+function isUnseen({ host, stack }: HostCheck, name: string, { domain, projectDisk }: ProjectFound): boolean {
+  const disk = posix.join(host.storageDir, name, "project.qcow2");
+  return !projectDisk && domain?.diskPaths.includes(disk) === true && isOwnedBy(domain, stack);
+}
+
+/** Project disks that libvirt does not show because their pools are stopped or gone. One in another place has an error of its own. */
+export function poolsToStart(check: HostCheck): Issue[] {
+  const { config, inventory, host } = check;
+  return Object.keys(config.projects).flatMap((name) => {
+    if (!isUnseen(check, name, findProject(inventory, host.storageDir, name))) return [];
+    const [path, poolOf] = [placeOf(check, name), poolName(name)];
+    const [folder, virsh] = [posix.join(host.storageDir, name), `virsh -c '${inventory.uri}'`];
+    const pool = inventory.pools.find((one) => one.name === poolOf);
+    const start = `${virsh} pool-start ${poolOf}`;
+    if (!pool) {
+      const rule = `its project disk is in ${folder}, but the pool \`${poolOf}\` that it was in is not on ${inventory.uri} any more`;
+      const define = `${virsh} pool-define-as ${poolOf} dir --target ${shellWord(folder)}`;
+      return [{ path, rule, remedy: `define it again: ${define} && ${start}, or project-vm doctor --fix` }];
+    }
+    if (pool.active || posix.normalize(pool.path) !== folder) return [];
     const rule = `its project disk cannot be seen: the pool \`${poolOf}\` on ${inventory.uri} is stopped`;
     return [{ path, rule, remedy: `start it: ${start}, or project-vm doctor --fix` }];
-  }
+  });
+}
+
+/** A project disk that is not in its pool, though its VM has it. */
+function lostDiskIssues(check: HostCheck, name: string, found: ProjectFound): Issue[] {
+  const { inventory, host } = check;
+  const folder = posix.join(host.storageDir, name);
+  const pool = inventory.pools.find((one) => one.name === poolName(name));
+  if (!isUnseen(check, name, found) || !pool?.active || posix.normalize(pool.path) !== folder) return [];
   const rule = `its project disk ${folder}/project.qcow2 must be there, but libvirt does not see it`;
-  const give = `${virsh} undefine ${domainName(name)}`;
-  return [
-    {
-      path,
-      rule,
-      remedy: `put that file back; if it is lost: ${give}, then \`project-vm import\` a backup, or begin with a new disk`,
-    },
-  ];
+  const give = `virsh -c '${inventory.uri}' undefine ${domainName(name)}`;
+  const remedy = `put that file back; if it is lost: ${give}, then \`project-vm import\` a backup, or begin with a new disk`;
+  return [{ path: placeOf(check, name), rule, remedy }];
 }
 
 function projectDiskIssues(check: HostCheck, name: string, { disk }: ProjectSettings, found: ProjectFound): Issue[] {

@@ -1,7 +1,7 @@
 import type { Inventory } from "../host/inventory.ts";
 import { baseImageIssues } from "../images/base-checks.ts";
 import { findProject } from "../vm/plan.ts";
-import { diskIssues } from "./disk-checks.ts";
+import { diskIssues, poolsToStart } from "./disk-checks.ts";
 import { formatPath, type Issue } from "./errors.ts";
 import {
   filterIssues,
@@ -37,7 +37,8 @@ const leastFree = 2 * GiB;
  *
  * @param owner the stack's name, from which its marks on the host derive (`ownerMark`, `networkDomain`)
  * @param formerName the stack's name of before, where its state tells that it was renamed
- * @returns errors that must stop the update before anything is made, and warnings that need not
+ * @returns errors that must stop the update before anything is made, apart from them those that a
+ *   start of a pool mends, and warnings that need not
  */
 export function checkAgainstHost(
   config: StackConfig,
@@ -46,7 +47,7 @@ export function checkAgainstHost(
   owner: string,
   file: string,
   formerName?: string,
-): { errors: Issue[]; warnings: string[] } {
+): { errors: Issue[]; pools: Issue[]; warnings: string[] } {
   const check: HostCheck = { config, host, inventory, stack: owner, formerName, file };
   return {
     errors: [
@@ -63,6 +64,7 @@ export function checkAgainstHost(
       ...baseImageIssues(check),
       ...capacityIssues(check),
     ],
+    pools: poolsToStart(check),
     warnings: [...stoppedNetworks(check), ...overcommitment(check)],
   };
 }

@@ -1,3 +1,4 @@
+import { posix } from "node:path";
 import type { Stack } from "../../cli/stack.ts";
 import { counted } from "../../config/counted.ts";
 import { factOf } from "../../config/errors.ts";
@@ -7,6 +8,7 @@ import { basePoolName, domainName, namePrefix, poolName } from "../../config/nam
 import { formatSize, GiB } from "../../config/sizes.ts";
 import { networkWithoutStp } from "../../host/edited-xml.ts";
 import type { Inventory, PoolFound } from "../../host/inventory.ts";
+import { shellWord } from "../../host/shell.ts";
 import type { Virsh } from "../../host/virsh.ts";
 import { withXmlFile } from "../../host/xml-file.ts";
 import { isOwnedBy } from "../../vm/leftovers.ts";
@@ -21,7 +23,7 @@ const littleSpace = 5 * GiB;
 /** What a look at a stack's host tells of its health. It changes nothing; `virsh` is for what is mended later. */
 export function examineHost(stack: Stack, inventory: Inventory, virsh: Virsh, formerName?: string): Examined[] {
   const { config, host, name, file } = stack;
-  // What it warns of is said below, with figures.
+  // What it warns of, and of pools, is said below, with figures and what mends it.
   const { errors } = checkAgainstHost(config, host.settings, inventory, name, file, formerName);
   return [
     ok("libvirt", `${inventory.uri} answers`),
@@ -109,14 +111,22 @@ function pools({ config, host, name: stack }: Stack, { pools, domains, uri }: In
   );
   const ills = [
     ...ours.flatMap((pool) => examinePool(pool, uri, virsh) ?? []),
-    ...lost.map((project) =>
-      failure("pools", `${poolName(project)} is gone, though its VM is there`, `pulumi up --refresh -s ${stack}`),
-    ),
+    ...lost.map((project) => gonePool(poolName(project), posix.join(host.settings.storageDir, project), uri, virsh)),
   ];
   if (ills.length > 0) return ills;
   return [
     ok("pools", `${counted(ours.length, "pool")} in ${host.settings.storageDir}, up, and starting with the host`),
   ];
+}
+
+function gonePool(pool: string, folder: string, uri: string, virsh: Virsh): Examined {
+  const define = ["pool-define-as", pool, "dir", "--target", folder];
+  const remedy = `virsh -c '${uri}' ${define.map(shellWord).join(" ")}, then pool-start ${pool}`;
+  return failure("pools", `${pool} is gone, though its VM is there`, remedy, async () => {
+    await virsh.run(...define);
+    await virsh.run("pool-start", pool);
+    await virsh.run("pool-autostart", pool);
+  });
 }
 
 /** @returns undefined where there is nothing to be said against it */

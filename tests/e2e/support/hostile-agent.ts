@@ -44,20 +44,26 @@ export class HostileAgent {
 
   /** Puts the real agent back. */
   async remove(): Promise<void> {
-    await this.asRoot(`rm -r ${unitFolder} ${folder}; systemctl daemon-reload && systemctl restart qemu-guest-agent`);
+    await this.asRoot(`rm -rf ${unitFolder} ${folder}; systemctl daemon-reload && systemctl restart qemu-guest-agent`);
+    await this.untilItAnswers();
   }
 
   /** It starts anew: after an answer that is no JSON, libvirt asks it nothing more until it opens its port again. */
   async setMode(mode: HostileMode): Promise<void> {
     await this.write(`${folder}/mode`, mode);
     await this.asRoot("systemctl restart qemu-guest-agent");
-    const guest = new Guest(virshFor(this.checkout.host.uri), this.project);
-    await expect.poll(() => guest.answers(), { timeout: 120_000, interval: 500 }).toBe(true);
+    await this.untilItAnswers();
   }
 
   /** Sets what it answers as the address of the guest's network interface. */
   setAddress(address: string): Promise<void> {
     return this.write(`${folder}/address`, address);
+  }
+
+  /** Whichever it is. */
+  private async untilItAnswers(): Promise<void> {
+    const guest = new Guest(virshFor(this.checkout.host.uri), this.project);
+    await expect.poll(() => guest.answers(), { timeout: 120_000, interval: 500 }).toBe(true);
   }
 
   private async write(file: string, text: string): Promise<void> {

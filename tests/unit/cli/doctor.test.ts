@@ -120,6 +120,10 @@ describe("a host", () => {
       said: ["failure pools: project-webapp (/vms/webapp) is not active"],
       commands: [["pool-start", "project-webapp"]],
     });
+    const domains = [aDomain({ diskPaths: ["/vms/webapp/project.qcow2"] })];
+    expect((await ills({ pools: [aPool({ active: false })], domains })).said).toEqual([
+      "failure pools: project-webapp (/vms/webapp) is not active",
+    ]);
   });
 
   test("with the stopped pool of its base images likewise", async () => {
@@ -138,7 +142,14 @@ describe("a host", () => {
   });
 
   test("where a VM's pool was undefined is told so; somebody else's VM needs none of ours", async () => {
-    expect((await ills({ pools: [] })).said).toContain("failure pools: project-webapp is gone, though its VM is there");
+    expect(await ills({ pools: [], domains: [aDomain({ diskPaths: ["/vms/webapp/project.qcow2"] })] })).toEqual({
+      said: ["failure pools: project-webapp is gone, though its VM is there"],
+      commands: [
+        ["pool-define-as", "project-webapp", "dir", "--target", "/vms/webapp"],
+        ["pool-start", "project-webapp"],
+        ["pool-autostart", "project-webapp"],
+      ],
+    });
     const foreign = await ills({ pools: [], domains: [aDomain({ description: "" })] });
     expect(foreign.said.filter((line) => line.includes("pools"))).toEqual([]);
   });

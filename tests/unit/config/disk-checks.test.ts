@@ -25,8 +25,8 @@ function errors(
   const config = parseStackConfig(raw, file);
   const networks = [{ name: "lan", uuid: "1", active: true, autostart: true }];
   const inventory = anInventory({ pools, domains, networks });
-  const found = checkAgainstHost(config, config.host as HostSettings, inventory, "storage", file).errors;
-  return new UserError("", found).message.trim();
+  const { errors, pools: unseen } = checkAgainstHost(config, config.host as HostSettings, inventory, "storage", file);
+  return new UserError("", [...errors, ...unseen]).message.trim();
 }
 
 const mistake = (fact: string, remedy: string) => `- Pulumi.local.yaml: projects.webapp${fact}\n    ${remedy}`;
@@ -70,7 +70,7 @@ describe("disks that are there", () => {
         "its pool is gone",
         [],
         ": its project disk is in /vms/webapp, but the pool `project-webapp` that it was in is not on qemu:///system any more",
-        `define it again: ${virsh} pool-define-as project-webapp dir --target /vms/webapp && ${virsh} pool-start project-webapp`,
+        `define it again: ${virsh} pool-define-as project-webapp dir --target /vms/webapp && ${virsh} pool-start project-webapp, or project-vm doctor --fix`,
       ],
       [
         "its pool is stopped",

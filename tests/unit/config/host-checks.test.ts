@@ -113,7 +113,7 @@ describe("a host that has what is asked for", () => {
     ["an existing network", { host: { network: "default" }, found: { networks: [network({ name: "default" })] } }],
     ["a folder of which nothing is known", { found: { storage: undefined } }],
   ])("%s", (_, given) => {
-    expect(check(given)).toEqual({ errors: [], warnings: [] });
+    expect(check(given)).toEqual({ errors: [], pools: [], warnings: [] });
   });
 });
 
@@ -173,6 +173,7 @@ describe("more than the host has", () => {
     const projects = { a: { memory: "40 GiB", disk: "300 GiB" }, b: { memory: "40 GiB", disk: "300 GiB" } };
     expect(check({ config: { projects } })).toEqual({
       errors: [],
+      pools: [],
       warnings: [
         `Pulumi.local.yaml: projects: all VMs together want 80 GiB of memory, ${uri} has 64 GiB: not all can run at once`,
         "Pulumi.local.yaml: projects: all disks together may grow to 640 GiB, /srv/vms holds 500 GiB",
