@@ -28,16 +28,18 @@ describe("a tailnet that fails", () => {
     expectNotJoined(await running);
     await stack.tailnet.resume();
     expect(expectSuccess(await stack.up())).toContain("worker: no restart, joins the tailnet tailnet.test, data kept");
-    expect(stack.minted()).toBe(3);
+    // With the server back, a tailscaled that goes on trying may have joined by the second key, which could not be revoked.
+    expect([2, 3]).toContain(stack.minted());
     expect(await stack.reach("worker", "hostname")).toBe("project-worker");
     expectSuccess(await stack.pulumi("preview", "--expect-no-changes"));
   });
 
   test("a device that was removed by hand is no error: the next up has the VM join again, with a fresh key and no restart", async () => {
+    const minted = stack.minted();
     await removeByHand("project-worker");
     const all = expectSuccess(await stack.up());
     expect(all).toContain("worker: its device project-worker is no longer in the tailnet");
-    expect(stack.minted()).toBe(4);
+    expect(stack.minted()).toBe(minted + 1);
     expect(await stack.names()).toEqual(["laptop", "project-worker"]);
     expect(await stack.reach("worker", "hostname")).toBe("project-worker");
     expectSuccess(await stack.up("--expect-no-changes"));
@@ -46,6 +48,7 @@ describe("a tailnet that fails", () => {
   test("another tag: the VM logs in again as the device that it is, without a restart", async () => {
     const { id, ipAddresses } = (await nodeOf("project-worker")) ?? {};
     const boot = await bootOfWorker();
+    const minted = stack.minted();
     stack.configure({ worker: {} }, { tag: "tag:client" });
     const all = expectSuccess(await stack.up());
     expect(all).toContain("worker: its device project-worker has not the tag tag:client");
@@ -54,17 +57,18 @@ describe("a tailnet that fails", () => {
     stack.configure({ worker: {} });
     expectSuccess(await stack.up());
     expect(await nodeOf("project-worker")).toMatchObject({ id, ipAddresses, forcedTags: ["tag:project-vm"] });
-    expect(stack.minted()).toBe(6);
+    expect(stack.minted()).toBe(minted + 2);
     expect(await bootOfWorker()).toBe(boot);
     expectSuccess(await stack.up("--expect-no-changes"));
   });
 
   test("a state that is lost has no key made: the VM stays the device that it is", async () => {
     const nodeKey = await nodeKeyOf("project-worker");
+    const minted = stack.minted();
     await stack.expectPulumi("stack", "rm", "--force", "--yes", "--preserve-config");
     await stack.expectPulumi("stack", "init");
     expectSuccess(await stack.up());
-    expect(stack.minted()).toBe(6);
+    expect(stack.minted()).toBe(minted);
     expect(await nodeKeyOf("project-worker")).toBe(nodeKey);
   });
 
@@ -87,12 +91,13 @@ describe("a tailnet that fails", () => {
     const server = new URL(stack.tailnet.loginServer);
     server.hostname = "10.77.0.1";
     const nodeKey = await nodeKeyOf("project-worker");
+    const minted = stack.minted();
     stack.configure({ worker: {} }, { server: server.origin, headscale: { user: stack.tailnet.userName } });
     await stack.expectPulumi("config", "set", "--secret", "headscaleApiKey", stack.tailnet.admin.apiKey);
     expectSuccess(await stack.up());
     const revoked = stack.api.requests.filter(({ method, path }) => method === "DELETE" && path.includes("/keys/"));
     expect(revoked.length).toBeGreaterThan(0);
-    expect(stack.minted()).toBe(6);
+    expect(stack.minted()).toBe(minted);
     expect(await nodeKeyOf("project-worker")).not.toBe(nodeKey);
     expect(await stack.reach("worker", "sudo tailscale debug prefs | jq -r .ControlURL")).toBe(server.origin);
     expectSuccess(await stack.up("--expect-no-changes"));

@@ -96,7 +96,9 @@ export class TailnetStack {
   }
 
   /** Runs a command in a VM, over the tailnet, by Tailscale SSH. */
-  reach(project: string, command: string): Promise<string> {
+  async reach(project: string, command: string): Promise<string> {
+    // Nodes hear of each other a moment after a login.
+    await this.laptop.ping(`project-${project}`);
     return this.laptop.ssh(`dev@project-${project}`, command);
   }
 
