@@ -66,7 +66,7 @@ function requireCredentials(settings: TailnetSettings, configured: ApiConfig, ap
 }
 
 /**
- * A VM whose device somebody has removed from the tailnet, or that has not the tag, has joined none, whatever its domain says.
+ * A VM whose device somebody has removed from the tailnet, or lacks the tag, has joined none, whatever its domain says.
  * An API that does not answer is told of and holds nothing up.
  */
 async function withoutLostVms(
@@ -83,7 +83,7 @@ async function withoutLostVms(
   try {
     const lost = await lostVms(tailnetDevices(access, briefly), joined);
     for (const { vm, lacks } of lost) {
-      const why = lacks === "tag" ? `has not the tag ${tag}` : "is no longer in the tailnet";
+      const why = lacks === "tag" ? `lacks the tag ${tag}` : "is no longer in the tailnet";
       pulumi.log.info(`${vm.name}: its device ${vm.hostname} ${why}`);
     }
     return withoutMarks(

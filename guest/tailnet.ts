@@ -109,7 +109,7 @@ systemctl stop tailscaled`;
 
 /**
  * Has a VM join its tailnet. One that has an identity there, on its project disk, goes on with it and needs no key; a key is
- * made or used only for one that has none, or whose device has not the tag: that comes with the key.
+ * made or used only for one that has none, or whose device lacks the tag: that comes with the key.
  *
  * @param limitSeconds for each step
  * @returns the node

@@ -6,7 +6,7 @@ export const briefly: Patience = { timeout: 5000, tries: 1, firstPause: 0, longe
 
 /**
  * Which of the VMs that had joined a tailnet have to join it again: those that are no longer in it, because somebody has removed
- * their devices there, and those whose devices have not the tag, which comes with the key that a VM joins with.
+ * their devices there, and those whose devices lack the tag, which comes with the key that a VM joins with.
  *
  * @throws {UserError} when the tailnet's API does not answer, or refuses
  */

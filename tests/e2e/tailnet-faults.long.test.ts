@@ -51,7 +51,7 @@ describe("a tailnet that fails", () => {
     const minted = stack.minted();
     stack.configure({ worker: {} }, { tag: "tag:client" });
     const all = expectSuccess(await stack.up());
-    expect(all).toContain("worker: its device project-worker has not the tag tag:client");
+    expect(all).toContain("worker: its device project-worker lacks the tag tag:client");
     expect(all).toContain("worker: no restart, joins the tailnet tailnet.test, data kept");
     expect(await nodeOf("project-worker")).toMatchObject({ id, ipAddresses, forcedTags: ["tag:client"] });
     stack.configure({ worker: {} });

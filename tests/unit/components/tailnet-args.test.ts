@@ -73,7 +73,7 @@ describe("the look at a tailnet", () => {
     const { inventory: seen } = await look(["web", "db"]);
     expect(seen.domains[0]?.marks).toEqual({ definition: "d" });
     expect(seen.domains[1]?.marks).toEqual(inTailnet("2"));
-    expect(said).toEqual(["web: its device project-web has not the tag tag:project-vm"]);
+    expect(said).toEqual(["web: its device project-web lacks the tag tag:project-vm"]);
   });
 
   test("asks nothing where nobody has joined", async () => {
