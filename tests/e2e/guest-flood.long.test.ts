@@ -106,7 +106,8 @@ test("its log is followed over a rotation, each line once, and its last lines ar
   expect(statSync(path.join(folder, "console.log.0")).ino).not.toBe(rotated);
   expect(lines.length).toBeGreaterThan(1000);
   expect(gaps(lines)).toEqual([]);
-  const last = await linesOf(log().last(3));
+  // The very last one may be half printed, and counts.
+  const last = (await linesOf(log().last(4))).slice(0, 3);
   expect(last).toHaveLength(3);
   expect(Number.parseInt(last[0] ?? "", 16)).toBeGreaterThan(Number.parseInt(lines.at(-1) ?? "", 16));
 });
