@@ -123,18 +123,19 @@ export async function joinTailnet(
 ): Promise<TailnetNode> {
   const start = anew ? "restart" : "start";
   const state = (await run(agent, ["/bin/sh", "-c", lookScript, "look", start, server], limitSeconds)).trim();
-  const status = () => run(agent, ["/bin/sh", "-c", whoScript], limitSeconds);
+  const look = async () => {
+    const said = await run(agent, ["/bin/sh", "-c", whoScript], limitSeconds);
+    return { node: nodeIn(said, project, domain), isTagged: hasTag(said, project, key.tag) };
+  };
   if (state === "Running") {
-    const said = await status();
-    const node = nodeIn(said, project, domain);
-    if (hasTag(said, project, key.tag)) return node;
+    const { node, isTagged } = await look();
+    if (isTagged) return node;
   }
   const auth = await takeJoinKey(key, () => apiOfCommand(process.env));
   try {
     await run(agent, ["/bin/sh", "-c", joinScript, "join", hostName(project), server], limitSeconds, auth.key);
-    const said = await status();
-    const node = nodeIn(said, project, domain);
-    if (!hasTag(said, project, key.tag)) throw new Error(`the key that it joined with does not give it ${key.tag}`);
+    const { node, isTagged } = await look();
+    if (!isTagged) throw new Error(`the key that it joined with does not give it ${key.tag}`);
     return node;
   } catch (error) {
     // A guest that was not let in, or does not say who it is, may have it still. Whatever keeps it from being revoked, it
