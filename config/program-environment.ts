@@ -51,6 +51,9 @@ const ofShells =
 const ofEngine =
   /^PULUMI_(HOME|BACKEND_URL|API|ACCESS_TOKEN|CREDENTIALS_PATH|CONSOLE_DOMAIN|STACK|CONFIG_PASSPHRASE|CONFIG_PASSPHRASE_FILE|SKIP_UPDATE_CHECK|DISABLE_AUTOMATIC_PLUGIN_ACQUISITION|PLUGIN_DOWNLOAD_URL_OVERRIDES|PARALLEL|DEBUG_GRPC|DEBUG_COMMANDS)$/;
 
+/** They have Terraform's provider make other domains, or another program stand in for it (its `os.Getenv`, the bridge's loader). */
+const ofProvider = /^(TF_REATTACH_PROVIDERS|TF_LIBVIRT_.*|TERRAFORM_LIBVIRT_.*)$/;
+
 /** Settings of npm by which packages, or all of them, are left out; npm reads the names in any case. */
 const ofNpm = /^(NODE_ENV|npm_config_(omit|include|only|also|production|dev|optional|dry_run|global|location))$/i;
 
@@ -58,7 +61,7 @@ const ofNpm = /^(NODE_ENV|npm_config_(omit|include|only|also|production|dev|opti
 export const programs: Record<ProgramKind, Rules> = {
   engine: {
     set: {},
-    cleared: [/^PULUMI_/, ofLibvirt, ofOneRepository, /^TS_NODE_/, /^(no_)?grpc_proxy$/i],
+    cleared: [/^PULUMI_/, ofLibvirt, ofProvider, ofOneRepository, /^TS_NODE_/, /^(no_)?grpc_proxy$/i],
     kept: new RegExp(`${ofEngine.source}|${loginsOfLibvirt.source}`),
   },
   virsh: { set: { ...english, ...noDialog, XDG_CACHE_HOME: noCache }, cleared: [ofLibvirt], kept: loginsOfLibvirt },

@@ -109,7 +109,7 @@ const vm = {
   keepData: z.boolean().register(fieldDocs, {
     purpose:
       "Whether the project disk stays on the host when the entry, or the whole stack, is removed. With `false` it goes " +
-      "too, with all that is on it; backups of it stay.",
+      "too, with all that is on it; backups of it stay. It stays all the same where another VM has it, or a clone of it stands on it.",
     changing: "Counts from the next update on, for a later removal. The VM goes on as it is; no data is touched.",
     example: "false",
   }),

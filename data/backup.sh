@@ -104,11 +104,16 @@ finished() {
 }
 
 # One from the future was made by a clock that was wrong: how old it is, nobody knows.
-is_fresh() {
-  now=$(date -u +%Y%m%dT%H%M%SZ)
-  ahead=$(finished | awk -v now="$now" '$0 > now' | tail -n 1)
+dated() { finished | awk -v now="$(date -u +%Y%m%dT%H%M%SZ)" '$0 <= now'; }
+
+say_undated() {
+  ahead=$(finished | awk -v now="$(date -u +%Y%m%dT%H%M%SZ)" '$0 > now' | tail -n 1)
   [ -z "$ahead" ] || say "the backup of $ahead is stamped in the future, and does not count"
-  newest=$(finished | awk -v now="$now" '$0 <= now' | tail -n 1)
+}
+
+is_fresh() {
+  say_undated
+  newest=$(dated | tail -n 1)
   since=$(date -u -d "@$(($(date +%s) - fresh))" +%Y%m%dT%H%M%SZ)
   [ "$(printf '%s\n' "$newest" "$since" | sort | tail -n 1)" = "$newest" ]
 }
@@ -236,10 +241,12 @@ publish() {
   await sync "$dir"
 }
 
-# Backups that are too many, the oldest first, but never the one just made, whatever the clock said.
+# Backups that are too many, the oldest first, but never the one just made, whatever the clock said. Those from the future
+# displace no other one.
 expire() {
-  excess=$(($(finished | wc -l) - keep))
-  for old in $(finished); do
+  [ -n "$fresh" ] || say_undated
+  excess=$(($(dated | wc -l) - keep))
+  for old in $(dated); do
     [ "$excess" -gt 0 ] || break
     [ "$old" != "$stamp" ] || continue
     rm -f "$dir/$project-$old.qcow2" "$dir/$project-$old.qcow2.sha512"

@@ -50,14 +50,15 @@ refuse_used() {
   esac
 }
 
-# By the definition that a domain runs by, with the files beneath its disks, and by the one that it starts by.
+# By the definition that a domain runs by, and by the one that it starts by; with the files beneath its disks.
 refuse_domains() {
   uuids=$(ask list --all --uuid) || exit
   for uuid in $uuids; do
     for which in '' --inactive; do
       # shellcheck disable=SC2086 # one option or none
       xml=$(virsh_do dumpxml "$uuid" $which) || xml=$(gone_since "$uuid") || exit
-      user=$(printf '%s\n' "$xml" | files_in | first_of_ours)
+      files=$(printf '%s\n' "$xml" | files_in && printf '%s\n' "$xml" | overlays_in | files_beneath) || exit
+      user=$(printf '%s\n' "$files" | first_of_ours)
       [ -z "$user" ] ||
         fail "$(printf '%s\n' "$xml" | sed -n 's/^ *<name>\(.*\)<\/name>.*/\1/p' | head -n 1)" \
           "must not use disks in $folder, but has $user" "take those disks from that domain"
@@ -78,6 +79,31 @@ files_in() {
     s|.* pool='$pool' volume='\([^']*\)'.*|$(sed_text "$folder")/\1|p
     s/.* \(file\|dev\|dir\)='\([^']*\)'.*/\2/p" |
     sed "s/&lt;/</g; s/&gt;/>/g; s/&quot;/\"/g; s/&apos;/'/g; s/&amp;/\&/g"
+}
+
+# Of a domain that is off, its definition names no file beneath a disk. Only disks that are said to be qcow2 are looked into: what
+# a guest wrote at the beginning of a raw one is its own word.
+overlays_in() {
+  awk '
+    /<disk / { type = ""; source = "" }
+    /<driver .*type=.qcow2./ { type = "qcow2" }
+    source == "" && /<source / { source = $0 }
+    /<\/disk>/ && type == "qcow2" { print source; type = "" }' | files_in
+}
+
+# One that is missing is none of ours. A chain has 200 files at most, as libvirt has it.
+files_beneath() {
+  while IFS= read -r file; do
+    for _ in $(seq 200); do
+      [ -e "$file" ] || break
+      said=$(timeout -k 5 "$ANSWER" qemu-img info -U -f qcow2 "$file" 2>&1) ||
+        fail "$file" "must let be seen what it stands on" "look at that disk of another VM: qemu-img info '$file'"
+      file=$(printf '%s\n' "$said" | sed -n 's/^backing file: .* (actual path: \(.*\))$/\1/p; t; s/^backing file: //p')
+      [ -n "$file" ] || break
+      printf '%s\n' "$file"
+      printf '%s\n' "$said" | grep -qx 'backing file format: qcow2' || break
+    done
+  done
 }
 
 sed_text() { printf %s "$1" | sed 's/&/\&amp;/g; s/[\\&|]/\\&/g'; }

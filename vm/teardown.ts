@@ -6,12 +6,13 @@ import { GuestAgent } from "../guest/agent.ts";
 import { shutDown } from "../guest/power.ts";
 import { leaveTailnet } from "../guest/tailnet.ts";
 import { consoleLogFile, removeConsoleLog } from "../host/console-log.ts";
-import { type DiskSource, type DomainMarks, parseDomain, parsePool } from "../host/libvirt-xml.ts";
+import { type DomainMarks, parsePool } from "../host/libvirt-xml.ts";
 import { deleteVolume, refreshPool, volumesIn } from "../host/pool-volumes.ts";
 import { type Shell, shellFor } from "../host/shell.ts";
 import type { Virsh } from "../host/virsh.ts";
 import { type ApiConfig, accessOf } from "../tailnet/access.ts";
 import { removeVmDevice, type TailnetDevice, tailnetDevices, type VmIdentity } from "../tailnet/devices.ts";
+import { otherUserOf } from "./disk-users.ts";
 import { requireNoSavedMemory, requireOwnDisks } from "./domain-look.ts";
 import type { Log } from "./grow.ts";
 import { ownDisks } from "./manual-changes.ts";
@@ -154,9 +155,9 @@ async function sayThatUnknownIsKept(virsh: Virsh, project: string, log: Log): Pr
 async function deleteProjectDisk(virsh: Virsh, project: string, log: Log): Promise<void> {
   const path = (await volumesIn(virsh, poolName(project))).get("project.qcow2");
   if (!path) return;
-  const user = await userOf(virsh, domainName(project), path, poolName(project));
+  const user = await otherUserOf(virsh, domainName(project), path, poolName(project));
   if (user) {
-    log(`${project}: its project disk is kept, although keepData is false: the domain ${user} uses it (${path})`);
+    log(`${project}: its project disk is kept, although keepData is false: ${user} (${path})`);
     return;
   }
   await deleteVolume(virsh, poolName(project), "project.qcow2");
@@ -164,26 +165,6 @@ async function deleteProjectDisk(virsh: Virsh, project: string, log: Log): Promi
   for (const name of [...(await volumesIn(virsh, poolName(project))).keys()].filter(isRestoreMark))
     await deleteVolume(virsh, poolName(project), name);
   log(`${project}: its project disk is deleted (keepData is false)`);
-}
-
-/** Another domain than the project's own that has the disk, whatever it is called: now, or after its next start. */
-async function userOf(virsh: Virsh, own: string, path: string, pool: string): Promise<string | undefined> {
-  for (const domain of (await names(virsh)).filter((name) => name !== own)) {
-    const disks = await disksOf(virsh, domain);
-    if (disks.some((disk) => ("path" in disk ? disk.path === path : disk.pool === pool))) return domain;
-  }
-  return undefined;
-}
-
-async function disksOf(virsh: Virsh, domain: string): Promise<DiskSource[]> {
-  try {
-    const views = [await virsh.run("dumpxml", domain), await virsh.run("dumpxml", domain, "--inactive")];
-    return views.flatMap((xml) => parseDomain(xml).disks);
-  } catch (error) {
-    // Another VM that is taken away at the same time may be gone by now.
-    if ((await names(virsh)).includes(domain)) throw error;
-    return [];
-  }
 }
 
 async function removeIfEmpty(virsh: Virsh, pool: string, log: Log): Promise<void> {

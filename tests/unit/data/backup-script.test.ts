@@ -290,10 +290,15 @@ esac`,
     expect(files()).toEqual([...left, ...left.map((name) => `${name}.sha512`), ...others].sort());
   });
 
-  test("stays itself, even if the clock says that all others are newer", async () => {
-    for (const stamp of ["29990101T000000Z", "29990102T000000Z"]) finished(stamp);
-    const { stdout } = await run("--keep", "1");
-    expect(files()).toEqual([path.basename(stdout), `${path.basename(stdout)}.sha512`]);
+  test("displaces none that the clock says is newer, and is displaced by none", async () => {
+    const ahead = ["29990101T000000Z", "29990102T000000Z"];
+    for (const stamp of ["20200101T000000Z", ...ahead]) finished(stamp);
+    const { stdout, stderr } = await run("--keep", "1");
+    const left = [path.basename(stdout), ...ahead.map((stamp) => `myapp-${stamp}.qcow2`)];
+    expect(files()).toEqual(left.flatMap((name) => [name, `${name}.sha512`]));
+    expect(stderr).toBe(
+      "myapp: the backup of 29990102T000000Z is stamped in the future, and does not count\nmyapp: removed the backup of 20200101T000000Z",
+    );
   });
 
   test("is not made while the newest one is recent enough", async () => {

@@ -64,6 +64,8 @@ const purge = () =>
     },
   );
 const source = (attributes: string) => `<disk type='file'><source ${attributes}/><target dev='vdb'/></disk>`;
+const qcow2 = (attributes: string) =>
+  `<disk type='file' device='disk'>\n  <driver name='qemu' type='qcow2'/>\n  <source ${attributes}/>\n  <target dev='vda'/>\n</disk>`;
 const refused = (stderr: string) => /^error: (.*)\nremedy: .*$/m.exec(stderr)?.[1];
 
 describe("a purge", () => {
@@ -97,12 +99,48 @@ describe("a purge", () => {
       }),
       () => disk,
     ],
+    [
+      "beneath its disk, and is off",
+      () => {
+        const overlay = path.join(dir, "overlay.qcow2");
+        for (const [file, base] of [
+          [`${overlay}.below`, disk],
+          [overlay, `${overlay}.below`],
+        ] as const)
+          execaSync("qemu-img", ["create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", path.relative(dir, base), file]);
+        return { inactive: qcow2(`file='${escaped(overlay)}'`), live: "" };
+      },
+      () => disk,
+    ],
     ["from its next start on", () => ({ live: "", inactive: source(`file='${escaped(disk)}'`) }), () => disk],
   ])("is refused while another domain has the disk %s", async (_, world, shown) => {
     libvirt(world());
     const { exitCode, stderr } = await purge();
     expect([exitCode, refused(stderr)]).toEqual([1, `rescue: must not use disks in ${folder}, but has ${shown()}`]);
     expect(readdirSync(folder)).toEqual(["project.qcow2"]);
+  });
+
+  test("is refused while it cannot be seen what another domain's disk stands on", async () => {
+    const overlay = path.join(dir, "overlay.qcow2");
+    writeFileSync(overlay, "no image");
+    libvirt({ live: qcow2(`file='${escaped(overlay)}'`) });
+    const { exitCode, stderr } = await purge();
+    expect([exitCode, refused(stderr)]).toEqual([1, `${overlay}: must let be seen what it stands on`]);
+    expect(existsSync(disk)).toBe(true);
+  });
+
+  test("is not held up by another domain's disk whose base is missing", async () => {
+    const overlay = path.join(dir, "overlay.qcow2");
+    execaSync("qemu-img", ["create", "-q", "-u", "-f", "qcow2", "-F", "qcow2", "-b", "/nowhere/base", overlay, "1M"]);
+    libvirt({ live: qcow2(`file='${escaped(overlay)}'`) });
+    expect((await purge()).exitCode).toBe(0);
+  });
+
+  test("does not follow what a guest wrote at the beginning of a raw disk", async () => {
+    const raw = path.join(dir, "raw.img");
+    execaSync("qemu-img", ["create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", disk, raw]);
+    libvirt({ live: source(`file='${escaped(raw)}'`) });
+    expect((await purge()).exitCode).toBe(0);
   });
 
   test("is refused while its own VM is defined, whatever disks that has", async () => {

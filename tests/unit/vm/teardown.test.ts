@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { beforeEach, describe, expect, test, vi } from "vitest";
+import { VirshError } from "../../../host/virsh.ts";
 import { tearDown } from "../../../vm/teardown.ts";
 import { FakeVirsh } from "./fake-virsh.ts";
 
@@ -160,6 +161,34 @@ describe("the teardown of a VM", () => {
     expect(left()).toEqual(["project.qcow2"]);
     expect(said).toContain(
       `webapp: its project disk is kept, although keepData is false: the domain rescue uses it (${disk})`,
+    );
+  });
+
+  test.each([
+    ["in a pool of its own", "clones"],
+    ["beside it", "project-webapp"],
+  ])("keeps a project disk that a clone %s stands on, although no domain has that", async (_, pool) => {
+    if (!virsh.pools.has(pool)) virsh.pools.set(pool, new Map());
+    virsh.pools.get(pool)?.set("clone.qcow2", { path: "/clones/clone.qcow2", backing: disk });
+    await run(false);
+    expect(left()).toContain("project.qcow2");
+    expect(said).toContain(
+      `webapp: its project disk is kept, although keepData is false: /clones/clone.qcow2 stands on it (${disk})`,
+    );
+  });
+
+  test("keeps a project disk of which it is not known what stands on it", async () => {
+    virsh.pools.set("clones", new Map([["clone.qcow2", { path: "/clones/clone.qcow2" }]]));
+    const real = FakeVirsh.prototype.run.bind(virsh);
+    vi.spyOn(virsh, "run").mockImplementation(async (...args) => {
+      if (args[0] === "vol-dumpxml" && args.includes("clones"))
+        throw new VirshError("fake", args, 1, "Input/output error");
+      return real(...args);
+    });
+    await run(false);
+    expect(left()).toEqual(["project.qcow2"]);
+    expect(said).toContain(
+      `webapp: its project disk is kept, although keepData is false: whether a volume of the pool clones stands on it is not known (Input/output error) (${disk})`,
     );
   });
 
