@@ -1,4 +1,4 @@
-import { access, mkdir, rm } from "node:fs/promises";
+import { access, chmod, mkdtemp, readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { execa } from "execa";
 import { type Issue, UserError } from "../config/errors.ts";
@@ -42,10 +42,7 @@ export async function buildImage(recipe: Recipe, output: string, log: (line: str
   requireRoot("Building an image");
   await requirePrograms(programs);
   await requireBuilders();
-  // Always the same folder: what a killed build left, the next one takes away.
-  const work = `${output}.work`;
-  await rm(work, { recursive: true, force: true });
-  await mkdir(work, { recursive: true });
+  const work = await newWorkFolder(output);
   const started = Date.now();
   const lines: string[] = [];
   let stage = "start";
@@ -83,6 +80,19 @@ export async function buildImage(recipe: Recipe, output: string, log: (line: str
     callOff();
     await rm(work, { recursive: true, force: true });
   }
+}
+
+/** A folder of this build's own: one that was killed may still be clearing up. What such a one has left is taken away. */
+async function newWorkFolder(output: string): Promise<string> {
+  const prefix = `${path.basename(output)}.work-`;
+  const folder = path.dirname(output);
+  const left = (await readdir(folder)).filter((name) => name.startsWith(prefix));
+  // Its last processes may still be dying.
+  for (const name of left) await rm(path.join(folder, name), { recursive: true, force: true, maxRetries: 20 });
+  const own = await mkdtemp(path.join(folder, prefix));
+  // apt downloads as a user of its own.
+  await chmod(own, 0o755);
+  return own;
 }
 
 /** What need not be a Debian package's is looked for on the user's PATH. */
