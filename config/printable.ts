@@ -68,8 +68,12 @@ export function endOf(text: string, most: number): string {
   return text.length <= most ? text : `(${text.length - most} characters before) …${text.slice(-most)}`;
 }
 
+/** With their mark, lines of so many characters fit into the narrowest usual terminal, which would break longer ones without one. */
+const widest = 76;
+const tooWide = new RegExp(`(.{${widest}})(?=.)`, "gu");
+
 /** Lines of another's text within a message, so that none of them looks like one of the message's own. */
-export const indented = (lines: string) => lines.replace(/^/gm, "  | ");
+export const indented = (lines: string) => lines.replace(tooWide, "$1\n").replace(/^/gm, "  | ");
 
 function visible(character: string): string {
   const code = character.codePointAt(0) ?? 0;

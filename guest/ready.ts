@@ -55,13 +55,17 @@ export class NotReadyError extends Error {
     guestLog: string,
   ) {
     const log = printable(guestLog).trim() || "(nothing could be read from the guest)";
-    const [first, ...more] = printable(reason).split("\n");
-    const why = more.length > 0 ? `${first}\n${indented(more.join("\n"))}` : first;
+    const said = printable(reason);
+    const isShort = said.length <= longestInline && !said.includes("\n");
+    const why = isShort ? ` ${said}` : `\n${indented(said)}`;
     super(
-      `${domain} is not ready: stage ${stage} failed after ${seconds} s: ${why}\nThe end of the guest's log:\n${indented(log)}`,
+      `${domain} is not ready: stage ${stage} failed after ${seconds} s:${why}\nThe end of the guest's log:\n${indented(log)}`,
     );
   }
 }
+
+/** A longer reason has lines of its own, in characters. */
+const longestInline = 100;
 
 /** How often a line says that a stage is still being waited for, in seconds. */
 const heartbeatSeconds = 20;

@@ -51,6 +51,17 @@ describe("waitUntilReady", () => {
     );
   });
 
+  test("no line of a failure is broken by a terminal where it would look like one of ours", async () => {
+    const forged = `${"x".repeat(76)}project-app: READY`;
+    const check = async () => {
+      throw new Error(`${"y".repeat(76)}project-app: READY, really`);
+    };
+    const waiting = waitUntilReady(guest({ check, log: async () => guestText(forged) }), short, () => undefined);
+    await expect(waiting).rejects.toThrow(
+      /failed after 0 s:\n {2}\| y{76}\n {2}\| project-app: READY, really\nThe end of the guest's log:\n {2}\| x{76}\n {2}\| project-app: READY$/,
+    );
+  });
+
   test("a guest without address is not ready", async () => {
     const waiting = waitUntilReady(guest({ addresses: async () => [] }), short, () => undefined);
     await expect(waiting).rejects.toThrow("stage network failed");
