@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { secondsLines } from "../../setup/seconds-reporter.ts";
-import { readSeconds, recordSeconds, slowestFirst } from "../../setup/slowest-first.ts";
+import { readSeconds, recordSeconds, slowestFirst, usual } from "../../setup/slowest-first.ts";
 
 const dir = mkdtempSync(path.join(tmpdir(), "seconds-"));
 const file = path.join(dir, "cache", "seconds.json");
@@ -21,6 +21,11 @@ test("what each file took is printed with the slowest first, and what all took",
 test("the slowest comes first, after those that nobody knows of", () => {
   const files = ["short", "new", "long", "newer"];
   expect(slowestFirst(files, (name) => name, { short: 1, long: 9 })).toEqual(["new", "newer", "long", "short"]);
+});
+
+test("on a machine that has run none yet, what each end-to-end file takes is known", () => {
+  const files = readdirSync("tests/e2e").filter((name) => name.endsWith(".test.ts") && !name.endsWith(".long.test.ts"));
+  expect(Object.keys(usual).sort()).toEqual(files.map((name) => `tests/e2e/${name}`).sort());
 });
 
 test("what was recorded is kept and added to, and a damaged record is none", () => {
