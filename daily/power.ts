@@ -1,6 +1,6 @@
 import { UserError } from "../config/errors.ts";
 import { domainName } from "../config/names.ts";
-import { isRunning, shutDown, startIfOff, wakeIfSuspended } from "../guest/power.ts";
+import { isRunning, resume, shutDown, startIfOff, wakeIfSuspended } from "../guest/power.ts";
 import { type Virsh, VirshError, virshFor } from "../host/virsh.ts";
 import { findVm, type OwnVm } from "./find-vm.ts";
 import { readOutline } from "./outline.ts";
@@ -30,6 +30,7 @@ export async function findVmToStart(stack: string, name: string, folder: string,
 /**
  * Starts a VM that is off, resumes one that is paused, and wakes one whose guest has suspended itself.
  *
+ * @throws UserError when one that was paused is paused again at once: its host has no room for what it writes
  * @param wait whether to wait until it is ready
  * @throws NotReadyError when it does not become ready
  */
@@ -38,7 +39,7 @@ export async function startVm({ outline, vm }: OwnVm, wait: boolean, log: Log): 
   const domain = domainName(vm.name);
   await explained({ outline, vm }, async () => {
     await refuseUnfinishedRestore(virsh, vm.name);
-    if (vm.state === "paused") await virsh.run("resume", domain);
+    if (vm.state === "paused") await resume(virsh, domain);
     else if (vm.state === "suspended") await wakeIfSuspended(virsh, domain);
     else await startIfOff(virsh, domain);
   });

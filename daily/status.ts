@@ -91,7 +91,7 @@ export function vmStatus({ outline, vm }: OwnVm, { output, targets, sshConfig, i
 
 /** What others did to a VM, as far as its running or, where it is off, next disks tell. Pure. */
 export function problemsOf({ outline: { stack, host }, vm }: OwnVm): Issue[] {
-  const disks = vm.disks.map(({ target = "", path }) => ({ target, source: path, chain: [] }));
+  const disks = vm.disks.map(({ target = "", path }) => ({ target, source: path, format: "", chain: [] }));
   const place = { uri: host.uri, project: vm.name, stack };
   return manualChanges({ devices: [{ disks, nics: [], others: [] }], state: vm.state }, host.storageDir, place);
 }

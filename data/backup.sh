@@ -143,6 +143,14 @@ is_active() {
   esac
 }
 
+# What its guest had not yet written stands in its saved memory alone.
+say_saved_memory() {
+  saved=$(virsh_do list --all --name --with-managed-save) ||
+    fail "$uri" "must tell within $ANSWER s which VMs have saved memory" "look at libvirt there; then run this again"
+  ! printf '%s\n' "$saved" | grep -qxF "$domain" ||
+    say "its memory is saved (virsh managedsave), so the backup is as after a power cut; for a whole one start it first"
+}
+
 xml_text() { printf %s "$1" | sed 's/&/\&amp;/g; s/</\&lt;/g; s/>/\&gt;/g; s/"/\&quot;/g'; }
 virsh_word() { printf "'%s'" "$(printf %s "$1" | sed "s/'/'\\\\''/g")"; }
 
@@ -265,6 +273,7 @@ make_backup() {
     copy_live "$target"
     pack "$copy"
   else
+    say_saved_memory
     require_room 1
     pack "$disk"
   fi

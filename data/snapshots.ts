@@ -26,6 +26,9 @@ const deletionSeconds = 900;
 const oldFormat =
   "its disk is of qcow2's old format, and cannot become bigger while it has snapshots; the next snapshot that is made while its VM is off mends that";
 
+const withSavedMemory =
+  "its memory is saved (virsh managedsave), so the snapshot is as after a power cut; for a whole one start it first";
+
 /** The snapshots of a project's disk, in the order in which they were made. Also while its VM runs. */
 export async function listSnapshots(host: StorageHost, project: string): Promise<Snapshot[]> {
   return (await readDisk(shellFor(host.uri), projectDisk(host, project))).snapshots;
@@ -52,7 +55,10 @@ export async function createSnapshot(host: StorageHost, project: string, name: s
     await requireNoRestore(shell, disk);
     await snapshotLive(shell, disk, name, log);
     if (isOldFormat) log(`${project}: ${oldFormat}`);
-  } else await onDisk(shell, disk, "create", name);
+  } else {
+    if (domain.hasSavedMemory) log(`${project}: ${withSavedMemory}`);
+    await onDisk(shell, disk, "create", name);
+  }
   log(`${project}: made the snapshot ${name}`);
   return findSnapshot(name, (await readDisk(shell, disk)).snapshots);
 }

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { UserError } from "../config/errors.ts";
 import type { Virsh } from "../host/virsh.ts";
 import { connectSeconds } from "../host/virsh-process.ts";
 import { inTime } from "./in-time.ts";
@@ -11,9 +12,11 @@ const askAgainSeconds = 10;
 
 /**
  * Shuts a guest down in order and, when it has not gone after a while, by force, which is said. A guest that is off, or does
- * not exist, is left at that.
+ * not exist, is left at that. One that others have paused resumes for it.
  *
  * @param limitSeconds how long it may take
+ * @throws UserError when it is paused and does not resume, as where its host has no room: it could not even try, and what it has
+ *   not written would be lost with its power
  */
 export async function shutDown(
   virsh: Virsh,
@@ -22,16 +25,17 @@ export async function shutDown(
   limitSeconds = shutdownSeconds,
 ): Promise<void> {
   if (!(await isRunning(virsh, domain))) return;
-  // Whatever becomes of that: one that cannot be woken, or suspends itself each time, loses its power below.
-  await wakeIfSuspended(virsh, domain).catch(() => undefined);
-  const started = Date.now();
-  const passed = () => (Date.now() - started) / 1000;
+  // Not by the wall clock, which others set, and which goes on while this machine sleeps.
+  const started = performance.now();
+  const passed = () => (performance.now() - started) / 1000;
   const requests: Promise<unknown>[] = [];
   for (let asked = -Infinity; passed() < limitSeconds; ) {
     // Asked again now and then: a guest that is still booting does not hear the first time. Libvirt asks the guest's agent, and
     // waits for one that does not answer, which is not waited for here while the guest runs.
     if (passed() - asked >= askAgainSeconds) {
       asked = passed();
+      // Whatever becomes of that: one that cannot be woken, or suspends itself each time, loses its power below.
+      await rouse(virsh, domain).catch(() => undefined);
       requests.push(virsh.run("shutdown", domain).catch(() => undefined));
     }
     await delay(1000);
@@ -41,6 +45,7 @@ export async function shutDown(
       return;
     }
   }
+  await requireNotPaused(virsh, domain);
   log(`${domain}: did not shut down within ${limitSeconds} s; its power is cut`);
   await virsh.run("destroy", domain);
   await settled(requests);
@@ -54,6 +59,53 @@ const settled = (requests: Promise<unknown>[]) =>
 export async function isRunning(virsh: Virsh, domain: string): Promise<boolean> {
   const running = await virsh.run("list", "--name", "--state-running", "--state-paused", "--state-other");
   return running.split("\n").includes(domain);
+}
+
+/** How a guest is, and why. @example "paused (I/O error)" */
+const stateWithReason = async (virsh: Virsh, domain: string) =>
+  (await virsh.run("domstate", domain, "--reason")).trim();
+
+const isPaused = (state: string) => state.startsWith("paused");
+
+/**
+ * Whether a guest was paused because its host had no room for what it wrote. It has lost nothing: the write is tried again
+ * when it resumes. Source: https://libvirt.org/formatdomain.html, error_policy, of which `enospace` is QEMU's default.
+ */
+export async function isPausedByFullHost(virsh: Virsh, domain: string): Promise<boolean> {
+  return (await stateWithReason(virsh, domain)) === "paused (I/O error)";
+}
+
+/** Has a guest that hears nothing listen. */
+async function rouse(virsh: Virsh, domain: string): Promise<void> {
+  const state = await stateWithReason(virsh, domain);
+  if (isPaused(state)) await virsh.run("resume", domain);
+  if (state.startsWith(suspended)) await virsh.run("dompmwakeup", domain);
+}
+
+/**
+ * Resumes a guest that is paused.
+ *
+ * @throws UserError when it is paused again at once, as where its host still has no room for what it writes
+ */
+export async function resume(virsh: Virsh, domain: string): Promise<void> {
+  await virsh.run("resume", domain);
+  await delay(1000); // for a write that is tried again to fail again
+  await requireNotPaused(virsh, domain);
+}
+
+/** @throws UserError when a guest is paused, with the reason */
+async function requireNotPaused(virsh: Virsh, domain: string): Promise<void> {
+  const state = await stateWithReason(virsh, domain);
+  if (!isPaused(state)) return;
+  const isFull = state === "paused (I/O error)";
+  const mend = isFull ? "free space where its disks are" : `virsh -c '${virsh.uri}' resume ${domain}`;
+  throw new UserError(`${domain} is ${state} and does not resume. Nothing is lost.`, [
+    {
+      path: domain,
+      rule: "must run, to write what its guest has not yet written to its disks",
+      remedy: `${mend}, then try again; to give up what is not written: virsh -c '${virsh.uri}' destroy ${domain}`,
+    },
+  ]);
 }
 
 /** What `virsh domstate` says of a guest that has suspended itself to memory, as by `systemctl suspend`: it hears nothing. */

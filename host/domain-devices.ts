@@ -13,6 +13,8 @@ export interface DiskDevice {
   target: string;
   /** Its file, or `<pool>/<volume>`; empty for an empty drive and a disk on the network. */
   source: string;
+  /** What its definition takes that for. @example "qcow2" */
+  format: string;
   /** The files below it, as libvirt shows them of a guest that runs; empty: there is none, or it is not known. */
   chain: string[];
 }
@@ -43,6 +45,7 @@ export function parseDevices(xml: string): DomainDevices {
     disks: all(devices, "disk").map((disk) => ({
       target: text(child(disk, "target"), "@dev"),
       source: sourceOf(child(disk, "source")),
+      format: text(child(disk, "driver"), "@type"),
       chain: chainBelow(disk),
     })),
     nics: all(devices, "interface").map((nic) => {

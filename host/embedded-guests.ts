@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { namePrefix } from "../config/names.ts";
+import { shutDown } from "../guest/power.ts";
 import { unfinishedRestore } from "../vm/restore-mark.ts";
 import type { EmbeddedHost, Log } from "./embedded.ts";
 import { virshFor, virshSession } from "./virsh.ts";
@@ -27,9 +27,6 @@ const places: Record<Kind, { active: string; defined: string; start: string }> =
 const kinds: Kind[] = ["networks", "pools", "domains"];
 
 const rememberedFile = "running.json";
-
-/** How often guests are told again to shut down, in seconds: one that is still booting has not listened. */
-const remindAfter = 15;
 
 /** Seconds for starting all guests again, one after the other. */
 const startLimit = 600;
@@ -79,8 +76,12 @@ export async function startAgain(host: EmbeddedHost, running: Running, log: Log)
   await rm(path.join(host.dir, rememberedFile), { force: true });
 }
 
-/** Guests but for those whose disk was being restored when all ended; a guest's pool is called as it is. */
+/** Guests but for those whose disk was being restored when all ended; a guest's pool is called as it is, and may have been stopped. */
 async function startable(host: EmbeddedHost, domains: string[], log: Log): Promise<string[]> {
+  await virshSession(
+    host.uri,
+    domains.map((name) => ["pool-start", name]),
+  );
   const lists = await virshSession(
     host.uri,
     domains.map((name) => ["vol-list", name]),
@@ -96,33 +97,17 @@ async function startable(host: EmbeddedHost, domains: string[], log: Log): Promi
 /**
  * Shuts all guests down as their power button would; those that are not off in time are forced off, and it is said
  * which.
+ *
+ * @throws UserError when one is paused and does not resume
  */
 export async function shutDownGuests(host: EmbeddedHost, limitSeconds: number, log: Log): Promise<void> {
-  const started = Date.now();
-  const passed = () => (Date.now() - started) / 1000;
-  let left = await activeGuests(host);
-  if (left.length === 0) return;
-  log(`embedded host: shutting down ${left.join(", ")}`);
-  let reminders = 0;
+  const active = await activeGuests(host);
+  if (active.length === 0) return;
+  log(`embedded host: shutting down ${active.join(", ")}`);
   const virsh = virshFor(host.uri);
-  while (left.length > 0 && passed() < limitSeconds) {
-    if (passed() >= reminders * remindAfter) {
-      reminders += 1;
-      // Each by itself: libvirt waits a minute for a guest's agent that does not answer, and the others must not.
-      for (const name of left) virsh.run("shutdown", name).catch(() => undefined);
-    }
-    await sleep(Math.min(500, Math.max(0, limitSeconds * 1000 - (Date.now() - started))));
-    const now = await activeGuests(host);
-    for (const name of left.filter((name) => !now.includes(name)))
-      log(`embedded host: ${name} is off after ${passed().toFixed(0)} s`);
-    left = now;
-  }
-  if (left.length === 0) return;
-  log(`embedded host: forced off, not shut down within ${limitSeconds} s: ${left.join(", ")}`);
-  await virshSession(
-    host.uri,
-    left.map((name) => ["destroy", name]),
-  );
+  const say = (line: string) => log(`embedded host: ${line}`);
+  const ends = await Promise.allSettled(active.map((name) => shutDown(virsh, name, say, limitSeconds)));
+  for (const end of ends) if (end.status === "rejected") throw end.reason;
 }
 
 async function activeGuests(host: EmbeddedHost): Promise<string[]> {

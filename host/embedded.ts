@@ -138,6 +138,7 @@ async function start(host: EmbeddedHost, log: Log): Promise<void> {
  * run.
  *
  * @param guestSeconds how long guests may take to shut down; then they are forced off, and it is said which
+ * @throws UserError when one is paused and does not resume: the host goes on
  */
 export async function stopEmbeddedHost(host: EmbeddedHost, log: Log, guestSeconds = limits.guests): Promise<void> {
   if (!existsSync(host.dir)) {
@@ -158,9 +159,10 @@ export async function stopEmbeddedHost(host: EmbeddedHost, log: Log, guestSecond
     const answering = await waitFor("libvirtd to answer", limits.restart, () => answers(host)).catch(() => "no");
     if (answering === "no") log("embedded host: libvirtd does not answer, its guests are cut off");
     else
-      await shutDownGuests(host, guestSeconds, log).catch((error: unknown) =>
-        log(`embedded host: its guests are cut off: ${printable((error as Error).message)}`),
-      );
+      await shutDownGuests(host, guestSeconds, log).catch((error: unknown) => {
+        if (error instanceof UserError) throw error;
+        log(`embedded host: its guests are cut off: ${printable((error as Error).message)}`);
+      });
     await killHost(host);
     await clearLeftovers(host);
     log("embedded host: stopped; disks and definitions are kept");

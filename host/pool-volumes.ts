@@ -33,8 +33,8 @@ export async function refreshPool(virsh: Virsh, pool: string, busySeconds = othe
 /** Names of a pool's volumes, with their paths on the host. */
 export async function volumesIn(virsh: Virsh, pool: string): Promise<Map<string, string>> {
   const table = await virsh.run("vol-list", pool);
-  // With or without a header above: a volume's row ends in its absolute path.
-  const rows = table.split("\n").map((row) => /^\s*(\S+)\s+(\/.*?)\s*$/.exec(row));
+  // With or without a header above: a volume's row ends in its absolute path. Both may hold blanks.
+  const rows = table.split("\n").map((row) => /^\s*(\S[^/]*?)\s{2,}(\/.*?)\s*$/.exec(row));
   return new Map(rows.flatMap((row) => (row ? [[row[1] as string, row[2] as string]] : [])));
 }
 

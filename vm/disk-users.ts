@@ -1,58 +1,83 @@
-import { parseDevices } from "../host/domain-devices.ts";
-import { type DiskSource, parseDomain, parseVolume, type VolumeXml } from "../host/libvirt-xml.ts";
+import { posix } from "node:path";
+import { namePrefix } from "../config/names.ts";
+import { type DiskDevice, parseDevices } from "../host/domain-devices.ts";
+import { parseVolume, type VolumeXml } from "../host/libvirt-xml.ts";
 import { refreshPool, volumesIn } from "../host/pool-volumes.ts";
+import type { Shell } from "../host/shell.ts";
 import { type Virsh, VirshError } from "../host/virsh.ts";
 import { names } from "./replace.ts";
+
+/** A disk that is about to be deleted. */
+export interface DiskToDelete {
+  /** The domain that is its own. */
+  domain: string;
+  pool: string;
+  path: string;
+}
 
 /** Pools of these types hold files, which may have backing files. */
 const fileTypes = "dir,fs,netfs";
 
-/** What every project has: it stands on a base image, or on nothing. */
-const standsElsewhere = /^(disk\.qcow2|seed\.iso)$/;
+/** What every project has in its pool: it stands on a base image, or on nothing. */
+const standsElsewhere = (pool: string, volume: string) =>
+  pool.startsWith(namePrefix) && ["disk.qcow2", "seed.iso"].includes(volume);
 
 /**
- * Another domain than the project's own that has a disk, or an overlay of it: now, or after its next start; else a volume in an
- * active pool whose backing file it is, a clone that is off for one.
+ * What else uses a disk: another domain that has it, or an overlay of it, now or after its next start; a volume in a pool whose backing
+ * file it is, a clone that no domain has for one.
  *
+ * @param shell asked about disks that are in no pool
  * @returns in words, also where it cannot be known; `undefined` when there is none
  * @throws VirshError when a domain that is there cannot be asked
  */
-export async function otherUserOf(virsh: Virsh, own: string, path: string, pool: string): Promise<string | undefined> {
-  for (const domain of (await names(virsh)).filter((name) => name !== own)) {
-    const { sources, below } = await disksOf(virsh, domain);
-    const isUsed = sources.some((disk) => ("path" in disk ? disk.path === path : disk.pool === pool));
-    if (isUsed || below.includes(path)) return `the domain ${domain} uses it`;
+export async function otherUserOf(virsh: Virsh, shell: Shell, disk: DiskToDelete): Promise<string | undefined> {
+  const images: string[] = [];
+  for (const domain of (await names(virsh)).filter((name) => name !== disk.domain)) {
+    const disks = await disksOf(virsh, domain);
+    if (disks.some((one) => uses(one, disk))) return `the domain ${domain} uses it`;
+    images.push(...disks.filter(({ format }) => format === "qcow2").map(({ source }) => source));
   }
-  return overlayOf(virsh, path);
+  const seen = new Set<string>();
+  const overlay = await overlayInPools(virsh, disk.path, seen);
+  if (overlay) return overlay;
+  const hidden = new Set(images.filter((file) => posix.isAbsolute(file) && !seen.has(file)));
+  return overlayAmong(shell, [...hidden], disk.path);
 }
 
-async function disksOf(virsh: Virsh, domain: string): Promise<{ sources: DiskSource[]; below: string[] }> {
+const uses = ({ source, chain }: DiskDevice, { path, pool }: DiskToDelete) =>
+  [source, ...chain].some((file) => posix.normalize(file) === path || file.startsWith(`${pool}/`));
+
+async function disksOf(virsh: Virsh, domain: string): Promise<DiskDevice[]> {
   try {
     const views = [await virsh.run("dumpxml", domain), await virsh.run("dumpxml", domain, "--inactive")];
-    return {
-      sources: views.flatMap((xml) => parseDomain(xml).disks),
-      below: views.flatMap((xml) => parseDevices(xml).disks.flatMap(({ chain }) => chain)),
-    };
+    return views.flatMap((xml) => parseDevices(xml).disks);
   } catch (error) {
     // Another VM that is taken away at the same time may be gone by now.
     if ((await names(virsh)).includes(domain)) throw error;
-    return { sources: [], below: [] };
+    return [];
   }
 }
 
-async function overlayOf(virsh: Virsh, path: string): Promise<string | undefined> {
-  for (const pool of await activePools(virsh)) {
+/** @param seen is given the paths of all volumes that were looked at */
+async function overlayInPools(virsh: Virsh, path: string, seen: Set<string>): Promise<string | undefined> {
+  const active = await poolNames(virsh);
+  for (const pool of await poolNames(virsh, "--all")) {
+    const unknown = (why: string) => `whether a volume of the pool ${pool} stands on it is not known: ${why}`;
+    // Those of other projects hold what this program has put there.
+    if (!active.includes(pool) && !pool.startsWith(namePrefix)) return unknown("the pool is stopped");
+    if (!active.includes(pool)) continue;
     try {
       await refreshPool(virsh, pool);
-      for (const volume of (await volumeNames(virsh, pool)).filter((name) => !standsElsewhere.test(name))) {
-        const found = await volumeOf(virsh, pool, volume);
-        if (found?.backingPath === path) return `${found.path} stands on it`;
+      for (const [volume, file] of await volumesIn(virsh, pool)) {
+        seen.add(file);
+        if (standsElsewhere(pool, volume)) continue;
+        const { backingPath } = (await volumeOf(virsh, pool, volume)) ?? {};
+        if (backingPath && posix.normalize(backingPath) === path) return `${file} stands on it`;
       }
     } catch (error) {
       if (!(error instanceof VirshError)) throw error;
-      // Another VM that is taken away at the same time may be gone by now, with its pool.
-      if ((await activePools(virsh)).includes(pool))
-        return `whether a volume of the pool ${pool} stands on it is not known (${error.reason})`;
+      // As above: of another VM, with its pool.
+      if ((await poolNames(virsh)).includes(pool)) return unknown(error.reason);
     }
   }
   return undefined;
@@ -63,14 +88,42 @@ async function volumeOf(virsh: Virsh, pool: string, volume: string): Promise<Vol
   try {
     return parseVolume(await virsh.run("vol-dumpxml", volume, "--pool", pool));
   } catch (error) {
-    if ((await volumeNames(virsh, pool)).includes(volume)) throw error;
+    if ((await volumesIn(virsh, pool)).has(volume)) throw error;
     return undefined;
   }
 }
 
-const volumeNames = async (virsh: Virsh, pool: string) => [...(await volumesIn(virsh, pool)).keys()];
-
-async function activePools(virsh: Virsh): Promise<string[]> {
-  const list = await virsh.run("pool-list", "--name", "--type", fileTypes);
+async function poolNames(virsh: Virsh, ...which: string[]): Promise<string[]> {
+  const list = await virsh.run("pool-list", "--name", ...which, "--type", fileTypes);
   return list.split("\n").flatMap((name) => name.trim() || []);
+}
+
+/**
+ * Prints what an image stands on, all the way down. One that is missing stands on nothing. Only what is said to be qcow2 is looked into:
+ * what a guest wrote at the beginning of a raw disk is its own word.
+ */
+const chainScript = `
+set -eu
+export LC_ALL=C.UTF-8
+file=$1
+for _ in $(seq 200); do
+  [ -e "$file" ] || exit 0
+  said=$(timeout -k 5 60 qemu-img info -U -f qcow2 "$file")
+  file=$(printf '%s\\n' "$said" | sed -n 's/^backing file: .* (actual path: \\(.*\\))$/\\1/p; t; s/^backing file: //p')
+  [ -n "$file" ] || exit 0
+  printf '%s\\n' "$file"
+  printf '%s\\n' "$said" | grep -qx 'backing file format: qcow2' || exit 0
+done`;
+
+/** Of a domain that is off, libvirt does not tell what its disks stand on. */
+async function overlayAmong(shell: Shell, images: string[], path: string): Promise<string | undefined> {
+  for (const image of images) {
+    try {
+      const below = (await shell.run(["/bin/sh", "-c", chainScript, "chain", image])).split("\n");
+      if (below.some((file) => posix.normalize(file) === path)) return `${image} stands on it`;
+    } catch (error) {
+      return `whether ${image} stands on it is not known: ${(error as Error).message}`;
+    }
+  }
+  return undefined;
 }

@@ -41,7 +41,7 @@ export async function requireOwnDisks(
  */
 export async function requireNoSavedMemory(virsh: Virsh, project: string, stack?: string): Promise<void> {
   if (await hasSavedMemory(virsh, domainName(project)))
-    refuseManualChanges(project, [savedMemoryIssue({ project, stack })]);
+    refuseManualChanges(project, [savedMemoryIssue({ uri: virsh.uri, project, stack })]);
 }
 
 /** Whether a domain's memory was saved when it was stopped. */

@@ -1,13 +1,13 @@
 import { diskSerial, domainName, poolName } from "../config/names.ts";
 import { formatSize } from "../config/sizes.ts";
 import { GuestAgent } from "../guest/agent.ts";
-import { isRunning } from "../guest/power.ts";
+import { isPausedByFullHost, isRunning } from "../guest/power.ts";
 import { guestText } from "../guest/values.ts";
 import { parseVolume } from "../host/libvirt-xml.ts";
 import { refreshPool } from "../host/pool-volumes.ts";
 import type { Virsh } from "../host/virsh.ts";
 import { requireNoSavedMemory, requireOwnDisks } from "./domain-look.ts";
-import { hostFull, isPausedByFullHost, resumeAfterFullHost } from "./host-full.ts";
+import { hostFull, resumeAfterFullHost } from "./host-full.ts";
 
 /** Takes a line on what was done. */
 export type Log = (line: string) => void;
@@ -52,7 +52,7 @@ export async function growDisks(
       if (grown || always) await growFilesystem(virsh, project, disk, log, grown);
     }
   } catch (error) {
-    throw (await isPausedByFullHost(virsh, project)) ? await hostFull(virsh, project) : error;
+    throw (await isPausedByFullHost(virsh, domainName(project))) ? await hostFull(virsh, project) : error;
   }
 }
 
@@ -95,7 +95,7 @@ async function growFilesystem(
   if (!(await isRunning(virsh, domain))) return;
   if (!(await agent.answers())) {
     // Why, growDisks tells.
-    if (await isPausedByFullHost(virsh, project)) throw new Error(`${domain} is paused`);
+    if (await isPausedByFullHost(virsh, domain)) throw new Error(`${domain} is paused`);
     if (grown)
       log(`${domain}: its guest agent does not answer; the filesystem on its ${role} disk grows at the next boot`);
     return;

@@ -1,22 +1,15 @@
 import { UserError } from "../config/errors.ts";
 import { domainName, poolName } from "../config/names.ts";
 import { formatSize } from "../config/sizes.ts";
+import { isPausedByFullHost } from "../guest/power.ts";
 import { parsePool } from "../host/libvirt-xml.ts";
 import { refreshPool } from "../host/pool-volumes.ts";
 import type { Virsh } from "../host/virsh.ts";
 import type { Log } from "./grow.ts";
 
-/**
- * Whether a guest was paused because its host had no room for what it wrote. It has lost nothing: the write is tried again
- * when it goes on. Source: https://libvirt.org/formatdomain.html, error_policy, of which `enospace` is QEMU's default.
- */
-export async function isPausedByFullHost(virsh: Virsh, project: string): Promise<boolean> {
-  return (await virsh.run("domstate", domainName(project), "--reason")).trim() === "paused (I/O error)";
-}
-
-/** Has such a guest go on; if there still is no room, it is paused again at its next write. */
+/** Has a guest go on that was paused because its host was full; if there still is no room, it is paused again at its next write. */
 export async function resumeAfterFullHost(virsh: Virsh, project: string, log: Log): Promise<void> {
-  if (!(await isPausedByFullHost(virsh, project))) return;
+  if (!(await isPausedByFullHost(virsh, domainName(project)))) return;
   await virsh.run("resume", domainName(project));
   log(`${domainName(project)}: was paused for want of room on the host, and goes on`);
 }

@@ -81,13 +81,18 @@ const startCommand = (project: string, stack: string | undefined) =>
   `project-vm start ${project}${stack === undefined ? "" : ` --stack ${stack}`}`;
 
 /** Saved memory as a fact and what to do about it: a guest that runs is shut down in order like any other. */
-export function savedMemoryIssue({ project, stack }: Pick<DomainPlace, "project" | "stack">): Issue {
+export function savedMemoryIssue({ uri, project, stack }: Omit<DomainPlace, "isOff">): Issue {
+  const start = `start it, so that it resumes and can be shut down in order: ${startCommand(project, stack)}; then try again`;
   return {
     path: domainName(project),
     rule: "must not have saved memory (virsh managedsave): what its guest has not yet written to its disk is there alone",
-    remedy: `start it, so that it resumes and can be shut down in order: ${startCommand(project, stack)}; then try again`,
+    remedy: `${start}; ${giveMemoryUp(uri, project)}`,
   };
 }
+
+/** The way out where another QEMU or another processor cannot resume what was saved. */
+export const giveMemoryUp = (uri: string, project: string) =>
+  `if it cannot resume, give that memory up, as after a power cut: virsh -c '${uri}' managedsave-remove ${domainName(project)}`;
 
 /**
  * What was done to a domain that no update may work on before it is put right.

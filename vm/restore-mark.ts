@@ -27,14 +27,23 @@ export function unfinishedRestore(project: string, files: Iterable<string>): Iss
 }
 
 /**
- * Right before a VM is started or defined. A pool that is stopped or gone shows no files, and does not keep a VM off.
+ * Right before a VM is started or defined. A pool that is stopped is started for that; one that does not start, or is gone, shows no
+ * files, and does not keep a VM off.
  *
  * @throws UserError when a restore of its project disk was cut off; VirshError when its pool cannot be read
  */
 export async function requireNoRestore(virsh: Virsh, project: string): Promise<void> {
   const pool = poolName(project);
-  const active = (await virsh.run("pool-list", "--name")).split("\n").map((name) => name.trim());
-  if (!active.includes(pool)) return;
+  const pools = async (...which: string[]) =>
+    (await virsh.run("pool-list", "--name", ...which)).split("\n").map((name) => name.trim());
+  if (!(await pools()).includes(pool)) {
+    if (!(await pools("--all")).includes(pool)) return;
+    const isStarted = await virsh.run("pool-start", pool).then(
+      () => true,
+      () => false,
+    );
+    if (!isStarted) return;
+  }
   await refreshPool(virsh, pool);
   const issue = unfinishedRestore(project, (await volumesIn(virsh, pool)).keys());
   if (issue) throw new UserError(`The VM of ${project} is not started.`, [issue]);

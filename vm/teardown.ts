@@ -155,7 +155,8 @@ async function sayThatUnknownIsKept(virsh: Virsh, project: string, log: Log): Pr
 async function deleteProjectDisk(virsh: Virsh, project: string, log: Log): Promise<void> {
   const path = (await volumesIn(virsh, poolName(project))).get("project.qcow2");
   if (!path) return;
-  const user = await otherUserOf(virsh, domainName(project), path, poolName(project));
+  const disk = { domain: domainName(project), pool: poolName(project), path };
+  const user = await otherUserOf(virsh, shellFor(virsh.uri), disk);
   if (user) {
     log(`${project}: its project disk is kept, although keepData is false: ${user} (${path})`);
     return;

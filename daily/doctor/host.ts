@@ -12,7 +12,7 @@ import { shellWord } from "../../host/shell.ts";
 import type { Virsh } from "../../host/virsh.ts";
 import { withXmlFile } from "../../host/xml-file.ts";
 import { isOwnedBy } from "../../vm/leftovers.ts";
-import { manualChanges } from "../../vm/manual-changes.ts";
+import { giveMemoryUp, manualChanges } from "../../vm/manual-changes.ts";
 import { attachFilter, defineFilter, lacksFilter } from "../../vm/network-filter.ts";
 import { findProject } from "../../vm/plan.ts";
 import { type Examined, failure, ok, warning } from "./finding.ts";
@@ -151,7 +151,7 @@ function byHand({ host, name: stack }: Stack, { domains, uri }: Inventory): Exam
     const place = { uri, project: domain.name.slice(namePrefix.length), stack };
     const changes = manualChanges(domain, host.settings.storageDir, place);
     const says = `${domain.name} has saved memory (virsh managedsave): no update works on it before it has resumed`;
-    const start = `project-vm start ${place.project} --stack ${stack}`;
+    const start = `project-vm start ${place.project} --stack ${stack}; ${giveMemoryUp(uri, place.project)}`;
     return [
       ...changes.map((issue) => failure("VMs", factOf(issue), issue.remedy)),
       ...(domain.hasSavedMemory ? [warning("VMs", says, start)] : []),

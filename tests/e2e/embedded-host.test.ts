@@ -261,7 +261,7 @@ describe("the embedded host", () => {
   test("its stop leaves nothing running and nothing mounted, but disks and definitions", async () => {
     const pids = findProcesses(host);
     const log = await stop();
-    expect(log).toContain("embedded host: forced off, not shut down within 1 s: project-a");
+    expect(log).toContain("embedded host: project-a: did not shut down within 1 s; its power is cut");
     expect(log).toContain("embedded host: stopped");
     expect(pids.filter((pid) => existsSync(`/proc/${pid}/exe`))).toEqual([]);
     expect(machine()).toEqual(before);

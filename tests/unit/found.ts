@@ -25,7 +25,7 @@ export const aDomain = (found: Partial<DomainFound> = {}): DomainFound => ({
 /** The devices of a VM `webapp` in /vms, but for the file of one of its disks. */
 export const devicesWith = (files: Record<string, string> = {}, chain: string[] = []): DomainDevices => ({
   disks: Object.entries({ vda: "/vms/webapp/disk.qcow2", vdb: "/vms/webapp/project.qcow2", ...files }).map(
-    ([target, source]) => ({ target, source, chain: files[target] === undefined ? [] : chain }),
+    ([target, source]) => ({ target, source, format: "", chain: files[target] === undefined ? [] : chain }),
   ),
   nics: [{ mac: macAddress("webapp"), on: "project-vms" }],
   others: [],

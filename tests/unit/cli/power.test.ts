@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { shutDown, wakeIfSuspended } from "../../../guest/power.ts";
+import { resume, shutDown, wakeIfSuspended } from "../../../guest/power.ts";
 import { type Virsh, VirshError } from "../../../host/virsh.ts";
 
 /** A host whose guest goes off at the n-th request to shut down, or never. */
@@ -33,6 +33,50 @@ test("a guest that has suspended itself is woken first: it would hear nothing, a
   await shutDown(virsh, "project-app", () => undefined, 5);
   expect(commands).toEqual(["dompmwakeup", "shutdown"]);
 });
+
+/** A host whose guest is paused, and resumes or, as where the host is full, is paused again at once. */
+function hostOfPaused(reason: string, resumes: boolean) {
+  let state = `paused (${reason})`;
+  const { virsh, commands } = aHost(1);
+  const paused: Virsh = {
+    ...virsh,
+    run: async (...args) => {
+      if (args[0] === "domstate") return `${state}\n`;
+      if (args[0] === "shutdown" && state !== "running (unpaused)") {
+        commands.push("shutdown, unheard");
+        return "";
+      }
+      if (args[0] === "resume" && resumes) state = "running (unpaused)";
+      return virsh.run(...args);
+    },
+  };
+  return { virsh: paused, commands };
+}
+
+test("a guest that others have paused resumes first: it would hear nothing, and lose what it has not written", async () => {
+  const { virsh, commands } = hostOfPaused("user", true);
+  await shutDown(virsh, "project-app", () => undefined, 5);
+  expect(commands).toEqual(["resume", "shutdown"]);
+});
+
+test.each([
+  ["I/O error", "free space where its disks are"],
+  ["user", "virsh -c 'qemu:///system' resume project-app"],
+])(
+  "a guest that is paused (%s) and does not resume keeps its power, and what it has not written",
+  async (reason, mend) => {
+    const { virsh, commands } = hostOfPaused(reason, false);
+    const message = [
+      `project-app is paused (${reason}) and does not resume. Nothing is lost.`,
+      "  - project-app: must run, to write what its guest has not yet written to its disks",
+      `    ${mend}, then try again; to give up what is not written: virsh -c 'qemu:///system' destroy project-app`,
+    ].join("\n");
+    await expect(shutDown(virsh, "project-app", () => undefined, 2)).rejects.toThrow(message);
+    expect(commands).toEqual(["resume", "shutdown, unheard"]);
+    await expect(resume(virsh, "project-app")).rejects.toThrow(message);
+    await resume(hostOfPaused(reason, true).virsh, "project-app");
+  },
+);
 
 /** A host whose guest has always just woken, or just suspended itself again, when libvirt is to wake it. */
 function hostOfRestless(states: string[]) {

@@ -49,6 +49,7 @@ const runningVm = ({
   domstate = "echo running",
   runs = "project.qcow2",
   defined = "",
+  saved = "",
 } = {}) =>
   fake(
     "virsh",
@@ -56,6 +57,7 @@ const runningVm = ({
 echo "$*" >>'${dir.replaceAll("'", "'\\''")}/asked'
 case $* in
   *"list --all --name") echo project-myapp ;;
+  *--with-managed-save) echo "${saved}" ;;
   *domstate*) ${domstate} ;;
   *"domblklist project-myapp --details --inactive") ${disks(defined || runs)} ;;
   *domblklist*) ${disks(runs)} ;;
@@ -277,6 +279,15 @@ esac`,
     });
     expect(Buffer.from(stderr).toString()).toBe(`sha512 ${createHash("sha512").update(stdout).digest("hex")}`);
     expect(files()).toEqual([]);
+  });
+
+  test("of a VM that is off with saved memory says what that lacks", async () => {
+    runningVm({ domstate: "echo 'shut off'", saved: "project-myapp" });
+    const { exitCode, stderr } = await run();
+    expect([exitCode, stderr]).toEqual([
+      0,
+      "myapp: its memory is saved (virsh managedsave), so the backup is as after a power cut; for a whole one start it first",
+    ]);
   });
 
   test("keeps so many of its own, never fewer, and nobody else's", async () => {

@@ -21,10 +21,15 @@ test("devices are read with the files below a disk, also where libvirt shows not
   </devices></domain>`;
   expect(parseDevices(xml)).toEqual({
     disks: [
-      { target: "vda", source: "/vms/webapp/disk.s2", chain: ["/vms/webapp/disk.s1", "/vms/webapp/disk.qcow2"] },
-      { target: "vdb", source: "p/v", chain: [] },
-      { target: "vdc", source: "/dev/sdb", chain: [] },
-      { target: "sda", source: "", chain: [] },
+      {
+        target: "vda",
+        source: "/vms/webapp/disk.s2",
+        format: "qcow2",
+        chain: ["/vms/webapp/disk.s1", "/vms/webapp/disk.qcow2"],
+      },
+      { target: "vdb", source: "p/v", format: "", chain: [] },
+      { target: "vdc", source: "/dev/sdb", format: "", chain: [] },
+      { target: "sda", source: "", format: "", chain: [] },
     ],
     nics: [
       { mac: "52:54:00:aa:bb:cc", on: "default" },

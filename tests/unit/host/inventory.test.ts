@@ -117,7 +117,7 @@ describe.skipIf(!existsSync("/usr/bin/virsh"))("a real virsh", () => {
     await rm(dir, { recursive: true });
     const views = (name: string) => found.domains.find((one) => one.name === name)?.devices;
     const view = (name: string) => ({
-      disks: [{ target: "vdb", source: `/vms/${name}.s1`, chain: [] }],
+      disks: [{ target: "vdb", source: `/vms/${name}.s1`, format: "", chain: [] }],
       nics: [],
       others: [],
     });

@@ -31,6 +31,8 @@ export class FakeVirsh implements Virsh {
     string,
     Map<string, { path: string; backing?: string; capacity?: number; format?: string }>
   >();
+  /** Names of pools that are stopped. */
+  readonly stopped = new Set<string>();
   /** Names of network filters. */
   readonly filters = new Set<string>();
   /** All that changed anything. */
@@ -53,8 +55,10 @@ export class FakeVirsh implements Virsh {
       case "net-list":
         return "";
       case "pool-list":
-        return [...this.pools.keys()].join("\n");
+        return [...this.pools.keys()].filter((name) => args.includes("--all") || !this.stopped.has(name)).join("\n");
       case "pool-start":
+        this.stopped.delete(first);
+        return "";
       case "pool-refresh":
         return "";
       case "pool-dumpxml":
@@ -106,7 +110,10 @@ export class FakeVirsh implements Virsh {
     const start = starting ? `<metadata><s:start xmlns:s="urn:project-vms:start" pending="yes"/></metadata>` : "";
     const metadata = keepData === undefined ? start : mark;
     const elements = disks
-      .map((path, i) => `<disk type='file'><source file='${path}'/><target dev='vd${"abcd"[i]}'/></disk>`)
+      .map(
+        (path, i) =>
+          `<disk type='file'><driver name='qemu' type='qcow2'/><source file='${path}'/><target dev='vd${"abcd"[i]}'/></disk>`,
+      )
       .join("");
     return `<domain type='kvm'><name>${name}</name><uuid>${uuid}</uuid>${metadata}<memory>1</memory><vcpu>1</vcpu><devices>${elements}</devices></domain>`;
   }

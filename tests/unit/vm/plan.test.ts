@@ -31,7 +31,7 @@ const there: ProjectFound = { domain, rootDisk, projectDisk: aVolume(), network:
 const nothing: ProjectFound = { domain: undefined, rootDisk: undefined, projectDisk: undefined, network: undefined };
 
 const byHand = {
-  disks: [...devicesWith().disks, { target: "vdd", source: "/srv/data.img", chain: [] }],
+  disks: [...devicesWith().disks, { target: "vdd", source: "/srv/data.img", format: "raw", chain: [] }],
   nics: [...devicesWith().nics, { mac: "52:54:00:aa:bb:cc", on: "lan" }],
   others: ["hostdev"],
 };

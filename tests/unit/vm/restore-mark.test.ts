@@ -43,6 +43,11 @@ describe("while the mark of a restore stands", () => {
     expect(virsh.changes).toEqual([]);
   });
 
+  test("a pool that was stopped hides it from nobody", async () => {
+    virsh.stopped.add("project-webapp");
+    await expect(requireNoRestore(virsh, "webapp")).rejects.toThrow(refusal);
+  });
+
   test("a pool that is gone keeps no VM off", async () => {
     virsh.pools.clear();
     await requireNoRestore(virsh, "webapp");

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { execaSync } from "execa";
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import { VirshError } from "../../../host/virsh.ts";
 import { tearDown } from "../../../vm/teardown.ts";
@@ -164,17 +165,33 @@ describe("the teardown of a VM", () => {
     );
   });
 
+  const keptFor = (why: string) => `webapp: its project disk is kept, although keepData is false: ${why} (${disk})`;
+
   test.each([
-    ["in a pool of its own", "clones"],
-    ["beside it", "project-webapp"],
-  ])("keeps a project disk that a clone %s stands on, although no domain has that", async (_, pool) => {
+    ["in a pool of its own", "clones", "clone.qcow2"],
+    ["with a blank in its name", "clones", "my clone.qcow2"],
+    ["that is called as a root disk", "clones", "disk.qcow2"],
+    ["beside it", "project-webapp", "clone.qcow2"],
+  ])("keeps a project disk that a clone %s stands on, although no domain has that", async (_, pool, name) => {
     if (!virsh.pools.has(pool)) virsh.pools.set(pool, new Map());
-    virsh.pools.get(pool)?.set("clone.qcow2", { path: "/clones/clone.qcow2", backing: disk });
+    virsh.pools.get(pool)?.set(name, { path: `/clones/${name}`, backing: disk });
     await run(false);
     expect(left()).toContain("project.qcow2");
-    expect(said).toContain(
-      `webapp: its project disk is kept, although keepData is false: /clones/clone.qcow2 stands on it (${disk})`,
-    );
+    expect(said).toContain(keptFor(`/clones/${name} stands on it`));
+  });
+
+  test("keeps a project disk that the disk of a domain that is off stands on, and that is in no pool", async () => {
+    const folder = mkdtempSync(path.join(tmpdir(), "teardown-"));
+    const [below, overlay] = [path.join(folder, "below"), path.join(folder, "overlay")] as const;
+    for (const [file, base] of [
+      [below, disk],
+      [overlay, below],
+    ] as const)
+      execaSync("qemu-img", ["create", "-q", "-u", "-f", "qcow2", "-F", "qcow2", "-b", base, file, "1M"]);
+    virsh.domains.set("rescue", { description: "", running: false, disks: [overlay] });
+    await run(false);
+    expect(left()).toEqual(["project.qcow2"]);
+    expect(said).toContain(keptFor(`${overlay} stands on it`));
   });
 
   test("keeps a project disk of which it is not known what stands on it", async () => {
@@ -188,7 +205,17 @@ describe("the teardown of a VM", () => {
     await run(false);
     expect(left()).toEqual(["project.qcow2"]);
     expect(said).toContain(
-      `webapp: its project disk is kept, although keepData is false: whether a volume of the pool clones stands on it is not known (Input/output error) (${disk})`,
+      keptFor("whether a volume of the pool clones stands on it is not known: Input/output error"),
+    );
+  });
+
+  test("keeps a project disk while a pool is stopped that may have a clone of it", async () => {
+    virsh.pools.set("clones", new Map());
+    virsh.stopped.add("clones");
+    await run(false);
+    expect(left()).toEqual(["project.qcow2"]);
+    expect(said).toContain(
+      keptFor("whether a volume of the pool clones stands on it is not known: the pool is stopped"),
     );
   });
 
