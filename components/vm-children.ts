@@ -8,6 +8,7 @@ import { MiB } from "../config/sizes.ts";
 import { scheduleEnvironment } from "../data/schedule-environment.ts";
 import type { ReadyRequest } from "../guest/wait-until-ready.ts";
 import { consoleLogFile } from "../host/console-log.ts";
+import { embeddedHostFor } from "../host/embedded.ts";
 import { definitionDigest, rootDigest } from "../vm/definition.ts";
 import { ownDevices } from "../vm/manual-changes.ts";
 import { filterSettings, lacksFilter } from "../vm/network-filter.ts";
@@ -75,6 +76,7 @@ export function createTeardown(children: Children, { name, host, settings }: VmC
     uri: host.settings.uri,
     project: name,
     owner: host.owner,
+    ...ownCheckout(host.settings.uri),
     storageDir: host.settings.storageDir,
     keepData: settings.keepData,
     ...(tailnet
@@ -95,6 +97,12 @@ export function createTeardown(children: Children, { name, host, settings }: VmC
     },
     { dependsOn: pool },
   );
+}
+
+/** A state may be copied with its checkout; an embedded host is of one checkout. */
+function ownCheckout(uri: string): Pick<Teardown, "checkout"> {
+  const own = embeddedHostFor(process.cwd());
+  return own.uri === uri ? { checkout: own.checkout } : {};
 }
 
 /** All that can be said of a domain, and what a refresh reads of one that boots by UEFI. */

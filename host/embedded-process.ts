@@ -1,5 +1,5 @@
 import { execFile, spawn } from "node:child_process";
-import { closeSync, openSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, realpathSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -61,10 +61,15 @@ export async function clearLeftovers(host: EmbeddedHost): Promise<boolean> {
   return mounts.length > 0 || files.length > 0;
 }
 
-/** What is mounted at or below a folder, the innermost first; a path that has two mounts comes twice. */
-export function mountsBelow(dir: string): string[] {
-  return parseMountpoints(readFileSync("/proc/self/mountinfo", "utf8"))
-    .filter((mountpoint) => mountpoint === dir || mountpoint.startsWith(`${dir}/`))
+/**
+ * What is mounted at or below a folder, the innermost first; a path that has two mounts comes twice.
+ *
+ * @param mountinfo as the kernel tells it: without links, by which a folder's own path may lead elsewhere
+ */
+export function mountsBelow(dir: string, mountinfo = readFileSync("/proc/self/mountinfo", "utf8")): string[] {
+  const real = existsSync(dir) ? realpathSync(dir) : dir;
+  return parseMountpoints(mountinfo)
+    .filter((mountpoint) => mountpoint === real || mountpoint.startsWith(`${real}/`))
     .reverse();
 }
 

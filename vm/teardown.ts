@@ -27,6 +27,8 @@ export interface Teardown {
   project: string;
   /** The stack's name. */
   owner: string;
+  /** The checkout whose embedded host it is on, if it is on one that is its checkout's own. */
+  checkout?: string | undefined;
   /** The host's folder for VMs; one that an earlier version made does not have it. */
   storageDir?: string | undefined;
   /** Whether the project disk stays. */

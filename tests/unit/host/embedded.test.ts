@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { chmod, mkdir, mkdtemp, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -8,7 +8,7 @@ import { UserError } from "../../../config/errors.ts";
 import { embeddedHostFor, wipeEmbeddedHost } from "../../../host/embedded.ts";
 import { openPassages } from "../../../host/embedded-files.ts";
 import { recallRunning, rememberRunning, whatRuns } from "../../../host/embedded-guests.ts";
-import { parseMountpoints } from "../../../host/embedded-process.ts";
+import { mountsBelow, parseMountpoints } from "../../../host/embedded-process.ts";
 import { requirePrograms } from "../../../host/programs.ts";
 
 describe("where a checkout's host is", () => {
@@ -40,6 +40,17 @@ test("mount points, with the kernel's escapes", () => {
 90 22 0:4 net:[4026532180] /var/lib/project-vms/a\\040b/run/netns rw - nsfs nsfs rw
 `;
   expect(parseMountpoints(mountinfo)).toEqual(["/", "/var/lib/project-vms/a b/run/netns"]);
+});
+
+test("what is mounted below a folder is found through a link to it, which the kernel does not name", async () => {
+  const dir = realpathSync(await mkdtemp(path.join(tmpdir(), "mounts-")));
+  await mkdir(path.join(dir, "data/vms/run"), { recursive: true });
+  await symlink(path.join(dir, "data"), path.join(dir, "link"));
+  const mounts = [`${dir}/data/vms/run`, `${dir}/data/vms/run/netns`, `${dir}/data/vms/runs`];
+  const mountinfo = mounts.map((mount) => `36 35 98:0 / ${mount} rw - tmpfs tmpfs rw`).join("\n");
+  expect(mountsBelow(path.join(dir, "link/vms/run"), mountinfo)).toEqual([mounts[1], mounts[0]]);
+  expect(mountsBelow(path.join(dir, "link/none"), mountinfo)).toEqual([]);
+  await rm(dir, { recursive: true });
 });
 
 describe("what ran", () => {
