@@ -18,6 +18,7 @@ import {
   hasLostRoot,
   isLeftOff,
   isToRun,
+  lacksSettings,
   type ProjectFound,
   planVm,
   type VmPlan,
@@ -238,16 +239,19 @@ export function createReady(children: Children, context: VmContext, domain: libv
   );
 }
 
-/** Since when a VM is known to lack its network filter. */
-const lackingVariable = "PROJECT_VMS_FILTER_LACKING";
+/** Since when a VM is known to lack what takes no restart. */
+const lackingVariable = "PROJECT_VMS_LACKING";
 
 /** Settings that take no restart: hooks bring the VM to them, before this notes down that they hold. */
 export function createSettings(children: Children, context: VmContext, after: pulumi.Resource) {
   const { host, settings } = context;
   const { disk, rootDisk, autostart, keepData } = settings;
   const filter = host.filtersGuests ? { filter: filterSettings() } : {};
-  // Nothing else of it may have changed, and the filter is to be put back all the same. No later update looks at this.
-  const lacking = isToGetFilter(context) ? { [lackingVariable]: new Date().toISOString() } : undefined;
+  // Others have changed the VM, the config has not: it is to be brought to that all the same. No later update looks at this.
+  const lacking =
+    isToGetFilter(context) || lacksSettings(context.found, settings)
+      ? { [lackingVariable]: new Date().toISOString() }
+      : undefined;
   const inPlace: InPlaceSettings = { disk, rootDisk, autostart, keepData, ...filter };
   return children.create(
     "settings",

@@ -213,6 +213,17 @@ function inPlaceParts({ domain }: ProjectFound, { settings, tailnet, filter }: V
   ];
 }
 
+/** Whether a VM or a disk that is there has other settings, of those that take no restart, than it is to have. */
+export function lacksSettings({ domain, rootDisk, projectDisk }: ProjectFound, settings: ProjectSettings): boolean {
+  const { autostart, keepData } = settings;
+  const isTooSmall = (disk: VolumeFound | undefined, size: number) => disk !== undefined && disk.capacity < size;
+  return (
+    (domain !== undefined && (domain.autostart !== autostart || (domain.marks.keepData ?? true) !== keepData)) ||
+    isTooSmall(rootDisk, settings.rootDisk) ||
+    isTooSmall(projectDisk, settings.disk)
+  );
+}
+
 const sizes = ({ capacity }: VolumeFound, to: number) => `from ${formatSize(capacity)} to ${formatSize(to)}`;
 
 /** @example "50 GiB, 3.2 GiB used" */

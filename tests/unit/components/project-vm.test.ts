@@ -250,7 +250,7 @@ describe("ProjectVm", () => {
       const { child } = await make({ transform }, there);
       const { environment } = child("settings") as { environment: Record<string, string> };
       const { filter } = JSON.parse(environment.PROJECT_VMS_SETTINGS ?? "");
-      filters.push([filter, environment.PROJECT_VMS_FILTER_LACKING]);
+      filters.push([filter, environment.PROJECT_VMS_LACKING]);
     }
     expect(digests[1]).toEqual(digests[0]);
     expect(filters).toEqual([
@@ -264,6 +264,34 @@ describe("ProjectVm", () => {
     const { child: unfiltered } = await make({}, on);
     expect(JSON.stringify([unfiltered("domain"), unfiltered("settings")])).not.toContain("filter");
   });
+
+  test.each([
+    ["as it is to be", made, [], false],
+    ["whose autostart others switched on", { ...made, autostart: true }, [], true],
+    [
+      "that notes to let its data go, after a snapshot of before",
+      { ...made, marks: { ...made.marks, keepData: false } },
+      [],
+      true,
+    ],
+    [
+      "with a smaller disk than asked for, from a backup",
+      made,
+      [aVolume({ path: "/vms/app/project.qcow2", capacity: GiB })],
+      true,
+    ],
+  ])(
+    "a VM %s is brought to its settings, although they are those of the last update",
+    async (_, domain, volumes, lacks) => {
+      const pools = [aPool({ name: "project-app", path: "/vms/app", volumes })];
+      const { child } = await make(
+        {},
+        new VmHost("there", { settings, inventory: anInventory({ domains: [domain], pools }) }),
+      );
+      const { environment } = child("settings") as { environment: Record<string, string> };
+      expect(environment.PROJECT_VMS_LACKING !== undefined).toBe(lacks);
+    },
+  );
 
   test("a domain that is on the host is the one that was made; one that is not there is made anew, whatever the state says", async () => {
     const triggers: unknown[] = [];
