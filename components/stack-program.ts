@@ -12,7 +12,7 @@ import { closeBeforeUpdate } from "../host/closed-storage.ts";
 import { type Inventory, takeInventory } from "../host/inventory.ts";
 import { describeLostDisks, lostHosts } from "../host/lost-hosts.ts";
 import { localDir, localSshKey, resolveHost } from "../host/resolve.ts";
-import { describeRemovals, keptDisks } from "../vm/leftovers.ts";
+import { describeRemovals, keptDisks, vmsWithoutEntry } from "../vm/leftovers.ts";
 import { findProject } from "../vm/plan.ts";
 import { instructions, projectOutput } from "./outputs.ts";
 import { ProjectVm } from "./project-vm.ts";
@@ -64,12 +64,10 @@ async function program({ running = true }: StackProgramOptions) {
   const names = Object.keys(config.projects);
   const tailnet = config.tailnet && (await lookAtTailnet(config.tailnet, names, { inventory: found, file }));
   const inventory = tailnet?.inventory ?? found;
-  const view = {
-    inventory,
-    storageDir: host.settings.storageDir,
-    owner: stack,
-    projects: names,
-  };
+  const placed = { inventory, storageDir: host.settings.storageDir, owner: stack, projects: names };
+  // The state is read only where something is to go.
+  const removable = vmsWithoutEntry(placed).length > 0 ? (await readStackState(root, stack))?.removable : undefined;
+  const view = { ...placed, removable };
   for (const line of describeRemovals(view)) pulumi.log.info(line);
   if (!config.host) {
     const isNew = (name: string) => !findProject(inventory, view.storageDir, name).projectDisk;

@@ -9,6 +9,8 @@ import { usedBackend } from "../local/backend.ts";
 export interface StackState {
   /** Names of the projects whose VMs are in it. */
   vms: string[];
+  /** Names of the projects whose VMs an update can remove: of those it has the teardown. */
+  removable: string[];
   /** What the stack says of its projects; empty after an update that did not finish. */
   outputs: Record<string, ProjectOutput>;
   /** The name that its marks on the host bear where it was renamed since. */
@@ -56,6 +58,7 @@ export function stateIn(text: string): StackState | undefined {
   const domains = resources.filter(({ type }) => type === "libvirt:index/domain:Domain");
   return {
     vms: domains.map((domain) => projectOf(domain, "domain")),
+    removable: teardownsIn(resources).map((teardown) => projectOf(teardown, "teardown")),
     // A secret, as Pulumi writes it down, is no map of projects.
     outputs:
       isMap(outputs) && !("ciphertext" in outputs) ? storedOutputs(outputs as Record<string, ProjectOutput>) : {},
@@ -83,9 +86,13 @@ function formerNameIn(resources: Resource[]): string | undefined {
 
 /** Names of the projects whose disk may go with their VM: the engine goes by this, whatever the config says by now. */
 export function mayBeDeleted(resources: Resource[]): string[] {
-  const teardowns = resources.filter(({ urn }) => urn.endsWith("-teardown") && urn.includes("ProjectVm$"));
-  return teardowns.filter(mayDelete).map((teardown) => projectOf(teardown, "teardown"));
+  return teardownsIn(resources)
+    .filter(mayDelete)
+    .map((teardown) => projectOf(teardown, "teardown"));
 }
+
+const teardownsIn = (resources: Resource[]) =>
+  resources.filter(({ urn }) => urn.endsWith("-teardown") && urn.includes("ProjectVm$"));
 
 const projectOf = ({ urn }: Resource, role: string) => (urn.split("::").at(-1) ?? "").slice(0, -`-${role}`.length);
 

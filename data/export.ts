@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { link, open, rm, stat, writeFile } from "node:fs/promises";
+import { link, open, rename, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { UserError } from "../config/errors.ts";
 import { withLock } from "../host/lock.ts";
@@ -51,11 +51,7 @@ export async function exportDisk(
       );
       const digest = await sha512(partial);
       if (digest !== sent) throw broken(target, sent, digest);
-      // Unlike a rename it never takes the place of a file that has come meanwhile.
-      await link(partial, target).catch((error: unknown) => {
-        refuseExisting(target);
-        throw error;
-      });
+      await giveName(partial, target);
       await writeFile(digestFile, `${digest}  ${path.basename(target)}\n`, { mode: 0o600, flag: "wx" });
       if (notThawed) throw new GuestNotThawed(`${target} has the disk, but its guest may be frozen.`, notThawed.issues);
       return { path: target, size: (await stat(target)).size };
@@ -63,6 +59,25 @@ export async function exportDisk(
       await rm(partial, { force: true });
     }
   });
+}
+
+/** What a filesystem says that has no links, such as that of most USB sticks. */
+const noLinks = ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"];
+
+/** Never takes the place of a file that has come meanwhile. */
+async function giveName(partial: string, target: string): Promise<void> {
+  try {
+    await link(partial, target);
+  } catch (error) {
+    refuseExisting(target);
+    if (!noLinks.includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
+    // What is there then is this one's own, and empty.
+    await (await open(target, "wx", 0o600)).close();
+    await rename(partial, target).catch(async (why: unknown) => {
+      await rm(target, { force: true });
+      throw why;
+    });
+  }
 }
 
 /** What came from a host. */

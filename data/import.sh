@@ -172,7 +172,10 @@ main() {
   # Of a disk that is gone.
   rm -f "$disk".restoring.*
   # A link and not a rename: it never takes the place of a disk that has come meanwhile.
-  ln "$disk.partial" "$disk" 2>/dev/null || already
+  said=$(ln "$disk.partial" "$disk" 2>&1) || {
+    [ ! -e "$disk" ] || already
+    fail "$folder" "must be on a filesystem that has links, but: $said" "give storageDir a place on ext4, xfs or the like"
+  }
   rm "$disk.partial"
   sync "$folder"
   virsh_do pool-refresh "$pool" >&2

@@ -113,6 +113,8 @@ export interface DomainFound {
   devices?: DomainDevices[];
   /** Whether its memory was saved when it was stopped (`virsh managedsave`). */
   hasSavedMemory?: boolean;
+  /** Whether it runs without being defined (`virsh undefine`): it is gone when it stops. */
+  isTransient?: boolean;
 }
 
 /** What of a host's settings the inventory needs. */
@@ -138,6 +140,7 @@ const overview = {
   shutOff: ["list", "--all", "--uuid", "--state-shutoff"],
   domains: ["list", "--all", "--uuid"],
   savedDomains: ["list", "--all", "--uuid", "--with-managed-save"],
+  transientDomains: ["list", "--all", "--uuid", "--transient"],
   autostartDomains: ["list", "--all", "--autostart", "--uuid"],
   pools: ["pool-list", "--all", "--uuid"],
   activePools: ["pool-list", "--uuid"],
@@ -267,7 +270,9 @@ function findDomains({ domains, defined }: Dumps, seen: Overview, pools: PoolXml
     ["paused", new Set(lines(seen.paused))],
     ["shut off", new Set(lines(seen.shutOff))],
   ];
-  const [autostart, saved] = [seen.autostartDomains, seen.savedDomains].map((list) => new Set(lines(list)));
+  const [autostart, saved, transient] = [seen.autostartDomains, seen.savedDomains, seen.transientDomains].map(
+    (list) => new Set(lines(list)),
+  );
   return domains.map((dump) => {
     const now = parseDomain(dump.output);
     const { disks: _, network: __, filter: ___, ...domain } = now;
@@ -283,6 +288,7 @@ function findDomains({ domains, defined }: Dumps, seen: Overview, pools: PoolXml
         ? { devices: [dump, ...definitions].map(outputOf).map(parseDevices) }
         : {}),
       ...(saved?.has(domain.uuid) ? { hasSavedMemory: true } : {}),
+      ...(transient?.has(domain.uuid) ? { isTransient: true } : {}),
     };
   });
 }

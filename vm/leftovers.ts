@@ -11,6 +11,8 @@ export interface HostView {
   owner: string;
   /** Names of the projects in the stack's config. */
   projects: string[];
+  /** Names of those whose VMs the stack's state can remove; undefined: it is not known. */
+  removable?: string[] | undefined;
 }
 
 /** A project disk whose project is in no config of this stack. */
@@ -29,17 +31,42 @@ export function isOwnedBy({ description = "" }: Pick<DomainFound, "description">
   return description.split("\n").some((line) => line.trim() === ownerMark(owner));
 }
 
-/** VMs of this stack that are on the host and no longer in its config: an update takes them away. */
-function removedVms({ inventory, owner, projects }: HostView): { name: string; domain: DomainFound }[] {
+interface Removed {
+  name: string;
+  domain: DomainFound;
+}
+
+/** VMs of this stack that are on the host and no longer in its config. */
+export function vmsWithoutEntry({ inventory, owner, projects }: HostView): Removed[] {
   return inventory.domains
     .filter((domain) => domain.name.startsWith(namePrefix) && isOwnedBy(domain, owner))
     .map((domain) => ({ name: domain.name.slice(namePrefix.length), domain }))
     .filter(({ name }) => !projects.includes(name));
 }
 
-/** A line on each VM that an update takes away, and on what becomes of its data. */
+/** Those of them that an update takes away: the state must have them. */
+const removedVms = (view: HostView): Removed[] =>
+  vmsWithoutEntry(view).filter(({ name }) => view.removable?.includes(name) ?? true);
+
+/** What can be done about a VM of a stack that its state does not have. */
+export const unknownVmRemedy = (stack: string) =>
+  `have the state adopt it, with an entry of that name: project-vm apply --stack ${stack}; then it can be removed; one that others copied goes by virsh`;
+
+/** A line on each VM that an update takes away, and on what becomes of its data; and on each that it does not know. */
 export function describeRemovals(view: HostView): string[] {
-  return removedVms(view).map(({ name, domain }) => {
+  const removed = removedVms(view);
+  const unknown = vmsWithoutEntry(view).filter(({ name }) => !removed.some((one) => one.name === name));
+  return [
+    ...describeRemoved(view, removed),
+    ...unknown.map(
+      ({ name, domain }) =>
+        `${name}: its VM (${domain.state}) is on the host and stays: it is not in this stack's state; ${unknownVmRemedy(view.owner)}`,
+    ),
+  ];
+}
+
+function describeRemoved(view: HostView, removed: Removed[]): string[] {
+  return removed.map(({ name, domain }) => {
     const { projectDisk } = findProject(view.inventory, view.storageDir, name);
     // Whether it is there, and how big, is not known while its pool does not show it.
     const path = posix.join(view.storageDir, name, "project.qcow2");

@@ -94,19 +94,32 @@ export function savedMemoryIssue({ uri, project, stack }: Omit<DomainPlace, "isO
 export const giveMemoryUp = (uri: string, project: string) =>
   `if it cannot resume, give that memory up, as after a power cut: virsh -c '${uri}' managedsave-remove ${domainName(project)}`;
 
+/** A VM that runs and is not defined as a fact and what to do about it. */
+export function transientIssue({ project, stack }: Pick<DomainPlace, "project" | "stack">): Issue {
+  const where = stack === undefined ? "" : ` --stack ${stack}`;
+  return {
+    path: domainName(project),
+    rule: "must be defined on its host, but only runs there (virsh undefine): it is gone when it stops",
+    remedy: `have it defined again, as it runs: project-vm doctor --fix${where}`,
+  };
+}
+
 /**
  * What was done to a domain that no update may work on before it is put right.
  *
  * @param found as the inventory has it
  */
 export function manualChanges(
-  { devices = [], state }: Pick<DomainFound, "devices" | "state">,
+  { devices = [], state, isTransient = false }: Pick<DomainFound, "devices" | "state" | "isTransient">,
   storageDir: string,
   place: Omit<DomainPlace, "isOff">,
 ): Issue[] {
   const { project } = place;
   const moved = movedDisks(project, ownDisks(storageDir, project), devices);
-  return moved.map((disk) => movedDiskIssue(disk, { ...place, isOff: state === "shut off" }));
+  return [
+    ...moved.map((disk) => movedDiskIssue(disk, { ...place, isOff: state === "shut off" })),
+    ...(isTransient ? [transientIssue(place)] : []),
+  ];
 }
 
 /** @throws UserError when there is anything to be named */

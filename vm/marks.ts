@@ -1,4 +1,6 @@
 import { XMLBuilder } from "fast-xml-parser";
+import { UserError } from "../config/errors.ts";
+import { namePrefix } from "../config/names.ts";
 import {
   type DomainMarks,
   dataNamespace,
@@ -7,7 +9,8 @@ import {
   tailnetNamespace,
   yesOrNo,
 } from "../host/libvirt-xml.ts";
-import type { Virsh } from "../host/virsh.ts";
+import { type Virsh, VirshError } from "../host/virsh.ts";
+import { transientIssue } from "./manual-changes.ts";
 
 /** What a domain notes about itself, at this moment. */
 export async function marksOf(virsh: Virsh, domain: string): Promise<DomainMarks> {
@@ -46,5 +49,14 @@ async function mark(
   const runs = (await virsh.run("domstate", domain)).trim() !== "shut off";
   const places = ["--config", ...(runs ? ["--live"] : [])];
   const element = builder.build({ [key]: attributes });
-  await virsh.run("metadata", domain, "--uri", namespace, "--key", key, "--set", element, ...places);
+  await virsh.run("metadata", domain, "--uri", namespace, "--key", key, "--set", element, ...places).catch((error) => {
+    throw isTransient(error)
+      ? new UserError("Nothing was changed.", [transientIssue({ project: projectOf(domain) })])
+      : error;
+  });
 }
+
+/** libvirt's words for a domain that runs and is not defined. */
+const isTransient = (error: unknown) => error instanceof VirshError && /transient domain/.test(error.reason);
+
+const projectOf = (domain: string) => domain.slice(namePrefix.length);

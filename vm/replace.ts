@@ -147,8 +147,9 @@ export async function requireOwn(virsh: Virsh, domain: string, owner: string): P
   ]);
 }
 
-/** Takes a domain's definition away, with all that libvirt keeps beside it; its disks are none of that. */
+/** Takes a domain's definition away, with all that libvirt keeps beside it; its disks are none of that. One that had none is gone. */
 export async function undefine(virsh: Virsh, domain: string): Promise<void> {
+  if (!(await names(virsh)).includes(domain)) return;
   await virsh.run("undefine", domain, "--managed-save", "--snapshots-metadata", "--checkpoints-metadata", "--nvram");
 }
 

@@ -64,7 +64,7 @@ async function examineHostOf(stack: Stack, log: Log): Promise<Examined[]> {
     const moved = hostMovedFrom(lost, state?.uri);
     const inPlace = moved
       ? failure("state", describeMoved(moved), lostRemedy(moved))
-      : examineState(stack, inventory, state?.vms, state?.formerName);
+      : examineState(stack, inventory, state, state?.formerName);
     const host = [
       ...examineHost(stack, inventory, virsh, state?.formerName),
       ...images,

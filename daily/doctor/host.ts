@@ -11,10 +11,11 @@ import type { Inventory, PoolFound } from "../../host/inventory.ts";
 import { shellWord } from "../../host/shell.ts";
 import type { Virsh } from "../../host/virsh.ts";
 import { withXmlFile } from "../../host/xml-file.ts";
-import { isOwnedBy } from "../../vm/leftovers.ts";
-import { giveMemoryUp, manualChanges } from "../../vm/manual-changes.ts";
+import { isOwnedBy, unknownVmRemedy } from "../../vm/leftovers.ts";
+import { giveMemoryUp, manualChanges, transientIssue } from "../../vm/manual-changes.ts";
 import { attachFilter, defineFilter, lacksFilter } from "../../vm/network-filter.ts";
 import { findProject } from "../../vm/plan.ts";
+import type { StackState } from "../stack-state.ts";
 import { type Examined, failure, ok, warning } from "./finding.ts";
 
 /** Below this the next VM may not fit. */
@@ -31,7 +32,7 @@ export function examineHost(stack: Stack, inventory: Inventory, virsh: Virsh, fo
     ...network(stack, inventory, virsh),
     ...networkFilters(stack, inventory, virsh),
     ...pools(stack, inventory, virsh),
-    ...byHand(stack, inventory),
+    ...byHand(stack, inventory, virsh),
     space(stack, inventory),
     memory(stack, inventory),
     ...errors.map(({ path, rule, remedy }) => failure("config", `${path}: ${rule}`, remedy)),
@@ -145,20 +146,29 @@ function byVirsh(virsh: Virsh, uri: string, verb: string, name: string): [remedy
 }
 
 /** What others did to VMs of this stack, which no update works on before it is put right; a removed one's is taken away by none. */
-function byHand({ host, name: stack }: Stack, { domains, uri }: Inventory): Examined[] {
+function byHand({ host, name: stack }: Stack, { domains, uri }: Inventory, virsh: Virsh): Examined[] {
   const ours = domains.filter((domain) => domain.name.startsWith(namePrefix) && isOwnedBy(domain, stack));
   const ills = ours.flatMap((domain) => {
     const place = { uri, project: domain.name.slice(namePrefix.length), stack };
-    const changes = manualChanges(domain, host.settings.storageDir, place);
+    const changes = manualChanges({ ...domain, isTransient: false }, host.settings.storageDir, place);
+    const { path, rule, remedy } = transientIssue(place);
     const says = `${domain.name} has saved memory (virsh managedsave): no update works on it before it has resumed`;
     const start = `project-vm start ${place.project} --stack ${stack}; ${giveMemoryUp(uri, place.project)}`;
     return [
       ...changes.map((issue) => failure("VMs", factOf(issue), issue.remedy)),
       ...(domain.hasSavedMemory ? [warning("VMs", says, start)] : []),
+      ...(domain.isTransient
+        ? [failure("VMs", `${path}: ${rule}`, remedy, () => defineAsItRuns(virsh, domain.name))]
+        : []),
     ];
   });
   if (ills.length > 0) return ills;
   return [ok("VMs", `${counted(ours.length, "VM")}, none of them changed by other means than this program`)];
+}
+
+async function defineAsItRuns(virsh: Virsh, domain: string): Promise<void> {
+  const xml = await virsh.run("dumpxml", domain, "--inactive", "--security-info");
+  await withXmlFile(xml, (file) => virsh.run("define", file));
 }
 
 function space({ config, host }: Stack, { storage, pools }: Inventory): Examined {
@@ -185,14 +195,14 @@ function memory({ config }: Stack, inventory: Inventory): Examined {
 export function examineState(
   { name, host }: Stack,
   inventory: Inventory,
-  inState: string[] | undefined,
+  state: Pick<StackState, "vms" | "removable"> | undefined,
   formerName = name,
 ): Examined {
   const { domains } = inventory;
   const ours = domains
     .filter((domain) => isOwnedBy(domain, name) || isOwnedBy(domain, formerName))
     .map((domain) => domain.name.replace(/^project-/, ""));
-  if (inState === undefined) {
+  if (state === undefined) {
     return ours.length === 0
       ? ok("state", "there is none yet, and no VM")
       : warning(
@@ -201,8 +211,14 @@ export function examineState(
           `take up what is there: project-vm apply --stack ${name}, or pulumi up -s ${name}`,
         );
   }
-  const gone = inState.filter((vm) => !ours.includes(vm));
-  if (gone.length === 0) return ok("state", `it has ${counted(inState.length, "VM")}, all on the host`);
+  const { vms, removable } = state;
+  const gone = vms.filter((vm) => !ours.includes(vm));
+  const unknown = ours.filter((vm) => !vms.includes(vm) && !removable.includes(vm));
+  if (gone.length === 0 && unknown.length > 0) {
+    const says = `the host has ${unknown.join(", ")} of this stack, which the state has not`;
+    return warning("state", says, unknownVmRemedy(name));
+  }
+  if (gone.length === 0) return ok("state", `it has ${counted(vms.length, "VM")}, all on the host`);
   const bare = gone.filter((vm) => hasLostDisk(inventory, host.settings.storageDir, vm));
   const disks = bare.length > 0 ? `, with the project disk of ${bare.join(", ")}` : "";
   const says = `it has ${gone.join(", ")}, which the host has not: removed there by other means${disks}`;

@@ -170,6 +170,17 @@ describe("a host", () => {
     ]);
   });
 
+  test("with a VM of ours that runs and is not defined has it defined as it runs", async () => {
+    const { said, commands } = await ills({ domains: [aDomain({ isTransient: true })] }, "<domain/>");
+    expect(commands).toEqual([
+      ["dumpxml", "project-webapp", "--inactive", "--security-info"],
+      ["define", expect.any(String)],
+    ]);
+    expect(said).toEqual([
+      "failure VMs: project-webapp: must be defined on its host, but only runs there (virsh undefine): it is gone when it stops",
+    ]);
+  });
+
   test("that has less than was promised is warned of, one that is full fails", async () => {
     const little = await ills({ storage: { ...storage, available: 20 * GiB }, memory: 8 * GiB });
     expect(little.said).toEqual([
@@ -258,13 +269,14 @@ describe("base images", () => {
 
 describe("the state", () => {
   const examined = (inState: string[] | undefined, domains = [aDomain()]) => {
-    const { level, says } = examineState(stack, anInventory({ domains }), inState);
+    const { level, says } = examineState(stack, anInventory({ domains }), inState && { vms: inState, removable: [] });
     return `${level}: ${says}`;
   };
 
   test.each<[string[] | undefined, string]>([
     [["webapp"], "ok: it has 1 VM, all on the host"],
     [undefined, "warning: there is none here, and the host has 1 VM"],
+    [[], "warning: the host has webapp of this stack, which the state has not"],
     [["webapp", "api"], "failure: it has api, which the host has not: removed there by other means"],
   ])("of %j", (inState, said) => {
     expect(examined(inState)).toBe(said);
@@ -272,7 +284,7 @@ describe("the state", () => {
 
   test("of a stack that was renamed: its VMs bear the former name, and are there", () => {
     const renamed = anInventory({ domains: [aDomain({ description: "project-vms stack former" })] });
-    expect(examineState(stack, renamed, ["webapp"], "former").level).toBe("ok");
+    expect(examineState(stack, renamed, { vms: ["webapp"], removable: [] }, "former").level).toBe("ok");
     const findings = examineHost(stack, renamed, virshFor("test:///default"), "former");
     expect(findings.filter(({ check, says }) => check === "config" && says.includes("was renamed"))).toHaveLength(1);
   });
@@ -289,7 +301,7 @@ describe("the state", () => {
   ])(
     "that has a VM which was removed %s tells what brings it back, by a refresh in any case",
     (_, found, lost, remedy) => {
-      expect(examineState(stack, anInventory(found), ["webapp"])).toMatchObject({
+      expect(examineState(stack, anInventory(found), { vms: ["webapp"], removable: [] })).toMatchObject({
         says: `it has webapp, which the host has not: removed there by other means${lost}`,
         remedy,
       });

@@ -16,6 +16,10 @@ const checkpoint = (projects: unknown) =>
             type: "libvirt:index/domain:Domain",
             urn: "urn:pulumi:local::v::a$libvirt:index/domain:Domain::my-app-domain",
           },
+          {
+            type: "command:local:Command",
+            urn: "urn:pulumi:local::v::project-vms:index:ProjectVm$command:local:Command::my-app-teardown",
+          },
           { type: "libvirt:index/pool:Pool", urn: "urn:pulumi:local::v::a$libvirt:index/pool:Pool::other-pool" },
         ],
       },
@@ -25,6 +29,7 @@ const checkpoint = (projects: unknown) =>
 test("the VMs of a state and what the stack says of them", () => {
   expect(stateIn(checkpoint({ "my-app": { name: "my-app" } }))).toEqual({
     vms: ["my-app"],
+    removable: ["my-app"],
     outputs: { "my-app": expect.objectContaining({ name: "my-app", addresses: [], hostKeys: [] }) },
   });
 });
@@ -33,7 +38,7 @@ test.each([
   [undefined],
   [{ "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", ciphertext: "v1:x" }],
 ])("outputs that are not there, or secret, are none (%j)", (projects) => {
-  expect(stateIn(checkpoint(projects))).toEqual({ vms: ["my-app"], outputs: {} });
+  expect(stateIn(checkpoint(projects))).toMatchObject({ vms: ["my-app"], outputs: {} });
 });
 
 test.each<[string, Record<string, unknown>[], string | undefined]>([
@@ -68,7 +73,7 @@ test("the libvirt that a stack was on is told by its provider", () => {
 });
 
 test("an empty stack, a file that is being written, a state elsewhere", async () => {
-  expect(stateIn('{"version":3,"checkpoint":{}}')).toEqual({ vms: [], outputs: {} });
+  expect(stateIn('{"version":3,"checkpoint":{}}')).toEqual({ vms: [], removable: [], outputs: {} });
   expect(stateIn('{"version":3,')).toBeUndefined();
   expect(await readStackState("/nowhere", "local")).toBeUndefined();
 });

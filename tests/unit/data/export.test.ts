@@ -9,6 +9,14 @@ import { exportDisk } from "../../../data/export.ts";
 import { runScript } from "../../../data/host-script.ts";
 import { ShellError, shellFor } from "../../../host/shell.ts";
 
+const noLink = vi.hoisted(() => ({ code: "" }));
+vi.mock("node:fs/promises", async (original) => {
+  const fs = await original<typeof import("node:fs/promises")>();
+  const link: typeof fs.link = (...paths) =>
+    noLink.code ? Promise.reject(Object.assign(new Error("link"), { code: noLink.code })) : fs.link(...paths);
+  return { ...fs, link };
+});
+
 let dir: string;
 let target: string;
 const host = () => ({ uri: "qemu+ssh://root@storage/system", storageDir: path.join(dir, "vms") });
@@ -54,6 +62,25 @@ describe.skipIf(!existsSync("/usr/bin/qemu-img"))("an export", () => {
     expect(readFileSync(`${target}.sha512`, "utf8")).toBe(`${digest}  alpha.qcow2\n`);
     expect(statSync(target).mode & 0o777).toBe(0o600);
     expect(readdirSync(path.join(dir, "vms/backups/alpha"))).toEqual([]);
+  });
+
+  test("goes also to a filesystem without links, and there too takes the place of no file", async () => {
+    noLink.code = "EPERM";
+    try {
+      await run();
+      expect(files()).toEqual(["alpha.qcow2", "alpha.qcow2.sha512"]);
+      expect(statSync(target).size).toBeGreaterThan(0);
+      fake(
+        "ssh",
+        `for command; do :; done; case $command in *--stdout*) echo mine >'${target}' ;; esac; exec sh -c "$command"`,
+      );
+      await rm(target);
+      await rm(`${target}.sha512`);
+      expect(await messageOf(run())).toContain("must not be there yet: nothing is overwritten");
+      expect([files(), readFileSync(target, "utf8")]).toEqual([["alpha.qcow2"], "mine\n"]);
+    } finally {
+      noLink.code = "";
+    }
   });
 
   test("that comes as another than it was sent is none", async () => {

@@ -53,6 +53,18 @@ describe("VMs whose entry is gone", () => {
       view({ domains: [aDomain({ marks, diskPaths: [kept.path] })], pools: [...pools] }),
       [`webapp: ${line}`],
     ]),
+    [
+      "that the state does not have",
+      { ...view({ domains: [aDomain()] }), removable: ["other"] },
+      [
+        "webapp: its VM (running) is on the host and stays: it is not in this stack's state; have the state adopt it, with an entry of that name: project-vm apply --stack storage; then it can be removed; one that others copied goes by virsh",
+      ],
+    ],
+    [
+      "that the state has",
+      { ...view({ domains: [aDomain()] }), removable: ["webapp"] },
+      ["webapp: VM removed, data kept: /vms/webapp/project.qcow2 (50 GiB, 3 GiB used)"],
+    ],
     ["whose entry is there", view({ domains: [aDomain()] }, ["webapp"]), []],
     ["of another stack", view({ domains: [aDomain({ description: "project-vms stack raider" })] }), []],
     ["of nobody we know", view({ domains: [aDomain({ name: "webapp" })] }), []],
@@ -63,6 +75,7 @@ describe("kept disks", () => {
   test.each<[string, HostView, object[]]>([
     ["one without a VM", view({}), [kept]],
     ["one whose VM goes with this update", view({ domains: [aDomain()] }), [kept]],
+    ["none whose VM stays", { ...view({ domains: [aDomain()] }), removable: [] }, []],
     ["none whose data goes too", view({ domains: [aDomain({ marks: { keepData: false } })] }), []],
     ["none that a project has", view({}, ["webapp"]), []],
     [

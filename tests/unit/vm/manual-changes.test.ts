@@ -1,10 +1,41 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import type { DomainFound } from "../../../host/inventory.ts";
+import { VirshError } from "../../../host/virsh.ts";
 import { manualChanges, refuseManualChanges } from "../../../vm/manual-changes.ts";
+import { markStarting } from "../../../vm/marks.ts";
+import { undefine } from "../../../vm/replace.ts";
 import { aDomain, devicesWith } from "../found.ts";
+import { FakeVirsh } from "./fake-virsh.ts";
 
 const place = { uri: "qemu:///system", project: "webapp", stack: "storage" };
 const changes = (found: Partial<DomainFound>) => manualChanges(aDomain(found), "/vms", place);
+
+describe("a domain that runs without being defined", () => {
+  const refusal = [
+    "  - project-webapp: must be defined on its host, but only runs there (virsh undefine): it is gone when it stops",
+    "    have it defined again, as it runs: project-vm doctor --fix --stack storage",
+  ].join("\n");
+
+  test("is reported, and nothing is done to it", () => {
+    expect(() => refuseManualChanges("webapp", changes({ isTransient: true }))).toThrow(refusal);
+  });
+
+  test("has no place for what is noted of it, and a verb that would note something says so", async () => {
+    const virsh = new FakeVirsh();
+    virsh.domains.set("project-webapp", { description: "", running: true, disks: [] });
+    const real = FakeVirsh.prototype.run.bind(virsh);
+    vi.spyOn(virsh, "run").mockImplementation(async (...args) => {
+      if (args[0] !== "metadata") return real(...args);
+      const reason = "Operation not supported: transient domains do not have any persistent config";
+      throw new VirshError("fake", args, 1, reason);
+    });
+    await expect(markStarting(virsh, "project-webapp", true)).rejects.toThrow(refusal.replace(" --stack storage", ""));
+  });
+
+  test("is removed like any other: when it has stopped, there is nothing left to undefine", async () => {
+    await undefine(new FakeVirsh(), "project-webapp");
+  });
+});
 
 describe("a domain whose disks are not ours", () => {
   const ours = "/vms/webapp/project.qcow2";
