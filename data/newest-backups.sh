@@ -16,9 +16,10 @@ for project; do
   shift
 done
 # Not `test`, to which what may not be seen is not there.
-found=$( (ls -d "$storage/." && cd "$storage" && stat -c 'disk %W %n' "$@") 2>&1) || case $found in
-  *': Permission denied'*) echo "$found" >&2 && exit 1 ;;
-esac
+found=$( (ls -d "$storage/." && cd "$storage" && stat -c 'disk %W %n' "$@") 2>&1) || {
+  unknown=$(printf '%s\n' "$found" | grep -v -e '^disk ' -e 'No such file' -e 'Not a directory' | grep -vxF "$storage/." || true)
+  [ -z "$unknown" ] || { echo "$unknown" >&2 && exit 1; }
+}
 printf '%s\n' "$found"
 [ -d "$storage/backups" ] || exit 0
 cd "$storage/backups"

@@ -4,6 +4,7 @@
 #
 # Usage: read-disk.sh <storageDir> <project>
 set -eu
+export LC_ALL=C
 
 # Room for some thousand snapshots.
 TABLE=524288
@@ -17,7 +18,10 @@ base64_line() { base64 | tr -d '\n' && echo; }
 
 # Not `test`, to which what may not be seen is not there.
 if ! found=$(ls -d "$disk" 2>&1); then
-  case $found in *[Dd]enied*) echo "$found" >&2 && exit 1 ;; esac
+  case $found in
+    *'No such file'* | *'Not a directory'*) ;;
+    *) echo "$found" >&2 && exit 1 ;;
+  esac
   echo none
   for other in "$1"/*/project.qcow2; do
     [ ! -e "$other" ] || basename "$(dirname "$other")"

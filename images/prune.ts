@@ -118,7 +118,8 @@ function reasonToKeep(image: BaseImage, current: CurrentImages, now: number): st
   if (current.digests.includes(digestInName(image.name) ?? "")) return "new VMs of this stack stand on it";
   if (!current.isComplete) return "new VMs of this stack may stand on it: which image they get was not built here yet";
   // An update on another machine, whose lock is not seen here, may upload it now or put its first VM on it.
-  return (image.modified ?? 0) > now - uploadSeconds
+  if (image.modified === undefined) return "when it was uploaded is not known";
+  return image.modified > now - uploadSeconds
     ? "it was uploaded less than an hour ago, maybe for a VM to come"
     : undefined;
 }

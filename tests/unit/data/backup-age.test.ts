@@ -90,6 +90,24 @@ describe("a look at a host", () => {
     expect([found.disks.size, found.backups.size]).toEqual([0, 0]);
   });
 
+  test("at files that its disk cannot read is an error, too", async () => {
+    write("myapp/project.qcow2", "bin/none");
+    const fails = "#!/bin/sh\necho \"$0: cannot access '$5$2': Input/output error\" >&2; exit 1\n";
+    for (const name of ["stat", "ls"]) writeFileSync(path.join(dir, "bin", name), fails, { mode: 0o755 });
+    const env = { PATH: `${dir}/bin:${process.env.PATH}` };
+    for (const script of ["newest-backups.sh", "read-disk.sh"]) {
+      const { exitCode, stdout, stderr } = await execa("sh", [path.resolve("data", script), dir, "myapp"], {
+        env,
+        reject: false,
+      });
+      expect([exitCode, stdout.includes("none"), stderr]).toEqual([
+        1,
+        false,
+        expect.stringContaining("Input/output error"),
+      ]);
+    }
+  });
+
   test.skipIf(process.getuid?.() !== 0).each(["", "myapp", "backups/myapp"])(
     "by a user who may not see it (%j) is an error, and not the finding that there is none",
     async (closed) => {

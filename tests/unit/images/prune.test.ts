@@ -22,13 +22,14 @@ describe("a prune", () => {
   });
 
   test("removes what a prune before left without its marker", () => {
-    expect(plan(baseImage(a, { marker: undefined })).keep).toEqual([]);
+    expect(plan(baseImage(a, { marker: undefined, modified: 1000 })).keep).toEqual([]);
   });
 
   test.each<[string, Partial<BaseImage>]>([
     ["projects.webapp stands on it", { projects: ["webapp"] }],
     ["projects.api, projects.webapp, /x/y.qcow2 stand on it", { projects: ["api", "webapp"], others: ["/x/y.qcow2"] }],
     ["the domain rescue stands on it", { domains: ["rescue"] }],
+    ["when it was uploaded is not known", {}],
     ["it was uploaded less than an hour ago, maybe for a VM to come", { modified: 9_000 }],
   ])("keeps an image: %s", (why, differs) => {
     const image = baseImage(a, differs);
