@@ -151,7 +151,7 @@ describe("the disk of a VM that runs", () => {
       const started = Date.now();
       const ended = await tool.run(...args);
       expect((Date.now() - started) / 1000, ended.all).toBeLessThan(180);
-      expect(running("project-alpha .*guest-fsfreeze-(freeze|thaw)")).toBe("");
+      expect(running("frozen\\.sh .*project-alpha|project-alpha .*guest-fsfreeze-(freeze|thaw)")).toBe("");
       expect(execaSync("flock", ["-n", folder("alpha"), "true"], { reject: false }).exitCode).toBe(0);
       return ended;
     };
