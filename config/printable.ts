@@ -70,10 +70,26 @@ export function endOf(text: string, most: number): string {
 
 /** With their mark, lines of so many characters fit into the narrowest usual terminal, which would break longer ones without one. */
 const widest = 76;
-const tooWide = new RegExp(`(.{${widest}})(?=.)`, "gu");
 
 /** Lines of another's text within a message, so that none of them looks like one of the message's own. */
-export const indented = (lines: string) => lines.replace(tooWide, "$1\n").replace(/^/gm, "  | ");
+export const indented = (lines: string) =>
+  lines
+    .split("\n")
+    .flatMap(narrow)
+    .map((line) => `  | ${line}`)
+    .join("\n");
+
+/** A line in pieces that are narrow enough, broken behind a blank where there is one. */
+function narrow(line: string): string[] {
+  const pieces: string[] = [];
+  let rest = [...line];
+  while (rest.length > widest) {
+    const end = rest.lastIndexOf(" ", widest - 1) + 1 || widest;
+    pieces.push(rest.slice(0, end).join(""));
+    rest = rest.slice(end);
+  }
+  return [...pieces, rest.join("")];
+}
 
 function visible(character: string): string {
   const code = character.codePointAt(0) ?? 0;

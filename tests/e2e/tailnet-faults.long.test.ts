@@ -172,7 +172,7 @@ describe("a tailnet that fails", () => {
       await inWorker("tee /run/hostile-tailscale.json", JSON.stringify({ ...laptop, Self: self }));
       const { exitCode, all } = await stack.up();
       expect(exitCode, all).not.toBe(0);
-      expect(all).toContain(`project-worker: ${says}`);
+      expect(all.replaceAll(/\n *\| /g, "")).toContain(`project-worker: ${says}`);
     }
     // The laptop's own ID and key, under the name of the VM: it could be so.
     await inWorker("tee /run/hostile-tailscale.json", JSON.stringify({ ...laptop, Self: own }));

@@ -237,14 +237,21 @@ test.each<[string, Partial<Answers>, RegExp]>([
     /project-app: tailscale status Self DNSName: must be project-app\.tail1234\.ts\.net, or .*, but is "project-db\.tail1234\.ts\.net"/,
   ],
 ])("a refusal of %s says whose it is, what it is, and what was said", async (_, answers, message) => {
-  expect((await run(answers)).error?.message).toMatch(message);
+  expect(unbroken((await run(answers)).error)).toMatch(message);
 });
+
+/** A long reason has lines of its own. */
+const unbroken = (error: Error | undefined) => error?.message.replaceAll(/(?<= {2}\| .*)\n {2}\| /g, "");
 
 test("the name of a field is the guest's too, and no longer in a refusal than a value", async () => {
   const report = { status: "done", recoverable_errors: { ["\r".repeat(500_000)]: ["x", 1] } };
   const { error } = await run({ cloudInit: report });
-  expect(error?.message).toContain("project-app: cloud-init status recoverable_errors \\x0d");
-  expect(error?.message.split("\n")[1]?.length).toBeLessThan(1000);
+  expect(unbroken(error)).toContain("project-app: cloud-init status recoverable_errors \\x0d");
+  expect(
+    unbroken(error)
+      ?.split("\n")
+      .find((line) => line.includes("\\x0d"))?.length,
+  ).toBeLessThan(1000);
 });
 
 /** What could be an address, but not this VM's. */
