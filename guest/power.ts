@@ -15,6 +15,7 @@ const askAgainSeconds = 10;
  * not exist, is left at that. One that others have paused resumes for it.
  *
  * @param limitSeconds how long it may take
+ * @param nothingStays whether its disks are to be removed: then one that is paused loses its power like any other
  * @throws UserError when it is paused and does not resume, as where its host has no room: it could not even try, and what it has
  *   not written would be lost with its power
  */
@@ -23,6 +24,7 @@ export async function shutDown(
   domain: string,
   log: (line: string) => void,
   limitSeconds = shutdownSeconds,
+  nothingStays = false,
 ): Promise<void> {
   if (!(await isRunning(virsh, domain))) return;
   // Not by the wall clock, which others set, and which goes on while this machine sleeps.
@@ -45,7 +47,7 @@ export async function shutDown(
       return;
     }
   }
-  await requireNotPaused(virsh, domain);
+  if (!nothingStays) await requireNotPaused(virsh, domain);
   log(`${domain}: did not shut down within ${limitSeconds} s; its power is cut`);
   await virsh.run("destroy", domain);
   await settled(requests);
@@ -93,10 +95,13 @@ export async function resume(virsh: Virsh, domain: string): Promise<void> {
   await requireNotPaused(virsh, domain);
 }
 
-/** @throws UserError when a guest is paused, with the reason */
+/** Why a guest is paused that has itself to blame: it is no reason to spare it. */
+const ownFault = /^paused \((unknown|crashed|watchdog)\)$/;
+
+/** @throws UserError when a guest was paused by others or by its host, with the reason */
 async function requireNotPaused(virsh: Virsh, domain: string): Promise<void> {
   const state = await stateWithReason(virsh, domain);
-  if (!isPaused(state)) return;
+  if (!isPaused(state) || ownFault.test(state)) return;
   const isFull = state === "paused (I/O error)";
   const mend = isFull ? "free space where its disks are" : `virsh -c '${virsh.uri}' resume ${domain}`;
   throw new UserError(`${domain} is ${state} and does not resume. Nothing is lost.`, [

@@ -98,15 +98,21 @@ async function startable(host: EmbeddedHost, domains: string[], log: Log): Promi
  * Shuts all guests down as their power button would; those that are not off in time are forced off, and it is said
  * which.
  *
- * @throws UserError when one is paused and does not resume
+ * @param nothingStays whether their disks are to be removed
+ * @throws UserError when all others are off and one is paused that does not resume
  */
-export async function shutDownGuests(host: EmbeddedHost, limitSeconds: number, log: Log): Promise<void> {
+export async function shutDownGuests(
+  host: EmbeddedHost,
+  limitSeconds: number,
+  log: Log,
+  nothingStays = false,
+): Promise<void> {
   const active = await activeGuests(host);
   if (active.length === 0) return;
   log(`embedded host: shutting down ${active.join(", ")}`);
   const virsh = virshFor(host.uri);
   const say = (line: string) => log(`embedded host: ${line}`);
-  const ends = await Promise.allSettled(active.map((name) => shutDown(virsh, name, say, limitSeconds)));
+  const ends = await Promise.allSettled(active.map((name) => shutDown(virsh, name, say, limitSeconds, nothingStays)));
   for (const end of ends) if (end.status === "rejected") throw end.reason;
 }
 

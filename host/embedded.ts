@@ -138,9 +138,15 @@ async function start(host: EmbeddedHost, log: Log): Promise<void> {
  * run.
  *
  * @param guestSeconds how long guests may take to shut down; then they are forced off, and it is said which
+ * @param nothingStays whether the host is to be removed, disks and all
  * @throws UserError when one is paused and does not resume: the host goes on
  */
-export async function stopEmbeddedHost(host: EmbeddedHost, log: Log, guestSeconds = limits.guests): Promise<void> {
+export async function stopEmbeddedHost(
+  host: EmbeddedHost,
+  log: Log,
+  guestSeconds = limits.guests,
+  nothingStays = false,
+): Promise<void> {
   if (!existsSync(host.dir)) {
     log("embedded host: there is none");
     return;
@@ -159,7 +165,7 @@ export async function stopEmbeddedHost(host: EmbeddedHost, log: Log, guestSecond
     const answering = await waitFor("libvirtd to answer", limits.restart, () => answers(host)).catch(() => "no");
     if (answering === "no") log("embedded host: libvirtd does not answer, its guests are cut off");
     else
-      await shutDownGuests(host, guestSeconds, log).catch((error: unknown) => {
+      await shutDownGuests(host, guestSeconds, log, nothingStays).catch((error: unknown) => {
         if (error instanceof UserError) throw error;
         log(`embedded host: its guests are cut off: ${printable((error as Error).message)}`);
       });

@@ -29,7 +29,7 @@ async function main(): Promise<void> {
     process.exitCode = 1;
     return;
   }
-  await stopEmbeddedHost(host, log);
+  await stopEmbeddedHost(host, log, undefined, true);
   await wipeEmbeddedHost(host);
   if (!isGone) await rm(localDir(projectRoot), { recursive: true, force: true });
   log("removed");

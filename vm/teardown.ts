@@ -3,7 +3,7 @@ import { domainName, hostName, isConsoleLog, poolName } from "../config/names.ts
 import { printableLine } from "../config/printable.ts";
 import type { TailnetSettings } from "../config/settings.ts";
 import { GuestAgent } from "../guest/agent.ts";
-import { shutDown } from "../guest/power.ts";
+import { shutDown, shutdownSeconds } from "../guest/power.ts";
 import { leaveTailnet } from "../guest/tailnet.ts";
 import { consoleLogFile, removeConsoleLog } from "../host/console-log.ts";
 import { type DomainMarks, parsePool } from "../host/libvirt-xml.ts";
@@ -74,7 +74,7 @@ export async function tearDown(virsh: Virsh, teardown: Teardown, api: ApiConfig,
     if (keepData) await requireNoSavedMemory(virsh, project, owner);
     const access = tailnet && accessOf(tailnet, api);
     if (device && !access) await logOut(virsh, project, log);
-    await shutDown(virsh, domain, log);
+    await shutDown(virsh, domain, log, shutdownSeconds, !keepData);
     if (!keepData && (await openPool(virsh, project))) await deleteProjectDisk(virsh, project, log);
     else if (!keepData) log(`${project}: its project disk is kept, although keepData is false: its pool is gone`);
     await undefine(virsh, domain);

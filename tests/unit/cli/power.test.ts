@@ -78,6 +78,16 @@ test.each([
   },
 );
 
+test.each([
+  ["by its own fault", "unknown", false],
+  ["by a crash of its own", "crashed", false],
+  ["by a full host, and whose disks go anyway", "I/O error", true],
+])("a guest that is paused %s and does not resume is forced off like any other", async (_, reason, nothingStays) => {
+  const { virsh, commands } = hostOfPaused(reason, false);
+  await shutDown(virsh, "project-app", () => undefined, 2, nothingStays);
+  expect(commands).toEqual(["resume", "shutdown, unheard", "destroy"]);
+});
+
 /** A host whose guest has always just woken, or just suspended itself again, when libvirt is to wake it. */
 function hostOfRestless(states: string[]) {
   const { virsh, commands } = aHost(Number.POSITIVE_INFINITY);
