@@ -2,11 +2,12 @@ import { describe, expect, test } from "vitest";
 import { asTexts, readEngineConfig } from "../../../config/engine-config.ts";
 import { UserError } from "../../../config/errors.ts";
 import { decodeText, parsePulumiProject } from "../../../config/pulumi-project.ts";
-import answers from "./corpus/answers.json" with { type: "json" };
+import { pulumiVersion } from "../../../toolchain/plugin/version.ts";
+import recording from "./corpus/answers.json" with { type: "json" };
 import { type CorpusFile, corpus } from "./corpus/stack-files.ts";
 
 /** What the engine gave a program of each file, as record.ts noted it; null: it refused the file. */
-const recorded = answers as Record<string, Record<string, string> | null>;
+const recorded = recording.answers as Record<string, Record<string, string> | null>;
 
 /** As a program reads a value: JSON where it is JSON. With the order of keys. */
 const asRead = (texts: Record<string, string>) =>
@@ -28,7 +29,8 @@ function readAsWeDo({ text, project = "", projectName = "project-vms" }: CorpusF
 }
 
 describe("what Pulumi gives a program is what the command line reads:", () => {
-  test("all of the corpus is recorded, and nothing else", () => {
+  test("all of the corpus is recorded with the engine that is used, and nothing else", () => {
+    expect(recording.pulumiVersion, "record it again: corpus/record.ts").toBe(pulumiVersion);
     expect(Object.keys(recorded)).toEqual(corpus.map(({ name }) => name));
     expect(new Set(Object.keys(recorded)).size).toBe(corpus.length);
     expect(corpus.length).toBeGreaterThan(60);

@@ -223,7 +223,7 @@ describe("whatever the user has exported", () => {
     writeFileSync(path.join(dir, "sdks/libvirt/package.json"), "{}");
     execFileSync(path.resolve("toolchain/node-packages.sh"), { cwd: dir, env: { ...process.env, BASH_ENV: "" } });
     const words = readFileSync(path.join(dir, "npm.words"), "utf8");
-    for (const word of ["--include=dev", "--include=optional", "--no-dry-run", "--no-global"])
+    for (const word of ["--ignore-scripts", "--include=dev", "--include=optional", "--no-dry-run", "--no-global"])
       expect(words).toContain(word);
   });
 

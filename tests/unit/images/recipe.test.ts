@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { checksValidUntil, mirrorIn } from "../../../images/build.ts";
 import { imageIdentity } from "../../../images/image.ts";
@@ -69,6 +70,19 @@ describe("Claude Code", () => {
       const wanted = { version: debianTesting.claudeCode, integrity: expect.stringMatching(/^sha512-[\w+/]{86}==$/) };
       expect({ name, version, integrity, resolved }).toEqual({ name, ...wanted, resolved: undefined });
     }
+  });
+});
+
+describe("what the build of an image runs as root", () => {
+  const script = readFileSync("images/build-debian.sh", "utf8").replaceAll("\\\n", " ");
+
+  test("is no package's install script, and Go without settings of the user's own", () => {
+    const installs = script.split("\n").filter((line) => /\bnpm (ci|i|install)\b/.test(line));
+    expect(installs.length).toBeGreaterThan(0);
+    for (const line of installs) expect(line).toMatch(/\bnpm ci\b.* --ignore-scripts\b/);
+    const builds = script.split("\n").filter((line) => /\bgo (build|install|run)\b/.test(line));
+    expect(builds.length).toBeGreaterThan(0);
+    for (const line of builds) expect(line).toMatch(/GOFLAGS=-mod=readonly GOWORK=off\s+go build /);
   });
 });
 

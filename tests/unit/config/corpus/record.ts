@@ -2,6 +2,7 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { execa } from "execa";
+import { pulumiVersion } from "../../../../toolchain/plugin/version.ts";
 import { type CorpusFile, corpus, passphrase } from "./stack-files.ts";
 
 /**
@@ -48,7 +49,7 @@ try {
     console.error(file.name, answers[file.name] === null ? "refused" : "read");
   }
   const target = path.join(import.meta.dirname, "answers.json");
-  writeFileSync(path.join(folder, "answers.json"), `${JSON.stringify(answers, null, 2)}\n`);
+  writeFileSync(path.join(folder, "answers.json"), `${JSON.stringify({ pulumiVersion, answers }, null, 2)}\n`);
   cpSync(path.join(folder, "answers.json"), target);
 } finally {
   rmSync(folder, { recursive: true });
