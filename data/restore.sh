@@ -33,17 +33,39 @@ show_mark() {
     echo "$project: libvirt does not show whether the restore has ended: its pool cannot be refreshed" >&2
 }
 
+starts_with_host() {
+  listed=$(timeout -k 5 "$ANSWER" virsh -q -c "$uri" list --all --autostart --name 9<&-) ||
+    fail "$uri" "must tell within $ANSWER s which VMs start with it" "look at libvirt there; then run this again"
+  printf '%s\n' "$listed" | grep -qxF "project-$project"
+}
+
+# After a power cut libvirt would start such a VM past the mark, which has noted that.
+hold_autostart() {
+  ! grep -qxF autostart "$mark" ||
+    timeout -k 5 "$ANSWER" virsh -q -c "$uri" autostart --disable "project-$project" >&2 9<&- ||
+    echo "project-$project still starts with its host: do not let that start before this is done" >&2
+}
+
+release_autostart() {
+  ! grep -qxF autostart "$mark" ||
+    timeout -k 5 "$ANSWER" virsh -q -c "$uri" autostart "project-$project" >&2 9<&- ||
+    echo "project-$project does not start with its host any more: virsh -c '$uri' autostart project-$project" >&2
+}
+
 # Whole and on the host's disk before the first change; `$1` is the snapshot that is made first.
 mark() {
   echo "$1" >"$disk.restoring-new"
+  ! starts_with_host || echo autostart >>"$disk.restoring-new"
   sync "$disk.restoring-new"
   mv "$disk.restoring-new" "$mark"
   sync "$folder"
+  hold_autostart
   show_mark
 }
 
 unmark() {
   sync "$disk"
+  release_autostart
   rm "$mark"
   sync "$folder"
   show_mark
@@ -70,6 +92,7 @@ begin() {
 # What the disk holds now is what the restore before left of it, unless a VM has written to it since.
 resume() {
   read -r before <"$mark"
+  hold_autostart
   status=0
   said=$(qemu-img check -q -r all -f qcow2 "$disk" 2>&1) || status=$?
   # 3: nothing is wrong, but some space is lost.

@@ -98,7 +98,35 @@ describe.skipIf(!existsSync("/usr/bin/qemu-io"))("a restore", () => {
     const verbs = asked()
       .split("\n")
       .map((line) => line.split(" ").slice(3).join(" "));
-    expect(verbs).toEqual(["pool-refresh project-myapp", "pool-refresh project-myapp", "start project-myapp", ""]);
+    const refresh = "pool-refresh project-myapp";
+    expect(verbs).toEqual(["list --all --autostart --name", refresh, refresh, "start project-myapp", ""]);
+  });
+
+  test("of a VM that starts with its host keeps it from that while its mark stands", async () => {
+    const off = path.join(dir, "off");
+    fake(
+      "virsh",
+      `echo "$*" >>"$WORLD/asked"
+case $* in
+  *"list --all --autostart --name") [ -e "$WORLD/off" ] || echo project-myapp ;;
+  *"autostart --disable project-myapp") touch "$WORLD/off" ;;
+  *"autostart project-myapp") rm "$WORLD/off" ;;
+esac`,
+    );
+    fake("qemu-img", `case $* in "snapshot -a"*) exit 137 ;; esac; exec /usr/bin/qemu-img "$@"`);
+    expect((await restore("first")).exitCode).toBe(137);
+    expect([marks(), existsSync(off)]).toEqual([["project.qcow2.restoring.first"], true]);
+    await rm(path.join(dir, "bin/qemu-img"));
+    expect(await restore("first", "again")).toMatchObject({ exitCode: 0, stdout: "before", stderr: "" });
+    expect([marks(), existsSync(off), asked().match(/autostart project-myapp$/gm)?.length]).toEqual([[], false, 1]);
+  });
+
+  test("changes nothing while libvirt does not tell which VMs start with their host", async () => {
+    fake("virsh", "exit 1");
+    const { exitCode, stderr } = await restore("first");
+    expect([exitCode, refused(stderr)?.[0]]).toEqual([1, "test:///x: must tell within 60 s which VMs start with it"]);
+    expect(snapshots()).toEqual(["first", "other"]);
+    expect(marks().filter((name) => !name.endsWith("-new"))).toEqual([]);
   });
 
   test("that another program keeps from its first change leaves no mark", async () => {
