@@ -151,14 +151,16 @@ function byHand({ host, name: stack }: Stack, { domains, uri }: Inventory, virsh
   const ills = ours.flatMap((domain) => {
     const place = { uri, project: domain.name.slice(namePrefix.length), stack };
     const changes = manualChanges({ ...domain, isTransient: false }, host.settings.storageDir, place);
-    const { path, rule, remedy } = transientIssue(place);
+    const { path, rule } = transientIssue(place);
+    const virshThere = `virsh -c '${uri}'`;
+    const define = `${virshThere} dumpxml --inactive --security-info ${domain.name} >vm.xml && ${virshThere} define vm.xml`;
     const says = `${domain.name} has saved memory (virsh managedsave): no update works on it before it has resumed`;
     const start = `project-vm start ${place.project} --stack ${stack}; ${giveMemoryUp(uri, place.project)}`;
     return [
       ...changes.map((issue) => failure("VMs", factOf(issue), issue.remedy)),
       ...(domain.hasSavedMemory ? [warning("VMs", says, start)] : []),
       ...(domain.isTransient
-        ? [failure("VMs", `${path}: ${rule}`, remedy, () => defineAsItRuns(virsh, domain.name))]
+        ? [failure("VMs", `${path}: ${rule}`, define, () => defineAsItRuns(virsh, domain.name))]
         : []),
     ];
   });
