@@ -439,6 +439,8 @@ describe("what goes wrong", () => {
       ),
       "    see what is wrong with its host, and have mended what can be: project-vm doctor --fix --stack local",
     );
+    // It was started for a look at its files: the mark of a restore could be among them.
+    await virsh.run("pool-destroy", "project-alpha");
     const sick = await doctor();
     expect(sick.exitCode).toBe(1);
     const failed = sick.findings.filter(({ level }) => level === "failure");
