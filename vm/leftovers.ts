@@ -44,9 +44,10 @@ export function vmsWithoutEntry({ inventory, owner, projects }: HostView): Remov
     .filter(({ name }) => !projects.includes(name));
 }
 
-/** Those of them that an update takes away: the state must have them. */
-const removedVms = (view: HostView): Removed[] =>
-  vmsWithoutEntry(view).filter(({ name }) => view.removable?.includes(name) ?? true);
+/** Whether an update takes such a VM away: the state must have it. */
+const isRemovable = ({ removable }: HostView, { name }: Removed) => removable?.includes(name) ?? true;
+
+const removedVms = (view: HostView) => vmsWithoutEntry(view).filter((vm) => isRemovable(view, vm));
 
 /** What can be done about a VM of a stack that its state does not have. */
 export const unknownVmRemedy = (stack: string) =>
@@ -54,10 +55,9 @@ export const unknownVmRemedy = (stack: string) =>
 
 /** A line on each VM that an update takes away, and on what becomes of its data; and on each that it does not know. */
 export function describeRemovals(view: HostView): string[] {
-  const removed = removedVms(view);
-  const unknown = vmsWithoutEntry(view).filter(({ name }) => !removed.some((one) => one.name === name));
+  const unknown = vmsWithoutEntry(view).filter((vm) => !isRemovable(view, vm));
   return [
-    ...describeRemoved(view, removed),
+    ...describeRemoved(view, removedVms(view)),
     ...unknown.map(
       ({ name, domain }) =>
         `${name}: its VM (${domain.state}) is on the host and stays: it is not in this stack's state; ${unknownVmRemedy(view.owner)}`,

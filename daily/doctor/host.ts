@@ -151,26 +151,27 @@ function byHand({ host, name: stack }: Stack, { domains, uri }: Inventory, virsh
   const ills = ours.flatMap((domain) => {
     const place = { uri, project: domain.name.slice(namePrefix.length), stack };
     const changes = manualChanges({ ...domain, isTransient: false }, host.settings.storageDir, place);
-    const { path, rule } = transientIssue(place);
-    const virshThere = `virsh -c '${uri}'`;
-    const define = `${virshThere} dumpxml --inactive --security-info ${domain.name} >vm.xml && ${virshThere} define vm.xml`;
     const says = `${domain.name} has saved memory (virsh managedsave): no update works on it before it has resumed`;
     const start = `project-vm start ${place.project} --stack ${stack}; ${giveMemoryUp(uri, place.project)}`;
     return [
       ...changes.map((issue) => failure("VMs", factOf(issue), issue.remedy)),
       ...(domain.hasSavedMemory ? [warning("VMs", says, start)] : []),
-      ...(domain.isTransient
-        ? [failure("VMs", `${path}: ${rule}`, define, () => defineAsItRuns(virsh, domain.name))]
-        : []),
+      ...(domain.isTransient ? [notDefined(place, domain.name, virsh)] : []),
     ];
   });
   if (ills.length > 0) return ills;
   return [ok("VMs", `${counted(ours.length, "VM")}, none of them changed by other means than this program`)];
 }
 
-async function defineAsItRuns(virsh: Virsh, domain: string): Promise<void> {
-  const xml = await virsh.run("dumpxml", domain, "--inactive", "--security-info");
-  await withXmlFile(xml, (file) => virsh.run("define", file));
+/** A VM that only runs is defined again as it runs. */
+function notDefined(place: { uri: string; project: string; stack: string }, domain: string, virsh: Virsh): Examined {
+  const { path, rule } = transientIssue(place);
+  const there = `virsh -c '${place.uri}'`;
+  const remedy = `${there} dumpxml --inactive --security-info ${domain} >vm.xml && ${there} define vm.xml`;
+  return failure("VMs", `${path}: ${rule}`, remedy, async () => {
+    const xml = await virsh.run("dumpxml", domain, "--inactive", "--security-info");
+    await withXmlFile(xml, (file) => virsh.run("define", file));
+  });
 }
 
 function space({ config, host }: Stack, { storage, pools }: Inventory): Examined {
