@@ -94,6 +94,7 @@ test("a restore keeps a VM that starts with its host from that only as long as i
   await succeed("snapshot", "create", "alpha", "first");
   await succeed("snapshot", "restore", "alpha", "first");
   expect(await autostarted()).toBe(domain);
+  await virsh.run("autostart", domain, "--disable");
   await expectData();
 });
 
