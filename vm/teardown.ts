@@ -1,6 +1,6 @@
 import { posix } from "node:path";
 import { domainName, hostName, isConsoleLog, poolName } from "../config/names.ts";
-import { printableLine } from "../config/printable.ts";
+import { printableLine, shortened } from "../config/printable.ts";
 import type { TailnetSettings } from "../config/settings.ts";
 import { GuestAgent } from "../guest/agent.ts";
 import { shutDown, shutdownSeconds } from "../guest/power.ts";
@@ -109,15 +109,17 @@ async function removeDevice(
   if (!access) return;
   const identity = { hostname: hostName(project), tag: tailnet.tag, ...device };
   const { removed, foreign } = await removeVmDevice(tailnetDevices(access), identity);
-  for (const { name } of removed) log(`${project}: its device ${printableLine(name)} left the tailnet`);
+  for (const { name } of removed) log(`${project}: its device ${shown(name)} left the tailnet`);
   for (const device of foreign) log(`${project}: ${describeForeign(device, identity)}`);
 }
 
 /** A name that a machine gives itself can be any text. */
+const shown = (name: string) => shortened(printableLine(name), 100);
+
 function describeForeign({ name, hostname, tags }: TailnetDevice, { tag }: VmIdentity): string {
-  const what = `the device ${printableLine(name)} in the tailnet`;
-  if (!tags.includes(tag)) return `${what} is not ours (tags: ${printableLine(tags.join(", ")) || "none"}) and stays`;
-  return `${what} calls itself ${printableLine(hostname)} and may be another VM's: it stays; remove it by hand if it was this one's`;
+  const what = `the device ${shown(name)} in the tailnet`;
+  if (!tags.includes(tag)) return `${what} is not ours (tags: ${shown(tags.join(", ")) || "none"}) and stays`;
+  return `${what} calls itself ${shown(hostname)} and may be another VM's: it stays; remove it by hand if it was this one's`;
 }
 
 /** Has libvirt look at what is in a project's pool; false: there is none. */

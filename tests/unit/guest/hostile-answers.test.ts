@@ -8,15 +8,12 @@ import { afterAll, describe, expect, test } from "vitest";
 import { macAddress } from "../../../config/names.ts";
 import { quoteForVirsh } from "../../../host/virsh.ts";
 import { hostileAnswers, hostileTexts, hostileValues } from "./hostile-values.ts";
-import { type Answers, lease, nic, type Outcome, self, text, wayToReadiness, well } from "./hostile-world.ts";
+import { type Answers, acting, lease, nic, type Outcome, self, text, wayToReadiness, well } from "./hostile-world.ts";
 import { aHostKey, aNode } from "./samples.ts";
 
 const dir = mkdtempSync(path.join(tmpdir(), "hostile-"));
 const knownHosts = path.join(dir, "known_hosts");
 afterAll(() => rmSync(dir, { recursive: true }));
-
-/** What would act on a terminal, or deceive who reads it. */
-const acting = /(?!\n)[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/u;
 
 /** Every answer of a guest that the product reads, each with the value in its place. */
 const fields: Record<string, (value: unknown) => Partial<Answers>> = {

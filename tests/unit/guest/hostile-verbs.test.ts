@@ -1,16 +1,16 @@
+import { readFileSync } from "node:fs";
+import path from "node:path";
 import { setImmediate } from "node:timers/promises";
+import { execa } from "execa";
 import { describe, expect, test } from "vitest";
 import { PrintablePieces } from "../../../config/printable.ts";
 import { logInGuest, printLog } from "../../../daily/logs.ts";
 import { GuestAgent } from "../../../guest/agent.ts";
 import { growDisks } from "../../../vm/grow.ts";
 import { hostileValues } from "./hostile-values.ts";
-import { type Answers, HostileHost, text, well } from "./hostile-world.ts";
+import { type Answers, acting, HostileHost, text, well } from "./hostile-world.ts";
 
 /** What a guest answers beside its way to readiness (hostile-answers.test.ts): when its disks grow, and when its log is read. */
-
-/** What would act on a terminal, or deceive who reads it. */
-const acting = /(?!\n)[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/u;
 
 /** What was printed, and the error as the user sees it. */
 interface Seen {
@@ -30,6 +30,8 @@ async function seenBy(use: (host: HostileHost, print: (text: string) => void) =>
   for (const word of host.asked.flat()) expect(word).not.toMatch(/\p{Cc}/u);
   return { printed, ...seen };
 }
+
+const root = path.resolve(import.meta.dirname, "../../..");
 
 const grow = (answers: Partial<Answers>) =>
   seenBy((host, print) => growDisks(host, "app", { project: 2, root: 2 }, (line) => print(`${line}\n`), true), {
@@ -103,4 +105,26 @@ test("of a filesystem that cannot grow, the end of what the guest says of it is 
 
 test("cloud-init's log is shown as it is where nothing in it acts", async () => {
   expect((await log({ log: base64("one\r\ntwo\u001b[1mthree\n") }, 1)).printed).toBe("twothree\n");
+});
+
+/** The files that hear a guest's agent, each with where its answers are fed. Another one needs its values fed, too. */
+const askers = {
+  "guest/agent.ts": "hostile-answers",
+  "guest/answers.ts": "hostile-answers",
+  "guest/guest.ts": "hostile-answers, hostile-tailnet",
+  "guest/tailnet.ts": "hostile-answers, hostile-tailnet",
+  "components/tailnet-args.ts": "hostile-tailnet",
+  "vm/teardown.ts": "hostile-tailnet",
+  "vm/grow.ts": "hostile-verbs",
+  "daily/logs.ts": "hostile-verbs",
+  "daily/exec.ts": "hands its bytes over as they are: docs/security.md",
+  "data/frozen.sh": "data/freeze",
+};
+
+test("no other file hears a guest's agent than those whose answers are fed hostile values", async () => {
+  const { stdout } = await execa("git", ["ls-files", "*.ts", "*.sh"], { cwd: root });
+  const sources = stdout.split("\n").filter((file) => !/^(tests|bench|sdks)\//.test(file));
+  const hears = /qemu-agent-command|^import \{[^}]*\bGuestAgent\b|^import type \{ GuestAgent \}/m;
+  const found = sources.filter((file) => hears.test(readFileSync(path.join(root, file), "utf8")));
+  expect(found.sort()).toEqual(Object.keys(askers).sort());
 });

@@ -10,6 +10,9 @@ import { type Virsh, VirshError } from "../../../host/virsh.ts";
 import { markTailnet } from "../../../vm/marks.ts";
 import { aHostKey, aNode, aTailnetAddress } from "./samples.ts";
 
+/** What would act on a terminal, or deceive who reads it. */
+export const acting = /(?!\n)[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/u;
+
 /** What a guest answers in the whole of its way to readiness; a test puts one hostile value in one place. */
 export interface Answers {
   ping: unknown;

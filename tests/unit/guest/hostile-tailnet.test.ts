@@ -1,0 +1,101 @@
+import { setImmediate } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { TailnetSettings } from "../../../config/settings.ts";
+import { GuestAgent } from "../../../guest/agent.ts";
+import { Guest } from "../../../guest/guest.ts";
+import { isLoggedOut } from "../../../guest/tailnet.ts";
+import { tearDown } from "../../../vm/teardown.ts";
+import { HttpServer } from "../tailnet/http-server.ts";
+import { device } from "../tailnet/samples.ts";
+import { FakeVirsh } from "../vm/fake-virsh.ts";
+import { hostileTexts, hostileValues } from "./hostile-values.ts";
+import { type Answers, acting, HostileHost, well } from "./hostile-world.ts";
+
+/** What a guest, or the machine that it claims to be in its tailnet, says there after its first boot (hostile-answers.test.ts). */
+
+function expectHarmless(text: string, name: string): void {
+  expect(text.match(acting)?.[0], name).toBeUndefined();
+  expect(text, name).not.toMatch(/^READY/m);
+  expect(text.length, name).toBeLessThan(20_000);
+}
+
+const ofAnyProgram: Record<string, (value: unknown) => Partial<Answers>> = {
+  "a program's pid": (pid) => ({ pid }),
+  "its exit code": (exitcode) => ({ status: { exitcode } }),
+  "its output": (data) => ({ status: { "out-data": data } }),
+  "its errors": (data) => ({ status: { "err-data": data } }),
+  "an agent's error": (error) => ({ errors: { "guest-exec": error } }),
+};
+
+describe.each(
+  Object.entries({
+    ...ofAnyProgram,
+    "tailscale's status": (tailscale: unknown) => ({ tailscale }),
+    "tailscaled's state": (state: unknown) => ({ tailscale: { BackendState: state } }),
+  }),
+)("when a VM is asked whether it is logged out, in the place of %s", (_, answers) => {
+  test("no hostile value acts, and none makes it so", { timeout: 120_000 }, async () => {
+    for (const [name, value] of Object.entries(hostileValues)) {
+      await setImmediate();
+      const agent = new GuestAgent(new HostileHost({ ...well(), ...answers(value) }), "project-app");
+      const said = await isLoggedOut(agent, 1).catch((error: Error) => error);
+      if (said instanceof Error) {
+        expectHarmless(said.message, name);
+        expect(said.message, name).toContain("project-app");
+      } else expect(said, name).toBe(false);
+    }
+  });
+});
+
+describe.each(
+  Object.entries({
+    ...ofAnyProgram,
+    "what it says of its leaving": (log: unknown) => ({ log }),
+    "why it does not": (data: unknown) => ({ log: data, status: { exitcode: 1 } }),
+  }),
+)("when a VM leaves its tailnet, in the place of %s", (_, answers) => {
+  test("no hostile value acts", { timeout: 120_000 }, async () => {
+    for (const [name, value] of Object.entries(hostileValues)) {
+      await setImmediate();
+      const guest = new Guest(new HostileHost({ ...well(), ...answers(value) }), "app");
+      const said = await guest.leaveTailnet();
+      expectHarmless(said, name);
+      expect(said, name).toMatch(/^project-app: (left|did not leave) its tailnet/);
+    }
+  });
+});
+
+describe("when a VM's device is removed, in the place of", () => {
+  let server: HttpServer;
+  beforeAll(async () => {
+    server = await HttpServer.start();
+  });
+  afterAll(() => server.close());
+
+  /** What is printed of a tailnet in which a machine describes itself so; nothing there may be removed. */
+  async function tornDownBeside(machine: object): Promise<string> {
+    const ofApi = { nodeId: "n7", ...device(machine), id: "7" };
+    server.reset();
+    server.answer = () => ({ body: { devices: [ofApi] } });
+    const said: string[] = [];
+    const tailnet = { tag: "tag:project-vm" } as TailnetSettings;
+    const teardown = { uri: "fake", project: "web", owner: "storage", keepData: true, tailnet };
+    const api = { apiKey: "tskey-api-hush", baseUrl: server.url };
+    await tearDown(new FakeVirsh(), teardown, api, (line) => said.push(line));
+    expect(server.requests.map(({ method }) => method)).toEqual(["GET"]);
+    return said.join("\n");
+  }
+
+  test.each<[string, (text: string) => object]>([
+    ["what it calls itself", (hostname) => ({ hostname })],
+    ["what the tailnet calls it", (name) => ({ name, hostname: "project-web", tags: [] })],
+    ["its tags", (tag) => ({ tags: [tag] })],
+  ])("%s, no hostile text acts", async (_, machine) => {
+    for (const [name, text] of Object.entries(hostileTexts)) {
+      const said = await tornDownBeside(machine(text));
+      expectHarmless(said, name);
+      expect(said, name).toMatch(/^web: the device .* stays/);
+      expect(said.split("\n"), name).toHaveLength(1);
+    }
+  });
+});
