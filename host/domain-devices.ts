@@ -4,7 +4,7 @@ import { XMLParser } from "fast-xml-parser";
 export interface DomainDevices {
   disks: DiskDevice[];
   nics: NicDevice[];
-  /** Host devices and folders that it shares, by the name of their element. @example ["hostdev"] */
+  /** What else people add, by the name of its element, a channel's with what it carries. @example ["hostdev", "graphics"] */
   others: string[];
 }
 
@@ -28,12 +28,32 @@ export interface NicDevice {
 /** An element as the parser gives it. */
 type Element = { [key: string]: Element | Element[] | string | undefined };
 
+/** Devices that libvirt adds to no domain by itself: https://libvirt.org/formatdomain.html#devices */
+const addable = [
+  "hostdev",
+  "filesystem",
+  "graphics",
+  "tpm",
+  "sound",
+  "redirdev",
+  "smartcard",
+  "parallel",
+  "memory",
+  "shmem",
+  "vsock",
+  "crypto",
+  "iommu",
+  "lease",
+];
+
+const agentChannel = "org.qemu.guest_agent.0";
+
 const parser = new XMLParser({
   ignoreAttributes: false,
   attributeNamePrefix: "@",
   parseTagValue: false,
   parseAttributeValue: false,
-  isArray: (name) => ["disk", "interface", "hostdev", "filesystem"].includes(name),
+  isArray: (name) => ["disk", "interface", "channel", ...addable].includes(name),
 });
 
 /** Reads the devices in what `virsh dumpxml` prints. */
@@ -53,7 +73,13 @@ export function parseDevices(xml: string): DomainDevices {
       const on = ["@network", "@bridge", "@dev"].map((key) => text(source, key)).find(Boolean) ?? "no network";
       return { mac: text(child(nic, "mac"), "@address").toLowerCase(), on };
     }),
-    others: ["hostdev", "filesystem"].flatMap((name) => all(devices, name).map(() => name)),
+    others: [
+      ...addable.flatMap((name) => all(devices, name).map(() => name)),
+      ...all(devices, "channel")
+        .map((channel) => text(child(channel, "target"), "@name") || text(channel, "@type"))
+        .filter((carries) => carries !== agentChannel)
+        .map((carries) => `channel ${carries}`),
+    ],
   };
 }
 

@@ -1,4 +1,4 @@
-import { existsSync, rmSync } from "node:fs";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -65,12 +65,27 @@ describe("a VM that others changed by virsh", () => {
     await expectSettled();
   });
 
+  test("that was given devices, loses them with the next change of its definition, and is told so before", async () => {
+    const device = path.join(checkout.dir, "device.xml");
+    for (const xml of [
+      "<sound model='ich9'/>",
+      "<channel type='unix'><target type='virtio' name='org.demo.0'/></channel>",
+    ]) {
+      writeFileSync(device, xml);
+      await virsh.run("attach-device", domain, device, "--config");
+    }
+    await expectSettled();
+    const { all } = await succeed("resize", "alpha", "--memory", "300", "--yes");
+    expect(all).toContain("DROPS what was added by hand: sound, channel org.demo.0");
+    expect(await virsh.run("dumpxml", domain)).not.toMatch(/<sound|org\.demo/);
+  });
+
   test("undefined while it runs, is refused until the doctor has defined it again, and is removed all the same", async () => {
     await virsh.run("start", domain);
     await virsh.run("undefine", domain);
     const says = `${domain}: must be defined on its host, but only runs there (virsh undefine): it is gone when it stops`;
     expect((await succeed("plan")).all).toContain(says);
-    await refuse(says, "resize", "alpha", "--memory", "300", "--yes");
+    await refuse(says, "resize", "alpha", "--memory", "320", "--yes");
     expect((await succeed("doctor", "--fix")).all).toContain(`fixed    VMs: ${says}`);
     await expectSettled();
     await virsh.run("undefine", domain);

@@ -18,6 +18,10 @@ test("devices are read with the files below a disk, also where libvirt shows not
     <interface type='bridge'><mac address='52:54:00:aa:bb:cd'/><source bridge='br0'/></interface>
     <hostdev mode='subsystem' type='usb'/>
     <filesystem type='mount'/>
+    <graphics type='spice'/><video/><sound model='ich9'/><input type='tablet'/><tpm model='tpm-crb'/>
+    <channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>
+    <channel type='spicevmc'><target type='virtio' name='com.redhat.spice.0'/></channel>
+    <serial type='pty'/><console type='pty'/><controller type='usb'/><memballoon/><rng/><audio/><watchdog model='itco'/>
   </devices></domain>`;
   expect(parseDevices(xml)).toEqual({
     disks: [
@@ -35,7 +39,7 @@ test("devices are read with the files below a disk, also where libvirt shows not
       { mac: "52:54:00:aa:bb:cc", on: "default" },
       { mac: "52:54:00:aa:bb:cd", on: "br0" },
     ],
-    others: ["hostdev", "filesystem"],
+    others: ["hostdev", "filesystem", "graphics", "tpm", "sound", "channel com.redhat.spice.0"],
   });
   expect(parseDevices("<domain><devices/></domain>")).toEqual({ disks: [], nics: [], others: [] });
   expect(() => parseDevices("<network/>")).toThrow("not the XML of a libvirt domain");
