@@ -1,3 +1,6 @@
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { type Virsh, VirshError } from "./virsh.ts";
 
@@ -36,6 +39,18 @@ export async function volumesIn(virsh: Virsh, pool: string): Promise<Map<string,
   // With or without a header above: a volume's row ends in its absolute path. Both may hold blanks.
   const rows = table.split("\n").map((row) => /^\s*(\S[^/]*?)\s{2,}(\/.*?)\s*$/.exec(row));
   return new Map(rows.flatMap((row) => (row ? [[row[1] as string, row[2] as string]] : [])));
+}
+
+/** The first bytes of a volume's file, as many as it has. */
+export async function startOfVolume(virsh: Virsh, pool: string, volume: string, bytes: number): Promise<Buffer> {
+  const folder = await mkdtemp(path.join(tmpdir(), "project-vms-volume-"));
+  try {
+    const file = path.join(folder, "start");
+    await virsh.run("vol-download", volume, file, "--pool", pool, "--length", String(bytes));
+    return await readFile(file);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }
 
 /** Removes a volume from a pool, if it is there. */

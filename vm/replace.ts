@@ -4,8 +4,9 @@ import { domainName, domainUuid, isConsoleLog, ownerMark, poolName } from "../co
 import { formatSize } from "../config/sizes.ts";
 import { isRunning, shutDown } from "../guest/power.ts";
 import { parseDomain, parseVolume } from "../host/libvirt-xml.ts";
-import { deleteVolume, refreshPool, volumesIn } from "../host/pool-volumes.ts";
+import { deleteVolume, refreshPool, startOfVolume, volumesIn } from "../host/pool-volumes.ts";
 import type { Virsh, VirshError } from "../host/virsh.ts";
+import { headerLength, notByItself, parseHeader } from "../images/qcow2.ts";
 import { requireNoSavedMemory, requireOwnDisks } from "./domain-look.ts";
 import type { Log } from "./grow.ts";
 import { isOwnedBy } from "./leftovers.ts";
@@ -157,15 +158,22 @@ export async function undefine(virsh: Virsh, domain: string): Promise<void> {
 export const names = async (virsh: Virsh) => (await virsh.run("list", "--all", "--name")).split("\n").filter(Boolean);
 
 /**
- * A volume of the project disk's name that is on the host will be taken up as it is: so it must be a project disk.
+ * A volume of the project disk's name that is on the host will be taken up as it is: so it must be a project disk, and stand by
+ * itself. What libvirt shows of it tells neither of an external data file, which QEMU would open whatever it is, nor of a key.
  *
- * @throws UserError when it is no qcow2, or stands on another file
+ * @throws UserError when it is no qcow2, is encrypted, or needs another file
  */
 export async function requireDataDisk(virsh: Virsh, project: string): Promise<void> {
   const pool = poolName(project);
   await refreshPool(virsh, pool);
   if (!(await volumesIn(virsh, pool)).has("project.qcow2")) return;
-  const issues = foreignDisk(parseVolume(await virsh.run("vol-dumpxml", "project.qcow2", "--pool", pool)));
-  if (issues.length === 0) return;
+  const volume = parseVolume(await virsh.run("vol-dumpxml", "project.qcow2", "--pool", pool));
+  const issues = foreignDisk(volume);
+  if (issues.length === 0) {
+    const header = parseHeader(await startOfVolume(virsh, pool, "project.qcow2", headerLength));
+    const issue = header && notByItself(header);
+    if (!issue) return;
+    issues.push({ path: volume.path, rule: `its project disk ${issue.rule}`, remedy: issue.remedy });
+  }
   throw new UserError(`The project disk of ${project} is not taken up. Nothing on it was changed.`, issues);
 }

@@ -1,4 +1,6 @@
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { type Virsh, VirshError } from "../../../host/virsh.ts";
+import { headerLength } from "../../../images/qcow2.ts";
 
 /** A domain of the fake. */
 export interface FakeDomain {
@@ -67,6 +69,9 @@ export class FakeVirsh implements Virsh {
         return [...this.volumes(first)].map(([name, { path }]) => ` ${name}   ${path}`).join("\n");
       case "vol-dumpxml":
         return this.volumeXml(pool, first);
+      case "vol-download":
+        writeFileSync(args[2] ?? "", this.startOf(pool, first));
+        return "";
     }
     this.changes.push([verb, ...args.slice(1)].join(" "));
     if (verb === "shutdown" || verb === "destroy") this.domain(first).running = false;
@@ -116,6 +121,12 @@ export class FakeVirsh implements Virsh {
       )
       .join("");
     return `<domain type='kvm'><name>${name}</name><uuid>${uuid}</uuid>${metadata}<memory>1</memory><vcpu>1</vcpu><devices>${elements}</devices></domain>`;
+  }
+
+  /** Of a volume's file, if there is one. */
+  private startOf(pool: string, name: string): Buffer {
+    const { path = "" } = this.volumes(pool).get(name) ?? {};
+    return existsSync(path) ? readFileSync(path).subarray(0, headerLength) : Buffer.alloc(headerLength);
   }
 
   private volumeXml(pool: string, name: string): string {
