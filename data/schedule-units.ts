@@ -46,6 +46,16 @@ export function unitName({ project, storageDir, uri }: Omit<Schedule, "backup">)
   return `${unitPrefix}${project}.${digest}`;
 }
 
+/** The projects of a libvirt that have units among these files of a host's `/etc/systemd/system`. */
+export function scheduledProjects(files: string[], of: Pick<Schedule, "storageDir" | "uri">): string[] {
+  return files
+    .filter((file) => file.startsWith(unitPrefix))
+    .flatMap((file) => {
+      const project = file.slice(unitPrefix.length).split(".")[0] ?? "";
+      return file === `${unitName({ ...of, project })}.timer` ? [project] : [];
+    });
+}
+
 /**
  * The systemd units that make the backups of a project. The timer looks every hour, or every night when it is about
  * days; the script makes a backup when the newest one is old enough. So any interval will do, and what was missed while

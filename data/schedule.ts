@@ -1,7 +1,8 @@
+import { readdir } from "node:fs/promises";
 import type { BackupSettings } from "../config/backup-settings.ts";
 import type { Shell } from "../host/shell.ts";
 import { runScript, scriptText } from "./host-script.ts";
-import { cronLine, unitName, units } from "./schedule-units.ts";
+import { cronLine, scheduledProjects, unitName, units } from "./schedule-units.ts";
 
 /** A project on the host of a shell. */
 export interface ScheduledProject {
@@ -39,4 +40,21 @@ export async function installSchedule(
 export async function removeSchedule(shell: Shell, of: ScheduledProject): Promise<void> {
   const name = unitName({ ...of, uri: shell.uri });
   await runScript(shell, "schedule.sh", ["remove", name], "The backups are still scheduled.");
+}
+
+/**
+ * Takes back all schedules of a libvirt on this machine, which is to go with all its VMs: they would fail for ever.
+ *
+ * @param folder for tests; elsewhere it is systemd's
+ * @returns the projects whose backups were scheduled
+ */
+export async function removeAllSchedules(
+  shell: Shell,
+  storageDir: string,
+  folder = "/etc/systemd/system",
+): Promise<string[]> {
+  const files = await readdir(folder).catch(() => []);
+  const projects = scheduledProjects(files, { storageDir, uri: shell.uri });
+  for (const project of projects) await removeSchedule(shell, { project, storageDir });
+  return projects;
 }

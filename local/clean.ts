@@ -1,25 +1,27 @@
 import { rm } from "node:fs/promises";
 import { createInterface } from "node:readline/promises";
 import { printable } from "../config/printable.ts";
+import { removeAllSchedules } from "../data/schedule.ts";
 import { embeddedHostFor, stopEmbeddedHost, wipeEmbeddedHost } from "../host/embedded.ts";
 import { lostHostLine, lostHosts } from "../host/lost-hosts.ts";
 import { localDir } from "../host/resolve.ts";
+import { shellFor } from "../host/shell.ts";
 import { checkoutOfHost, projectRoot } from "./checkout.ts";
 import { log } from "./progress.ts";
 import { run } from "./run.ts";
 
 /**
- * `make clean`: asks, then removes this checkout's VMs with their project disks, its state and its keys; with GONE the embedded host of
- * a checkout that is gone.
+ * `make clean`: asks, then removes this checkout's VMs with their project disks, backups and schedules, its state and its keys; with
+ * GONE the embedded host of a checkout that is gone.
  */
 async function main(): Promise<void> {
   const checkout = checkoutOfHost();
   const host = embeddedHostFor(checkout);
   const isGone = checkout !== projectRoot;
   console.log("This removes, for good:");
-  if (isGone) console.log(`  ${host.dir}  all VMs of ${checkout}, which is gone, and their project disks`);
+  if (isGone) console.log(`  ${host.dir}  all VMs of ${checkout}, which is gone, their project disks and backups`);
   else {
-    console.log(`  ${host.dir}  all VMs of this checkout's embedded host, and their project disks`);
+    console.log(`  ${host.dir}  all VMs of this checkout's embedded host, their project disks and backups`);
     console.log(`  ${localDir(projectRoot)}  the state of all stacks, the passphrase, the SSH key made for the VMs`);
     console.log("VMs on other hosts stay, but without their state. Downloads and builds in the cache stay.");
     for (const lost of lostHosts()) console.log(printable(`Stays: ${lostHostLine(lost)}`));
@@ -30,6 +32,9 @@ async function main(): Promise<void> {
     return;
   }
   await stopEmbeddedHost(host, log, undefined, true);
+  for (const project of await removeAllSchedules(shellFor(host.uri), host.storageDir)) {
+    log(`${project}: its backups are not scheduled any more`);
+  }
   await wipeEmbeddedHost(host);
   if (!isGone) await rm(localDir(projectRoot), { recursive: true, force: true });
   log("removed");

@@ -5,8 +5,10 @@ import path from "node:path";
 import { execa, execaSync } from "execa";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Interval } from "../../../config/backup-settings.ts";
+import { removeAllSchedules } from "../../../data/schedule.ts";
 import { readScheduleEnvironment, scheduleEnvironment } from "../../../data/schedule-environment.ts";
 import { cronLine, type Schedule, unitName, units } from "../../../data/schedule-units.ts";
+import type { Shell } from "../../../host/shell.ts";
 import { messageOf } from "../config/samples.ts";
 
 const schedule = (every: Interval, of: Partial<Schedule> = {}): Schedule => ({
@@ -73,6 +75,36 @@ WantedBy=timers.target
     expect(unitName(embedded)).toMatch(/^project-vms-backup-myapp\.[0-9a-f]{8}$/);
     expect(unitName(embedded)).not.toBe(unitName({ ...embedded, storageDir: "/other" }));
   });
+});
+
+test("the schedules of a libvirt that goes are taken back, and no other's", async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), "units-"));
+  const [embedded, other] = ["qemu+unix:///system?socket=/a/b", "qemu+unix:///system?socket=/a/c"];
+  const there: Partial<Schedule>[] = [
+    { uri: embedded },
+    { uri: embedded, project: "shop" },
+    { uri: other },
+    { uri: "qemu:///system" },
+    { uri: embedded, storageDir: "/other" },
+  ];
+  for (const one of there) writeFileSync(path.join(folder, `${unitName(schedule("1d", one))}.timer`), "");
+  writeFileSync(path.join(folder, "project-vms-backup-notes"), "mine");
+  const asked: string[][] = [];
+  const run = async (argv: string[]) => {
+    asked.push(argv);
+    return "";
+  };
+  const shell = { uri: embedded, run } as unknown as Shell;
+  const { storageDir } = schedule("1d");
+  expect((await removeAllSchedules(shell, storageDir, folder)).sort()).toEqual(["myapp", "shop"]);
+  expect(asked.map((argv) => argv.slice(-2)).sort()).toEqual(
+    there
+      .slice(0, 2)
+      .map((one) => ["remove", unitName(schedule("1d", one))])
+      .sort(),
+  );
+  expect(await removeAllSchedules(shell, storageDir, path.join(folder, "nowhere"))).toEqual([]);
+  await rm(folder, { recursive: true });
 });
 
 describe.skipIf(!existsSync("/usr/bin/systemd-analyze"))("systemd", () => {
