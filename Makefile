@@ -12,7 +12,7 @@ REPORT := --reporter=verbose --reporter=json --outputFile.json=test-results
 # Under this environment plain `pulumi` works: engine, plugins, state, passphrase.
 IN_ENV := eval "$$($(TSX) local/env.ts)" &&
 
-.PHONY: help up down clean env test unit e2e long sweep others kills bench check prepare packages test-packages toolchain
+.PHONY: help up down clean env test unit e2e long sweep others kills bench check prepare packages test-packages test-programs toolchain
 
 help: ## Say what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -39,10 +39,10 @@ unit: test-packages node_modules/.built ## Unit tests
 	@$(VITEST) --project unit $(REPORT)/unit.json
 
 # The same edits and kills each time: chance is for `make sweep` and `make kills`. SHUFFLE=<number> has the files run in a random order.
-e2e: prepare ## End-to-end tests, with the real engine and real VMs
+e2e: prepare test-programs ## End-to-end tests, with the real engine and real VMs
 	@$(IN_ENV) SWEEP_SEED=$${SWEEP_SEED:-1352147254} KILLS_SEED=$${KILLS_SEED:-1} $(VITEST) --project e2e $(REPORT)/e2e.json --reporter=./tests/setup/seconds-reporter.ts
 
-long: prepare ## The end-to-end tests that boot guests again and again: an hour where guests are emulated
+long: prepare test-programs ## The end-to-end tests that boot guests again and again: an hour where guests are emulated
 	@$(IN_ENV) $(VITEST) --project long $(REPORT)/long.json --reporter=./tests/setup/seconds-reporter.ts
 
 sweep: prepare ## 200 generated config edits, each with a look at all data; SWEEP_SEED=... repeats them
@@ -64,6 +64,9 @@ packages:
 
 test-packages:
 	@toolchain/debian-packages.sh zsh fish shellcheck >&2
+
+test-programs: prepare
+	@$(TSX) tests/setup/build-programs.ts
 
 node_modules/.built: package-lock.json sdks/libvirt/package.json
 	@toolchain/node-packages.sh >&2

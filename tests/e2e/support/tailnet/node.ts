@@ -7,7 +7,7 @@ import { NamespaceProcess } from "./namespace-process.ts";
 import type { Tailnet } from "./tailnet.ts";
 
 /** Seconds for tailscaled to listen, for a login, and for a node to be heard of by the others. */
-const limits = { start: 20, up: 60, reach: 30 };
+const limits = { start: 20, up: 60, reach: 60 };
 
 /**
  * A node of a tailnet: a tailscaled in the tailnet's network namespace, with networking of its own in user space, so
@@ -96,7 +96,7 @@ export class TailscaleNode {
     const end = Date.now() + limits.reach * 1000;
     for (;;) {
       try {
-        const said = await this.run("ping", "--c=1", "--timeout=2s", "--until-direct=false", name);
+        const said = await this.run("ping", "--c=1", "--timeout=5s", "--until-direct=false", name);
         return said.trim();
       } catch (error) {
         // Nodes hear of each other a moment after a login.

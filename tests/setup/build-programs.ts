@@ -1,0 +1,15 @@
+import { ensureImage } from "../../images/image.ts";
+import { log } from "../../local/progress.ts";
+import { run } from "../../local/run.ts";
+import { sshdRoot } from "../e2e/support/remote-sshd-program.ts";
+import { tailnetPrograms } from "../e2e/support/tailnet/programs.ts";
+
+/*
+ * Run by make before any test with guests: what takes minutes to build for the first time, in no test's time. Two files that each
+ * build something have taken a quarter of an hour to boot a guest.
+ */
+await run(async () => {
+  await tailnetPrograms(log);
+  await sshdRoot(log);
+  await ensureImage({ kind: "build" }, log);
+});
