@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import type { ProjectOutput } from "../components/outputs.ts";
 import { markedStack } from "../config/names.ts";
+import { readPulumiProject } from "../config/pulumi-project.ts";
 import { storedOutput } from "../guest/stored.ts";
 import { usedBackend } from "../local/backend.ts";
 
@@ -40,7 +41,7 @@ export interface Resource {
 export async function readStackState(root: string, stack: string): Promise<StackState | undefined> {
   const { folder } = usedBackend(root);
   if (folder === undefined) return undefined;
-  const file = path.join(folder, ".pulumi", "stacks", "project-vms", `${stack}.json`);
+  const file = path.join(folder, ".pulumi", "stacks", readPulumiProject(root).name, `${stack}.json`);
   const text = await readFile(file, "utf8").catch(() => undefined);
   return text === undefined ? undefined : stateIn(text);
 }

@@ -5,6 +5,7 @@ import path from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { execa } from "execa";
 import { UserError } from "../config/errors.ts";
+import { readPulumiProject } from "../config/pulumi-project.ts";
 import { usedBackend } from "./backend.ts";
 
 /** Who holds a lock of Pulumi's file backend, as it writes it down. */
@@ -27,7 +28,7 @@ const writingTime = 1000;
 export async function readLocks(projectRoot: string, stack: string): Promise<StackLock[]> {
   const { folder } = usedBackend(projectRoot);
   if (folder === undefined) return [];
-  const dir = path.join(folder, ".pulumi", "locks", "organization", "project-vms", stack);
+  const dir = path.join(folder, ".pulumi", "locks", "organization", readPulumiProject(projectRoot).name, stack);
   const files = (await readdir(dir).catch(() => [])).filter((file) => lockFile.test(file));
   const locks = await Promise.all(files.map((file) => readLock(path.join(dir, file))));
   return locks.filter((lock) => lock !== undefined);

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { readStackState } from "../../../daily/stack-state.ts";
 import { usedBackend } from "../../../local/backend.ts";
 import { checkoutEnvironment } from "../../../local/checkout.ts";
+import { readLocks } from "../../../local/stack-lock.ts";
 
 let root: string;
 beforeEach(() => {
@@ -64,4 +65,16 @@ test("the state that is shown is the one of the backend that is used", async () 
   expect(await readStackState(root, "local")).toMatchObject({ vms: [], outputs: {} });
   process.env.PULUMI_BACKEND_URL = "s3://bucket";
   expect(await readStackState(root, "local")).toBeUndefined();
+});
+
+test("a project that was given another name in Pulumi.yaml has its state and its locks under that", async () => {
+  writeFileSync(path.join(root, "Pulumi.yaml"), "name: my-vms\nbackend:\n  url: file://./.local/state\n");
+  const state = path.join(root, ".local/state/.pulumi");
+  const folders = [path.join(state, "stacks/my-vms"), path.join(state, "locks/organization/my-vms/local")] as const;
+  for (const folder of folders) mkdirSync(folder, { recursive: true });
+  writeFileSync(path.join(folders[0], "local.json"), '{"checkpoint":{}}');
+  const lock = { pid: 1, hostname: "laptop", username: "me" };
+  writeFileSync(path.join(folders[1], "1.json"), JSON.stringify(lock));
+  expect(await readStackState(root, "local")).toMatchObject({ vms: [], outputs: {} });
+  expect(await readLocks(root, "local")).toEqual([lock]);
 });
