@@ -18,10 +18,12 @@ export interface StackState {
   formerName?: string | undefined;
   /** The libvirt that its last update worked on. */
   uri?: string | undefined;
+  /** Whether an update was cut off while it made or changed something: the engine warns of that until it has looked at all. */
+  isCutOff: boolean;
 }
 
 interface Checkpoint {
-  checkpoint?: { latest?: { resources?: Resource[] } };
+  checkpoint?: { latest?: { resources?: Resource[]; pending_operations?: unknown[] } };
 }
 
 /** A resource as the engine writes it down. */
@@ -54,7 +56,7 @@ export function stateIn(text: string): StackState | undefined {
   } catch {
     return undefined; // being written at this moment
   }
-  const resources = checkpoint.checkpoint?.latest?.resources ?? [];
+  const { resources = [], pending_operations: pending = [] } = checkpoint.checkpoint?.latest ?? {};
   const outputs = resources.find(({ type }) => type === "pulumi:pulumi:Stack")?.outputs?.projects ?? {};
   const domains = resources.filter(({ type }) => type === "libvirt:index/domain:Domain");
   return {
@@ -65,6 +67,7 @@ export function stateIn(text: string): StackState | undefined {
       isMap(outputs) && !("ciphertext" in outputs) ? storedOutputs(outputs as Record<string, ProjectOutput>) : {},
     formerName: formerNameIn(resources),
     uri: uriIn(resources),
+    isCutOff: pending.length > 0,
   };
 }
 

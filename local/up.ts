@@ -4,6 +4,7 @@ import { UserError } from "../config/errors.ts";
 import { domainName } from "../config/names.ts";
 import { stackFileName } from "../config/pulumi-project.ts";
 import { checkStackFile } from "../config/stack-file.ts";
+import { readStackState } from "../daily/stack-state.ts";
 import { Guest } from "../guest/guest.ts";
 import { limits, type Readiness, waitUntilReady } from "../guest/ready.ts";
 import { sshFilePaths, writeSshFiles } from "../guest/ssh-files.ts";
@@ -29,7 +30,8 @@ async function main(): Promise<void> {
   await startEmbeddedHost(host, log);
   for (const lost of lostHosts()) log(lostHostLine(lost));
   await pulumi("stack", "select", "--create", stack);
-  if (await releaseDeadLocks(projectRoot, stack, log)) {
+  const wasKilled = await releaseDeadLocks(projectRoot, stack, log);
+  if (wasKilled || (await readStackState(projectRoot, stack))?.isCutOff) {
     // What was being made when it was killed is found by the up itself.
     await pulumi("refresh", "--stack", stack, "--yes", "--skip-preview", "--clear-pending-creates");
   }

@@ -31,6 +31,7 @@ test("the VMs of a state and what the stack says of them", () => {
     vms: ["my-app"],
     removable: ["my-app"],
     outputs: { "my-app": expect.objectContaining({ name: "my-app", addresses: [], hostKeys: [] }) },
+    isCutOff: false,
   });
 });
 
@@ -61,6 +62,14 @@ test.each<[string, Record<string, unknown>[], string | undefined]>([
   expect(stateIn(JSON.stringify({ checkpoint: { latest } }))?.formerName).toBe(expected);
 });
 
+test.each([
+  [[], false],
+  [[{ type: "creating", resource: { urn: "urn:pulumi:local::v::x::y" } }], true],
+])("an update that was cut off leaves its operations pending: %j", (pending, expected) => {
+  const latest = { resources: [], pending_operations: pending };
+  expect(stateIn(JSON.stringify({ checkpoint: { latest } }))?.isCutOff).toBe(expected);
+});
+
 test("the libvirt that a stack was on is told by its provider", () => {
   const provider = (uri: unknown) =>
     JSON.stringify({
@@ -73,7 +82,7 @@ test("the libvirt that a stack was on is told by its provider", () => {
 });
 
 test("an empty stack, a file that is being written, a state elsewhere", async () => {
-  expect(stateIn('{"version":3,"checkpoint":{}}')).toEqual({ vms: [], removable: [], outputs: {} });
+  expect(stateIn('{"version":3,"checkpoint":{}}')).toEqual({ vms: [], removable: [], outputs: {}, isCutOff: false });
   expect(stateIn('{"version":3,')).toBeUndefined();
   expect(await readStackState("/nowhere", "local")).toBeUndefined();
 });
