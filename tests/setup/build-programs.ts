@@ -9,7 +9,7 @@ import { tailnetPrograms } from "../e2e/support/tailnet/programs.ts";
  * build something have taken a quarter of an hour to boot a guest.
  */
 await run(async () => {
-  await tailnetPrograms(log);
+  // An image is built by one processor most of the time.
+  await Promise.all([ensureImage({ kind: "build" }, log), tailnetPrograms(log)]);
   await sshdRoot(log);
-  await ensureImage({ kind: "build" }, log);
 });
