@@ -43,7 +43,7 @@ export async function removeSchedule(shell: Shell, of: ScheduledProject): Promis
 }
 
 /**
- * Takes back all schedules of a libvirt on this machine, which is to go with all its VMs: they would fail for ever.
+ * Removes all schedules of a libvirt on this machine, which is about to be removed with all its VMs: each run would fail.
  *
  * @param folder for tests; elsewhere it is systemd's
  * @returns the projects whose backups were scheduled
@@ -53,7 +53,10 @@ export async function removeAllSchedules(
   storageDir: string,
   folder = "/etc/systemd/system",
 ): Promise<string[]> {
-  const files = await readdir(folder).catch(() => []);
+  const files = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOENT") throw error;
+    return []; // no systemd
+  });
   const projects = scheduledProjects(files, { storageDir, uri: shell.uri });
   for (const project of projects) await removeSchedule(shell, { project, storageDir });
   return projects;

@@ -33,7 +33,7 @@ async function main(): Promise<void> {
   }
   await stopEmbeddedHost(host, log, undefined, true);
   for (const project of await removeAllSchedules(shellFor(host.uri), host.storageDir)) {
-    log(`${project}: its backups are not scheduled any more`);
+    log(`${project}: backup schedule removed`);
   }
   await wipeEmbeddedHost(host);
   if (!isGone) await rm(localDir(projectRoot), { recursive: true, force: true });

@@ -77,7 +77,7 @@ WantedBy=timers.target
   });
 });
 
-test("the schedules of a libvirt that goes are taken back, and no other's", async () => {
+test("the schedules of a libvirt that is removed are removed, and no other's", async () => {
   const folder = await mkdtemp(path.join(tmpdir(), "units-"));
   const [embedded, other] = ["qemu+unix:///system?socket=/a/b", "qemu+unix:///system?socket=/a/c"];
   const there: Partial<Schedule>[] = [
@@ -104,6 +104,10 @@ test("the schedules of a libvirt that goes are taken back, and no other's", asyn
       .sort(),
   );
   expect(await removeAllSchedules(shell, storageDir, path.join(folder, "nowhere"))).toEqual([]);
+  // What cannot be listed is not known to be empty.
+  await expect(removeAllSchedules(shell, storageDir, path.join(folder, "project-vms-backup-notes"))).rejects.toThrow(
+    "ENOTDIR",
+  );
   await rm(folder, { recursive: true });
 });
 
