@@ -65,7 +65,7 @@ describe("a VM that others changed by virsh", () => {
     await expectSettled();
   });
 
-  test("that was given devices, loses them with the next change of its definition, and is told so before", async () => {
+  test("given devices, loses them with the next change of its definition, which names them first", async () => {
     const device = path.join(checkout.dir, "device.xml");
     for (const xml of [
       "<sound model='ich9'/>",

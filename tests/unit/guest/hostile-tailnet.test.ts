@@ -9,23 +9,9 @@ import { HttpServer } from "../tailnet/http-server.ts";
 import { device } from "../tailnet/samples.ts";
 import { FakeVirsh } from "../vm/fake-virsh.ts";
 import { hostileTexts, hostileValues } from "./hostile-values.ts";
-import { type Answers, acting, HostileHost, well } from "./hostile-world.ts";
+import { expectHarmlessText, HostileHost, ofAnyProgram, well } from "./hostile-world.ts";
 
 /** What a guest, or the machine that it claims to be in its tailnet, says there after its first boot (hostile-answers.test.ts). */
-
-function expectHarmless(text: string, name: string): void {
-  expect(text.match(acting)?.[0], name).toBeUndefined();
-  expect(text, name).not.toMatch(/^READY/m);
-  expect(text.length, name).toBeLessThan(20_000);
-}
-
-const ofAnyProgram: Record<string, (value: unknown) => Partial<Answers>> = {
-  "a program's pid": (pid) => ({ pid }),
-  "its exit code": (exitcode) => ({ status: { exitcode } }),
-  "its output": (data) => ({ status: { "out-data": data } }),
-  "its errors": (data) => ({ status: { "err-data": data } }),
-  "an agent's error": (error) => ({ errors: { "guest-exec": error } }),
-};
 
 describe.each(
   Object.entries({
@@ -40,7 +26,7 @@ describe.each(
       const agent = new GuestAgent(new HostileHost({ ...well(), ...answers(value) }), "project-app");
       const said = await isLoggedOut(agent, 1).catch((error: Error) => error);
       if (said instanceof Error) {
-        expectHarmless(said.message, name);
+        expectHarmlessText(said.message, name);
         expect(said.message, name).toContain("project-app");
       } else expect(said, name).toBe(false);
     }
@@ -59,7 +45,7 @@ describe.each(
       await setImmediate();
       const guest = new Guest(new HostileHost({ ...well(), ...answers(value) }), "app");
       const said = await guest.leaveTailnet();
-      expectHarmless(said, name);
+      expectHarmlessText(said, name);
       expect(said, name).toMatch(/^project-app: (left|did not leave) its tailnet/);
     }
   });
@@ -93,7 +79,7 @@ describe("when a VM's device is removed, in the place of", () => {
   ])("%s, no hostile text acts", async (_, machine) => {
     for (const [name, text] of Object.entries(hostileTexts)) {
       const said = await tornDownBeside(machine(text));
-      expectHarmless(said, name);
+      expectHarmlessText(said, name);
       expect(said, name).toMatch(/^web: the device .* stays/);
       expect(said.split("\n"), name).toHaveLength(1);
     }

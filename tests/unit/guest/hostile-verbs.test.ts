@@ -8,7 +8,7 @@ import { logInGuest, printLog } from "../../../daily/logs.ts";
 import { GuestAgent } from "../../../guest/agent.ts";
 import { growDisks } from "../../../vm/grow.ts";
 import { hostileValues } from "./hostile-values.ts";
-import { type Answers, acting, HostileHost, text, well } from "./hostile-world.ts";
+import { type Answers, acting, expectHarmlessText, HostileHost, ofAnyProgram, text, well } from "./hostile-world.ts";
 
 /** What a guest answers beside its way to readiness (hostile-answers.test.ts): when its disks grow, and when its log is read. */
 
@@ -51,24 +51,13 @@ const log = (answers: Partial<Answers>, lines?: number) =>
     { ...well(), ...answers },
   );
 
-/** Of the answers that both get in the same way. */
-const ofAnyProgram: Record<string, (value: unknown) => Partial<Answers>> = {
-  "an answer to ping": (ping) => ({ ping }),
-  "a program's pid": (pid) => ({ pid }),
-  "its exit code": (exitcode) => ({ status: { exitcode } }),
-  "its output": (data) => ({ status: { "out-data": data } }),
-  "its errors": (data) => ({ status: { "err-data": data } }),
-  "an agent's error": (error) => ({ errors: { "guest-exec": error } }),
-};
-
 async function expectHarmless(run: (answers: Partial<Answers>) => Promise<Seen>, answers: (value: unknown) => object) {
   for (const [name, value] of Object.entries(hostileValues)) {
     await setImmediate();
     const { printed, error } = await run(answers(value));
     const message = error?.message ?? "";
-    expect(`${printed}${message}`.match(acting)?.[0], name).toBeUndefined();
-    expect(message, name).not.toMatch(/^READY/m);
-    expect(message.length, name).toBeLessThan(20_000);
+    expect(printed.match(acting)?.[0], name).toBeUndefined();
+    expectHarmlessText(message, name);
     if (error) expect(message, name).toContain("app");
   }
 }
@@ -107,8 +96,8 @@ test("cloud-init's log is shown as it is where nothing in it acts", async () => 
   expect((await log({ log: base64("one\r\ntwo\u001b[1mthree\n") }, 1)).printed).toBe("twothree\n");
 });
 
-/** The files that hear a guest's agent, each with where its answers are fed. Another one needs its values fed, too. */
-const askers = {
+/** The files that read answers of a guest's agent, each with the test that feeds it hostile ones. */
+const readers = {
   "guest/agent.ts": "hostile-answers",
   "guest/answers.ts": "hostile-answers",
   "guest/guest.ts": "hostile-answers, hostile-tailnet",
@@ -121,10 +110,10 @@ const askers = {
   "data/frozen.sh": "data/freeze",
 };
 
-test("no other file hears a guest's agent than those whose answers are fed hostile values", async () => {
+test("every file that reads answers of a guest's agent is fed hostile ones", async () => {
   const { stdout } = await execa("git", ["ls-files", "*.ts", "*.sh"], { cwd: root });
   const sources = stdout.split("\n").filter((file) => !/^(tests|bench|sdks)\//.test(file));
-  const hears = /qemu-agent-command|^import \{[^}]*\bGuestAgent\b|^import type \{ GuestAgent \}/m;
-  const found = sources.filter((file) => hears.test(readFileSync(path.join(root, file), "utf8")));
-  expect(found.sort()).toEqual(Object.keys(askers).sort());
+  const reads = /qemu-agent-command|^import \{[^}]*\bGuestAgent\b|^import type \{ GuestAgent \}/m;
+  const found = sources.filter((file) => reads.test(readFileSync(path.join(root, file), "utf8")));
+  expect(found.sort()).toEqual(Object.keys(readers).sort());
 });

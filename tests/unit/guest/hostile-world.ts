@@ -1,6 +1,7 @@
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { expect } from "vitest";
 import { domainXslt, withMarks } from "../../../components/domain-xslt.ts";
 import { macAddress } from "../../../config/names.ts";
 import { Guest } from "../../../guest/guest.ts";
@@ -73,6 +74,23 @@ export const well = (): Answers => ({
   raw: {},
   errors: {},
 });
+
+/** Of the answers that all verbs get in the same way, each with a hostile value in its place. */
+export const ofAnyProgram: Record<string, (value: unknown) => Partial<Answers>> = {
+  "an answer to ping": (ping) => ({ ping }),
+  "a program's pid": (pid) => ({ pid }),
+  "its exit code": (exitcode) => ({ status: { exitcode } }),
+  "its output": (data) => ({ status: { "out-data": data } }),
+  "its errors": (data) => ({ status: { "err-data": data } }),
+  "an agent's error": (error) => ({ errors: { "guest-exec": error } }),
+};
+
+/** A line of ours about a guest, with what the guest answered in it. */
+export function expectHarmlessText(text: string, name: string): void {
+  expect(text.match(acting)?.[0], name).toBeUndefined();
+  expect(text, name).not.toMatch(/^READY/m);
+  expect(text.length, name).toBeLessThan(20_000);
+}
 
 export const text = (value: unknown) => (typeof value === "string" ? value : (JSON.stringify(value) ?? ""));
 
