@@ -1,9 +1,9 @@
 import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import path from "node:path";
-import { afterAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
 import { expectSuccess } from "./support/expect-success.ts";
-import { pulumiKilledAt } from "./support/killed-pulumi.ts";
+import { pulumiInterruptedAt, pulumiKilledAt } from "./support/killed-pulumi.ts";
 import { sizeOf } from "./support/marker.ts";
 import { OffStack } from "./support/off-stack.ts";
 import { pidInside } from "./support/process-inside.ts";
@@ -67,6 +67,28 @@ describe("a destroy that is killed", () => {
     expect(existsSync(path.dirname(stack.disk("gone")))).toBe(false);
     expectSuccess(await up());
     await stack.expectData();
+  });
+});
+
+describe("an up that waits for a guest", () => {
+  beforeEach(() => stack.begin());
+  afterEach(() => checkout.setProgram({ running: false }));
+
+  test("ends within 20 seconds after Ctrl-C, and the next one goes on from there", async () => {
+    // There is no system on the tiny image, so nobody ever answers.
+    checkout.setProgram({ running: true });
+    stack.configure({ alpha: {}, silent: {} });
+    const moment = /project-silent: waiting for boot/;
+    const ended = await pulumiInterruptedAt(checkout.dir, moment, "up", "--yes", "--skip-preview");
+    expect(ended.exitCode, ended.output).not.toBe(0);
+    expect(ended.milliseconds).toBeLessThan(20_000);
+    expect(await virsh.run("domstate", "project-silent")).toContain("running");
+    await virsh.run("destroy", "project-silent");
+    stack.configure({ alpha: {} });
+    expectSuccess(await up());
+    expect(await stack.domains()).toEqual(["project-alpha"]);
+    await stack.expectData();
+    await expectNoChanges();
   });
 });
 

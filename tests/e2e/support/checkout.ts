@@ -48,10 +48,16 @@ export class Checkout {
       if (!ownEntries.includes(entry)) symlinkSync(path.join(repository, entry), path.join(this.dir, entry));
     }
     cpSync(path.join(repository, "Pulumi.yaml"), path.join(this.dir, "Pulumi.yaml"));
-    if (running) cpSync(path.join(repository, "index.js"), path.join(this.dir, "index.js"));
-    else writeFileSync(path.join(this.dir, "index.js"), programOfVmsThatAreOff);
+    this.setProgram({ running });
     prepareCheckout(this.dir);
     await ensureSshKey(this.dir, () => undefined);
+  }
+
+  /** Gives it the program of every checkout, or one whose VMs are made but not started. */
+  setProgram({ running }: { running: boolean }): void {
+    const file = path.join(this.dir, "index.js");
+    if (running) cpSync(path.join(repository, "index.js"), file);
+    else writeFileSync(file, programOfVmsThatAreOff);
   }
 
   /** Stops the host, removes its disks and the checkout: nothing is left. */

@@ -13,16 +13,34 @@ export type Victim = "engine" | "group";
  * @throws Error with the output when it ended by itself before
  */
 export async function pulumiKilledAt(dir: string, moment: RegExp, ...args: string[]): Promise<void> {
+  await signalledAt("SIGKILL", dir, moment, args);
+}
+
+/**
+ * The same for Ctrl-C, which in a terminal reaches the whole group.
+ *
+ * @returns the milliseconds from the signal until `pulumi` and whatever has its output open had ended, and how it ended
+ * @throws Error with the output when it ended by itself before
+ */
+export function pulumiInterruptedAt(dir: string, moment: RegExp, ...args: string[]) {
+  return signalledAt("SIGINT", dir, moment, args);
+}
+
+async function signalledAt(signal: "SIGINT" | "SIGKILL", dir: string, moment: RegExp, args: string[]) {
   const pulumi = start(dir, args);
   const exited = once(pulumi, "exit");
   const lines: string[] = [];
+  let since: number | undefined;
   for await (const line of createInterface({ input: pulumi.stdout })) {
     lines.push(line);
-    if (!moment.test(line)) continue;
-    kill(pulumi, "group");
-    await exited;
-    return;
+    if (since !== undefined || !moment.test(line)) continue;
+    since = Date.now();
+    process.kill(-(pulumi.pid as number), signal);
+    // Its plugins may outlive a kill, and keep its output open.
+    if (signal === "SIGKILL") break;
   }
+  const [exitCode] = await exited;
+  if (since !== undefined) return { exitCode, milliseconds: Date.now() - since, output: lines.join("\n") };
   throw new Error(`pulumi ${args.join(" ")} ended before ${moment}:\n${lines.slice(-30).join("\n")}`);
 }
 
