@@ -1,11 +1,11 @@
 import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { tidyingCommand } from "../../../components/entry-command.ts";
 
 let dir: string;
@@ -22,43 +22,78 @@ afterEach(() => {
   rmSync(dir, { recursive: true });
 });
 
-const parentOf = (pid: number) => Number(/^PPid:\t(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
-const childOf = (shell: number) =>
-  readdirSync("/proc")
-    .map(Number)
-    .find((pid) => pid > 0 && existsSync(`/proc/${pid}`) && parentOf(pid) === shell);
-
-function isAlive(pid: number): boolean {
+function textOf(file: string): string {
   try {
-    return !/^State:\tZ/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+    return readFileSync(file, "utf8");
   } catch {
-    return false;
+    return "";
   }
 }
 
-test("a base image whose step is cancelled: its shell is killed, and the program ends with nothing left", async () => {
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/image.qcow2`;
-  const image = { kind: "url", url, sha512: "0".repeat(128) };
+/** The processes that live and of which something holds. */
+const processes = (holds: (pid: number, status: string) => boolean) =>
+  readdirSync("/proc")
+    .map(Number)
+    .filter((pid) => {
+      const status = pid > 0 ? textOf(`/proc/${pid}/status`) : "";
+      return status !== "" && !/^State:\tZ/m.test(status) && holds(pid, status);
+    });
+const childrenOf = (parent: number) => processes((_, status) => status.includes(`\nPPid:\t${parent}\n`));
+const isAlive = (pid: number) => processes((one) => one === pid).length > 0;
+
+/** Runs the step of a base image as the command plugin does. */
+function startStep(image: object, env: object = {}) {
   const shell = spawn("/bin/sh", ["-c", tidyingCommand(pathToFileURL(path.resolve("images/main.ts")))], {
     env: {
       ...process.env,
+      ...env,
       XDG_CACHE_HOME: dir,
       PROJECT_VMS_IMAGE: JSON.stringify({ image, uri: "test:///default", pool: "base" }),
     },
     stdio: ["ignore", "pipe", "pipe"],
   });
-  const images = path.join(dir, "project-vms/images");
-  const names = () =>
-    existsSync(images)
-      ? readdirSync(images)
-          .map((name) => path.extname(name))
-          .sort()
-      : [];
-  await vi.waitFor(() => expect(names()).toEqual([".lock", ".partial"]), 30_000);
-  const program = childOf(shell.pid as number);
   const closed = new Promise((resolve) => shell.once("close", resolve));
-  shell.kill("SIGKILL");
-  await closed;
-  expect(names()).toEqual([]);
-  await vi.waitFor(() => expect(isAlive(program as number)).toBe(false));
-}, 60_000);
+  /** As it cancels one: it kills the shell, and waits until nobody has its pipes any more. */
+  const cancel = () => {
+    shell.kill("SIGKILL");
+    return closed;
+  };
+  return { shell: shell.pid as number, cancel };
+}
+
+/** The kinds of files in the cache of images. */
+function kinds(): string[] {
+  const images = path.join(dir, "project-vms/images");
+  return existsSync(images)
+    ? readdirSync(images)
+        .map((name) => /\.lock$|\.partial$|\.work-/.exec(name)?.[0] ?? name)
+        .sort()
+    : [];
+}
+
+describe("a base image whose step is cancelled: its shell is killed, and the program ends with nothing left", () => {
+  test("while it is fetched", async () => {
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/image.qcow2`;
+    const { shell, cancel } = startStep({ kind: "url", url, sha512: "0".repeat(128) });
+    await vi.waitFor(() => expect(kinds()).toEqual([".lock", ".partial"]), 30_000);
+    const [program] = childrenOf(shell);
+    await cancel();
+    expect(kinds()).toEqual([]);
+    await vi.waitFor(() => expect(isAlive(program as number)).toBe(false));
+  }, 60_000);
+
+  test("while it is built, with all that the build has started, whatever signals that minds", async () => {
+    const bin = path.join(dir, "bin");
+    mkdirSync(bin);
+    const words = `600.${process.pid}`;
+    const mmdebstrap = `#!/bin/sh\ntrap '' TERM INT HUP\nmkdir -p "$WORK/tree"\nsetsid sleep ${words} &\nwait\n`;
+    writeFileSync(path.join(bin, "mmdebstrap"), mmdebstrap, { mode: 0o755 });
+    const sleeping = () => processes((pid) => textOf(`/proc/${pid}/cmdline`) === `sleep\0${words}\0`);
+    const { cancel } = startStep({ kind: "build" }, { PATH: `${bin}:${process.env.PATH}` });
+    await vi.waitFor(() => expect(sleeping()).toHaveLength(1), 30_000);
+    expect(kinds()).toEqual([".lock", ".work-"]);
+    await cancel();
+    expect(kinds()).toEqual([]);
+    await vi.waitFor(() => expect(sleeping()).toEqual([]));
+  }, 60_000);
+});
