@@ -67,9 +67,17 @@ function toolchainFolder(): string {
   return join(cache, digestOf([...pieces, ...layout, found?.identity ?? ""]));
 }
 
+/** A toolchain as it is noted down: its paths hold where it was made. */
+interface NotedToolchain extends Toolchain {
+  place: string;
+}
+
+/** The one in a folder; none where that was moved or copied, with its cache or its user's home: it is then laid out again. */
 function readToolchain(folder: string): Toolchain | undefined {
   const file = join(folder, "toolchain.json");
-  return existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : undefined;
+  if (!existsSync(file)) return undefined;
+  const { place, ...toolchain }: NotedToolchain = JSON.parse(readFileSync(file, "utf8"));
+  return place === folder ? toolchain : undefined;
 }
 
 /** Makes the toolchain beside its place and moves it there when it is whole. */
@@ -87,7 +95,8 @@ async function makeToolchain(cache: string, place: string, log: Log): Promise<To
   rmSync(partial, { recursive: true, force: true });
   mkdirSync(partial, { recursive: true });
   if (!officialPlugins) layOut(partial, place, await makePieces(cache, bin === undefined, log));
-  writeFileSync(join(partial, "toolchain.json"), `${JSON.stringify(toolchain, null, 2)}\n`);
+  const noted: NotedToolchain = { place, ...toolchain };
+  writeFileSync(join(partial, "toolchain.json"), `${JSON.stringify(noted, null, 2)}\n`);
   renameSync(partial, place);
   return toolchain;
 }

@@ -7,6 +7,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   writeFileSync,
 } from "node:fs";
@@ -324,6 +325,18 @@ describe("the toolchain", () => {
       PULUMI_SKIP_UPDATE_CHECK: "1",
     });
     expect(environment.PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION).toBeUndefined();
+  });
+
+  test("whose cache was moved is laid out again where it is now", async () => {
+    officialPulumi("usr/bin");
+    vi.stubEnv("XDG_CACHE_HOME", join(folder, "cache"));
+    vi.stubEnv("PATH", `${join(folder, "usr/bin")}:${process.env.PATH}`);
+    await ensureToolchain(log);
+    renameSync(join(folder, "cache"), join(folder, "moved"));
+    vi.stubEnv("XDG_CACHE_HOME", join(folder, "moved"));
+    expect(() => toolchainEnvironment()).toThrow("The Pulumi toolchain is not there yet.");
+    expect((await ensureToolchain(log)).home).toBe(join(cacheFolder(), "official-home"));
+    expect(toolchainEnvironment().PULUMI_HOME).toContain(join(folder, "moved"));
   });
 
   test("a lock that nobody has released is waited for, and said so", async () => {
