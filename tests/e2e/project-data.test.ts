@@ -438,7 +438,37 @@ describe("a disk that was imported", () => {
     expect(await inGuest("cat /home/dev/project/work")).toBe("three");
     expect(await hostKey()).toBe(hostKeyBefore);
     await succeed(tool.run("snapshot", "create", "alpha", "with-three"));
+  });
+
+  test("is left alone under an external snapshot, until the commands that are named have what was written in it", async () => {
+    const specs = ["vda,snapshot=external", "vdb,snapshot=external", "vdc,snapshot=no"];
+    const diskspecs = specs.flatMap((spec) => ["--diskspec", spec]);
+    await virsh.run("snapshot-create-as", "project-alpha", "theirs", "--disk-only", "--atomic", ...diskspecs);
     await write("four");
+    const { exitCode, all } = await tool.run("resize", "alpha", "--memory", "1280 MiB", "--yes");
+    expect([exitCode, all]).toEqual([
+      1,
+      expect.stringContaining(`must have ${disk("alpha")} as vdb, but has ${folder("alpha")}/project.theirs`),
+    ]);
+    const commits = all.match(/virsh -c \S+ blockcommit [^;]+/g) ?? [];
+    const [forget = ""] = all.match(/virsh -c \S+ snapshot-delete [^;\n]+/) ?? [];
+    expect(commits).toHaveLength(2);
+    for (const command of [...commits, forget.replace("<name>", "theirs")]) await execa("sh", ["-c", command]);
+    expect((await tool.run("plan")).stdout).toBe("nothing changes");
+    expect(readDisk(disk("alpha"), "work").text).toBe("four");
+    // What a root disk stands on is named after its digest.
+    const [base = ""] = readdirSync(path.join(host.storageDir, "base"));
+    const { stdout: digest } = await execa("sha512sum", [path.join(host.storageDir, "base", base)]);
+    expect(base).toContain(digest.slice(0, 12));
+  });
+
+  test("is left alone while its VM's memory is saved, which may hold what was never written", async () => {
+    await inGuest("echo five > /home/dev/project/work");
+    await virsh.run("managedsave", "project-alpha");
+    const { exitCode, all } = await tool.run("resize", "alpha", "--memory", "1280 MiB", "--yes");
+    expect([exitCode, all]).toEqual([1, expect.stringContaining("must not have saved memory (virsh managedsave)")]);
+    await succeed(tool.run("start", "alpha"));
+    expect(await inGuest("cat /home/dev/project/work")).toBe("five");
   });
 
   test("is restored under its VM, which is shut down in order and started again", async () => {
@@ -448,7 +478,7 @@ describe("a disk that was imported", () => {
     await virsh.run("destroy", "project-alpha");
     expect(readDisk(disk("alpha"), "work")).toEqual({ fsck: "clean", text: "three" });
     const safety = (await snapshots()).at(-1);
-    expect(readDisk(disk("alpha"), "work", safety)).toEqual({ fsck: "clean", text: "four" });
+    expect(readDisk(disk("alpha"), "work", safety)).toEqual({ fsck: "clean", text: "five" });
   });
 
   test("is not restored under memory that was saved, which another disk would not fit", async () => {
