@@ -21,12 +21,32 @@ export interface OwnVm {
  */
 export async function findVm(stack: string, name: string, folder: string): Promise<OwnVm> {
   const outline = await readOutline(stack, folder);
-  const found = await lookAtVms(outline.host);
+  const found = await lookAtVms(outline.host).catch(async (error) => {
+    await refuseMoved(name, outline);
+    throw error;
+  });
   const vm = found.vms.find((one) => one.name === name);
   if (vm?.stack === stack) return { outline, vm };
+  await refuseMoved(name, outline);
   const [state, others] = await Promise.all([readStackState(outline.root, stack), otherStacks(outline)]);
+  throw noSuchVm(name, { outline, found, inState: state?.vms ?? [], others, formerName: state?.formerName });
+}
+
+/**
+ * Looks for a VM where this checkout was before it was moved: on the embedded host of then.
+ *
+ * @throws UserError when it is there
+ */
+export async function refuseMoved(name: string, { root, stack, host, projects }: Outline): Promise<void> {
+  const state = await readStackState(root, stack);
   const lost = hostMovedFrom(lostHosts(), state?.uri);
-  throw noSuchVm(name, { outline, found, inState: state?.vms ?? [], others, formerName: state?.formerName, lost });
+  if (!lost?.projects.includes(name) || !ownValue(projects, name)) return;
+  throw movedAway(name, host.uri, lost);
+}
+
+/** The error for a VM on the host that its checkout was moved away from. Pure. */
+export function movedAway(name: string, uri: string, lost: LostHost): UserError {
+  return notThere(name, `must be on ${uri}, but ${describeMoved(lost)}`, lostRemedy(lost));
 }
 
 /** As {@link findVm}; one that is off is refused too. */
@@ -57,12 +77,10 @@ export interface Whereabouts {
   others: Record<string, string[]>;
   /** The name that the stack's VMs bear where it was renamed since. */
   formerName?: string | undefined;
-  /** The host that the stack was last on, where the checkout was moved away from it. */
-  lost?: LostHost | undefined;
 }
 
 /** The error for a VM that a stack does not have on its host. Pure. */
-export function noSuchVm(name: string, { outline, found, inState, others, formerName, lost }: Whereabouts): UserError {
+export function noSuchVm(name: string, { outline, found, inState, others, formerName }: Whereabouts): UserError {
   const { stack, projects, host } = outline;
   const foreign = found.vms.find((vm) => vm.name === name);
   if (foreign?.stack && foreign.stack === formerName) {
@@ -79,10 +97,6 @@ export function noSuchVm(name: string, { outline, found, inState, others, former
   if (foreign) {
     const rule = `must be a VM of this stack, but somebody else made the domain ${domainName(name)} on ${host.uri}`;
     return notThere(name, rule, `look at it: virsh -c '${host.uri}' dominfo ${domainName(name)}`);
-  }
-  if (ownValue(projects, name) && lost?.projects.includes(name)) {
-    const rule = `must be on ${host.uri}, but ${describeMoved(lost)}`;
-    return notThere(name, rule, lostRemedy(lost));
   }
   if (ownValue(projects, name) && inState.includes(name)) {
     const rule = `must be on ${host.uri}, but its domain was removed there by other means than this stack's updates`;

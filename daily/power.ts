@@ -2,7 +2,7 @@ import { UserError } from "../config/errors.ts";
 import { domainName } from "../config/names.ts";
 import { isRunning, resume, shutDown, startIfOff, wakeIfSuspended } from "../guest/power.ts";
 import { type Virsh, VirshError, virshFor } from "../host/virsh.ts";
-import { findVm, type OwnVm } from "./find-vm.ts";
+import { findVm, type OwnVm, refuseMoved } from "./find-vm.ts";
 import { readOutline } from "./outline.ts";
 
 type Log = (line: string) => void;
@@ -21,9 +21,10 @@ export interface StopOptions {
  * @throws UserError when it is not there
  */
 export async function findVmToStart(stack: string, name: string, folder: string, log: Log): Promise<OwnVm> {
-  const { root, host } = await readOutline(stack, folder);
+  const outline = await readOutline(stack, folder);
+  await refuseMoved(name, outline);
   const { ensureHostRuns } = await import("../host/embedded.ts");
-  await ensureHostRuns(root, host.uri, log);
+  await ensureHostRuns(outline.root, outline.host.uri, log);
   return findVm(stack, name, folder);
 }
 

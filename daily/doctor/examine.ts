@@ -49,9 +49,12 @@ async function examineHostOf(stack: Stack, log: Log): Promise<Examined[]> {
     "config",
     `${stack.file} is in order: ${counted(Object.keys(stack.config.projects).length, "project")}`,
   );
+  const state = await readStackState(stack.root, stack.name);
+  const lost = lostHosts();
+  const moved = hostMovedFrom(lost, state?.uri);
+  const movedAway = moved && failure("state", describeMoved(moved), lostRemedy(moved));
   try {
     const inventory = await takeInventory(settings);
-    const state = await readStackState(stack.root, stack.name);
     const shell = shellFor(settings.uri);
     const usage = imageUsage(inventory, settings.storageDir);
     const [machine, storage, images, backups] = await Promise.all([
@@ -60,11 +63,7 @@ async function examineHostOf(stack: Stack, log: Log): Promise<Examined[]> {
       examineImages({ stack: stack.name, host: settings, pool: basePool(inventory), usage, shell }, log),
       examineBackups(stack),
     ]);
-    const lost = lostHosts();
-    const moved = hostMovedFrom(lost, state?.uri);
-    const inPlace = moved
-      ? failure("state", describeMoved(moved), lostRemedy(moved))
-      : examineState(stack, inventory, state, state?.formerName);
+    const inPlace = movedAway ?? examineState(stack, inventory, state, state?.formerName);
     const host = [
       ...examineHost(stack, inventory, virsh, state?.formerName),
       ...images,
@@ -77,6 +76,7 @@ async function examineHostOf(stack: Stack, log: Log): Promise<Examined[]> {
     if (!(error instanceof UserError)) throw error;
     const [issue] = error.issues;
     const ill = failure("libvirt", issue ? `${settings.uri}: ${issue.rule}` : error.message, issue?.remedy ?? "");
-    return [read, ill, ...examineLostHosts(lostHosts())];
+    // A host that does not run is no fault where the VMs are on another.
+    return [read, movedAway ?? ill, ...examineLostHosts(lost)];
   }
 }

@@ -1,7 +1,8 @@
-import { existsSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { embeddedHostFor, startEmbeddedHost, stopEmbeddedHost, wipeEmbeddedHost } from "../../host/embedded.ts";
 import { checkoutEnvironment } from "../../local/checkout.ts";
 import { Checkout } from "./support/checkout.ts";
 import { expectSuccess } from "./support/expect-success.ts";
@@ -20,6 +21,7 @@ const configure = (projects: Record<string, object>) =>
     defaults: { memory: "256 MiB", cpus: 1, disk: "64 MiB", rootDisk: "8 GiB" },
     projects,
   });
+const bin = path.resolve("bin/project-vm");
 const domain = "project-alpha";
 const autostarted = async () => (await virsh.run("list", "--all", "--autostart", "--name")).trim();
 
@@ -145,4 +147,54 @@ test("a VM that was undefined with all its storage comes back by `project-vm app
   await succeed("apply", "--yes");
   expect([await domains(), existsSync(disk)]).toEqual([domain, true]);
   await expectSettled();
+});
+
+describe("a checkout that was moved", () => {
+  const moved = `${checkout.dir}-moved`;
+  const movedHost = embeddedHostFor(moved);
+  const there = { cwd: moved, all: true, reject: false } as const;
+  const inMoved = (...args: string[]) => execa(bin, args, { ...there, stdin: "ignore" });
+  const make = (answer: string, ...args: string[]) =>
+    execa("make", args, { ...there, input: answer, env: checkoutEnvironment(moved) });
+  const isLost = `${host.dir} is the embedded host of ${checkout.dir}, which is not there any more`;
+
+  beforeAll(async () => {
+    await writeMarker(disk, marker);
+    renameSync(checkout.dir, moved);
+  });
+  afterAll(async () => {
+    await stopEmbeddedHost(movedHost, () => undefined);
+    await wipeEmbeddedHost(movedHost);
+    rmSync(moved, { recursive: true, force: true });
+  });
+
+  test("is told so by every look, with its host and what can be done", async () => {
+    expect((await inMoved("list")).all).toContain(isLost);
+    const told = `this checkout was moved: its VMs are on the embedded host of ${checkout.dir}`;
+    expect((await inMoved("doctor")).all).toContain(told);
+    expect((await inMoved("start", "alpha")).all).toContain(told);
+    await startEmbeddedHost(movedHost, () => undefined);
+    const { all } = await inMoved("plan");
+    expect(all).toContain("alpha: new VM, new project disk of 64 MiB");
+    expect(all).toContain(`alpha: a new project disk, though there is one of that name: ${disk}. ${isLost}; it runs`);
+  });
+
+  test("stops that host where it is told to, and has its VMs again when it is put back", async () => {
+    expectSuccess(await make("", "down", `GONE=${checkout.dir}`));
+    expect((await inMoved("list")).all).toContain(`${isLost}; it is stopped`);
+    renameSync(moved, checkout.dir);
+    await startEmbeddedHost(host, () => undefined);
+    await expectSettled();
+    await expectData();
+    renameSync(checkout.dir, moved);
+  });
+
+  test("removes that host, with all its disks, only after a yes", async () => {
+    const clean = ["clean", `GONE=${checkout.dir}`];
+    expect((await make("no\n", ...clean)).all).toContain("Nothing was removed.");
+    await expectData();
+    expectSuccess(await make("yes\n", ...clean));
+    expect(existsSync(host.dir)).toBe(false);
+    expect((await inMoved("list")).all).not.toContain(isLost);
+  });
 });

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { noSuchVm, notRunning, type Whereabouts } from "../../../daily/find-vm.ts";
+import { movedAway, noSuchVm, notRunning, type Whereabouts } from "../../../daily/find-vm.ts";
 import { lostRemedy } from "../../../host/lost-hosts.ts";
 import { aHost, anOutline, aProject, aVm } from "./samples.ts";
 
@@ -55,15 +55,6 @@ test.each<[string, string, Partial<Whereabouts>, string[]]>([
     ["  - api: must be of the stack storage, but is of the stack local", "    name that stack: --stack local"],
   ],
   [
-    "a VM on the host that the checkout was moved away from",
-    "webapp",
-    { inState: ["webapp"], lost: { dir: "/hosts/a-1", checkout: "/a", projects: ["webapp"], runs: false } },
-    [
-      "  - webapp: must be on qemu:///system, but this checkout was moved: its VMs are on the embedded host of /a",
-      `    ${lostRemedy({ checkout: "/a" })}`,
-    ],
-  ],
-  [
     "a VM of this stack from before it was renamed",
     "api",
     { found: aHost({ vms: [aVm({ name: "api", stack: "local" })] }), formerName: "local" },
@@ -98,6 +89,14 @@ test.each<[string, string, Partial<Whereabouts>, string[]]>([
   ],
 ])("%s is told with the way on", (_what, name, found, lines) => {
   expect(messageOf(name, found)).toBe([`There is no VM ${name} to work on.`, ...lines].join("\n"));
+});
+
+test("one on the host that its checkout was moved away from is told with the way back", () => {
+  const lost = { dir: "/hosts/a-1", checkout: "/a", projects: ["webapp"], runs: false };
+  expect(movedAway("webapp", "qemu:///system", lost).message.split("\n").slice(1)).toEqual([
+    "  - webapp: must be on qemu:///system, but this checkout was moved: its VMs are on the embedded host of /a",
+    `    ${lostRemedy({ checkout: "/a" })}`,
+  ]);
 });
 
 test("of many projects only the likely one is named", () => {
