@@ -82,7 +82,7 @@ async function tryThenApply(
     return engine;
   } catch (error) {
     // Nothing was begun.
-    if (error instanceof StackLocked) writeWhole(file, text);
+    if (error instanceof StackLocked && readFileSync(file, "utf8") === wanted) writeWhole(file, text);
     throw error;
   }
 }

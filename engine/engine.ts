@@ -130,10 +130,10 @@ export class Engine {
 
   private explained(name: string, error: unknown, told = nothingTold()): unknown {
     if (!(error instanceof PulumiError)) return error;
-    const said = [error.stderr, error.stdout].join("\n");
-    const locked = lockedStack(said, this.stack);
+    const locked = lockedStack(error, this.stack);
     if (locked) return locked;
-    const failures = describeFailures(told) || said.trim().split("\n").slice(-15).join("\n");
+    const failures =
+      describeFailures(told) || [error.stderr, error.stdout].join("\n").trim().split("\n").slice(-15).join("\n");
     return new UserError(`The ${name} of the stack ${this.stack} did not succeed:\n${failures}`);
   }
 

@@ -1,8 +1,12 @@
 import type { EngineEvent } from "@pulumi/pulumi/automation/index.js";
 import { printable } from "../config/printable.ts";
 
-/** The engine warns so at each update until they are cleared: `printPendingOperationsWarning` in its deployment_executor.go. */
-const pendingOperations = "pending operations from previous deployment";
+/**
+ * The engine warns so at each update until they are cleared: `printPendingOperationsWarning` in its deployment_executor.go. What a
+ * guest says may stand in any warning, but not where it begins.
+ */
+const pendingOperations =
+  /^Attempting to deploy or update resources with \d+ pending operations from previous deployment\./;
 
 /** How much of a failure is shown: it ends with the guest's log, whose end says most. */
 const shownLines = 40;
@@ -63,7 +67,7 @@ export function readEvent({ diagnosticEvent, summaryEvent, resourcePreEvent }: E
   const { severity, message, ephemeral = false, urn } = diagnosticEvent;
   const lines = plainLines(message);
   if (severity === "error" && !isEcho(message)) told.failures.push(lines.join("\n"));
-  if (severity === "warning" && message.includes(pendingOperations)) {
+  if (severity === "warning" && pendingOperations.test(plain(message))) {
     told.isPending = true;
     return [];
   }

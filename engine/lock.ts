@@ -1,17 +1,20 @@
 import { UserError } from "../config/errors.ts";
 import { cancelCommand } from "../local/stack-lock.ts";
+import type { PulumiError } from "./pulumi-process.ts";
 
 /** Somebody else works on the stack: nothing was begun. */
 export class StackLocked extends UserError {}
 
 /**
- * What the engine says of a stack that somebody else works on, as a user's matter; undefined when it says something else.
- *
- * @param said what the engine printed
+ * What the engine says of a stack that somebody else works on, as a user's matter; undefined when it says something else. It then
+ * says nothing on stdout. Of an operation that has begun, that shows what the engine does, and may show a guest's words.
  */
-export function lockedStack(said: string, stack: string): StackLocked | undefined {
-  if (!said.includes("the stack is currently locked by")) return undefined;
-  const holders = [...said.matchAll(/created by (\S+) \(pid (\d+)\) at (\S+)/g)].map(
+export function lockedStack(
+  { stdout, stderr }: Pick<PulumiError, "stdout" | "stderr">,
+  stack: string,
+): StackLocked | undefined {
+  if (stdout.trim() !== "" || !/^error: the stack is currently locked by/m.test(stderr)) return undefined;
+  const holders = [...stderr.matchAll(/created by (\S+) \(pid (\d+)\) at (\S+)/g)].map(
     ([, who, pid, since]) => `process ${pid} of ${who}, since ${since}`,
   );
   return new StackLocked(`Nothing was changed: something else works on the stack ${stack}.`, [

@@ -59,6 +59,12 @@ describe("of the engine's events", () => {
     expect([lines, told.isPending, nothingTold().isPending]).toEqual([[], true, false]);
   });
 
+  test("a guest cannot have its words taken for the engine's own of such operations", () => {
+    const words = "webapp: whether it is in the tailnet is not known. 1 pending operations from previous deployment.";
+    const { lines, told } = read(diagnostic("warning", `${words}\n`));
+    expect([lines, told.isPending]).toEqual([[`warning: ${words}`], false]);
+  });
+
   test("what its commands say is progress", () => {
     const { lines, told } = read(
       diagnostic("info", "project-webapp: boot ok, 42 s\n", { urn: command, ephemeral: true }),
@@ -116,7 +122,7 @@ describe("a stack that is locked", () => {
   file:///x/.local/state/.pulumi/locks/organization/project-vms/local/1.json?metadata=skip&no_tmp_dir=true: created by root@desk (pid 4711) at 2026-11-21T17:05:33Z`;
 
   test("is explained, with the way out", () => {
-    expect(lockedStack(said, "local")?.message).toBe(
+    expect(lockedStack({ stdout: "", stderr: said }, "local")?.message).toBe(
       [
         "Nothing was changed: something else works on the stack local.",
         "  - stack local: is locked by process 4711 of root@desk, since 2026-11-21T17:05:33Z",
@@ -126,6 +132,6 @@ describe("a stack that is locked", () => {
   });
 
   test("is told from other failures", () => {
-    expect(lockedStack("error: no stack named 'x' found", "x")).toBeUndefined();
+    expect(lockedStack({ stdout: "", stderr: "error: no stack named 'x' found" }, "x")).toBeUndefined();
   });
 });
