@@ -5,12 +5,15 @@ MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-TSX := node --import tsx/esm
+# In this checkout's own bundles: tsx keeps what it compiles in /tmp, where another user may have put something before.
+RUN := node bin/entry.js
+# Node's own such cache, which tsc and npm turn on.
+export NODE_DISABLE_COMPILE_CACHE := 1
 # Not by npx, which writes a log into the home of its user each time.
 VITEST := node_modules/.bin/vitest run
 REPORT := --reporter=verbose --reporter=json --outputFile.json=test-results
 # Under this environment plain `pulumi` works: engine, plugins, state, passphrase.
-IN_ENV := eval "$$($(TSX) local/env.ts)" &&
+IN_ENV := eval "$$($(RUN) local/env.ts)" &&
 
 .PHONY: help up down clean env test unit e2e long sweep others kills bench check prepare packages test-packages test-programs toolchain
 
@@ -18,16 +21,16 @@ help: ## Say what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 up: prepare ## Bring the local stack up; ends with a line that says how to get in
-	@$(IN_ENV) $(TSX) local/up.ts
+	@$(IN_ENV) $(RUN) local/up.ts
 
 down: node_modules/.built ## Shut the local VMs down and take the embedded host away; disks stay
-	@$(TSX) local/down.ts
+	@$(RUN) local/down.ts
 
 clean: node_modules/.built ## Ask, then remove the local VMs, their disks and this checkout's state
-	@$(TSX) local/clean.ts
+	@$(RUN) local/clean.ts
 
 env: prepare ## Print what makes plain pulumi work in a shell: eval "$$(make -s env)"
-	@$(TSX) local/env.ts
+	@$(RUN) local/env.ts
 
 test: check unit e2e ## Run all tests but the long ones
 
@@ -55,7 +58,7 @@ kills: prepare ## 200 kills of the engine at random moments, each recovered by p
 	@$(IN_ENV) KILLS=$${KILLS:-200} $(VITEST) --project e2e tests/e2e/killed-engine.test.ts
 
 bench: prepare ## Times, side by side with what else does the job
-	@$(IN_ENV) $(TSX) bench/main.ts
+	@$(IN_ENV) $(RUN) bench/main.ts
 
 prepare: packages node_modules/.built toolchain
 
@@ -66,11 +69,11 @@ test-packages:
 	@toolchain/debian-packages.sh zsh fish shellcheck >&2
 
 test-programs: prepare
-	@$(TSX) tests/setup/build-programs.ts
+	@$(RUN) tests/setup/build-programs.ts
 
 node_modules/.built: package-lock.json sdks/libvirt/package.json
 	@toolchain/node-packages.sh >&2
 	@touch $@
 
 toolchain: node_modules/.built
-	@$(TSX) toolchain/ensure.ts >&2
+	@$(RUN) local/toolchain.ts >&2

@@ -34,9 +34,9 @@ const packages = path.join(root, "node_modules", ".package-lock.json");
 
 /**
  * As big as all the rest, and needed only by the verbs that start the engine; and in a stack's program they must be the very
- * modules that the engine's runner has loaded.
+ * modules that the engine's runner has loaded. esbuild looks for its program from where it is itself.
  */
-const external = ["@pulumi/*", "@grpc/*", "google-protobuf"];
+const external = ["@pulumi/*", "@grpc/*", "google-protobuf", "esbuild"];
 
 /** For how long a file stays that is of no use any more, in milliseconds: what runs still may yet load it. */
 const longestRun = 24 * 3600 * 1000;
@@ -49,11 +49,14 @@ const longestRun = 24 * 3600 * 1000;
 export async function load(entry) {
   const file = await bundled(entry);
   if (file !== undefined) return import(pathToFileURL(file).href);
+  // It would run what another user has put into /tmp by the name that it looks for.
+  process.env.TSX_DISABLE_CACHE = "1";
   const { register } = await import("tsx/esm/api").catch(() => {
     console.error(`project-vm's packages are not installed: npm ci, in ${root}`);
     process.exit(1);
   });
-  register();
+  // By default it obeys the nearest tsconfig.json, from the current folder upwards: whoever's that is.
+  register({ tsconfig: false });
   return import(pathToFileURL(path.join(root, entry)).href);
 }
 

@@ -48,7 +48,7 @@ export const referenceFile = new URL("../docs/config.md", import.meta.url);
 const intro = `\
 # The config of a stack
 
-<!-- Generated from config/schema.ts by \`npx tsx config/reference.ts\`: edit there. -->
+<!-- Generated from config/schema.ts by \`npm run generate\`: edit there. -->
 
 All of it stands in \`Pulumi.<stack>.yaml\`, one file for each host. No key is required: a file without any is valid,
 takes this machine's embedded libvirt as its host, and makes no VM.

@@ -7,8 +7,8 @@ import { leftBehind, watchedBy } from "./left-behind.ts";
 
 /*
  * Whether a run of the tests left anything behind outside of the checkout, the caches and the embedded hosts' own folders:
- *   node --import tsx/esm tests/ci/check.ts before    notes what there is
- *   node --import tsx/esm tests/ci/check.ts after     names what is more, or other; exit status 1 if anything is
+ *   node bin/entry.js tests/ci/check.ts before    notes what there is
+ *   node bin/entry.js tests/ci/check.ts after     names what is more, or other; exit status 1 if anything is
  */
 
 /** Seconds for processes that were told to end to have ended. */

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { execa } from "execa";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
 const repository = path.resolve(import.meta.dirname, "../../..");
 let dir: string;
@@ -28,8 +28,8 @@ beforeEach(async () => {
 });
 afterEach(() => rm(dir, { recursive: true, force: true }));
 
-async function start(word: string): Promise<string> {
-  const { all } = await execa(path.join(dir, "bin/project-vm"), [word], { cwd: tmpdir(), all: true, reject: false });
+async function start(word: string, { cwd = tmpdir(), env = {} } = {}): Promise<string> {
+  const { all } = await execa(path.join(dir, "bin/project-vm"), [word], { cwd, env, all: true, reject: false });
   return all;
 }
 const said = (word: string) => `${word} from ${path.join(dir, "cli/answer")}`;
@@ -65,7 +65,7 @@ test("other packages count from the next start on, missing ones are said", async
 
 test("several first starts at once all do their work", async () => {
   const words = ["a", "b", "c", "d"];
-  expect(await Promise.all(words.map(start))).toEqual(words.map(said));
+  expect(await Promise.all(words.map((word) => start(word)))).toEqual(words.map(said));
   removeCompilers();
   expect(await start("e")).toBe(said("e"));
 });
@@ -77,10 +77,38 @@ test("a start that was cut off while it compiled is no hindrance", async () => {
   expect(await start("next")).toBe(said("next"));
 });
 
-test("where nothing can be kept, each start compiles", async () => {
-  writeFileSync(path.join(modules(), ".cache"), "no folder");
-  expect(await start("first")).toBe(said("first"));
-  expect(await start("second")).toBe(said("second"));
+describe("where nothing can be kept", () => {
+  beforeEach(() => writeFileSync(path.join(modules(), ".cache"), "no folder"));
+
+  test("each start compiles", async () => {
+    expect(await start("first")).toBe(said("first"));
+    expect(await start("second")).toBe(said("second"));
+  });
+
+  test("nothing is kept in /tmp, where another user's could be found by its name", async () => {
+    const tmp = path.join(dir, "tmp");
+    mkdirSync(tmp);
+    expect(await start("first", { env: { TMPDIR: tmp } })).toBe(said("first"));
+    expect(readdirSync(tmp, { recursive: true })).toEqual([]);
+  });
+
+  test("nor by what make runs", async () => {
+    const { stdout } = await execa("make", ["--dry-run", "up", "down", "clean", "env", "toolchain"], {
+      cwd: repository,
+    });
+    expect(stdout).toContain("node bin/entry.js local/up.ts");
+    expect(stdout).not.toMatch(/tsx/);
+  });
+
+  test("no tsconfig.json on the way to the current folder has a say", async () => {
+    const cwd = path.join(dir, "of-another/deeper");
+    mkdirSync(cwd, { recursive: true });
+    const paths = { yaml: [path.join(dir, "of-another/evil.ts")] };
+    writeFileSync(path.join(dir, "of-another/tsconfig.json"), JSON.stringify({ compilerOptions: { paths } }));
+    writeFileSync(path.join(dir, "of-another/evil.ts"), 'export default (console.log("EVIL"), {});\n');
+    appendFileSync(path.join(dir, "cli/main.ts"), 'import YAML from "yaml";\nYAML.parse;\n');
+    expect(await start("first", { cwd })).toBe(said("first"));
+  });
 });
 
 test("a mistake in a source is told, and what stood there before is not run", async () => {

@@ -7,11 +7,11 @@ import { referenceFile, referenceKeys, referenceText } from "../../../config/ref
 import { stackSchema, vmKeys } from "../../../config/schema.ts";
 
 describe("what is generated from the schema", () => {
-  it("config/schema.json is fresh (else: npx tsx config/json-schema.ts)", () => {
+  it("config/schema.json is fresh (else: npm run generate)", () => {
     expect(readFileSync(schemaFile, "utf8")).toBe(schemaText());
   });
 
-  it("docs/config.md is fresh (else: npx tsx config/reference.ts)", () => {
+  it("docs/config.md is fresh (else: npm run generate)", () => {
     expect(readFileSync(referenceFile, "utf8")).toBe(referenceText());
   });
 });
