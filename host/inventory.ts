@@ -85,7 +85,7 @@ export interface NetworkFound {
   dnsDomain?: string;
   bridge?: string;
   cidr?: string;
-  stp?: boolean;
+  isCredulous?: boolean;
   reservations?: Reservation[];
 }
 

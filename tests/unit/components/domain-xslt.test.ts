@@ -1,23 +1,10 @@
 import { createHash } from "node:crypto";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import path from "node:path";
-import { execaSync } from "execa";
-import { afterAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { domainXslt, type Marks, withFilter, withMarks } from "../../../components/domain-xslt.ts";
 import { parseDomain } from "../../../host/libvirt-xml.ts";
 import { hostileTexts } from "../guest/hostile-values.ts";
 import { aNode } from "../guest/samples.ts";
-
-const dir = mkdtempSync(path.join(tmpdir(), "domain-xslt-"));
-afterAll(() => rmSync(dir, { recursive: true }));
-
-/** What the libvirt provider does with a stylesheet. */
-function apply(xslt: string, xml: string): string {
-  writeFileSync(path.join(dir, "sheet.xsl"), xslt);
-  writeFileSync(path.join(dir, "domain.xml"), xml);
-  return execaSync("xsltproc", ["--nonet", path.join(dir, "sheet.xsl"), path.join(dir, "domain.xml")]).stdout;
-}
+import { applyXslt } from "./apply-xslt.ts";
 
 test("disks become files with serials, graphics go, a logged serial console comes, the rest stays", () => {
   const sheet = domainXslt({
@@ -42,7 +29,7 @@ test("disks become files with serials, graphics go, a logged serial console come
     "<disk type='volume' device='disk'><source pool='p' volume='disk.qcow2'/><target dev='vda' bus='virtio'/></disk>" +
     "<disk type='volume' device='disk'><source pool='p' volume='seed.iso'/><target dev='vdb' bus='virtio'/></disk>" +
     "<graphics type='spice'/><rng model='virtio'/></devices></domain>";
-  expect(apply(xslt, before)).toBe(
+  expect(applyXslt(xslt, before)).toBe(
     '<?xml version="1.0"?>\n<domain type="qemu"><name>x</name><os firmware="efi"><type arch="x86_64">hvm</type></os><devices>' +
       '<disk type="file" device="disk"><driver name="qemu" type="qcow2" discard="unmap"/><source file="/vms/a&amp;b{c}/disk.qcow2"/><target dev="vda" bus="virtio"/><serial>root-1</serial></disk>' +
       '<disk type="file" device="disk"><driver name="qemu" type="raw"/><source file="/vms/seed.iso"/><target dev="vdb" bus="virtio"/><serial>seed-1</serial><readonly/></disk>' +
@@ -56,9 +43,9 @@ test("one interface gets a network filter, whatever else the stylesheet does, an
   const sheet = domainXslt({ uuid: "u", firmware: "bios", disks: [], consoleLog: "/vms/a&b{c}/console.log" });
   const nic = (mac: string) => `<interface type="network"><mac address="${mac}"/><model type="virtio"/></interface>`;
   const before = `<domain><devices>${nic("52:54:00:AB:CD:EF")}${nic("52:54:00:00:00:01")}</devices></domain>`;
-  const after = apply(withFilter(sheet, "52:54:00:ab:cd:ef", "project-app"), before);
+  const after = applyXslt(withFilter(sheet, "52:54:00:ab:cd:ef", "project-app"), before);
   const filtered = nic("52:54:00:AB:CD:EF").replace("</interface>", '<filterref filter="project-app"/></interface>');
-  expect(after).toBe(apply(sheet, before).replace(nic("52:54:00:AB:CD:EF"), filtered));
+  expect(after).toBe(applyXslt(sheet, before).replace(nic("52:54:00:AB:CD:EF"), filtered));
   expect(after).toContain('filter="project-app"');
   expect(after).toContain('<log file="/vms/a&amp;b{c}/console.log"');
 });
@@ -67,7 +54,7 @@ test("an interface that a transform has put onto a bridge gets none", () => {
   const sheet = domainXslt({ uuid: "u", firmware: "bios", disks: [], consoleLog: "/vms/app/console.log" });
   const before =
     '<domain><devices><interface type="bridge"><mac address="52:54:00:ab:cd:ef"/></interface></devices></domain>';
-  expect(apply(withFilter(sheet, "52:54:00:ab:cd:ef", "project-app"), before)).toBe(apply(sheet, before));
+  expect(applyXslt(withFilter(sheet, "52:54:00:ab:cd:ef", "project-app"), before)).toBe(applyXslt(sheet, before));
 });
 
 const details = {
@@ -98,15 +85,15 @@ describe("marks", () => {
   test.each(
     Object.entries(hostileTexts).filter(([name]) => !/zero|escape|terminal|screen|editor|letter|11 MiB/.test(name)),
   )("that hold %s stay values, even where their type was forced", (_, text) => {
-    const applied = apply(marked(text), plain);
-    expect(shape(applied)).toBe(shape(apply(marked("n1"), plain)));
+    const applied = applyXslt(marked(text), plain);
+    expect(shape(applied)).toBe(shape(applyXslt(marked("n1"), plain)));
   });
 
   test("of a disk that was adopted bigger than asked for are read back from the domain, and others stand beside them", () => {
     const adopted = { size: 50 * 2 ** 30, asked: 40 * 2 ** 30 };
-    const xml = apply(withMarks(sheet, { ...marks, adopted }), plain);
+    const xml = applyXslt(withMarks(sheet, { ...marks, adopted }), plain);
     expect(parseDomain(xml).marks).toEqual({ ...marks, starting: undefined, adopted });
-    expect(parseDomain(apply(withMarks(sheet, marks), plain)).marks).not.toHaveProperty("adopted");
+    expect(parseDomain(applyXslt(withMarks(sheet, marks), plain)).marks).not.toHaveProperty("adopted");
     const edited = xml.replace(`asked="${adopted.asked}"`, 'asked="-1"');
     expect(parseDomain(edited).marks).not.toHaveProperty("adopted");
   });
@@ -118,6 +105,6 @@ describe("marks", () => {
 <xsl:template match="/domain"><d><xsl:apply-templates select="name"/><m id="@node@" other="x @node@"/>@node@</d></xsl:template>
 </xsl:stylesheet>`;
     const byHand = own.replace('id="@node@"', `id="${aNode(1).nodeKey}"`);
-    expect(apply(withMarks(own, { ...marks, tailnet: aNode(1) }), plain)).toBe(apply(byHand, plain));
+    expect(applyXslt(withMarks(own, { ...marks, tailnet: aNode(1) }), plain)).toBe(applyXslt(byHand, plain));
   });
 });

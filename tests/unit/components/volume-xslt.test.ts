@@ -1,20 +1,10 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import path from "node:path";
-import { execaSync } from "execa";
-import { afterAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { again, closedXslt, qcow2Xslt } from "../../../components/volume-xslt.ts";
-
-const dir = mkdtempSync(path.join(tmpdir(), "volume-xslt-"));
-afterAll(() => rmSync(dir, { recursive: true }));
+import { applyXslt } from "./apply-xslt.ts";
 
 /** What the provider asks libvirt for, by a stylesheet. */
-function transformed(sheet: string, target: string, rest = ""): string {
-  const files = { sheet: path.join(dir, "sheet.xsl"), volume: path.join(dir, "volume.xml") };
-  writeFileSync(files.sheet, sheet);
-  writeFileSync(files.volume, volumeWith(target, rest));
-  return execaSync("xsltproc", ["--nonet", files.sheet, files.volume]).stdout.replace(/^.*\n/, "");
-}
+const transformed = (sheet: string, target: string, rest = "") =>
+  applyXslt(sheet, volumeWith(target, rest)).replace(/^.*\n/, "");
 const volumeWith = (target: string, rest = "") =>
   `<volume><name>disk.qcow2</name><target>${target}</target>${rest}</volume>`;
 
