@@ -1,11 +1,12 @@
-import { open, readFile, stat } from "node:fs/promises";
+import { existsSync, constants as fileConstants } from "node:fs";
+import { type FileHandle, open, readlink, realpath } from "node:fs/promises";
 import path from "node:path";
 import { UserError } from "../config/errors.ts";
 import { formatSize } from "../config/sizes.ts";
 import { takeInventory } from "../host/inventory.ts";
-import { shellFor } from "../host/shell.ts";
+import { type RunOptions, shellFor } from "../host/shell.ts";
 import { isLocal } from "../host/virsh.ts";
-import { headerLength, notByItself, parseHeader } from "../images/qcow2.ts";
+import { notByItself, parseHeader, readStart } from "../images/qcow2.ts";
 import { sha512 } from "./digest.ts";
 import { runScript } from "./host-script.ts";
 import { type ProjectDisk, projectDisk, type StorageHost } from "./project-disk.ts";
@@ -42,62 +43,113 @@ export async function importDisk(
   log: (line: string) => void,
 ): Promise<Imported> {
   const disk = projectDisk(host, project);
-  const file = source.onHost ? source.file : path.resolve(source.file);
-  if (!source.onHost) await refuseStranger(file);
-  const users = usersOf(disk, await takeInventory({ ...host, virtualization: "emulated" }));
-  if (users.length > 0) throw new UserError(title, users);
-  const size = await runImport(disk, { ...source, file }, log);
+  const refuseUsed = async () => {
+    const users = usersOf(disk, await takeInventory({ ...host, virtualization: "emulated" }));
+    if (users.length > 0) throw new UserError(title, users);
+  };
+  const size = source.onHost
+    ? await refuseUsed().then(() => runScriptOn(disk, [source.file], log))
+    : await withOwnFile(path.resolve(source.file), async (file) => {
+        await refuseStranger(file);
+        await refuseUsed();
+        return isLocal(host.uri) ? runScriptOn(disk, [file.path], log) : stream(disk, file, log);
+      });
   log(`${project}: imported, ${formatSize(size)}; the next \`pulumi up\` with its entry in the config takes it up`);
   return { path: disk.file, size };
 }
 
-/** A file of a host elsewhere is streamed to it. */
-async function runImport(
-  disk: ProjectDisk,
-  { file, onHost }: ImageSource,
+/** Runs the script on the disk's host; it prints the size of what it has imported. */
+async function runScriptOn(
+  { name, host: { uri, storageDir } }: ProjectDisk,
+  args: string[],
   onLine: (line: string) => void,
+  options: Pick<RunOptions, "stdin"> = {},
 ): Promise<number> {
-  const { uri, storageDir } = disk.host;
   const shell = shellFor(uri);
-  const args = [disk.name, storageDir, shell.uri];
-  if (onHost || isLocal(uri)) return Number(await runScript(shell, "import.sh", [...args, file], title, { onLine }));
-  const { size } = await stat(file);
-  const stream = [...args, "-", String(size), await checkedDigest(file), file];
-  return Number(await runScript(shell, "import.sh", stream, title, { stdin: { file }, onLine }));
+  const words = [name, storageDir, shell.uri, ...args];
+  return Number(await runScript(shell, "import.sh", words, title, { ...options, onLine }));
 }
 
-/** What can be told of a file before all of it has been sent to a host. The host looks again. */
-async function refuseStranger(file: string): Promise<void> {
-  const refuse = (rule: string, remedy: string) => new UserError(title, [{ path: file, rule, remedy }]);
-  const start = await readStart(file);
-  if (!start) throw refuse("must be a file", "name a backup, or another qcow2 image");
-  const header = parseHeader(start);
-  if (!header) throw refuse("must be a qcow2 image", "convert it: qemu-img convert -O qcow2");
-  const refusal = notByItself(header);
-  if (refusal) throw refuse(refusal.rule, refusal.remedy);
+/** To a host elsewhere a file of this machine is streamed. */
+async function stream(disk: ProjectDisk, { path, held, size }: OwnFile, log: (line: string) => void): Promise<number> {
+  const args = ["-", String(size), await checkedDigest(path, held), path];
+  return runScriptOn(disk, args, log, { stdin: { file: held } });
 }
 
-async function readStart(file: string): Promise<Buffer | undefined> {
-  if (!(await stat(file).catch(() => undefined))?.isFile()) return undefined;
-  const handle = await open(file);
+/** A file of this machine that is open. */
+interface OwnFile {
+  /** Absolute, and its own. */
+  path: string;
+  /** By which it is read, whatever its path leads to by now. */
+  held: string;
+  /** Bytes. */
+  size: number;
+}
+
+const refused = (path: string, rule: string, remedy: string) => new UserError(title, [{ path, rule, remedy }]);
+
+/**
+ * Opens a file for some work.
+ *
+ * @throws UserError when it is none, or reached by a link: that may be another user's, who has no right to read the file
+ */
+async function withOwnFile<T>(file: string, work: (file: OwnFile) => Promise<T>): Promise<T> {
+  const handle = await openFile(file);
+  if (!handle) throw refused(file, "must be a file", "name a backup, or another qcow2 image");
   try {
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(headerLength), 0, headerLength, 0);
-    return buffer.subarray(0, bytesRead);
+    // Only Linux can say which file it is that was opened.
+    const descriptor = `/proc/self/fd/${handle.fd}`;
+    const held = existsSync(descriptor) ? descriptor : file;
+    const own = await (held === descriptor ? readlink(descriptor) : realpath(file));
+    const remedy = `name it by its own: ${own}`;
+    if (own !== file) throw refused(file, "must be the path of the file itself, with no link in it", remedy);
+    return await work({ path: file, held, size: (await handle.stat()).size });
   } finally {
     await handle.close();
   }
 }
 
+/** Undefined where there is none, or what is there is no file. A pipe that nobody writes to holds nothing up. */
+async function openFile(file: string): Promise<FileHandle | undefined> {
+  const handle = await open(file, fileConstants.O_RDONLY | fileConstants.O_NONBLOCK).catch((error) => {
+    if (!["ENOENT", "ENOTDIR", "ENXIO"].includes(error.code))
+      throw refused(file, `must be readable (${error.code})`, "see its rights");
+    return undefined;
+  });
+  if (!handle || (await handle.stat()).isFile()) return handle;
+  await handle.close();
+  return undefined;
+}
+
+/** What can be told of a file before all of it has been sent to a host. The host looks again. */
+async function refuseStranger({ path, held }: OwnFile): Promise<void> {
+  const header = parseHeader(readStart(held));
+  if (!header) throw refused(path, "must be a qcow2 image", "convert it: qemu-img convert -O qcow2");
+  const refusal = notByItself(header);
+  if (refusal) throw refused(path, refusal.rule, refusal.remedy);
+}
+
+/** How much of a file with a digest is read, in bytes. */
+const digestLength = 128;
+
 /** The digest of a file, once it is what the `.sha512` beside it says, if there is one. */
-async function checkedDigest(file: string): Promise<string> {
-  const digest = await sha512(file);
-  const said = await readFile(`${file}.sha512`, "utf8").catch(() => undefined);
-  if (said === undefined || said.split(/\s/)[0]?.toLowerCase() === digest) return digest;
-  throw new UserError(title, [
-    {
-      path: file,
-      rule: `must have the SHA-512 that ${file}.sha512 says`,
-      remedy: "copy it again: it was changed, or cut off",
-    },
-  ]);
+async function checkedDigest(file: string, held: string): Promise<string> {
+  const digest = await sha512(held);
+  const said = await digestBeside(`${file}.sha512`);
+  if (said === undefined || said.toLowerCase() === digest) return digest;
+  throw refused(file, `must have the SHA-512 that ${file}.sha512 says`, "copy it again: it was changed, or cut off");
+}
+
+async function digestBeside(file: string): Promise<string | undefined> {
+  const handle = await openFile(file);
+  if (!handle) {
+    if (!existsSync(file)) return undefined;
+    throw refused(file, "must be a file", "remove it, or put the image's digest in its place");
+  }
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(digestLength), 0, digestLength, 0);
+    return buffer.toString("latin1", 0, bytesRead).split(/\s/)[0];
+  } finally {
+    await handle.close();
+  }
 }

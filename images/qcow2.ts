@@ -70,7 +70,8 @@ export function standalone(start: Buffer, shownAs: string): ImageHeader {
   return header;
 }
 
-function readStart(file: string): Buffer {
+/** The first {@link headerLength} bytes of a file. */
+export function readStart(file: string): Buffer {
   const descriptor = openSync(file, "r");
   try {
     const buffer = Buffer.alloc(headerLength);
