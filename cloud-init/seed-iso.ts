@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import os from "node:os";
 import path from "node:path";
 import { execaSync } from "execa";
+import { ownCache } from "../config/cache-folder.ts";
 import { UserError } from "../config/errors.ts";
 
 /** What cloud-init's NoCloud source reads: https://docs.cloud-init.io/en/latest/reference/datasources/nocloud.html */
@@ -12,14 +12,13 @@ export interface SeedContents {
 }
 
 /** Where seeds are kept; readable by their owner alone, since a seed may come to hold keys. */
-const seedCache = () =>
-  path.join(process.env.XDG_CACHE_HOME || path.join(os.homedir(), ".cache"), "project-vms", "seeds");
+const seedCache = () => path.join(ownCache(), "seeds");
 
 /**
  * The path of the ISO that holds a VM's seed; its name tells its contents, so that equal contents are one file and no
  * diff. The file is made if it is not there yet.
  *
- * @throws UserError when the program that makes ISOs is not installed
+ * @throws UserError when the program that makes ISOs is not installed, or another user can change what is in the cache
  * @example seedIso("project-myapp", { userData: "#cloud-config\n…", metaData: "instance-id: …" })
  */
 export function seedIso(name: string, contents: SeedContents, cacheDir = seedCache()): string {

@@ -1,8 +1,9 @@
 import { spawn } from "node:child_process";
 import { constants } from "node:fs";
 import { access, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
-import { arch, homedir, tmpdir } from "node:os";
+import { arch, tmpdir } from "node:os";
 import path from "node:path";
+import { ownCache } from "../config/cache-folder.ts";
 import { kvmGuest, kvmGuestAnswer } from "./kvm-guest.ts";
 
 /** Whether this machine can run guests by KVM. `why` is one line, for the user. */
@@ -114,8 +115,7 @@ async function machineKey(): Promise<string> {
   return `${bootId} ${(await stat(qemu)).mtimeMs}`;
 }
 
-const defaultCacheFile = () =>
-  path.join(process.env.XDG_CACHE_HOME || path.join(homedir(), ".cache"), "project-vms/kvm.json");
+const defaultCacheFile = () => path.join(ownCache(), "kvm.json");
 
 async function readCache(file: string, key: string): Promise<KvmVerdict | undefined> {
   try {

@@ -30,7 +30,8 @@ export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive TMPDIR=$WORK
 stage() { echo "==> $*"; }
 
 in_tree() {
-  chroot "$TREE" /usr/bin/env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin HOME=/tmp LC_ALL=C.UTF-8 "$@"
+  # A home that nobody else can put a program's configuration into: the tree's /tmp is open to all who can get to $WORK.
+  chroot "$TREE" /usr/bin/env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin HOME=/root/.build LC_ALL=C.UTF-8 "$@"
 }
 
 install_packages() {
@@ -86,6 +87,7 @@ Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
 END
   rm -f "$TREE/etc/apt/sources.list" "$TREE"/etc/apt/apt.conf.d/99mmdebstrap "$TREE"/etc/dpkg/dpkg.cfg.d/99mmdebstrap
   : >"$TREE/etc/environment"
+  mkdir "$TREE/root/.build"
   mount -t proc proc "$TREE/proc"
   in_tree passwd --lock root
   in_tree systemctl enable --quiet systemd-networkd systemd-resolved ssh docker nix-daemon.socket tailscaled grow-root \
@@ -121,7 +123,8 @@ clean() {
   rm -f "$TREE"/etc/ssh/ssh_host_* "$TREE"/var/lib/dbus/machine-id "$TREE"/etc/hostname
   : >"$TREE/etc/machine-id"
   rm -rf "$TREE"/var/lib/apt/lists/* "$TREE"/var/cache/apt/* "$TREE"/var/cache/debconf/*-old "$TREE"/var/log/* \
-    "$TREE"/tmp/* "$TREE"/root/.npm "${TREE:?}"/dev/* "${TREE:?}"/run/*
+    "$TREE"/root/.npm "$TREE"/root/.build "${TREE:?}"/dev/* "${TREE:?}"/run/*
+  find "$TREE/tmp" "$TREE/var/tmp" -mindepth 1 -delete
   mkdir -p "$TREE/var/lib/apt/lists/partial" "$TREE/var/cache/apt/archives/partial"
   # Caches (ldconfig, journal catalog, users) are up to date: without these files the first boot makes them all anew.
   touch "$TREE/etc/.updated" "$TREE/var/.updated"

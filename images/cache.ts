@@ -10,9 +10,9 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { homedir } from "node:os";
 import path from "node:path";
 import { pipeline } from "node:stream/promises";
+import { ownCache } from "../config/cache-folder.ts";
 import { removeWhenInterrupted } from "./leftovers.ts";
 import { readQcow2 } from "./qcow2.ts";
 
@@ -33,9 +33,13 @@ interface Note extends Image {
   mtimeMs: number;
 }
 
-/** Where images are kept, for all checkouts of this user. It may be deleted at any time, at the cost of a new build. */
+/**
+ * Where images are kept, for all checkouts of this user. It may be deleted at any time, at the cost of a new build.
+ *
+ * @throws UserError when another user can change what is there
+ */
 export function imageCacheDir(environment: NodeJS.ProcessEnv = process.env): string {
-  return path.join(environment.XDG_CACHE_HOME || path.join(homedir(), ".cache"), "project-vms", "images");
+  return path.join(ownCache(environment), "images");
 }
 
 /** Images under names that tell their contents, read-only, and notes that lead from an identity to an image. */

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
-import { homedir } from "node:os";
 import { join, relative } from "node:path";
+import { ownCache } from "../../config/cache-folder.ts";
 
 /** The folder of this file's parent: the sources of the toolchain. */
 export const sourceFolder = join(import.meta.dirname, "..");
@@ -9,9 +9,13 @@ export const sourceFolder = join(import.meta.dirname, "..");
 /** The root of the checkout. */
 export const checkoutFolder = join(sourceFolder, "..");
 
-/** Where toolchains are kept, outside of any checkout; it may be deleted at any time, at the cost of a new build. */
+/**
+ * Where toolchains are kept, outside of any checkout; it may be deleted at any time, at the cost of a new build.
+ *
+ * @throws UserError when another user can change what is there
+ */
 export function cacheFolder(environment: NodeJS.ProcessEnv = process.env): string {
-  return join(environment.XDG_CACHE_HOME || join(homedir(), ".cache"), "project-vms", "toolchain");
+  return join(ownCache(environment), "toolchain");
 }
 
 /** A short digest of texts: their order and their borders count. */
