@@ -19,14 +19,21 @@ const pathsAtOnce = 100;
 const others = 0o077;
 
 /**
- * What is open, a line each: `f` for a file or `d` for a folder, and its path. The folder for VMs itself counts only where
- * nothing else is in it. No symbolic link is followed. Folders stay passable, for QEMU's user; that shows no names.
+ * What is open, a line each: `f` for a file or `d` for a folder, and its path. A kept disk may have lost its pool, so a folder with
+ * one counts as well, unless it is another pool's. The folder for VMs itself counts only where nothing else is in it. No symbolic
+ * link is followed. Folders stay passable, for QEMU's user; that shows no names.
+ *
+ * Usage: <storageDir> <names of others' folders, a line each> <name of a folder of ours>...
  */
 const lookScript = `
-storage=$1
-shift
+storage=$1 others=$2
+shift 2
 [ -d "$storage" ] || exit 0
 theirs=$(ls -A "$storage") || exit
+for disk in "$storage"/*/project.qcow2; do
+  name=$(basename "$(dirname "$disk")")
+  [ ! -f "$disk" ] || [ -L "$storage/$name" ] || printf '%s\\n' "$others" | grep -qxF -e "$name" || set -- "$@" "$name" "$name.console"
+done
 for name; do
   theirs=$(printf '%s\\n' "$theirs" | grep -vxF -e "$name")
   [ ! -d "$storage/$name" ] ||
@@ -43,8 +50,9 @@ sed -n 's/^ *dynamic_ownership *= *\\([01]\\).*/\\1/p; s/^ *user *= *"+\\{0,1\\}
 
 /** Looks for what is open, on the host itself and as root. Changes nothing. */
 export async function openStorage(shell: Shell, storageDir: string, inventory: Inventory): Promise<OpenStorage> {
-  const words = ["sh", "-c", lookScript, "sh", storageDir, ...ownFolders(storageDir, inventory)];
-  const lines = (await shell.run(words)).split("\n");
+  const { own, others } = foldersIn(storageDir, inventory);
+  const words = ["sh", "-c", lookScript, "sh", storageDir, others.join("\n"), ...own];
+  const lines = [...new Set((await shell.run(words)).split("\n"))];
   const ofKind = (kind: string) => lines.filter((line) => line.startsWith(kind)).map((line) => line.slice(kind.length));
   return { files: ofKind("f "), folders: ofKind("d ") };
 }
@@ -100,12 +108,14 @@ export async function closeBeforeUpdate(
 export const hasOpenVolumes = ({ pools }: Pick<Inventory, "pools">) =>
   pools.some(({ volumes }) => volumes.some(({ mode = 0 }) => (mode & others) !== 0));
 
-/** The names of the folders in the one for VMs that are ours: each is a pool's, or has the backups. */
-function ownFolders(storageDir: string, { pools }: Pick<Inventory, "pools">): string[] {
-  const ours = pools.filter(({ name, path }) => {
-    const folder = posix.basename(path);
-    return posix.dirname(path) === posix.normalize(storageDir) && [basePoolName, poolName(folder)].includes(name);
-  });
-  const folders = ours.map(({ path }) => posix.basename(path));
-  return [...folders, ...folders.map(consoleFolder), backupFolder];
+/** The names of the folders in the one for VMs that are ours, each a pool's or with the backups, and of those that are others' pools. */
+function foldersIn(storageDir: string, { pools }: Pick<Inventory, "pools">): { own: string[]; others: string[] } {
+  const there = pools.filter(({ path }) => posix.dirname(path) === posix.normalize(storageDir));
+  const names = (isOurs: boolean) =>
+    there
+      .map(({ name, path }) => ({ name, folder: posix.basename(path) }))
+      .filter(({ name, folder }) => [basePoolName, poolName(folder)].includes(name) === isOurs)
+      .map(({ folder }) => folder);
+  const own = names(true);
+  return { own: [...own, ...own.map(consoleFolder), backupFolder], others: names(false) };
 }

@@ -95,6 +95,14 @@ describe("what others may read or list", () => {
     expect(found).toEqual({ files: [`${dir}/webapp/project.qcow2`], folders: [`${dir}/webapp`] });
   });
 
+  test("a kept disk whose pool is gone is seen all the same, but not one in the folder of another's pool", async () => {
+    const kept = ["old/project.qcow2", "old/seed.iso", "old.console/console.log"];
+    for (const name of [...kept, "stranger/project.qcow2", "theirs/disk.img"]) make(name);
+    const { files } = await openStorage(shell, dir, inventory());
+    expect(files.sort()).toEqual([...kept].sort().map((name) => path.join(dir, name)));
+    expect((await openStorage(shell, dir, anInventory())).files).toContain(path.join(dir, "old/project.qcow2"));
+  });
+
   test("no link is followed", async () => {
     make("webapp/project.qcow2", 0o600);
     mkdirSync(path.join(dir, "../elsewhere"));
