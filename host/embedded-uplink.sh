@@ -14,6 +14,8 @@ DEVICE=uplink0
 LINK=198.18.0.0/24
 ADDRESS=198.18.0.15/24
 GATEWAY=198.18.0.2
+# This machine's resolver, as libslirp shows it.
+RESOLVER=198.18.0.3
 # Private, shared (tailnets), loopback, link-local (clouds' metadata), Azure's own service, benchmarks, multicast, reserved and
 # broadcast. https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16
 CLOSED="0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 168.63.129.16/32 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.168.0.0/16
@@ -31,25 +33,33 @@ there() {
     nsenter --net="$netns" "$@"
 }
 
-# Only the host's DNS server may use the link's own addresses: behind them are this machine's loopback and its resolver.
+# Behind the link's own addresses are this machine's loopback and its resolver. Only questions to the resolver may go there, and
+# none of a guest's: the host's DNS server asks. A guest that has got out of its QEMU is in this namespace, too.
 close_private() {
     # They may be there since an earlier one, and are never gone in between.
-    there ip -4 rule add priority 100 iif lo to "$LINK" lookup main 2>/dev/null
+    for protocol in udp tcp; do
+        there ip -4 rule add priority 100 iif lo to "$RESOLVER" ipproto "$protocol" dport 53 lookup main 2>/dev/null
+    done
     there ip -4 rule add priority 101 to "$LINK" unreachable 2>/dev/null
     there ip -4 rule show | grep -q "^101:.*to $LINK unreachable" || return 1
+    # Of an earlier version.
+    there ip -4 rule del priority 100 iif lo to "$LINK" lookup main 2>/dev/null
     for range in $CLOSED; do there ip -4 route replace unreachable "$range" metric "$METRIC" || return 1; done
 }
 
 # This machine's own addresses and the networks that it stands in; all but those that are closed anyway.
 machine() {
+    own=$(ip -4 route show table local) && links=$(ip -4 route show table all scope link) && [ -n "$own" ] || return 1
     {
-        ip -4 route show table local | awk '$1 == "local" || $1 == "broadcast" { print $2 }'
-        ip -4 route show table all scope link | awk '$1 ~ /^[0-9]/ { print $1 }'
-    } | sort -u | grep -Ev '^(0|10|127)\.|^169\.254\.|^192\.168\.|^172\.(1[6-9]|2[0-9]|3[01])\.|^100\.(6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7])\.'
+        printf '%s\n' "$own" | awk '$1 == "local" || $1 == "broadcast" { print $2 }'
+        printf '%s\n' "$links" | awk '$1 ~ /^[0-9]/ { print $1 }'
+    } | sort -u | grep -Ev '^(0|10|127)\.|^169\.254\.|^192\.168\.|^172\.(1[6-9]|2[0-9]|3[01])\.|^100\.(6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7])\.' || true
 }
 
+# What cannot be closed, or not be found out, leaves no way out.
 close_machine() {
-    machine | while read -r range; do there ip -4 route replace unreachable "$range" metric "$METRIC"; done
+    ranges=$(machine) || return 1
+    for range in $ranges; do there ip -4 route replace unreachable "$range" metric "$METRIC" || return 1; done
 }
 
 # The tap belongs to the namespace that it is opened in, and is there for as long as QEMU is.
@@ -76,7 +86,8 @@ set_up() {
     done
     # What came while nobody listened for it yet.
     close_machine || return 1
-    there ip -4 address add "$ADDRESS" dev "$DEVICE" && there ip -4 route add default via "$GATEWAY" dev "$DEVICE"
+    there ip -4 address add "$ADDRESS" dev "$DEVICE" &&
+        there ip -4 route add default via "$GATEWAY" dev "$DEVICE" onlink
 }
 
 main() {
@@ -92,7 +103,10 @@ main() {
     # It leads a process group of its own.
     trap 'trap "" TERM; kill 0; exit 0' TERM
     # An address that this machine gets while this runs is closed at once.
-    ip -4 monitor address route 2>/dev/null | while read -r _; do close_machine; done &
+    {
+        ip -4 monitor address route 2>/dev/null | while read -r _; do close_machine || break; done
+        kill "$$"
+    } &
     set_up && echo "uplink: up" && wait "$link"
     echo "uplink: ended"
     kill 0

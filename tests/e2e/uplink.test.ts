@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import YAML from "yaml";
 import { embeddedHostFor } from "../../host/embedded.ts";
@@ -134,6 +135,18 @@ describe("the embedded host's guests", () => {
     const aliases = ["198.18.0.2", "198.18.0.3", "127.0.0.1"];
     const closed = [addresses.machine, addresses.neighbour, ...aliases, ...privateAddresses, "198.18.0.15"];
     expect(await reached([addresses.site, ...closed])).toEqual([addresses.site]);
+  });
+
+  test("reach no more if they get out of their QEMU, but the machine's resolver", async () => {
+    const netns = `/proc/${findProcesses(host).at(-1)}/ns/net`;
+    const inHost = (...words: string[]) => execa("nsenter", [`--net=${netns}`, ...words], { reject: false });
+    const alias = (address: string) => inHost("nc", "-vz", "-w", "5", address, "8080");
+    for (const address of ["198.18.0.2", "198.18.0.3", addresses.machine]) {
+      expect((await alias(address)).stderr, address).toMatch(/unreachable|No route to host/);
+    }
+    const asks = ["ip", "route", "get", "198.18.0.3", "ipproto", "udp", "dport"];
+    expect((await inHost(...asks, "53")).stdout).toContain("dev uplink0");
+    expect((await inHost(...asks, "54")).stderr).toContain("unreachable");
   });
 
   test("do not reach an address that the machine gets while they run", async () => {
