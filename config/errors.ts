@@ -1,16 +1,19 @@
 import { counted } from "./counted.ts";
-import { printable, printableJson } from "./printable.ts";
+import { indented, printable, printableJson } from "./printable.ts";
 
 /**
  * One mistake of the user's, as it is shown: where, what is asked, what was found, what to do.
  *
  * The path is built by code and names the file: `Pulumi.local.yaml: projects.webapp.memory`.
  * Leave `value` out where it may be a secret: whatever stands there is printed. (A private key is left out in any case.)
+ * `said` is a stranger's: what a guest says, or a program about it. It stands on lines of its own, each with a mark, so that no
+ * terminal breaks a line such that its rest looks like one of ours.
  */
 export interface Issue {
   path: string;
   rule: string;
   value?: unknown;
+  said?: string;
   remedy: string;
 }
 
@@ -75,7 +78,10 @@ export function factOf({ path, rule, value }: Issue): string {
   return `${path}: ${rule}${found}`;
 }
 
-const formatIssue = (issue: Issue) => `  - ${factOf(issue)}\n    ${issue.remedy}`;
+const formatIssue = (issue: Issue) => `  - ${factOf(issue)}${formatSaid(issue)}\n    ${issue.remedy}`;
+
+const formatSaid = ({ said }: Issue) =>
+  said === undefined ? "" : `; it says:\n${indented(said.trim() || "(nothing)")}`;
 
 const longestValueShown = 120;
 

@@ -68,12 +68,15 @@ export function endOf(text: string, most: number): string {
   return text.length <= most ? text : `(${text.length - most} characters before) …${text.slice(-most)}`;
 }
 
-/** With their mark, lines of so many characters fit into the narrowest usual terminal, which would break longer ones without one. */
-const widest = 76;
+/**
+ * With their mark, lines of so many columns fit into the narrowest usual terminal, which would break longer ones without one, also
+ * where Pulumi has put four blanks before them.
+ */
+const widest = 72;
 
 /** Lines of another's text within a message, so that none of them looks like one of the message's own. */
 export const indented = (lines: string) =>
-  lines
+  printable(lines)
     .split("\n")
     .flatMap(narrow)
     .map((line) => `  | ${line}`)
@@ -82,14 +85,22 @@ export const indented = (lines: string) =>
 /** A line in pieces that are narrow enough, broken behind a blank where there is one. */
 function narrow(line: string): string[] {
   const pieces: string[] = [];
-  let rest = [...line];
-  while (rest.length > widest) {
-    const end = rest.lastIndexOf(" ", widest - 1) + 1 || widest;
-    pieces.push(rest.slice(0, end).join(""));
-    rest = rest.slice(end);
+  let [piece, columns] = ["", 0];
+  for (const character of line) {
+    columns += columnsOf(character);
+    if (columns > widest) {
+      const end = piece.lastIndexOf(" ") + 1 || piece.length;
+      pieces.push(piece.slice(0, end));
+      piece = piece.slice(end);
+      columns = [...piece, character].reduce((sum, one) => sum + columnsOf(one), 0);
+    }
+    piece += character;
   }
-  return [...pieces, rest.join("")];
+  return [...pieces, piece];
 }
+
+/** Half of the world's characters are two columns wide; which, is the terminal's own idea. */
+const columnsOf = (character: string) => (character <= "\x7e" ? 1 : 2);
 
 function visible(character: string): string {
   const code = character.codePointAt(0) ?? 0;

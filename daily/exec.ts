@@ -3,7 +3,7 @@ import type { Readable } from "node:stream";
 import { UserError } from "../config/errors.ts";
 import { domainName } from "../config/names.ts";
 import { type ExecBytes, GuestAgent } from "../guest/agent.ts";
-import { AgentError } from "../guest/refusal.ts";
+import { AgentError, agentSays } from "../guest/refusal.ts";
 import { VirshError, virshFor } from "../host/virsh.ts";
 import { findRunningVm, type OwnVm } from "./find-vm.ts";
 
@@ -45,7 +45,7 @@ export async function execIn(
   } catch (error) {
     // A guest that goes down in the middle takes the answer with it.
     if (!(error instanceof VirshError || error instanceof AgentError)) throw error;
-    throw noAgent(own, error.reason);
+    throw noAgent(own, agentSays(error));
   }
 }
 
@@ -79,11 +79,13 @@ export function asUser(user: string, command: string[]): [string, ...string[]] {
   return ["/usr/bin/sudo", "--set-home", `--user=${user}`, "--", ...login, ...command];
 }
 
-function noAgent({ outline, vm }: OwnVm, reason = "it may still be booting"): UserError {
+function noAgent({ outline, vm }: OwnVm, said?: string): UserError {
   return new UserError(`The guest agent of ${vm.name} does not answer.`, [
     {
       path: vm.name,
-      rule: `must have a guest agent that answers (${reason})`,
+      ...(said === undefined
+        ? { rule: "must have a guest agent that answers (it may still be booting)" }
+        : { rule: "must have a guest agent that answers", said }),
       remedy: `wait for it: project-vm start ${vm.name} --wait --stack ${outline.stack}; its console says more: project-vm logs ${vm.name}`,
     },
   ]);

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { constants } from "node:os";
 import { UserError } from "../config/errors.ts";
 import { programEnvironment } from "../config/program-environment.ts";
+import { formatSize } from "../config/sizes.ts";
 import type { ExecResult } from "../guest/agent.ts";
 
 /** A program, and the words that it is given. */
@@ -33,10 +34,13 @@ export function runInForeground([program, ...words]: CommandLine): Promise<numbe
   }).finally(() => process.off("SIGINT", ignore));
 }
 
+/** How much is kept of what a program writes to each of its two outputs, in characters. */
+const longestOutput = 8 * 1024 * 1024;
+
 /**
  * The same, but for its output, which is kept. It reads what this program is given to read.
  *
- * @throws UserError when it is not installed
+ * @throws UserError when it is not installed, or writes more than can be kept: it is ended then
  */
 export async function runCaptured([program, ...words]: CommandLine): Promise<ExecResult> {
   const { execa } = await import("execa");
@@ -46,14 +50,21 @@ export async function runCaptured([program, ...words]: CommandLine): Promise<Exe
     stdin: "inherit",
     stripFinalNewline: false,
     reject: false,
+    maxBuffer: longestOutput,
   });
   if (ran.code === "ENOENT") throw notInstalled(program);
+  if (ran.isMaxBuffer) throw tooMuchOutput(program);
   const { stdout = "", stderr = "" } = ran;
   return { exitCode: exitCodeOf(ran.exitCode, ran.signal), stdout, stderr };
 }
 
 const exitCodeOf = (code: number | null | undefined, signal: NodeJS.Signals | null | undefined) =>
   code ?? 128 + constants.signals[signal ?? "SIGTERM"];
+
+function tooMuchOutput(program: string): UserError {
+  const rule = `must write at most ${formatSize(longestOutput)} where \`--json\` is to keep it`;
+  return new UserError(`${program} was ended.`, [{ path: program, rule, remedy: "leave `--json` out" }]);
+}
 
 function notInstalled(program: string): UserError {
   const remedy = `apt-get install ${packages[program] ?? program}`;

@@ -3,7 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { UserError } from "../config/errors.ts";
 import { domainName } from "../config/names.ts";
 import { GuestAgent } from "../guest/agent.ts";
-import { AgentError } from "../guest/refusal.ts";
+import { AgentError, agentSays } from "../guest/refusal.ts";
 import { ConsoleLog, consoleLogFile, consoleLogOn } from "../host/console-log.ts";
 import { shellFor } from "../host/shell.ts";
 import { VirshError, virshFor } from "../host/virsh.ts";
@@ -99,8 +99,9 @@ async function readInGuest(agent: GuestAgent, name: string, offset: number): Pro
     return Buffer.from(stdout.toString("latin1"), "base64");
   } catch (error) {
     if (!(error instanceof VirshError || error instanceof AgentError)) throw error;
-    const rule = `must have a guest agent that answers (${error.reason})`;
+    const rule = "must have a guest agent that answers";
+    const said = agentSays(error);
     const remedy = `what the guest printed so far: project-vm logs ${name}`;
-    throw new UserError(`The log of ${name} cannot be read in the guest.`, [{ path: name, rule, remedy }]);
+    throw new UserError(`The log of ${name} cannot be read in the guest.`, [{ path: name, rule, said, remedy }]);
   }
 }

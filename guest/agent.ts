@@ -126,7 +126,9 @@ export class GuestAgent {
       const running = privately ? this.virsh.runPrivately(...command) : this.virsh.run(...command);
       return await inTime(running, limit + waySeconds, late);
     } catch (error) {
-      throw error instanceof VirshError && error.isAnswer ? new AgentError(this.domain, error.reason) : error;
+      throw error instanceof VirshError && error.isAnswer
+        ? new AgentError(this.domain, "it is not there, or refuses", error.reason)
+        : error;
     }
   }
 }

@@ -145,9 +145,12 @@ export function fitting<Schema extends z.ZodType>(
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const [{ path, message } = { path: [], message: "must be another" }] = result.error.issues;
-  const field = [question, ...path.map(String)].join(" ");
+  const field = [question, ...path.map(ownKey)].join(" ");
   throw new GuestRefusal(guest, field, message, valueAt(value, path));
 }
+
+/** A key that a guest may have made up is not repeated. */
+const ownKey = (key: PropertyKey) => (/^[\w-]{1,30}$/.test(String(key)) ? String(key) : "(a key)");
 
 function valueAt(value: unknown, path: PropertyKey[]): unknown {
   return path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], value);

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { indented, printable } from "../config/printable.ts";
+import { indented } from "../config/printable.ts";
 import type { Guest } from "./guest.ts";
 import { inTime, pauseAfter } from "./in-time.ts";
 import type { TailnetJoin, TailnetNode } from "./tailnet.ts";
@@ -28,7 +28,7 @@ export type Limits = Record<Stage, number>;
 
 /** On KVM a boot takes seconds; a published cloud image installs its packages within `cloud-init`. */
 export const limits: Record<"kvm" | "emulated", Limits> = {
-  kvm: { boot: 180, "cloud-init": 1200, disk: 30, network: 60, docker: 60, nix: 60, claude: 60, tailnet: 120 },
+  kvm: { boot: 180, "cloud-init": 1200, disk: 30, network: 60, docker: 60, nix: 60, claude: 60, tailnet: 180 },
   emulated: {
     boot: 600,
     "cloud-init": 3600,
@@ -37,7 +37,7 @@ export const limits: Record<"kvm" | "emulated", Limits> = {
     docker: 240,
     nix: 240,
     claude: 240,
-    tailnet: 300,
+    tailnet: 480,
   },
 };
 
@@ -54,18 +54,12 @@ export class NotReadyError extends Error {
     reason: string,
     guestLog: string,
   ) {
-    const log = printable(guestLog).trim() || "(nothing could be read from the guest)";
-    const said = printable(reason);
-    const isShort = said.length <= longestInline && !said.includes("\n");
-    const why = isShort ? ` ${said}` : `\n${indented(said)}`;
+    const log = guestLog.trim() || "(nothing could be read from the guest)";
     super(
-      `${domain} is not ready: stage ${stage} failed after ${seconds} s:${why}\nThe end of the guest's log:\n${indented(log)}`,
+      `${domain} is not ready: stage ${stage} failed after ${seconds} s:\n${indented(reason)}\nThe end of the guest's log:\n${indented(log)}`,
     );
   }
 }
-
-/** A longer reason has lines of its own, in characters. */
-const longestInline = 100;
 
 /** How often a line says that a stage is still being waited for, in seconds. */
 const heartbeatSeconds = 20;

@@ -1,5 +1,5 @@
-import { UserError } from "../config/errors.ts";
-import { shortened } from "../config/printable.ts";
+import { type Issue, UserError } from "../config/errors.ts";
+import { indented, shortened } from "../config/printable.ts";
 
 /** How much of what a guest said is shown. */
 const shownCharacters = 120;
@@ -17,14 +17,8 @@ export class GuestRefusal extends UserError {
     rule: string,
     value?: unknown,
   ) {
-    const shown = shownValue(value);
     super(`What the guest ${guest} answers is not used.`, [
-      {
-        path: `${guest}: ${shortened(field, shownCharacters)}`,
-        rule,
-        ...(shown === undefined ? {} : { value: shown }),
-        remedy: remedyFor(guest),
-      },
+      { path: `${guest}: ${field}`, rule, ...shownValue(value), remedy: remedyFor(guest) },
     ]);
   }
 }
@@ -33,16 +27,23 @@ export class GuestRefusal extends UserError {
 export class AgentError extends UserError {
   constructor(
     guest: string,
-    /** What is wrong, in one line. */
+    /** What is wrong, in one line of ours. */
     readonly reason: string,
+    /** What libvirt says of it, and the agent with it. */
+    readonly said?: string,
   ) {
-    super(`The guest agent of ${guest}: ${reason}`);
+    super(`The guest agent of ${guest}: ${reason}${said === undefined ? "" : `:\n${indented(said)}`}`);
   }
 }
 
+/** What an agent's error says in full, or libvirt's about it. */
+export const agentSays = ({ reason, said = reason }: Pick<AgentError, "reason"> & Partial<Pick<AgentError, "said">>) =>
+  said;
+
 /** Of a list or a map only what it is: it can be as big and as deep as its guest likes. */
-function shownValue(value: unknown): unknown {
-  if (typeof value === "string") return value.slice(0, shownCharacters);
-  if (Array.isArray(value)) return "a list";
-  return typeof value === "object" && value !== null ? "a map" : value;
+function shownValue(value: unknown): Pick<Issue, "value" | "said"> {
+  if (value === undefined) return {};
+  if (typeof value === "string") return { said: shortened(value, shownCharacters) };
+  if (Array.isArray(value)) return { value: "a list" };
+  return { value: typeof value === "object" && value !== null ? "a map" : value };
 }

@@ -111,7 +111,7 @@ systemctl stop tailscaled`;
  * Has a VM join its tailnet. One that has an identity there, on its project disk, goes on with it and needs no key; a key is
  * made or used only for one that has none, or whose device lacks the tag: that comes with the key.
  *
- * @param limitSeconds for each step
+ * @param limitSeconds for all of it
  * @returns the node
  * @throws Error with what tailscale said, or that the key gave no such tag
  */
@@ -121,10 +121,15 @@ export async function joinTailnet(
   { server = "", domain, anew, key }: TailnetJoin,
   limitSeconds: number,
 ): Promise<TailnetNode> {
-  const start = anew ? "restart" : "start";
-  const state = (await run(agent, ["/bin/sh", "-c", lookScript, "look", start, server], limitSeconds)).trim();
+  const end = Date.now() + limitSeconds * 1000;
+  const script = (words: string[], secret?: string) => {
+    const left = Math.ceil((end - Date.now()) / 1000);
+    if (left <= 0) throw new Error(`it is not in the tailnet after ${limitSeconds} s`);
+    return run(agent, ["/bin/sh", "-c", ...words], left, secret);
+  };
+  const state = (await script([lookScript, "look", anew ? "restart" : "start", server])).trim();
   const look = async () => {
-    const said = await run(agent, ["/bin/sh", "-c", whoScript], limitSeconds);
+    const said = await script([whoScript]);
     return { node: nodeIn(said, project, domain), isTagged: hasTag(said, project, key.tag) };
   };
   if (state === "Running") {
@@ -133,7 +138,7 @@ export async function joinTailnet(
   }
   const auth = await takeJoinKey(key, () => apiOfCommand(process.env));
   try {
-    await run(agent, ["/bin/sh", "-c", joinScript, "join", hostName(project), server], limitSeconds, auth.key);
+    await script([joinScript, "join", hostName(project), server], auth.key);
     const { node, isTagged } = await look();
     if (!isTagged) throw new Error(`the key that it joined with does not give it ${key.tag}`);
     return node;
@@ -204,6 +209,6 @@ async function run(
 ): Promise<string> {
   const { exitCode, stdout, stderr } = await agent.exec(command, limitSeconds, secret);
   if (exitCode === 0) return stdout;
-  const said = `${stdout}${stderr}`.trim().split("\n").slice(-3).join("; ");
+  const said = `${stdout}${stderr}`.trim().split("\n").slice(-3).join("\n");
   throw new Error(guestText(said) || `exit code ${exitCode}`);
 }

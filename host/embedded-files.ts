@@ -125,11 +125,12 @@ export async function openPassages(dir: string): Promise<void> {
 export async function startFailure(host: EmbeddedHost, cause: unknown): Promise<UserError> {
   const reason = cause instanceof Error ? cause.message : String(cause);
   const lines = [...(await tail(path.join(host.dir, insideLog))), ...(await tail(path.join(host.dir, logFile)))];
-  const shown = lines.map((line) => `      ${line}`).join("\n");
   return new UserError("The embedded host did not start.", [
     {
       path: host.dir,
-      rule: `libvirtd must come up, but: ${reason}\n    the last lines of its logs:\n${shown}`,
+      rule: `libvirtd must come up, but: ${reason}`,
+      // A guest's agent can have a line of its own in libvirtd's log.
+      said: lines.join("\n"),
       remedy: `All of it: ${path.join(host.dir, logFile)}`,
     },
   ]);

@@ -103,11 +103,13 @@ export function devicesOf(
 }
 
 /**
- * Whether a VM's device is in its tailnet, as far as anybody can know: one that was renamed there is. Nothing is removed by this: a
- * guest that has lied about which one it is has only itself not looked after.
+ * Whether a VM's device is in its tailnet, as far as anybody can know: one that was renamed there is. Where its device is recorded,
+ * no other counts: a guest can call itself as another VM does. Nothing is removed by this: a guest that has lied about which one it
+ * is has only itself not looked after.
  */
 export function isInTailnet(all: readonly TailnetDevice[], vm: VmIdentity): boolean {
-  return devicesOf(all, vm).own.length > 0 || all.some((device) => isTagged(device, vm) && isRecorded(device, vm));
+  if (vm.id === undefined && vm.nodeKey === undefined) return devicesOf(all, vm).own.length > 0;
+  return all.some((device) => isTagged(device, vm) && isRecorded(device, vm));
 }
 
 /** Whether a VM's device is there without our tag. Only said: what has not our tag is not known to be ours. */

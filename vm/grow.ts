@@ -1,4 +1,5 @@
 import { diskSerial, domainName, poolName } from "../config/names.ts";
+import { indented } from "../config/printable.ts";
 import { formatSize } from "../config/sizes.ts";
 import { GuestAgent } from "../guest/agent.ts";
 import { isPausedByFullHost, isRunning } from "../guest/power.ts";
@@ -25,7 +26,7 @@ const growingDisks: Record<GrowingDisk["role"], GrowingDisk> = {
   project: { role: "project", volume: "project.qcow2", target: "vdb" },
 };
 
-/** How long the guest may take to grow a filesystem, in seconds: an emulated one with a large disk takes minutes. */
+/** How long the guest may take to grow its filesystems, in seconds: an emulated one with a large disk takes minutes. */
 const filesystemSeconds = 600;
 
 /**
@@ -46,10 +47,11 @@ export async function growDisks(
   always = false,
 ): Promise<void> {
   if (always) await resumeAfterFullHost(virsh, project, log);
+  const end = Date.now() + filesystemSeconds * 1000;
   try {
     for (const disk of [growingDisks.project, growingDisks.root]) {
       const grown = await growVolume(virsh, project, disk, sizes[disk.role], log);
-      if (grown || always) await growFilesystem(virsh, project, disk, log, grown);
+      if (grown || always) await growFilesystem(virsh, project, disk, { log, grown, end });
     }
   } catch (error) {
     throw (await isPausedByFullHost(virsh, domainName(project))) ? await hostFull(virsh, project) : error;
@@ -87,8 +89,7 @@ async function growFilesystem(
   virsh: Virsh,
   project: string,
   { role }: GrowingDisk,
-  log: Log,
-  grown: boolean,
+  { log, grown, end }: { log: Log; grown: boolean; end: number },
 ): Promise<void> {
   const domain = domainName(project);
   const agent = new GuestAgent(virsh, domain);
@@ -101,8 +102,9 @@ async function growFilesystem(
     return;
   }
   const command = ["/bin/sh", "-c", growScript, "grow", diskSerial(project, role), role] as const;
-  const result = await agent.exec([...command], filesystemSeconds);
+  const left = Math.max(1, Math.ceil((end - Date.now()) / 1000));
+  const result = await agent.exec([...command], left);
   if (result.exitCode === 0) return;
-  const lastLines = guestText(`${result.stdout}${result.stderr}`.trim().split("\n").slice(-3).join("; "));
-  throw new Error(`${domain}: the filesystem on its ${role} disk did not grow: ${lastLines}`);
+  const lastLines = guestText(`${result.stdout}${result.stderr}`.trim().split("\n").slice(-3).join("\n"));
+  throw new Error(`${domain}: the filesystem on its ${role} disk did not grow:\n${indented(lastLines)}`);
 }

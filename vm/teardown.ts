@@ -1,6 +1,6 @@
 import { posix } from "node:path";
 import { domainName, hostName, isConsoleLog, poolName } from "../config/names.ts";
-import { printableLine, shortened } from "../config/printable.ts";
+import { printableLine } from "../config/printable.ts";
 import type { TailnetSettings } from "../config/settings.ts";
 import { GuestAgent } from "../guest/agent.ts";
 import { shutDown, shutdownSeconds } from "../guest/power.ts";
@@ -109,17 +109,23 @@ async function removeDevice(
   if (!access) return;
   const identity = { hostname: hostName(project), tag: tailnet.tag, ...device };
   const { removed, foreign } = await removeVmDevice(tailnetDevices(access), identity);
-  for (const { name } of removed) log(`${project}: its device ${shown(name)} left the tailnet`);
+  for (const { name } of removed) log(`${project}: its device ${named(name)} left the tailnet`);
   for (const device of foreign) log(`${project}: ${describeForeign(device, identity)}`);
+  // The guest may have said that it is another, and gone by another name.
+  if (device && removed.length + foreign.length === 0) {
+    log(
+      `${project}: none of the tailnet's devices is known to be its; if it has one there by another name, remove that by hand`,
+    );
+  }
 }
 
-/** A name that a machine gives itself can be any text. */
-const shown = (name: string) => shortened(printableLine(name), 100);
+/** A text that a machine gives itself can be any; one that a terminal could break into lines of ours is not repeated. */
+const named = (text: string) => (/^[\w.:-]{1,100}$/.test(text) ? text : "of an odd name");
 
-function describeForeign({ name, hostname, tags }: TailnetDevice, { tag }: VmIdentity): string {
-  const what = `the device ${shown(name)} in the tailnet`;
-  if (!tags.includes(tag)) return `${what} is not ours (tags: ${shown(tags.join(", ")) || "none"}) and stays`;
-  return `${what} calls itself ${shown(hostname)} and may be another VM's: it stays; remove it by hand if it was this one's`;
+function describeForeign({ id, name, hostname, tags }: TailnetDevice, { tag }: VmIdentity): string {
+  const what = `the device ${named(name)} (${named(id)}) in the tailnet`;
+  if (!tags.includes(tag)) return `${what} is not ours (tags: ${tags.map(named).join(", ") || "none"}) and stays`;
+  return `${what} calls itself ${named(hostname)} and may be another VM's: it stays; remove it by hand if it was this one's`;
 }
 
 /** Has libvirt look at what is in a project's pool; false: there is none. */

@@ -2,7 +2,6 @@ import { describe, expect, test } from "vitest";
 import { macAddress } from "../../../config/names.ts";
 import { cloudInitProblems } from "../../../guest/answers.ts";
 import { Guest } from "../../../guest/guest.ts";
-import { AgentError } from "../../../guest/refusal.ts";
 import { type Virsh, VirshError } from "../../../host/virsh.ts";
 import { aHostKey, anEcdsaKey } from "./samples.ts";
 
@@ -28,7 +27,7 @@ describe("cloudInitProblems", () => {
 
   test("what is no report is shown", () => {
     expect(() => cloudInitProblems("Killed", "project-app")).toThrow(
-      'project-app: cloud-init status: must be JSON, but is "Killed"',
+      "project-app: cloud-init status: must be JSON; it says:\n  | Killed\n    look at it: project-vm console app",
     );
   });
 });
@@ -54,7 +53,7 @@ describe("Guest", () => {
       "no exit",
       1,
       "not\u001b[31m today",
-      "did not leave its tailnet: not today; it is out once its device is removed there",
+      "did not leave its tailnet; it is out once its device is removed there:\n  | not today",
     ],
   ])("leaves its tailnet, or is told of: %s", async (_, exitcode, words, told) => {
     const status = { exited: true, exitcode, "err-data": base64(words) };
@@ -175,6 +174,6 @@ test("what libvirt says of an agent's error is the guest's word, and no reason t
     runPrivately: async () => "",
   };
   await expect(new Guest(virsh, "app").check("docker", 5)).rejects.toThrow(
-    new AgentError("project-app", "no connection within 1 s\\x1b[2J"),
+    "The guest agent of project-app: it is not there, or refuses:\n  | no connection within 1 s\\x1b[2J",
   );
 });

@@ -8,7 +8,17 @@ import { afterAll, describe, expect, test } from "vitest";
 import { macAddress } from "../../../config/names.ts";
 import { quoteForVirsh } from "../../../host/virsh.ts";
 import { hostileAnswers, hostileTexts, hostileValues } from "./hostile-values.ts";
-import { type Answers, acting, lease, nic, type Outcome, self, text, wayToReadiness, well } from "./hostile-world.ts";
+import {
+  type Answers,
+  expectHarmlessText,
+  lease,
+  nic,
+  type Outcome,
+  self,
+  text,
+  wayToReadiness,
+  well,
+} from "./hostile-world.ts";
 import { aHostKey, aNode } from "./samples.ts";
 
 const dir = mkdtempSync(path.join(tmpdir(), "hostile-"));
@@ -109,9 +119,7 @@ function shapeOf(xml: string): unknown {
 /** Of all that came of it nothing may act: neither in ssh, nor in libvirt, nor on a terminal. */
 function expectHarmless({ error, printed, asked, readiness, files, xslt }: Outcome, good: Outcome): void {
   for (const text of [...printed, error?.message ?? ""]) {
-    expect(text.match(acting)?.[0]).toBeUndefined();
-    expect(text).not.toMatch(/^READY/m);
-    expect(text.length).toBeLessThan(20_000);
+    expectHarmlessText(text, text);
   }
   for (const words of asked) {
     for (const word of words) expect(/\p{Cc}/u.test(word) && quoteForVirsh(word)).toBe(false);
@@ -198,12 +206,12 @@ test.each<[string, Partial<Answers>, RegExp]>([
   [
     "an address",
     { interfaces: [nic({ "ip-addresses": [{ "ip-address": hostileTexts["a line break and an option of ssh"] }] })] },
-    /project-app: guest-network-get-interfaces ip-address: must be an IP address, but is "10\.77\.0\.5\\n {2}ProxyCommand touch/,
+    /project-app: guest-network-get-interfaces ip-address: must be an IP address; it says: 10\.77\.0\.5 {3}ProxyCommand touch/,
   ],
   [
     "a host key",
     { hostKeys: "ssh-ed25519 AAAA\nx" },
-    /project-app: SSH host keys: must be a public key as SSH writes it, but is "ssh-ed25519 AAAA/,
+    /project-app: SSH host keys: must be a public key as SSH writes it; it says: ssh-ed25519 AAAA/,
   ],
   ["no host key", { hostKeys: "" }, /project-app: SSH host keys: must hold one of a type that is known here/],
   ["a pid", { pid: -1 }, /project-app: guest-exec pid: must be a whole number from 0 to 2147483647, but is -1/],
@@ -215,40 +223,37 @@ test.each<[string, Partial<Answers>, RegExp]>([
   [
     "base64",
     { status: { "out-data": "\u0000" } },
-    /project-app: guest-exec-status out-data: must be base64, but is "\\u0000"/,
+    /project-app: guest-exec-status out-data: must be base64; it says: \\x00/,
   ],
-  ["a report", { cloudInit: "Killed" }, /project-app: cloud-init status: must be JSON, but is "Killed"/],
+  ["a report", { cloudInit: "Killed" }, /project-app: cloud-init status: must be JSON; it says: Killed/],
   [
     "an ID",
     { tailscale: self({ ID: hostileTexts["a disk in XML"] }) },
-    /project-app: tailscale status Self ID: must be a device's ID, but is "\\"\/><disk/,
+    /project-app: tailscale status Self ID: must be a device's ID; it says: "\/><disk/,
   ],
   [
     "a node key",
     { tailscale: self({ PublicKey: "nodekey:1" }) },
-    /project-app: tailscale status Self PublicKey: must be `nodekey:` and 64 hexadecimal digits, but is "nodekey:1"/,
+    /project-app: tailscale status Self PublicKey: must be `nodekey:` and 64 hexadecimal digits; it says: nodekey:1/,
   ],
   [
     "a name",
     { tailscale: self({ DNSName: "project-db.tail1234.ts.net." }) },
-    /project-app: tailscale status Self DNSName: must be project-app\.tail1234\.ts\.net, or .*, but is "project-db\.tail1234\.ts\.net"/,
+    /project-app: tailscale status Self DNSName: must be project-app\.tail1234\.ts\.net, or .*; it says: project-db\.tail1234\.ts\.net/,
   ],
 ])("a refusal of %s says whose it is, what it is, and what was said", async (_, answers, message) => {
   expect(unbroken((await run(answers)).error)).toMatch(message);
 });
 
-/** A long reason has lines of its own. */
-const unbroken = (error: Error | undefined) => error?.message.replaceAll(/(?<= {2}\| .*)\n {2}\| /g, "");
+/** What a guest says has lines of its own, and a refusal as the reason of a failure has too. */
+const unbroken = (error: Error | undefined) =>
+  error?.message.replaceAll(/(?<! )\n(?: {2}\| )+/g, " ").replaceAll(/ \n(?: {2}\| )+/g, " ");
 
-test("the name of a field is the guest's too, and no longer in a refusal than a value", async () => {
+test("the name of a field is the guest's too, and not repeated where it is odd", async () => {
   const report = { status: "done", recoverable_errors: { ["\r".repeat(500_000)]: ["x", 1] } };
   const { error } = await run({ cloudInit: report });
-  expect(unbroken(error)).toContain("project-app: cloud-init status recoverable_errors \\x0d");
-  expect(
-    unbroken(error)
-      ?.split("\n")
-      .find((line) => line.includes("\\x0d"))?.length,
-  ).toBeLessThan(1000);
+  const field = "project-app: cloud-init status recoverable_errors (a key): must be a";
+  expect(unbroken(error)).toContain(field);
 });
 
 /** What could be an address, but not this VM's. */

@@ -32,6 +32,9 @@ export const hostileTexts: Record<string, string> = {
   "a title of the terminal": "\u001b]0;owned\u0007",
   "a cleared screen with a line of ours": "\u001b[2J\u001b[1;1HREADY app 3s  ssh -F /evil\u001b[8m",
   "a line of ours": "x\nREADY app 3s  ssh -F /evil project-app",
+  // The terminal breaks it, and wherever that is, some line begins with it.
+  "a line of ours in a long line": "READY: ".repeat(100),
+  "a line of ours behind wide blanks": `${"\u3000".repeat(38)}READY app 3s  ssh -F /evil project-app`,
   "an escape of eight bits": "\u009b2J\u009d0;owned\u009c",
   "a delete character": "x\u007f\u007f\u007f",
   "a zero byte": "x\0y",

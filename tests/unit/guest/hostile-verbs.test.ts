@@ -89,7 +89,9 @@ describe.each(
 
 test("of a filesystem that cannot grow, the end of what the guest says of it is shown", async () => {
   const { error } = await grow({ check: { exitcode: 1, stdout: "one\ntwo\n\u001b[2Jthree\nfour\n" } });
-  expect(error?.message).toBe("project-app: the filesystem on its project disk did not grow: two; \\x1b[2Jthree; four");
+  expect(error?.message).toBe(
+    "project-app: the filesystem on its project disk did not grow:\n  | two\n  | \\x1b[2Jthree\n  | four",
+  );
 });
 
 test("cloud-init's log is shown as it is where nothing in it acts", async () => {

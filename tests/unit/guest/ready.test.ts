@@ -37,7 +37,7 @@ describe("waitUntilReady", () => {
     const waiting = waitUntilReady(guest({ answers: async () => false }), short, () => undefined);
     await expect(waiting).rejects.toThrow(NotReadyError);
     await expect(waiting).rejects.toThrow(
-      /^project-app is not ready: stage boot failed after \d\.?\d* s: the guest agent did not answer within 0\.05 s\nThe end of the guest's log:\n {2}\| line one\n {2}\| line two$/,
+      /^project-app is not ready: stage boot failed after \d\.?\d* s:\n {2}\| the guest agent did not answer within 0\.05 s\nThe end of the guest's log:\n {2}\| line one\n {2}\| line two$/,
     );
   });
 
@@ -47,18 +47,18 @@ describe("waitUntilReady", () => {
     };
     const waiting = waitUntilReady(guest({ check, log: async () => guestText("") }), short, () => undefined);
     await expect(waiting).rejects.toThrow(
-      /stage nix failed after 0 s: nix-daemon is not running\nThe end of the guest's log:\n {2}\| \(nothing could be read from the guest\)$/,
+      /stage nix failed after 0 s:\n {2}\| nix-daemon is not running\nThe end of the guest's log:\n {2}\| \(nothing could be read from the guest\)$/,
     );
   });
 
   test("no line of a failure is broken by a terminal where it would look like one of ours", async () => {
-    const forged = `${"x".repeat(76)}project-app: READY`;
+    const forged = `${"x".repeat(72)}project-app: READY`;
     const check = async () => {
-      throw new Error(`${"y".repeat(76)}project-app: READY, really`);
+      throw new Error(`${"\u3000".repeat(36)}project-app: READY, really`);
     };
     const waiting = waitUntilReady(guest({ check, log: async () => guestText(forged) }), short, () => undefined);
     await expect(waiting).rejects.toThrow(
-      /failed after 0 s:\n {2}\| y{76}\n {2}\| project-app: READY, really\nThe end of the guest's log:\n {2}\| x{76}\n {2}\| project-app: READY$/,
+      /failed after 0 s:\n {2}\| \u3000{36}\n {2}\| project-app: READY, really\nThe end of the guest's log:\n {2}\| x{72}\n {2}\| project-app: READY$/,
     );
   });
 
