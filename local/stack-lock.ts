@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
+import { readFileSync, statSync } from "node:fs";
+import { readdir, readFile, stat } from "node:fs/promises";
 import { hostname } from "node:os";
 import path from "node:path";
 import { setTimeout } from "node:timers/promises";
@@ -13,6 +13,8 @@ export interface StackLock {
   pid: number;
   hostname: string;
   username: string;
+  /** Whose its file is; undefined: not known. */
+  uid?: number;
 }
 
 /**
@@ -41,7 +43,8 @@ async function readLock(file: string, wasUnreadable = false): Promise<StackLock 
   });
   if (text === undefined) return undefined;
   try {
-    return JSON.parse(text) as StackLock;
+    const { uid } = await stat(file);
+    return { ...(JSON.parse(text) as StackLock), uid };
   } catch {
     if (!wasUnreadable) {
       await setTimeout(writingTime);
@@ -91,23 +94,24 @@ function notReleased(stack: string, said: string): UserError {
 }
 
 /** Whether who took a lock may still be at work. */
-export function isHeld({ pid, hostname: where }: Pick<StackLock, "pid" | "hostname">): boolean {
+export function isHeld({ pid, hostname: where, uid }: Pick<StackLock, "pid" | "hostname" | "uid">): boolean {
   if (where !== hostname()) return true;
   if (pid === 0) return false;
   try {
     process.kill(pid, 0);
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
+    if ((error as NodeJS.ErrnoException).code !== "EPERM") return false;
   }
-  return mayBeEngine(pid);
+  return mayBeEngine(pid, uid);
 }
 
 /**
- * Whether a process may be an engine at work: it is of that name, and no zombie, which in a container may stay for ever. After
- * a power cut the number may be anybody's.
+ * Whether a process may be an engine at work: it is of that name and of the lock's user, and no zombie, which in a container may
+ * stay for ever. After a power cut the number may be anybody's.
  */
-function mayBeEngine(pid: number): boolean {
+function mayBeEngine(pid: number, uid: number | undefined): boolean {
   try {
+    if (uid !== undefined && statSync(`/proc/${pid}`).uid !== uid) return false;
     const [, name = "", state] = /^\d+ \((.*)\) (\w)/s.exec(readFileSync(`/proc/${pid}/stat`, "utf8")) ?? [];
     return name.includes("pulumi") && state !== "Z";
   } catch {

@@ -71,8 +71,10 @@ function arp(mac: string, address: string) {
   const own = { "@arpsrcmacaddr": mac };
   return [
     rule("accept", "out", { arp: { ...own, "@arpsrcipaddr": address } }),
-    // A probe, by which a system makes sure that nobody else has its address.
-    rule("accept", "out", { arp: { ...own, "@arpsrcipaddr": anyAddress, "@opcode": "Request" } }),
+    // A probe, by which a system makes sure that nobody else has its address. One for another's would have that one give it up.
+    rule("accept", "out", {
+      arp: { ...own, "@arpsrcipaddr": anyAddress, "@arpdstipaddr": address, "@opcode": "Request" },
+    }),
   ];
 }
 

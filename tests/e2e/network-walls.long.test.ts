@@ -109,7 +109,7 @@ describe("a guest whose root is hostile", () => {
 
   test("sends in its own name, and nothing in another's", async () => {
     const { sent, heard } = await attacked("walled");
-    expect(sent).toHaveLength(52);
+    expect(sent).toHaveLength(53);
     expect(heard).toEqual(fair);
   });
 

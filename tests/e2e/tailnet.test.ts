@@ -52,7 +52,7 @@ describe("VMs in a tailnet", () => {
     const all = expectSuccess(await stack.up());
     expect(all).toContain("worker: its device project-worker left the tailnet");
     expect(all).toMatch(
-      /worker: the device project-worker-\w+ in the tailnet is not ours \(tags: tag:client\) and stays/,
+      /worker: the device project-worker-\w+ \(\w+\) in the tailnet is not ours \(tags: tag:client\) and stays/,
     );
     const left = ["laptop", "project-web", expect.stringMatching(/^project-worker-\w+$/)];
     expect(await stack.names()).toEqual(left);

@@ -83,7 +83,7 @@ def frames():
         return udp(4000, 4000, mark(name))
 
     yield "fair-arp", ether(ARP, arp("fair-arp", own, own4))
-    yield "fair-probe", ether(ARP, arp("fair-probe", own, nobody, 1))
+    yield "fair-probe", ether(ARP, arp("fair-probe", own, nobody, 1, own4))
     yield "fair-ipv4", ether(IPV4, ipv4(plain("fair-ipv4"), own4, victim4))
     yield "fair-dhcp", ether(IPV4, ipv4(udp(68, 67, mark("fair-dhcp")), nobody, broadcast))
 
@@ -94,6 +94,7 @@ def frames():
         yield f"ipv4-{whose}", ether(IPV4, ipv4(plain(f"ipv4-{whose}"), ip, victim4))
     yield "arp-other-hardware", ether(ARP, arp("arp-other-hardware", other, own4))
     yield "arp-ieee802", ether(ARP, arp("arp-ieee802", own, gateway4, 2, None, 6))
+    yield "arp-nobody-probe", ether(ARP, arp("arp-nobody-probe", own, nobody, 1))
     yield "arp-nobody-reply", ether(ARP, arp("arp-nobody-reply", own, nobody, 2))
     yield "ipv4-nobody", ether(IPV4, ipv4(plain("ipv4-nobody"), nobody, victim4))
     yield "ipv4-options", ether(IPV4, ipv4(plain("ipv4-options"), gateway4, victim4, 0, b"\1" * 8))

@@ -76,5 +76,5 @@ test("a project that was given another name in Pulumi.yaml has its state and its
   const lock = { pid: 1, hostname: "laptop", username: "me" };
   writeFileSync(path.join(folders[1], "1.json"), JSON.stringify(lock));
   expect(await readStackState(root, "local")).toMatchObject({ vms: [], outputs: {} });
-  expect(await readLocks(root, "local")).toEqual([lock]);
+  expect(await readLocks(root, "local")).toEqual([{ ...lock, uid: process.getuid?.() }]);
 });

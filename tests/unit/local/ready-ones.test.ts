@@ -8,7 +8,7 @@ test("a guest that does not become ready keeps no other from being used, and is 
   const found = await readyOnes([Promise.resolve("early"), Promise.reject(failure), late]);
   expect(found).toEqual({ ready: ["early", "late"], failures: [failure] });
   expect(() => requireAllReady(found)).toThrow(
-    /^project-hostile is not ready: stage boot failed after 180 s: the guest agent did not answer\n/,
+    /^project-hostile is not ready: stage boot failed after 180 s:\n {2}\| the guest agent did not answer\n/,
   );
   expect(() => requireAllReady({ failures: [] })).not.toThrow();
   const bug = new TypeError("a bug");

@@ -49,6 +49,7 @@ function engineProgram(): string {
   const program = path.join(root, "bin", "pulumi");
   mkdirSync(path.dirname(program));
   copyFileSync("/bin/sleep", program);
+  chmodSync(root, 0o755);
   return program;
 }
 function engine(): number {
@@ -128,3 +129,14 @@ test.each<[string, () => void]>([
   expect(await releaseDeadLocks(root, "local", () => {})).toBe(false);
   expect(asked()).toBe("");
 });
+
+test.skipIf(process.getuid?.() !== 0)(
+  "a process of that number and name that is another user's holds nothing",
+  async () => {
+    const child = spawn(engineProgram(), ["60"], { stdio: "ignore", uid: 65534 });
+    onTestFinished(() => void child.kill());
+    lock(child.pid as number);
+    expect(await releaseDeadLocks(root, "local", () => undefined)).toBe(true);
+    expect(asked()).toBe("cancel --yes --stack local");
+  },
+);

@@ -61,6 +61,11 @@ describe("the rules of a filter", () => {
     for (const what of ['srcportstart="67"', 'dstportstart="68"']) expect(dropped).toContain(what);
   });
 
+  test("let a VM probe for its own address, and for no other's", () => {
+    const probes = rules([]).filter((rule) => rule.includes('arpsrcipaddr="0.0.0.0"'));
+    expect(probes).toEqual([expect.stringMatching(/accept.*arpdstipaddr="10\.77\.0\.5" opcode="Request"/)]);
+  });
+
   test("let nothing through that is of IPv6 where the network has none", () => {
     expect(rules([]).filter((rule) => rule.includes("ipv6"))).toEqual([]);
   });
