@@ -134,24 +134,11 @@ export class VmHost extends pulumi.ComponentResource {
 }
 
 /**
- * What a network's bridge is told apart from libvirt's defaults. A change of this makes no network anew.
- *
- * - No spanning tree protocol: with it, it listens to any guest that says it is a bridge too, and those frames pass by every filter.
- *   There is one bridge and nothing to span.
- * - No learning of MAC addresses: a frame to a link-local group address (01:80:c2:00:00:0e) passes by every filter too, and the
- *   bridge would believe whatever sender it names. libvirt tells it which VM has which.
+ * A bridge with the spanning tree protocol on listens to any guest that says it is a bridge too, and those frames pass by every
+ * filter. There is one bridge and nothing to span. A change of this makes no network anew.
  */
 const networkXslt = stylesheet([
-  {
-    "@_match": "/network/bridge",
-    "xsl:copy": {
-      "xsl:apply-templates": { "@_select": "@*" },
-      "xsl:attribute": [
-        { "@_name": "stp", "#text": "off" },
-        { "@_name": "macTableManager", "#text": "libvirt" },
-      ],
-    },
-  },
+  { "@_match": "/network/bridge/@stp", "xsl:attribute": { "@_name": "stp", "#text": "off" } },
 ]);
 
 export type HostChildren = ChildFactory<NonNullable<VmHostArgs["transform"]>>;

@@ -26,15 +26,12 @@ export function interfaceWithFilter(xml: string, mac: string, filter: string): s
 }
 
 /**
- * The same network, whose bridge believes nothing that a guest says: no spanning tree protocol, no MAC address that libvirt did not
- * tell it.
+ * The same network, whose bridge takes no part in the spanning tree protocol.
  *
  * @param xml what `virsh net-dumpxml` prints
  */
-export function networkOnItsGuard(xml: string): string {
+export function networkWithoutStp(xml: string): string {
   const network = parser.parse(xml).network as Element;
   const bridge = network.bridge as Element;
-  return builder.build({
-    network: { ...network, bridge: { ...bridge, "@stp": "off", "@macTableManager": "libvirt" } },
-  });
+  return builder.build({ network: { ...network, bridge: { ...bridge, "@stp": "off" } } });
 }

@@ -11,7 +11,7 @@ import { checkoutFile, markFile } from "./lost-hosts.ts";
 const mountpoints = ["/etc/libvirt", "/var/lib/libvirt", "/var/cache/libvirt", "/var/log/libvirt"];
 
 /** What a host has below its folder, made by us. */
-const ownFolders = ["run/libvirt", "libvirt/etc", "libvirt/lib", "libvirt/cache", "libvirt/log", "vms"];
+const ownFolders = ["run/libvirt", "libvirt/etc/hooks", "libvirt/lib", "libvirt/cache", "libvirt/log", "vms"];
 
 /** Root's folders on the way of QEMU and dnsmasq, who are other users; the later ones libvirtd makes. */
 const passages = ["run", "run/libvirt", "libvirt", "libvirt/lib"];
@@ -63,6 +63,20 @@ max_backups = 3
 `;
 
 /**
+ * Frames to link-local group addresses (LLDP's for one) pass by every network filter, and a bridge would believe the sender that one
+ * names: a guest could take a neighbour's MAC address. libvirt's own way, `macTableManager`, takes a kernel with VLAN filtering.
+ */
+const networkHook = `#!/bin/sh
+# Written at each start of the embedded host. Called by libvirt: https://libvirt.org/hooks.html
+cat >/dev/null
+[ "$2" = started ] || exit 0
+ip -o link show type bridge | sed 's/^[0-9]*: \\([^:@]*\\).*/\\1/' | while read -r bridge; do
+  ip link set dev "$bridge" type bridge no_linklocal_learn 1
+done
+exit 0
+`;
+
+/**
  * Makes the host's folders and configuration, and the empty folders that libvirt's are mounted on where no package
  * made them.
  */
@@ -78,6 +92,8 @@ export async function prepareFiles(host: EmbeddedHost): Promise<void> {
   await writeFile(path.join(host.dir, "libvirt/etc/libvirtd.conf"), libvirtdConf);
   await writeFile(path.join(host.dir, "libvirt/etc/qemu.conf"), qemuConf);
   await writeFile(path.join(host.dir, "libvirt/etc/virtlogd.conf"), virtlogdConf);
+  await writeFile(path.join(host.dir, "libvirt/etc/hooks/network"), networkHook);
+  await chmod(path.join(host.dir, "libvirt/etc/hooks/network"), 0o700);
 }
 
 /** Writes down whose host it is: should its checkout be moved or deleted, nothing else would tell. */

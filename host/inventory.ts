@@ -85,7 +85,7 @@ export interface NetworkFound {
   dnsDomain?: string;
   bridge?: string;
   cidr?: string;
-  isCredulous?: boolean;
+  stp?: boolean;
   reservations?: Reservation[];
 }
 

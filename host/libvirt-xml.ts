@@ -68,8 +68,8 @@ export interface NetworkXml {
   gateway?: string;
   /** The host's IPv6 addresses in it, with their prefixes. @example ["fd00:77::1/64"] */
   ipv6: string[];
-  /** Whether its bridge believes what guests say: by the spanning tree protocol, or of their MAC addresses. */
-  isCredulous: boolean;
+  /** Whether its bridge takes part in the spanning tree protocol. */
+  stp: boolean;
   /** Addresses that its DHCP server keeps for one MAC address each. */
   reservations: Reservation[];
 }
@@ -175,9 +175,7 @@ export function parseNetwork(xml: string): NetworkXml {
     ipv6: ips
       .filter((ip) => text(ip, "@family") === "ipv6")
       .map((ip) => `${text(ip, "@address")}/${text(ip, "@prefix")}`),
-    isCredulous:
-      text(child(network, "bridge"), "@stp") === "on" ||
-      text(child(network, "bridge"), "@macTableManager") !== "libvirt",
+    stp: text(child(network, "bridge"), "@stp") === "on",
     reservations: hosts.map((host) => ({
       mac: text(host, "@mac").toLowerCase(),
       ip: text(host, "@ip"),

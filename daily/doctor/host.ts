@@ -6,7 +6,7 @@ import { checkAgainstHost } from "../../config/host-checks.ts";
 import { isFiltered } from "../../config/managed-networks.ts";
 import { basePoolName, domainName, namePrefix, poolName } from "../../config/names.ts";
 import { formatSize, GiB } from "../../config/sizes.ts";
-import { networkOnItsGuard } from "../../host/edited-xml.ts";
+import { networkWithoutStp } from "../../host/edited-xml.ts";
 import type { Inventory, PoolFound } from "../../host/inventory.ts";
 import { shellWord } from "../../host/shell.ts";
 import type { Virsh } from "../../host/virsh.ts";
@@ -81,23 +81,23 @@ function networkFilters({ host, config, name: stack }: Stack, inventory: Invento
       },
     ),
   );
-  const ours = networks.filter(({ name, isCredulous }) => name === host.settings.network.name && isCredulous);
-  const credulous = ours.map(({ name }) => {
-    const says = `the bridge of ${name} believes what VMs say (spanning tree, MAC addresses): any VM on it can cut off the others`;
+  const spanning = networks.filter(({ name, stp }) => name === host.settings.network.name && stp);
+  const slow = spanning.map(({ name }) => {
+    const says = `the bridge of ${name} listens to the spanning tree protocol: any VM on it can hold up the others`;
     const restart = `virsh -c '${uri}' net-destroy ${name}, then net-start ${name}, while no VM runs`;
     return warning(
       "network filters",
       says,
       `project-vm doctor --fix, which holds from its next start: ${restart}`,
-      () => putOnItsGuard(virsh, name),
+      () => withoutSpanningTree(virsh, name),
     );
   });
-  if (ills.length + credulous.length > 0) return [...ills, ...credulous];
+  if (ills.length + slow.length > 0) return [...ills, ...slow];
   return [ok("network filters", `each VM on ${host.settings.network.name} speaks for itself only`)];
 }
 
-async function putOnItsGuard(virsh: Virsh, network: string): Promise<void> {
-  const xml = networkOnItsGuard(await virsh.run("net-dumpxml", network, "--inactive"));
+async function withoutSpanningTree(virsh: Virsh, network: string): Promise<void> {
+  const xml = networkWithoutStp(await virsh.run("net-dumpxml", network, "--inactive"));
   await withXmlFile(xml, (file) => virsh.run("net-define", file));
 }
 

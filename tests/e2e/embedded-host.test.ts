@@ -161,6 +161,10 @@ describe("the embedded host", () => {
     const inside = execFileSync("nsenter", [`--net=${host.netns}`, "ip", "-br", "address"], { encoding: "utf8" });
     expect(inside).toMatch(/^lo .*127\.0\.0\.1/m);
     expect(inside).toMatch(/^virbr0 .*10\.77\.0\.1\/24/m);
+    const bridge = ["ip", "-details", "link", "show", "virbr0"];
+    expect(execFileSync("nsenter", [`--net=${host.netns}`, ...bridge], { encoding: "utf8" })).toContain(
+      "no_linklocal_learn 1",
+    );
     const { mounts, ...rest } = machine();
     expect(rest).toEqual({ links: before.links, addresses: before.addresses, forwarding: before.forwarding });
     expect(mounts.length).toBe(before.mounts.length + 1); // the network namespace's

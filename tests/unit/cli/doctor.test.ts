@@ -91,11 +91,11 @@ describe("a host", () => {
     });
   });
 
-  test("whose bridge believes what VMs say is warned of, and mended for the network's next start", async () => {
+  test("whose bridge listens to the spanning tree protocol is warned of, and mended for the network's next start", async () => {
     const xml = '<network><name>project-vms</name><bridge name="virbr0" stp="on"/></network>';
-    const { said, commands } = await ills({ networks: [network({ isCredulous: true })] }, xml);
+    const { said, commands } = await ills({ networks: [network({ stp: true })] }, xml);
     expect(said).toEqual([
-      "warning network filters: the bridge of project-vms believes what VMs say (spanning tree, MAC addresses): any VM on it can cut off the others",
+      "warning network filters: the bridge of project-vms listens to the spanning tree protocol: any VM on it can hold up the others",
     ]);
     expect(commands.map(([verb]) => verb)).toEqual(["net-dumpxml", "net-define"]);
   });

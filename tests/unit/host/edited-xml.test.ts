@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { interfaceWithFilter, networkOnItsGuard } from "../../../host/edited-xml.ts";
+import { interfaceWithFilter, networkWithoutStp } from "../../../host/edited-xml.ts";
 import { parseNetwork } from "../../../host/libvirt-xml.ts";
 
 const nic = (mac: string, more = "") =>
@@ -27,9 +27,9 @@ test.each([
   expect(interfaceWithFilter(xml, "52:54:00:aa:00:01", "project-a")).toBeUndefined();
 });
 
-test("a network's bridge believes no guest any more, and all else stays", () => {
-  const xml = (stp: string, more = "") =>
-    `<network><name>n</name><uuid>u</uuid><bridge name="virbr0" stp="${stp}" delay="0"${more}/><ip address="10.77.0.1" prefix="24"><dhcp><range start="10.77.0.2" end="10.77.0.9"/><host mac="52:54:00:aa:00:01" ip="10.77.0.7"/><host mac="52:54:00:aa:00:02" ip="10.77.0.8"/></dhcp></ip></network>`;
-  expect(networkOnItsGuard(xml("on"))).toBe(xml("off", ' macTableManager="libvirt"'));
-  expect(parseNetwork(networkOnItsGuard(xml("on")))).toMatchObject({ isCredulous: false, cidr: "10.77.0.0/24" });
+test("a network leaves the spanning tree and keeps all else", () => {
+  const xml = (stp: string) =>
+    `<network><name>n</name><uuid>u</uuid><bridge name="virbr0" stp="${stp}" delay="0"/><ip address="10.77.0.1" prefix="24"><dhcp><range start="10.77.0.2" end="10.77.0.9"/><host mac="52:54:00:aa:00:01" ip="10.77.0.7"/><host mac="52:54:00:aa:00:02" ip="10.77.0.8"/></dhcp></ip></network>`;
+  expect(networkWithoutStp(xml("on"))).toBe(xml("off"));
+  expect(parseNetwork(networkWithoutStp(xml("on")))).toMatchObject({ stp: false, cidr: "10.77.0.0/24" });
 });

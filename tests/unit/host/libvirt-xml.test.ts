@@ -200,13 +200,13 @@ describe("a network", () => {
       cidr: "10.77.0.0/24",
       gateway: "10.77.0.1",
       ipv6: [],
-      isCredulous: true,
+      stp: true,
       reservations: [],
     });
   });
 
   test("with reservations and IPv6", () => {
-    const xml = network(`<bridge name='virbr0' stp='off' macTableManager='libvirt'/>
+    const xml = network(`<bridge name='virbr0' stp='off'/>
       <ip family='ipv6' address='fd00:77::1' prefix='64'/>
       <ip address='10.77.0.1' prefix='24'><dhcp>
         <host mac='52:54:00:AA:00:01' name='project-a' ip='10.77.0.7'/><host mac='52:54:00:aa:00:02' ip='10.77.0.8'/>
@@ -214,7 +214,7 @@ describe("a network", () => {
     expect(parseNetwork(xml)).toMatchObject({
       gateway: "10.77.0.1",
       ipv6: ["fd00:77::1/64"],
-      isCredulous: false,
+      stp: false,
       reservations: [
         { mac: "52:54:00:aa:00:01", name: "project-a", ip: "10.77.0.7" },
         { mac: "52:54:00:aa:00:02", name: "", ip: "10.77.0.8" },

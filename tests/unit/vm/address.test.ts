@@ -11,7 +11,7 @@ const network = (found: Partial<NetworkXml> = {}): NetworkXml => ({
   cidr: "10.77.0.0/29",
   gateway: "10.77.0.1",
   ipv6: [],
-  isCredulous: false,
+  stp: false,
   reservations: [],
   ...found,
 });
