@@ -456,6 +456,8 @@ describe("a disk that was imported", () => {
     for (const command of [...commits, forget.replace("<name>", "theirs")]) await execa("sh", ["-c", command]);
     expect((await tool.run("plan")).stdout).toBe("nothing changes");
     expect(readDisk(disk("alpha"), "work").text).toBe("four");
+    // Of no use any more, and whoever took the snapshot has to remove them.
+    for (const overlay of ["disk.theirs", "project.theirs"]) rmSync(path.join(folder("alpha"), overlay));
     // What a root disk stands on is named after its digest.
     const [base = ""] = readdirSync(path.join(host.storageDir, "base"));
     const { stdout: digest } = await execa("sha512sum", [path.join(host.storageDir, "base", base)]);
