@@ -33,6 +33,11 @@ test("a link of one's own leads there, and a folder with the sticky bit may be o
   expect(own()).toBe(path.join(base, "project-vms"));
 });
 
+test.skipIf(process.getuid?.() !== 0)("so may one of who has become root by sudo", () => {
+  chownSync(base, other, other);
+  expect(ownCache({ XDG_CACHE_HOME: base, SUDO_UID: String(other) })).toBe(path.join(base, "project-vms"));
+});
+
 describe.skipIf(process.getuid?.() !== 0)("one that another user can change is refused, with where and why:", () => {
   test.each<[string, () => void, string, string]>([
     ["the user's own", () => chownSync(path.join(base, "project-vms"), other, 0), "base/project-vms", "is user 1234's"],
