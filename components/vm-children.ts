@@ -27,6 +27,7 @@ import {
 import type { InPlaceSettings } from "../vm/settings.ts";
 import type { Teardown } from "../vm/teardown.ts";
 import type { BaseImage } from "./base-image.ts";
+import { dirPool } from "./dir-pool.ts";
 import { domainXslt, withFilter, withMarks } from "./domain-xslt.ts";
 import { entryCommand } from "./entry-command.ts";
 import type { ProjectVmArgs } from "./project-vm.ts";
@@ -61,13 +62,8 @@ const nothing = "true";
 
 /** A pool is how libvirt, also a remote one, finds a kept project disk again. */
 export function createPool(children: Children, { name, host, dir }: VmContext) {
-  const found = host.inventory.pools.find((pool) => pool.name === poolName(name));
-  return children.create(
-    "pool",
-    libvirt.Pool,
-    { name: poolName(name), type: "dir", target: { path: dir } },
-    { provider: host.provider, retainOnDelete: true, ...(found ? { import: found.uuid } : {}) },
-  );
+  const { args, opts } = dirPool(poolName(name), dir, host.inventory, host.provider);
+  return children.create("pool", libvirt.Pool, args, opts);
 }
 
 /** Made first, so that it is there to take away whatever of the rest was made. */

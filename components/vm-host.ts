@@ -8,9 +8,9 @@ import type { HostSettings, ImageSettings, TailnetSettings } from "../config/par
 import type { Inventory } from "../host/inventory.ts";
 import { virshFor } from "../host/virsh.ts";
 import { imageIdentity } from "../images/image.ts";
-import { basePool } from "../images/usage.ts";
 import { type NetworkTeardown, removeNetwork } from "../vm/network.ts";
 import { type BaseImage, createBaseImage, type PublishedImage } from "./base-image.ts";
+import { dirPool } from "./dir-pool.ts";
 import { entryCommand } from "./entry-command.ts";
 import { stylesheet } from "./stylesheet.ts";
 import { ChildFactory, type Transform } from "./transform.ts";
@@ -145,13 +145,8 @@ export type HostChildren = ChildFactory<NonNullable<VmHostArgs["transform"]>>;
 
 /** Kept when the stack goes: overlays of other stacks stand on its images. */
 function createBasePool(children: HostChildren, { settings, inventory }: VmHostArgs, provider: libvirt.Provider) {
-  const found = basePool(inventory);
-  return children.create(
-    "basePool",
-    libvirt.Pool,
-    { name: basePoolName, type: "dir", target: { path: `${settings.storageDir}/base` } },
-    { provider, retainOnDelete: true, ...(found ? { import: found.uuid } : {}) },
-  );
+  const { args, opts } = dirPool(basePoolName, `${settings.storageDir}/base`, inventory, provider);
+  return children.create("basePool", libvirt.Pool, args, opts);
 }
 
 /**
@@ -189,14 +184,16 @@ function createNetwork(
       autostart: true,
       dhcp: { enabled: true },
       dns: { enabled: true, localOnly: true },
-      ...(found ? {} : { xml: { xslt: networkXslt } }),
+      ...(found?.active ? {} : { xml: { xslt: networkXslt } }),
     },
     {
       provider,
       retainOnDelete: true,
       hooks: { beforeCreate: [makeWay] },
       dependsOn: networkTeardown,
-      ...(found ? { import: found.uuid, ignoreChanges: ["xml"] } : {}),
+      // One that is stopped, as a removal that was cut off leaves it, would be adopted as it is; so it is made anew.
+      ...(found?.active ? { import: found.uuid } : {}),
+      ...(found ? { ignoreChanges: ["xml"] } : {}),
     },
   );
   return { network, networkTeardown };

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import path from "node:path";
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
+import { withXmlFile } from "../../host/xml-file.ts";
 import { expectSuccess } from "./support/expect-success.ts";
 import { pulumiInterruptedAt, pulumiKilledAt } from "./support/killed-pulumi.ts";
 import { sizeOf } from "./support/marker.ts";
@@ -68,6 +69,17 @@ describe("a destroy that is killed", () => {
     expectSuccess(await up());
     await stack.expectData();
   });
+});
+
+test("an up after a destroy that was killed with the network stopped and still defined has it again", async () => {
+  await stack.begin();
+  const network = await virsh.run("net-dumpxml", "project-vms", "--inactive");
+  expectSuccess(await destroy());
+  await withXmlFile(network, (file) => virsh.run("net-define", file));
+  expectSuccess(await up());
+  expect((await virsh.run("net-list", "--name")).trim()).toBe("project-vms");
+  await stack.expectData();
+  await expectNoChanges();
 });
 
 describe("an up that waits for a guest", () => {

@@ -59,6 +59,15 @@ describe("a VM that others changed by virsh", () => {
     },
   );
 
+  test("without the pool of the base images, has it again by a plain up, and all its data", async () => {
+    await virsh.run("pool-destroy", "project-vms-base");
+    await virsh.run("pool-undefine", "project-vms-base");
+    expectSuccess(await checkout.pulumi("up", "--yes", "--skip-preview"));
+    expect(await virsh.run("pool-info", "project-vms-base")).toMatch(/State: +running/);
+    await expectData();
+    expectSuccess(await checkout.pulumi("preview", "--expect-no-changes"));
+  });
+
   test("started with its host, by their hand, no longer is after the next update", async () => {
     await virsh.run("autostart", domain);
     expect((await succeed("plan")).stdout).toBe("alpha: stays shut off, autostart off, data kept");

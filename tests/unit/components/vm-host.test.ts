@@ -55,6 +55,14 @@ describe("VmHost", () => {
     expect(there.child("network")).not.toHaveProperty("xml");
     expect(seen.map(({ ignoreChanges }) => ignoreChanges)).toEqual([undefined, ["xml"]]);
     registered.length = 0;
+    registered.length = 0;
+    const stopped = await make({
+      transform,
+      inventory: { ...emptyInventory, networks: [{ ...network, active: false }] },
+    });
+    expect(stopped.child("network")).toHaveProperty("xml");
+    expect([seen.at(-1)?.import, seen.at(-1)?.ignoreChanges]).toEqual([undefined, ["xml"]]);
+    registered.length = 0;
     const moved = await make({ inventory: { ...emptyInventory, networks: [{ ...network, cidr: "10.1.0.0/24" }] } });
     expect(moved.child("network")).toHaveProperty("xml");
   });
