@@ -4,12 +4,14 @@ import type { TailnetSettings } from "../../../config/settings.ts";
 import { GuestAgent } from "../../../guest/agent.ts";
 import { Guest } from "../../../guest/guest.ts";
 import { isLoggedOut } from "../../../guest/tailnet.ts";
+import { tailnetNamespace } from "../../../host/libvirt-xml.ts";
 import { tearDown } from "../../../vm/teardown.ts";
 import { HttpServer } from "../tailnet/http-server.ts";
 import { device } from "../tailnet/samples.ts";
 import { FakeVirsh } from "../vm/fake-virsh.ts";
 import { hostileTexts, hostileValues } from "./hostile-values.ts";
 import { expectHarmlessText, HostileHost, ofAnyProgram, well } from "./hostile-world.ts";
+import { aNode } from "./samples.ts";
 
 /** What a guest, or the machine that it claims to be in its tailnet, says there after its first boot (hostile-answers.test.ts). */
 
@@ -71,6 +73,25 @@ describe("when a VM's device is removed, in the place of", () => {
     expect(server.requests.map(({ method }) => method)).toEqual(["GET"]);
     return said.join("\n");
   }
+
+  test("a guest that has said that it is another device, and goes by another name, is told of", async () => {
+    server.reset();
+    server.answer = () => ({
+      body: { devices: [{ nodeId: "n7", ...device({ hostname: "laptop", name: "laptop" }) }] },
+    });
+    const virsh = new FakeVirsh();
+    virsh.domains.set("project-web", { description: "project-vms stack storage", running: false, disks: [] });
+    const run = virsh.run.bind(virsh);
+    const mark = `<metadata><t:tailnet xmlns:t="${tailnetNamespace}" id="n9" node="${aNode(9).nodeKey}"/></metadata>`;
+    virsh.run = async (...args) => (await run(...args)).replace("<memory>", `${mark}<memory>`);
+    const said: string[] = [];
+    const tailnet = { tag: "tag:project-vm" } as TailnetSettings;
+    const teardown = { uri: "fake", project: "web", owner: "storage", keepData: true, tailnet };
+    await tearDown(virsh, teardown, { apiKey: "tskey-api-hush", baseUrl: server.url }, (line) => said.push(line));
+    expect(said).toContain(
+      "web: none of the tailnet's devices is known to be its; if it has one there by another name, remove that by hand",
+    );
+  });
 
   test.each<[string, (text: string) => object]>([
     ["what it calls itself", (hostname) => ({ hostname })],

@@ -61,6 +61,8 @@ describe("which devices are a VM's", () => {
     ["none", is(1), [db], false],
     ["one that was renamed there", is(8), [renamed], true],
     ["an untagged one", is(5), [untagged], false],
+    ["one of its name, where none is recorded", {}, [web], true],
+    ["a guest's that calls itself so, where its own is gone", is(99), [poser], false],
   ])("a VM is in its tailnet by %s: %s", (_, record, all, expected) => {
     expect(isInTailnet(all as never[], { ...vm, ...record })).toBe(expected);
   });
