@@ -55,7 +55,7 @@ export async function load(entry) {
     console.error(`project-vm's packages are not installed: npm ci, in ${root}`);
     process.exit(1);
   });
-  // By default it obeys the nearest tsconfig.json, from the current folder upwards: whoever's that is.
+  // By default it obeys the nearest tsconfig.json, from the current folder upwards, also one of another user's.
   register({ tsconfig: false });
   return import(pathToFileURL(path.join(root, entry)).href);
 }

@@ -191,7 +191,7 @@ function createNetwork(
       retainOnDelete: true,
       hooks: { beforeCreate: [makeWay] },
       dependsOn: networkTeardown,
-      // One that is stopped, as a removal that was cut off leaves it, would be adopted as it is; so it is made anew.
+      // One that is stopped, as a removal that was cut off leaves it, would be adopted stopped; it is recreated.
       ...(found?.active ? { import: found.uuid } : {}),
       ...(found ? { ignoreChanges: ["xml"] } : {}),
     },

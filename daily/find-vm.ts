@@ -38,10 +38,11 @@ export async function findVm(stack: string, name: string, folder: string): Promi
  * @throws UserError when it is there
  */
 export async function refuseMoved(name: string, { root, stack, host, projects }: Outline): Promise<void> {
-  const state = await readStackState(root, stack);
-  const lost = hostMovedFrom(lostHosts(), state?.uri);
-  if (!lost?.projects.includes(name) || !ownValue(projects, name)) return;
-  throw movedAway(name, host.uri, lost);
+  // Before the state, which can be big: nearly always there is none.
+  const hosts = lostHosts().filter(({ projects }) => projects.includes(name));
+  if (hosts.length === 0 || !ownValue(projects, name)) return;
+  const lost = hostMovedFrom(hosts, (await readStackState(root, stack))?.uri);
+  if (lost) throw movedAway(name, host.uri, lost);
 }
 
 /** The error for a VM on the host that its checkout was moved away from. Pure. */

@@ -51,7 +51,7 @@ copy() {
 
 inode() { stat -L -c %d:%i -- "$1" 2>/dev/null; }
 
-# A link may lead to another project's disk or backup, which root may read, and whoever made the link may not. It is the opened file
+# A link may lead to another project's disk or backup, which root may read and the user who made the link may not. It is the opened file
 # that is asked for its name: the name may lead elsewhere by now. import.ts does the same for a file that is streamed.
 refuse_links() {
   own=$(readlink "$image")

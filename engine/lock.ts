@@ -6,8 +6,8 @@ import type { PulumiError } from "./pulumi-process.ts";
 export class StackLocked extends UserError {}
 
 /**
- * What the engine says of a stack that somebody else works on, as a user's matter; undefined when it says something else. It then
- * says nothing on stdout. Of an operation that has begun, that shows what the engine does, and may show a guest's words.
+ * The engine's error for a stack that another process works on, as a UserError; undefined for other errors. With that one it prints
+ * nothing to stdout. Once an operation has begun, stdout shows what the engine does, and may show a guest's words.
  */
 export function lockedStack(
   { stdout, stderr }: Pick<PulumiError, "stdout" | "stderr">,

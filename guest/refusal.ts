@@ -37,8 +37,7 @@ export class AgentError extends UserError {
 }
 
 /** What an agent's error says in full, or libvirt's about it. */
-export const agentSays = ({ reason, said = reason }: Pick<AgentError, "reason"> & Partial<Pick<AgentError, "said">>) =>
-  said;
+export const agentSays = ({ reason, said = reason }: { reason: string; said?: string | undefined }) => said;
 
 /** Of a list or a map only what it is: it can be as big and as deep as its guest likes. */
 function shownValue(value: unknown): Pick<Issue, "value" | "said"> {

@@ -26,13 +26,14 @@ const others = 0o077;
  * Usage: <storageDir> <names of others' folders, a line each> <name of a folder of ours>...
  */
 const lookScript = `
-storage=$1 others=$2
+storage=$1 foreign=$2
 shift 2
 [ -d "$storage" ] || exit 0
 theirs=$(ls -A "$storage") || exit
 for disk in "$storage"/*/project.qcow2; do
   name=$(basename "$(dirname "$disk")")
-  [ ! -f "$disk" ] || [ -L "$storage/$name" ] || printf '%s\\n' "$others" | grep -qxF -e "$name" || set -- "$@" "$name" "$name.console"
+  [ -f "$disk" ] && [ ! -L "$storage/$name" ] || continue
+  printf '%s\\n' "$foreign" | grep -qxF -e "$name" || set -- "$@" "$name" "$name.console"
 done
 for name; do
   theirs=$(printf '%s\\n' "$theirs" | grep -vxF -e "$name")
@@ -50,8 +51,8 @@ sed -n 's/^ *dynamic_ownership *= *\\([01]\\).*/\\1/p; s/^ *user *= *"+\\{0,1\\}
 
 /** Looks for what is open, on the host itself and as root. Changes nothing. */
 export async function openStorage(shell: Shell, storageDir: string, inventory: Inventory): Promise<OpenStorage> {
-  const { own, others } = foldersIn(storageDir, inventory);
-  const words = ["sh", "-c", lookScript, "sh", storageDir, others.join("\n"), ...own];
+  const { own, foreign } = foldersIn(storageDir, inventory);
+  const words = ["sh", "-c", lookScript, "sh", storageDir, foreign.join("\n"), ...own];
   const lines = [...new Set((await shell.run(words)).split("\n"))];
   const ofKind = (kind: string) => lines.filter((line) => line.startsWith(kind)).map((line) => line.slice(kind.length));
   return { files: ofKind("f "), folders: ofKind("d ") };
@@ -109,7 +110,7 @@ export const hasOpenVolumes = ({ pools }: Pick<Inventory, "pools">) =>
   pools.some(({ volumes }) => volumes.some(({ mode = 0 }) => (mode & others) !== 0));
 
 /** The names of the folders in the one for VMs that are ours, each a pool's or with the backups, and of those that are others' pools. */
-function foldersIn(storageDir: string, { pools }: Pick<Inventory, "pools">): { own: string[]; others: string[] } {
+function foldersIn(storageDir: string, { pools }: Pick<Inventory, "pools">): { own: string[]; foreign: string[] } {
   const there = pools.filter(({ path }) => posix.dirname(path) === posix.normalize(storageDir));
   const names = (isOurs: boolean) =>
     there
@@ -117,5 +118,5 @@ function foldersIn(storageDir: string, { pools }: Pick<Inventory, "pools">): { o
       .filter(({ name, folder }) => [basePoolName, poolName(folder)].includes(name) === isOurs)
       .map(({ folder }) => folder);
   const own = names(true);
-  return { own: [...own, ...own.map(consoleFolder), backupFolder], others: names(false) };
+  return { own: [...own, ...own.map(consoleFolder), backupFolder], foreign: names(false) };
 }

@@ -56,7 +56,7 @@ machine() {
     } | sort -u | grep -Ev '^(0|10|127)\.|^169\.254\.|^192\.168\.|^172\.(1[6-9]|2[0-9]|3[01])\.|^100\.(6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7])\.' || true
 }
 
-# What cannot be closed, or not be found out, leaves no way out.
+# There is no way out where an address cannot be closed, or the addresses cannot be detected.
 close_machine() {
     ranges=$(machine) || return 1
     for range in $ranges; do there ip -4 route replace unreachable "$range" metric "$METRIC" || return 1; done

@@ -177,7 +177,7 @@ describe("a checkout that was moved", () => {
     rmSync(moved, { recursive: true, force: true });
   });
 
-  test("is told so by every look, with its host and what can be done", async () => {
+  test("is reported by every look, with its host and what can be done", async () => {
     expect((await inMoved("list")).all).toContain(isLost);
     const told = `this checkout was moved: its VMs are on the embedded host of ${checkout.dir}`;
     expect((await inMoved("doctor")).all).toContain(told);
@@ -188,7 +188,7 @@ describe("a checkout that was moved", () => {
     expect(all).toContain(`alpha: a new project disk, though there is one of that name: ${disk}. ${isLost}; it runs`);
   });
 
-  test("stops that host where it is told to, and has its VMs again when it is put back", async () => {
+  test("stops that host when asked to, and has its VMs again when it is put back", async () => {
     expectSuccess(await make("", "down", `GONE=${checkout.dir}`));
     expect((await inMoved("list")).all).toContain(`${isLost}; it is stopped`);
     renameSync(moved, checkout.dir);
