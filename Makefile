@@ -13,7 +13,7 @@ export NODE_DISABLE_COMPILE_CACHE := 1
 VITEST := node_modules/.bin/vitest run
 REPORT := --reporter=verbose --reporter=json --outputFile.json=test-results
 # Under this environment plain `pulumi` works: engine, plugins, state, passphrase.
-IN_ENV := eval "$$($(RUN) local/env.ts)" &&
+IN_ENV := env=$$($(RUN) local/env.ts) && eval "$$env" &&
 
 .PHONY: help up down clean env test unit e2e long sweep others kills bench check prepare packages test-packages test-programs toolchain
 

@@ -276,7 +276,8 @@ const own = {
     absent: "nothing: the root disk stays as it is",
     changing:
       "The VM is shut down gracefully, its root disk is made anew, and it comes up as the same machine: the project disk, " +
-      "SSH host keys and Claude Code's login are kept. What else was installed or written outside of the project disk is gone.",
+      "SSH host keys and Claude Code's login are kept. What else was installed or written outside of the project disk is gone. " +
+      "Where others have undefined the domain and left its disks, the VM is defined anew on the root that is there; a preview says so.",
     example: "2026-11-21",
   }),
   image: image.optional().register(fieldDocs, {

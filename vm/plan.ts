@@ -156,6 +156,7 @@ export function describePlan(found: ProjectFound, wanted: VmWanted, plan: VmPlan
     ...droppedParts(found, wanted, plan),
     ...rootParts(found, wanted, plan),
     ...dataParts(found, wanted, plan),
+    ...rootLeftParts(found, plan),
     ...inPlaceParts(found, wanted),
   ];
   const starts = plan.domain === "unchanged" && isLeftOff(found);
@@ -185,6 +186,10 @@ function rootParts(found: ProjectFound, { settings }: VmWanted, { domain, root }
   const seed = domain !== "new" && isLost(found, "seed.iso") ? ["seed recreated: its file is gone from the host"] : [];
   return root === "grown" && rootDisk ? [`root disk grows ${sizes(rootDisk, settings.rootDisk)}`, ...seed] : seed;
 }
+
+/** What a root was made from is noted in its domain: where others have undefined that, its root is taken as it is. */
+const rootLeftParts = ({ rootDisk }: ProjectFound, { domain }: VmPlan) =>
+  domain === "new" && rootDisk ? ["on the root disk that is there"] : [];
 
 function dataParts({ projectDisk }: ProjectFound, { settings }: VmWanted, { data }: VmPlan): string[] {
   if (!projectDisk) return [`new project disk of ${formatSize(settings.disk)}`];

@@ -154,7 +154,7 @@ function afterUndefine(world: World, config: SweepConfig, project: string): Fore
     return { ...done, says, world: after };
   }
   const root = { ...old, request: now.root.request, size: Math.max(old.size, rootDisk) };
-  const says = [new RegExp(`${project}: new VM, .*takes up its kept project disk`)];
+  const says = [new RegExp(`${project}: new VM, .*takes up its kept project disk.*, on the root disk that is there`)];
   return { ...done, says, world: { ...after, vms: { ...after.vms, [project]: { ...now, root } } } };
 }
 

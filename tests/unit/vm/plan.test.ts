@@ -226,6 +226,13 @@ describe("what is said of an update's effect on a VM, its root and its data", ()
       {},
       "webapp: new VM, takes up its kept project disk (50 GiB, 3 GiB used), data kept",
     ],
+    [
+      "an entry whose domain others undefined, on the root that it had",
+      { domain: undefined },
+      { rebuild: "once more" },
+      {},
+      "webapp: new VM, takes up its kept project disk (50 GiB, 3 GiB used), on the root disk that is there, data kept",
+    ],
     ["firmware", { domain: redefined }, { firmware: "uefi" }, {}, "webapp: restart (firmware bios to uefi), data kept"],
     ["autostart", {}, { autostart: true }, {}, "webapp: no restart, autostart on, data kept"],
     [
