@@ -1,5 +1,5 @@
 import { UserError } from "../config/errors.ts";
-import type { BatchAnswer } from "./virsh.ts";
+import type { Ask, BatchAnswer } from "./virsh.ts";
 
 /** What virsh says of what was removed, or stopped, since it was listed. */
 const isGone = (error: string) => /failed to get (domain|network|pool|vol)|is not active/.test(error);
@@ -30,4 +30,25 @@ export function unanswered({ command, error }: BatchAnswer): UserError {
   return new UserError("Nothing was changed: what there is on the host is not known.", [
     { path: `virsh ${command.join(" ")}`, rule, remedy },
   ]);
+}
+
+/** virsh lists pools, then looks at each, and gives no list at all where one of them went in between. */
+const wasCutShort = ({ command: [verb], ok, error }: BatchAnswer) =>
+  !ok && verb === "pool-list" && error.startsWith("Could not retrieve pool information");
+
+/** How often such a list is asked for again: pools come and go by the dozen only while several VMs do. */
+const mostTries = 5;
+
+/** Asks again for the lists that were cut short by what another process, or another step of this one, does at the same time. */
+export function withWholeLists(ask: Ask): Ask {
+  return async (batch) => {
+    const answers = await ask(batch);
+    for (let tries = 0; tries < mostTries && answers.some(wasCutShort); tries++) {
+      const again = await ask(answers.filter(wasCutShort).map(({ command }) => command));
+      for (const [i, answer] of answers.entries()) {
+        if (wasCutShort(answer)) answers[i] = again.shift() ?? answer;
+      }
+    }
+    return answers;
+  };
 }

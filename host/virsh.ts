@@ -3,6 +3,7 @@ import { UserError } from "../config/errors.ts";
 import { printableLine, shortened } from "../config/printable.ts";
 import { noCache } from "../config/program-environment.ts";
 import { logInAgain } from "./log-in.ts";
+import { withWholeLists } from "./virsh-answers.ts";
 import { VirshProcess } from "./virsh-process.ts";
 
 /** What one command of a session gave. `output` and `error` are without the line breaks around them. */
@@ -113,7 +114,7 @@ export function virshSession(uri: string, batch: string[][], timeoutSeconds = 60
 export async function withVirshSession<T>(uri: string, use: (ask: Ask) => Promise<T>, timeoutSeconds = 60): Promise<T> {
   const end = Date.now() + timeoutSeconds * 1000;
   const open = (args: string[]) => new VirshProcess(uri, args, timeoutSeconds, (end - Date.now()) / 1000);
-  if (isLocal(uri)) return use((batch) => askByScripts(open, batch));
+  if (isLocal(uri)) return use(withWholeLists((batch) => askByScripts(open, batch)));
   const session = new InputSession(() => open([]));
   let before: Promise<unknown> = Promise.resolve();
   const ask: Ask = (batch) => {
@@ -122,7 +123,7 @@ export async function withVirshSession<T>(uri: string, use: (ask: Ask) => Promis
     return answers;
   };
   try {
-    return await use(ask);
+    return await use(withWholeLists(ask));
   } finally {
     session.end();
   }
