@@ -1,3 +1,4 @@
+import { posix } from "node:path";
 import * as command from "@pulumi/command";
 import type * as libvirt from "@pulumi/libvirt";
 import * as pulumi from "@pulumi/pulumi";
@@ -45,7 +46,9 @@ export function createBaseImage(
     },
     { dependsOn: basePool },
   );
-  const published = made.stdout.apply((answer) => JSON.parse(answer) as PublishedImage);
+  const published = pulumi
+    .all([made.stdout, basePool.target])
+    .apply(([answer, target]) => inFolder(JSON.parse(answer) as PublishedImage, target?.path));
   // All root disks of an update ask at once; one look is enough.
   let looked: Promise<void> | undefined;
   const isThere = new pulumi.ResourceHook(`${children.nameOf(role)}-is-there`, () => {
@@ -56,5 +59,9 @@ export function createBaseImage(
   });
   return { command: made, image: { published, isThere } };
 }
+
+/** The step tells where the pool was when it ran; with another `host.storageDir` the pool is elsewhere, and the step is as it was. */
+const inFolder = (published: PublishedImage, folder: string | undefined): PublishedImage =>
+  folder === undefined ? published : { ...published, path: posix.join(folder, published.name) };
 
 const settled = <T>(output: pulumi.Output<T>) => new Promise<T>((resolve) => output.apply(resolve));

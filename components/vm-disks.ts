@@ -1,3 +1,4 @@
+import { pathToFileURL } from "node:url";
 import type * as command from "@pulumi/command";
 import * as libvirt from "@pulumi/libvirt";
 import { metaData } from "../cloud-init/meta-data.ts";
@@ -106,7 +107,8 @@ export function createSeed(
       name: "seed.iso",
       pool: pool.name,
       format: "iso",
-      source: seedIso(hostName(name), { userData: userData(guest), metaData: metaData(guest) }),
+      // The provider reads it as a URL.
+      source: pathToFileURL(seedIso(hostName(name), { userData: userData(guest), metaData: metaData(guest) })).href,
       xml,
     },
     {

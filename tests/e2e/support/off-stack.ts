@@ -81,7 +81,12 @@ export class OffStack {
   }
 
   configure(projects: Record<string, object>): void {
-    this.checkout.configure({ image: this.image, defaults, projects });
+    this.checkout.configure({ ...this.basics(), projects });
+  }
+
+  /** The config that its projects share. */
+  basics(): { image: object; defaults: object } {
+    return { image: this.image, defaults };
   }
 
   up() {

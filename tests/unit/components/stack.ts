@@ -33,7 +33,7 @@ pulumi.runtime.setMocks(
   {
     newResource({ type, name, inputs }) {
       registered.push({ type, name, inputs });
-      const stdout = name.endsWith("-baseImage") ? JSON.stringify(image) : JSON.stringify(readiness);
+      const stdout = name.includes("-baseImage") ? JSON.stringify(image) : JSON.stringify(readiness);
       return { id: `${name}-id`, state: { ...inputs, ...(type === "command:local:Command" ? { stdout } : {}) } };
     },
     call: () => ({}),

@@ -81,6 +81,11 @@ describe("VmHost", () => {
     expect(seen).toEqual(roles.map((role) => `storage-${role}`));
   });
 
+  test("names the image where its pool is now, whatever the step said when it ran", async () => {
+    const { host } = await make({ settings: { ...settings, storageDir: "/srv/elsewhere" } });
+    expect(await resolved(host.image)).toMatchObject({ path: "/srv/elsewhere/base/debian-testing-abc.qcow2" });
+  });
+
   test("publishes each image once, whoever asks for it", async () => {
     const { host } = await make();
     const other = { ...url, sha512: "cd".repeat(64) };
