@@ -14,9 +14,8 @@ import { ownDevices } from "../vm/manual-changes.ts";
 import { filterSettings, lacksFilter } from "../vm/network-filter.ts";
 import {
   adoptedBigger,
-  hasLostNic,
-  hasLostRoot,
   isLeftOff,
+  isToRedefine,
   isToRun,
   lacksSettings,
   type ProjectFound,
@@ -121,7 +120,7 @@ export function createDomain(
   let wanted: VmWanted | undefined;
   let plan: VmPlan | undefined;
   // One that the host has no more is recreated, although the state says that it is there; as is one that has lost a part.
-  const made = hasLostRoot(found) || hasLostNic(found) ? undefined : found.domain?.marks.instance;
+  const made = isToRedefine(found) ? undefined : found.domain?.marks.instance;
   const instance = made ?? randomBytes(6).toString("hex");
   const domain = children.create(
     "domain",

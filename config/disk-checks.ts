@@ -2,6 +2,7 @@ import { posix } from "node:path";
 import type { VolumeFound } from "../host/inventory.ts";
 import { shellWord } from "../host/shell.ts";
 import { isOwnedBy } from "../vm/leftovers.ts";
+import { overlayIssues } from "../vm/overlays.ts";
 import { findProject, mayBeBigger, type ProjectFound, wantsNewRoot } from "../vm/plan.ts";
 import { unfinishedRestore } from "../vm/restore-mark.ts";
 import { formatPath, type Issue } from "./errors.ts";
@@ -17,6 +18,7 @@ export function diskIssues(check: HostCheck): Issue[] {
     const unfinished = unfinishedRestores(check, name);
     return [
       ...unfinished,
+      ...overlays(check, name, found),
       ...lostDiskIssues(check, name, found),
       ...projectDiskIssues(check, name, settings, found),
       ...rootDiskIssues(check, name, settings, found),
@@ -32,6 +34,17 @@ function unfinishedRestores(check: HostCheck, name: string): Issue[] {
   return issue ? [{ ...issue, path: placeOf(check, name), rule: `its project disk ${issue.rule}` }] : [];
 }
 
+/** What is seen of them at a preview; the update has libvirt look again. */
+function overlays(check: HostCheck, name: string, { domain }: ProjectFound): Issue[] {
+  const pool = check.inventory.pools.find((one) => one.name === poolName(name));
+  if (domain || !pool) return [];
+  return overlayIssues(pool.volumes).map(({ path, rule, remedy }) => ({
+    path: placeOf(check, name),
+    rule: `its disk ${path} ${rule}`,
+    remedy,
+  }));
+}
+
 /** Whether libvirt does not show the project disk of a VM that is there: how big that is, and whether it is there, is not known. */
 function isUnseen({ host, stack }: HostCheck, name: string, { domain, projectDisk }: ProjectFound): boolean {
   const disk = posix.join(host.storageDir, name, "project.qcow2");
@@ -42,18 +55,21 @@ function isUnseen({ host, stack }: HostCheck, name: string, { domain, projectDis
 export function poolsToStart(check: HostCheck): Issue[] {
   const { config, inventory, host } = check;
   return Object.keys(config.projects).flatMap((name) => {
-    if (!isUnseen(check, name, findProject(inventory, host.storageDir, name))) return [];
+    const isOfVm = isUnseen(check, name, findProject(inventory, host.storageDir, name));
     const [path, poolOf] = [placeOf(check, name), poolName(name)];
     const [folder, virsh] = [posix.join(host.storageDir, name), `virsh -c '${inventory.uri}'`];
     const pool = inventory.pools.find((one) => one.name === poolOf);
     const start = `${virsh} pool-start ${poolOf}`;
-    if (!pool) {
+    if (!pool && isOfVm) {
       const rule = `its project disk is in ${folder}, but the pool \`${poolOf}\` that it was in is not on ${inventory.uri} any more`;
       const define = `${virsh} pool-define-as ${poolOf} dir --target ${shellWord(folder)}`;
       return [{ path, rule, remedy: `define it again: ${define} && ${start}, or project-vm doctor --fix` }];
     }
-    if (pool.active || posix.normalize(pool.path) !== folder) return [];
-    const rule = `its project disk cannot be seen: the pool \`${poolOf}\` on ${inventory.uri} is stopped`;
+    if (!pool || pool.active || posix.normalize(pool.path) !== folder) return [];
+    // One that an update was making when it was killed does not start with the host yet, and has nothing in it.
+    if (!isOfVm && !pool.autostart) return [];
+    const what = isOfVm ? "its project disk" : "whether its pool has a kept project disk";
+    const rule = `${what} cannot be seen: the pool \`${poolOf}\` on ${inventory.uri} is stopped`;
     return [{ path, rule, remedy: `start it: ${start}, or project-vm doctor --fix` }];
   });
 }

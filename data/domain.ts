@@ -1,8 +1,9 @@
 import { UserError } from "../config/errors.ts";
-import { ShellError } from "../host/shell.ts";
+import { ShellError, shellFor } from "../host/shell.ts";
 import { hostUnreachable } from "../host/unreachable.ts";
 import { VirshError, virshFor, virshSession } from "../host/virsh.ts";
 import { requireOwnDisks } from "../vm/domain-look.ts";
+import { runScript } from "./host-script.ts";
 import type { ProjectDisk } from "./project-disk.ts";
 
 /** How a project's VM is. */
@@ -29,9 +30,14 @@ export async function domainState({ host, domain }: ProjectDisk): Promise<Domain
   return { state: isActive ? "active" : isThere ? "off" : "none", hasSavedMemory: hasSavedMemory ?? false };
 }
 
-/** @throws UserError when a project's VM, on or off, has another file in the place of its disk, such as a snapshot's overlay */
-export async function requireOwnDisk({ host, name, file }: ProjectDisk, { state }: DomainState): Promise<void> {
-  if (state !== "none") await requireOwnDisks(virshFor(host.uri), name, { vdb: file });
+/**
+ * @throws UserError when a project's VM, on or off, has another file in the place of its disk, such as a snapshot's overlay; where there
+ *   is no VM, when such an overlay stands on it
+ */
+export async function requireOwnDisk({ host, name, file, domain }: ProjectDisk, { state }: DomainState): Promise<void> {
+  if (state !== "none") return requireOwnDisks(virshFor(host.uri), name, { vdb: file });
+  const shell = shellFor(host.uri);
+  await runScript(shell, "own-disk.sh", [file, domain, shell.uri, "60"], "Nothing was done with the project disk.");
 }
 
 /** @throws UserError when a VM would go on from a moment that its disk has left */

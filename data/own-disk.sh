@@ -1,6 +1,6 @@
 #!/bin/sh
 # Refuses a VM that has another file in its project disk's place. What was written since an external snapshot is in an overlay, and
-# no copy of the disk has it: whether the VM is on or off, now or from its next start on. No VM is no hindrance.
+# no copy of the disk has it: whether the VM is on or off, now or from its next start on, or undefined by others.
 #
 # Usage: own-disk.sh <disk> <domain> <libvirt URI> <seconds for libvirt to answer>
 set -eu
@@ -14,24 +14,65 @@ fail() {
 
 virsh_do() { timeout -k 5 "$answer" virsh -q -c "$uri" "$@"; }
 
-# Of what domblklist --details lists, the file of the second disk, unless it is ours.
+# Of the disks that a definition has, the one in the place of ours: as the same device or, where it has ours no more, as another one,
+# for people change the bus of a disk.
+# Usage: other_than_ours <--inactive, where it is what the domain starts by>
 other_than_ours() {
-  awk -v file="$disk" '
-    { path = $0; sub(/^ *[^ ]+ +[^ ]+ +[^ ]+ +/, "", path) }
-    $3 == "vdb" && path != file { print path }'
+  other='' has=''
+  while read -r device target file; do
+    [ "$device" = disk ] || continue
+    if is_ours "$file" "$1"; then
+      has=yes
+    elif [ "$target" = vdb ]; then
+      other="vdb $file" has=''
+      break
+    elif [ -n "$1" ] && [ "$target" != vda ] && [ "$target" != vdc ]; then
+      other="$target $file"
+    fi
+  done
+  [ -n "$has" ] || printf '%s\n' "$other"
+}
+
+# domblklist's lines without the type, whose columns are as wide as they need be.
+cut_type() { sed 's/^ *[^ ]* *//'; }
+
+# It may be named as a volume of its pool, which has the domain's name.
+is_ours() {
+  # shellcheck disable=SC3013 # dash, bash and busybox have it
+  [ ! "$1" -ef "$disk" ] || return 0
+  # shellcheck disable=SC2086 # no word, where it is empty
+  [ "$1" = "${disk##*/}" ] && virsh_do dumpxml "$domain" $2 | grep -q "<source pool='$domain' volume='$1'"
+}
+
+# Without its domain, nothing else tells of an external snapshot. Only what is a qcow2 image can be its overlay.
+refuse_overlays() {
+  for file in "${disk%/*}"/*; do
+    [ "$(head -c 3 "$file" 2>/dev/null)" = QFI ] || continue
+    said=$(timeout -k 5 "$answer" qemu-img info -U -f qcow2 "$file" 2>&1) ||
+      fail "$file" "must let be seen what it stands on" "look at it, and move it away if it is nothing of use: qemu-img info '$file'"
+    below=$(printf '%s\n' "$said" | sed -n 's/^backing file: .* (actual path: \(.*\))$/\1/p; t; s/^backing file: //p')
+    # shellcheck disable=SC3013
+    [ ! "$below" -ef "$disk" ] || fail "$disk" \
+      "must have no overlay, but $file stands on it: what was written since that snapshot is there alone" \
+      "write it back into ours: qemu-img commit -b '$disk' '$file'; if a blockcommit has done so, move that file away"
+  done
 }
 
 disk=$1 domain=$2 uri=$3 answer=$4
 domains=$(virsh_do list --all --name) ||
   fail "$uri" "must tell within $answer s which VMs there are" "look at libvirt there; then run this again"
-printf '%s\n' "$domains" | grep -qxF "$domain" || exit 0
+if ! printf '%s\n' "$domains" | grep -qxF "$domain"; then
+  refuse_overlays
+  exit
+fi
 for view in '' --inactive; do
   # shellcheck disable=SC2086 # no word, where it is empty
   listed=$(virsh_do domblklist "$domain" --details $view) ||
     fail "$domain" "must have disks that libvirt tells of" "virsh -c '$uri' domblklist $domain"
-  other=$(printf '%s\n' "$listed" | other_than_ours)
-  commit="virsh -c '$uri' blockcommit $domain vdb --active --pivot --verbose --base '$disk'"
+  other=$(printf '%s\n' "$listed" | cut_type | other_than_ours "$view")
+  target=${other%% *}
+  commit="virsh -c '$uri' blockcommit $domain $target --active --pivot --verbose --base '$disk'"
   forget="virsh -c '$uri' snapshot-delete $domain <name> --metadata"
-  [ -z "$other" ] || fail "$domain" "must have $disk as vdb, but has $other" \
+  [ -z "$other" ] || fail "$domain" "must have $disk as $target, but has ${other#* }" \
     "if that is an overlay of a snapshot, write it back into ours while the VM runs: $commit; then forget the snapshot: $forget"
 done

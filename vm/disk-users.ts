@@ -31,17 +31,33 @@ const standsElsewhere = (pool: string, volume: string) =>
  * @throws VirshError when a domain that is there cannot be asked
  */
 export async function otherUserOf(virsh: Virsh, shell: Shell, disk: DiskToDelete): Promise<string | undefined> {
-  const images: string[] = [];
-  for (const domain of (await names(virsh)).filter((name) => name !== disk.domain)) {
-    const disks = await disksOf(virsh, domain);
-    if (disks.some((one) => uses(one, disk))) return `the domain ${domain} uses it`;
-    images.push(...disks.filter(({ format }) => format === "qcow2").map(({ source }) => source));
-  }
+  const others = await disksOfOthers(virsh, disk);
+  const user = others.find((one) => uses(one, disk));
+  if (user) return `the domain ${user.domain} uses it`;
+  const images = others.filter(({ format }) => format === "qcow2").map(({ source }) => source);
   const seen = new Set<string>();
   const overlay = await overlayInPools(virsh, disk.path, seen);
   if (overlay) return overlay;
   const hidden = new Set(images.filter((file) => posix.isAbsolute(file) && !seen.has(file)));
   return overlayAmong(shell, [...hidden], disk.path);
+}
+
+/**
+ * The name of another domain that has a disk, or an overlay of it.
+ *
+ * @throws VirshError when a domain that is there cannot be asked
+ */
+export const domainThatUses = async (virsh: Virsh, disk: DiskToDelete): Promise<string | undefined> =>
+  (await disksOfOthers(virsh, disk)).find((one) => uses(one, disk))?.domain;
+
+async function disksOfOthers(
+  virsh: Virsh,
+  { domain: own }: DiskToDelete,
+): Promise<(DiskDevice & { domain: string })[]> {
+  const all: (DiskDevice & { domain: string })[] = [];
+  for (const domain of (await names(virsh)).filter((name) => name !== own))
+    all.push(...(await disksOf(virsh, domain)).map((disk) => ({ ...disk, domain })));
+  return all;
 }
 
 const uses = ({ source, chain }: DiskDevice, { path, pool }: DiskToDelete) =>

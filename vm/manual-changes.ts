@@ -1,7 +1,7 @@
 import { posix } from "node:path";
 import { type Issue, UserError } from "../config/errors.ts";
 import { domainName, macAddress, poolName } from "../config/names.ts";
-import type { DomainDevices } from "../host/domain-devices.ts";
+import type { DiskDevice, DomainDevices } from "../host/domain-devices.ts";
 import type { DomainFound } from "../host/inventory.ts";
 
 /**
@@ -11,6 +11,7 @@ import type { DomainFound } from "../host/inventory.ts";
 
 /** A disk of a domain that is not the file that this program put there. */
 export interface MovedDisk {
+  /** The device that it is. */
   target: string;
   /** The file that the domain should use, and the one that it uses. */
   ours: string;
@@ -18,6 +19,9 @@ export interface MovedDisk {
   /** Whether that one is an overlay over ours, as an external snapshot makes it. */
   isOverlay: "yes" | "no" | "unknown";
 }
+
+/** The devices that our definition makes of disks: root, project disk and seed. */
+const ownTargets = ["vda", "vdb", "vdc"];
 
 /** Where a domain is, for commands that people type. */
 export interface DomainPlace {
@@ -34,24 +38,50 @@ export const ownDisks = (storageDir: string, project: string): Record<string, st
   vdb: posix.join(storageDir, project, "project.qcow2"),
 });
 
+/** Whether a disk of a domain is this file, which may be named as a volume of its project's pool. */
+const isFile = ({ source }: DiskDevice, project: string, file: string) =>
+  source === `${poolName(project)}/${posix.basename(file)}` || posix.normalize(source) === posix.normalize(file);
+
 /**
- * The disks of a domain that are not ours.
+ * The disks of a domain that are in the place of ours: as the same device or, where the domain has ours no more, as another one, for
+ * people change the bus of a disk.
  *
  * @param views what a domain is now and, where it runs, what it is defined as
  */
 export function movedDisks(project: string, own: Record<string, string>, views: DomainDevices[]): MovedDisk[] {
-  const moved = Object.entries(own).flatMap(([target, ours]) => {
-    const asVolume = `${poolName(project)}/${posix.basename(ours)}`;
-    const found = views.flatMap(({ disks }) => disks.filter((disk) => disk.target === target));
-    return found
-      .filter(({ source }) => source !== asVolume && posix.normalize(source) !== posix.normalize(ours))
-      .map(({ source, chain }): MovedDisk => {
-        const isOverlay = chain.length === 0 ? "unknown" : chain.includes(ours) ? "yes" : "no";
-        return { target, ours, file: source || "nothing", isOverlay };
-      });
-  });
+  // Each device of ours is looked at by itself.
+  const isOwn = (disk: DiskDevice) =>
+    ownTargets.includes(disk.target) || Object.values(own).some((file) => isFile(disk, project, file));
+  const moved = Object.entries(own).flatMap(([target, ours]) =>
+    views.flatMap(({ disks }, i) => {
+      const isGone = !disks.some((disk) => disk.target === target || isFile(disk, project, ours));
+      // Of a guest that runs, libvirt tells what a disk stands on; it may have ejected ours, which its next start brings back.
+      const mayStandOnOurs = (disk: DiskDevice) =>
+        disk.chain.includes(ours) || (i === views.length - 1 && disk.format === "qcow2");
+      return disks
+        .filter((disk) =>
+          disk.target === target ? !isFile(disk, project, ours) : isGone && !isOwn(disk) && mayStandOnOurs(disk),
+        )
+        .map((disk): MovedDisk => {
+          const isOverlay = disk.chain.length === 0 ? "unknown" : disk.chain.includes(ours) ? "yes" : "no";
+          return { target: disk.target, ours, file: disk.source || "nothing", isOverlay };
+        });
+    }),
+  );
   return moved.filter(
     (one, i) => i === moved.findIndex(({ target, file }) => target === one.target && file === one.file),
+  );
+}
+
+/** The devices of ours that a domain has not after its next start, with nothing in their place: others detached them. */
+export function detachedDisks(project: string, own: Record<string, string>, views: DomainDevices[]): string[] {
+  const defined = views.at(-1);
+  if (defined === undefined) return [];
+  const moved = movedDisks(project, own, views);
+  return Object.entries(own).flatMap(([target, ours]) =>
+    defined.disks.some((disk) => isFile(disk, project, ours)) || moved.some((disk) => disk.ours === ours)
+      ? []
+      : [target],
   );
 }
 
@@ -133,14 +163,13 @@ export function refuseManualChanges(project: string, issues: Issue[]): void {
 
 /** The devices that a definition makes, so that all others were added by hand. */
 export interface OwnDevices {
-  /** @example ["vda", "vdb", "vdc"] */
   targets: string[];
   macs: string[];
 }
 
 /** Those of a VM whose definition no transform changes. */
 export const ownDevices = (project: string): OwnDevices => ({
-  targets: ["vda", "vdb", "vdc"],
+  targets: ownTargets,
   macs: [macAddress(project)],
 });
 

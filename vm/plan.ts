@@ -1,11 +1,11 @@
 import { posix } from "node:path";
-import { domainName, poolName } from "../config/names.ts";
+import { domainName, namePrefix, poolName } from "../config/names.ts";
 import type { NetworkSettings, ProjectSettings } from "../config/settings.ts";
 import { formatSize } from "../config/sizes.ts";
 import type { DomainFound, Inventory, NetworkFound, VolumeFound } from "../host/inventory.ts";
 import type { DomainMarks } from "../host/libvirt-xml.ts";
 import { rootDigest } from "./definition.ts";
-import { addedDevices, type OwnDevices } from "./manual-changes.ts";
+import { addedDevices, detachedDisks, type OwnDevices } from "./manual-changes.ts";
 
 /** What of a project is on the host already. */
 export interface ProjectFound {
@@ -74,8 +74,22 @@ export const isLost = ({ lost = [] }: ProjectFound, volume: DisposableVolume) =>
 export const hasLostRoot = (found: ProjectFound) => found.domain !== undefined && isLost(found, "disk.qcow2");
 
 /** Whether a VM that is there has no network interface left, neither now nor after its next start: others detached it. */
-export const hasLostNic = ({ domain }: ProjectFound) =>
+const hasLostNic = ({ domain }: ProjectFound) =>
   domain?.devices !== undefined && domain.devices.length > 0 && domain.devices.every(({ nics }) => nics.length === 0);
+
+/** Those of its disks that its pool has and its domain has not: others detached them. */
+function lostDisks({ domain, rootDisk, projectDisk }: ProjectFound): string[] {
+  if (!domain) return [];
+  const there = { vda: rootDisk, vdb: projectDisk };
+  const own = Object.entries(there).flatMap(([target, disk]) => (disk ? [[target, disk.path]] : []));
+  const names: Record<string, string> = { vda: "root disk", vdb: "project disk" };
+  const project = domain.name.slice(namePrefix.length);
+  return detachedDisks(project, Object.fromEntries(own), domain.devices ?? []).map((target) => names[target] ?? target);
+}
+
+/** Whether a VM that is there has lost what only a definition brings back. */
+export const isToRedefine = (found: ProjectFound) =>
+  hasLostRoot(found) || hasLostNic(found) || lostDisks(found).length > 0;
 
 /** Whether something that was cut off, an update, a restart or the like, has left a VM off that is to run. */
 export const isLeftOff = ({ domain }: ProjectFound) => domain?.state === "shut off" && domain.marks.starting === true;
@@ -103,7 +117,7 @@ export function planVm(found: ProjectFound, wanted: VmWanted): VmPlan {
   const { settings } = wanted;
   const rebuilt = wantsNewRoot(found, settings);
   const recreated = !rebuilt && hasLostRoot(found);
-  const isWhole = !rebuilt && !recreated && !hasLostNic(found);
+  const isWhole = !rebuilt && !isToRedefine(found);
   const unchanged = domain?.marks.definition === wanted.definition && isWhole;
   return {
     domain: !domain ? "new" : unchanged ? "unchanged" : "redefined",
@@ -140,6 +154,7 @@ function reasonsFor(
     ...(domain.firmware === settings.firmware ? [] : [`firmware ${domain.firmware} to ${settings.firmware}`]),
     ...(domain.network === network.name ? [] : [`network ${domain.network ?? "none"} to ${network.name}`]),
     ...(domain.network === network.name && addresses ? [`network's addresses to ${network.cidr}`] : []),
+    ...lostDisks(found).map((disk) => `${disk} attached again`),
     ...(was === virtualization ? [] : [`virtualization ${was} to ${virtualization}`]),
   ];
   return reasons.length > 0 || newRoot ? reasons : ["its definition changed"];

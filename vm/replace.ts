@@ -12,6 +12,7 @@ import type { Log } from "./grow.ts";
 import { isOwnedBy } from "./leftovers.ts";
 import { ownDisks } from "./manual-changes.ts";
 import { markStarting, marksOf } from "./marks.ts";
+import { requireNoOverlay } from "./overlays.ts";
 import type { DisposableVolume } from "./plan.ts";
 import { requireNoRestore } from "./restore-mark.ts";
 
@@ -26,12 +27,13 @@ export interface VmPlace {
  * Before a domain is defined: one of that name may be there, to be defined anew, or because an update was cut off or the
  * state was lost. Its guest is shut down in order; what is defined then takes its place, on the same disks.
  *
- * @throws UserError when it belongs to somebody else, has other disks than ours, or saved memory
+ * @throws UserError when it belongs to somebody else, has other disks than ours, or saved memory; where there is none, when an overlay
+ *   stands on ours
  */
 export async function makeWayForDomain(virsh: Virsh, project: string, place: VmPlace, log: Log): Promise<void> {
   const domain = domainName(project);
   await requireNoRestore(virsh, project);
-  if (!(await names(virsh)).includes(domain)) return;
+  if (!(await names(virsh)).includes(domain)) return requireNoOverlay(virsh, project);
   await requireUnmoved(virsh, project, place);
   await requireNoSavedMemory(virsh, project, place.owner);
   const pool = poolName(project);

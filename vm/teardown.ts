@@ -12,7 +12,7 @@ import { type Shell, shellFor } from "../host/shell.ts";
 import type { Virsh } from "../host/virsh.ts";
 import { type ApiConfig, accessOf } from "../tailnet/access.ts";
 import { removeVmDevice, type TailnetDevice, tailnetDevices, type VmIdentity } from "../tailnet/devices.ts";
-import { otherUserOf } from "./disk-users.ts";
+import { domainThatUses, otherUserOf } from "./disk-users.ts";
 import { requireNoSavedMemory, requireOwnDisks } from "./domain-look.ts";
 import type { Log } from "./grow.ts";
 import { ownDisks } from "./manual-changes.ts";
@@ -59,7 +59,8 @@ export async function tearDown(virsh: Virsh, teardown: Teardown, api: ApiConfig,
   const domain = domainName(project);
   let device: DomainMarks["tailnet"];
   let { keepData } = teardown;
-  if ((await names(virsh)).includes(domain)) {
+  const isThere = (await names(virsh)).includes(domain);
+  if (isThere) {
     await requireOwn(virsh, domain, owner);
     await requireOwnDisks(virsh, project, await disksToHave(virsh, project), owner);
     const marks = await marksOf(virsh, domain);
@@ -79,7 +80,7 @@ export async function tearDown(virsh: Virsh, teardown: Teardown, api: ApiConfig,
     else if (!keepData) log(`${project}: its project disk is kept, although keepData is false: its pool is gone`);
     await undefine(virsh, domain);
   } else if (!keepData) await sayThatUnknownIsKept(virsh, project, log);
-  await removeStorage(virsh, project, log);
+  await removeStorage(virsh, project, isThere, log);
   await removeFilter(virsh, project);
   if (storageDir !== undefined) await removeConsole(shellFor(virsh.uri), storageDir, project, log);
   if (tailnet) await removeDevice(project, tailnet, device, api, log);
@@ -137,11 +138,15 @@ async function openPool(virsh: Virsh, project: string): Promise<boolean> {
   return true;
 }
 
-async function removeStorage(virsh: Virsh, project: string, log: Log): Promise<void> {
+/** @param hadDomain whether the domain that has just gone was its own; one that others renamed goes on with these disks */
+async function removeStorage(virsh: Virsh, project: string, hadDomain: boolean, log: Log): Promise<void> {
   const pool = poolName(project);
   if (!(await openPool(virsh, project))) return;
-  for (const volume of [...(await volumesIn(virsh, pool)).keys()].filter(isDisposable)) {
-    await virsh.run("vol-delete", volume, "--pool", pool);
+  for (const [volume, path] of await volumesIn(virsh, pool)) {
+    if (!isDisposable(volume)) continue;
+    const user = hadDomain ? undefined : await domainThatUses(virsh, { domain: domainName(project), pool, path });
+    if (user) log(`${project}: ${path} is kept: the domain ${user} uses it`);
+    else await virsh.run("vol-delete", volume, "--pool", pool);
   }
   await removeIfEmpty(virsh, pool, log);
 }

@@ -12,7 +12,7 @@ import { shellWord } from "../../host/shell.ts";
 import type { Virsh } from "../../host/virsh.ts";
 import { withXmlFile } from "../../host/xml-file.ts";
 import { isOwnedBy, unknownVmRemedy } from "../../vm/leftovers.ts";
-import { giveMemoryUp, manualChanges, transientIssue } from "../../vm/manual-changes.ts";
+import { detachedDisks, giveMemoryUp, manualChanges, ownDisks, transientIssue } from "../../vm/manual-changes.ts";
 import { attachFilter, defineFilter, lacksFilter } from "../../vm/network-filter.ts";
 import { findProject } from "../../vm/plan.ts";
 import type { StackState } from "../stack-state.ts";
@@ -151,10 +151,19 @@ function byHand({ host, name: stack }: Stack, { domains, uri }: Inventory, virsh
   const ills = ours.flatMap((domain) => {
     const place = { uri, project: domain.name.slice(namePrefix.length), stack };
     const changes = manualChanges({ ...domain, isTransient: false }, host.settings.storageDir, place);
+    const own = ownDisks(host.settings.storageDir, place.project);
+    const detached = detachedDisks(place.project, own, domain.devices ?? []).map((target) =>
+      failure(
+        "VMs",
+        `${domain.name} has nothing as ${target} from its next start on: ${own[target]} was detached by other means`,
+        `attach it again, which restarts the VM: project-vm apply --stack ${stack}`,
+      ),
+    );
     const says = `${domain.name} has saved memory (virsh managedsave): no update works on it before it has resumed`;
     const start = `project-vm start ${place.project} --stack ${stack}; ${giveMemoryUp(uri, place.project)}`;
     return [
       ...changes.map((issue) => failure("VMs", factOf(issue), issue.remedy)),
+      ...detached,
       ...(domain.hasSavedMemory ? [warning("VMs", says, start)] : []),
       ...(domain.isTransient ? [notDefined(place, domain.name, virsh)] : []),
     ];

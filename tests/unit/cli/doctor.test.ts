@@ -115,6 +115,14 @@ describe("a host", () => {
     expect((await ills({ domains: [others] })).said.join()).not.toContain("network filters");
   });
 
+  test("with a VM whose project disk others detached names the disk", async () => {
+    const { disks, ...rest } = devicesWith();
+    const detached = { ...rest, disks: disks.filter(({ target }) => target !== "vdb") };
+    expect((await ills({ domains: [aDomain({ devices: [devicesWith(), detached] })] })).said).toEqual([
+      "failure VMs: project-webapp has nothing as vdb from its next start on: /vms/webapp/project.qcow2 was detached by other means",
+    ]);
+  });
+
   test("with a stopped pool of a project is mended by starting it", async () => {
     expect(await ills({ pools: [aPool({ active: false })] })).toEqual({
       said: ["failure pools: project-webapp (/vms/webapp) is not active"],

@@ -411,11 +411,7 @@ describe("ProjectVm", () => {
   });
 
   test("a VM on an overlay, or with saved memory, is refused where the update would work on it, and left alone where it would not", () => {
-    const overlay = {
-      disks: [{ target: "vdb", source: "/vms/webapp/project.s1", format: "qcow2", chain: [] }],
-      nics: devicesWith().nics,
-      others: [],
-    };
+    const overlay = devicesWith({ vdb: "/vms/webapp/project.s1" });
     const volumes = [
       aVolume(),
       aVolume({ name: "disk.qcow2", path: "/vms/webapp/disk.qcow2", capacity: 20 * 2 ** 30 }),

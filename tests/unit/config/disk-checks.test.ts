@@ -87,8 +87,19 @@ describe("disks that are there", () => {
     ])("%s", (_, pools, fact, remedy) => {
       for (const asked of [{}, { disk: "1 GiB" }, { memory: "1 GiB" }])
         expect(errors(asked, [], [own], pools)).toBe(mistake(fact, remedy));
-      expect(errors({}, [], [], pools)).toBe("");
+      if (pools.every(({ active }) => active)) expect(errors({}, [], [], pools)).toBe("");
     });
+  });
+
+  test("a pool that is stopped may have a kept disk; one that an update was making when it was killed has none", () => {
+    expect(errors({}, [], [], [aPool({ active: false })])).toBe(
+      mistake(
+        ": whether its pool has a kept project disk cannot be seen: the pool `project-webapp` on qemu:///system is stopped",
+        "start it: virsh -c 'qemu:///system' pool-start project-webapp, or project-vm doctor --fix",
+      ),
+    );
+    expect(errors({}, [], [], [aPool({ active: false, autostart: false })])).toBe("");
+    expect(errors({}, [], [], [aPool({ active: false, path: "/elsewhere" })])).not.toContain("cannot be seen");
   });
 
   test("nor one of a size that is no whole MiB", () => {
@@ -134,6 +145,36 @@ describe("disks that are there", () => {
         "flatten it (qemu-img convert -O qcow2), or move that file away (nothing of ours made it), or choose another name for the project",
       ),
     );
+  });
+
+  describe("an overlay of an external snapshot whose domain others have undefined", () => {
+    const overlay = (modified: number, name = "project.s1", backingPath = "/vms/webapp/project.qcow2") =>
+      aVolume({ name, path: `/vms/webapp/${name}`, backingPath, modified });
+    const ours = aVolume({ modified: 1000 });
+    const written = (file: string) =>
+      mistake(
+        `: its disk /vms/webapp/project.qcow2 must have no overlay, but ${file} stands on it, and has what was written since that snapshot`,
+        `on the host, write it back into ours: qemu-img commit -b /vms/webapp/project.qcow2 ${file}; then move ${file} away`,
+      );
+
+    test("is to be written back first, all of its chain", () => {
+      expect(errors({}, [ours, overlay(2000)], [])).toBe(written("/vms/webapp/project.s1"));
+      const second = overlay(3000, "project.s2", "/vms/webapp/project.s1");
+      expect(errors({}, [second, ours, overlay(2000)], [])).toBe(written("/vms/webapp/project.s2"));
+    });
+
+    test("is not to be written back over what is newer", () => {
+      expect(errors({}, [ours, overlay(900)], [])).toBe(
+        mistake(
+          ": its disk /vms/webapp/project.qcow2 must have no overlay, but /vms/webapp/project.s1 stands on it",
+          "its disk was written to since, as by a blockcommit: look whether anything is missing, and move /vms/webapp/project.s1 away",
+        ),
+      );
+    });
+
+    test("is the domain's to tell of while that is there", () => {
+      expect(errors({}, [ours, rootDisk, overlay(2000)])).toBe("");
+    });
   });
 
   test("nor what another domain uses", () => {

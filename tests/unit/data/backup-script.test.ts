@@ -40,7 +40,10 @@ const ok = (answer: unknown) => `echo '${JSON.stringify({ return: answer })}'`;
 const silence = "exec sleep 60";
 
 /** One that has it running: freezes, copies as QEMU would, thaws, and tells of the job. */
-const disks = (file: string) => `printf ' file   disk     vdb      %s\\n' "$STORAGE/myapp/${file}"`;
+const disks = (file: string) => {
+  const [name = "", target = "vdb"] = file.split(" as ");
+  return `printf ' file   disk     ${target}      %s\\n' ${name.startsWith("volume:") ? name.slice(7) : `"$STORAGE/myapp/${name}"`}`;
+};
 const runningVm = ({
   job = "Completed",
   copy = "cp",
@@ -61,6 +64,7 @@ case $* in
   *domstate*) ${domstate} ;;
   *"domblklist project-myapp --details --inactive") ${disks(defined || runs)} ;;
   *domblklist*) ${disks(runs)} ;;
+  *dumpxml*) echo "<source pool='project-myapp' volume='project.qcow2' index='1'/>" ;;
   *guest-ping*) ${ok({})} ;;
   *guest-fsfreeze-freeze*) ${freeze} ;;
   *guest-fsfreeze-thaw*) ${thaw} ;;
@@ -128,6 +132,41 @@ describe.skipIf(!existsSync("/usr/bin/qemu-io"))("the backup of a disk", () => {
     expect(asked).toMatch(
       /guest-fsfreeze-freeze-list.*\/home\/dev\/project.*\n.*backup-begin project-myapp --backupxml '.*'\n.*guest-fsfreeze-thaw/,
     );
+  });
+
+  test.each([
+    ["volume:project.qcow2", "named as a volume of its pool"],
+    ["/project.qcow2", "named with more slashes"],
+    ["project.qcow2 as sda", "on another bus"],
+  ])("that a VM has otherwise (%s, %s) is made as well", async (runs) => {
+    runningVm({ domstate: "echo 'shut off'", runs });
+    const { stderr } = await run();
+    expect(stderr).toBe("");
+    expect(files()).toHaveLength(2);
+  });
+
+  test("that a VM has on another bus, as an overlay, is refused", async () => {
+    runningVm({ domstate: "echo 'shut off'", runs: "project.s1 as sda" });
+    expect((await run()).stderr).toMatch(
+      /^error: project-myapp: must have .* as sda, but has .*\/project\.s1\n.* blockcommit project-myapp sda /,
+    );
+    expect(files()).toEqual([]);
+  });
+
+  test("whose VM others have undefined after an external snapshot is refused: it would miss all that was written since", async () => {
+    const overlay = path.join(storage, "myapp/project.s1");
+    execaSync("qemu-img", ["create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", disk(), overlay]);
+    expect((await run()).stderr).toBe(
+      refusal(
+        disk(),
+        `must have no overlay, but ${overlay} stands on it: what was written since that snapshot is there alone`,
+        `write it back into ours: qemu-img commit -b '${disk()}' '${overlay}'; if a blockcommit has done so, move that file away`,
+      ),
+    );
+    expect(files()).toEqual([]);
+    writeFileSync(overlay, "QFI is all that is left of it");
+    expect((await run()).stderr).toContain(`error: ${overlay}: must let be seen what it stands on\n`);
+    expect(files()).toEqual([]);
   });
 
   test.each([

@@ -45,6 +45,13 @@ describe("a domain whose disks are not ours", () => {
   const forget = `${virsh} snapshot-delete project-webapp <name> --metadata`;
   const back = `put ${ours} back in its place: ${virsh} edit project-webapp`;
 
+  /** Without vdb, and with a disk on another bus, as virt-manager changes it. */
+  const onOtherBus = (source: string, chain: string[] = []) => {
+    const { disks, ...rest } = devicesWith();
+    const other = { target: "sda", source, format: "qcow2", chain };
+    return { ...rest, disks: [...disks.filter(({ target }) => target !== "vdb"), other] };
+  };
+
   test("is reported in full: domain, disk, file and remedy", () => {
     expect(() => refuseManualChanges("webapp", changes({ devices: [overlay] }))).toThrow(
       [
@@ -81,6 +88,15 @@ describe("a domain whose disks are not ours", () => {
     ["none, named by pool and volume", [devicesWith({ vdb: "project-webapp/project.qcow2" })], []],
     ["none, named with more slashes", [devicesWith({ vdb: "/vms//webapp/project.qcow2" })], []],
     ["not known", undefined, []],
+    ["on another bus, as an overlay", [onOtherBus("/vms/webapp/project.s1")], ["sda"]],
+    [
+      "on another bus, as an overlay somewhere else, while it runs",
+      [devicesWith(), onOtherBus("/snapshots/s1")],
+      ["sda"],
+    ],
+    ["on another bus, as what stands on ours while it runs", [onOtherBus("/s1", [ours]), devicesWith()], ["sda"]],
+    ["none, ours on another bus", [onOtherBus(ours)], []],
+    ["none, ejected by its guest beside another one", [onOtherBus("/srv/more.qcow2"), devicesWith()], []],
   ])("is reported once for each disk: %s", (_, devices, disks) => {
     const rules = changes(devices ? { devices } : {}).map(({ rule }) => / as (\w+), /.exec(rule)?.[1]);
     expect(rules).toEqual(disks);

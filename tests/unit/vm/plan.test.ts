@@ -37,6 +37,11 @@ const byHand = {
 };
 
 /** The line that is shown for what is found and what is asked for. */
+const withoutDisk = (target: string) => {
+  const { disks, ...rest } = devicesWith();
+  return { ...rest, disks: disks.filter((disk) => disk.target !== target) };
+};
+
 function line(found: Partial<ProjectFound>, asked: Partial<ProjectSettings> = {}, rest: Partial<VmWanted> = {}) {
   const all = { ...wanted, ...rest, settings: { ...settings, ...asked } };
   const whole = { ...there, ...found };
@@ -204,6 +209,27 @@ describe("what is said of an update's effect on a VM, its root and its data", ()
       {},
       {},
       "webapp: restart (network none to project-vms), data kept",
+    ],
+    [
+      "a project disk that others detached",
+      { domain: { ...domain, devices: [withoutDisk("vdb")] } },
+      {},
+      {},
+      "webapp: restart (project disk attached again), data kept",
+    ],
+    [
+      "a root disk that others detached while it runs, and a changed memory",
+      { domain: { ...redefined, devices: [devicesWith(), withoutDisk("vda")] } },
+      { memory: 16 * GiB },
+      {},
+      "webapp: restart (memory 8 GiB to 16 GiB, root disk attached again), data kept",
+    ],
+    [
+      "a disk that its guest ejected",
+      { domain: { ...domain, devices: [withoutDisk("vdb"), devicesWith()] } },
+      {},
+      {},
+      undefined,
     ],
     [
       "an interface that its guest ejected",

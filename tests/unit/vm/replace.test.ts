@@ -46,6 +46,21 @@ describe("before a domain is defined anew", () => {
     expect(virsh.domains.get("project-webapp")).toMatchObject({ running: false });
   });
 
+  test("where others have undefined it after an external snapshot, what was written since is not left behind", async () => {
+    virsh.domains.clear();
+    await makeWayForDomain(virsh, "webapp", place, log);
+    const overlay = { path: "/snapshots/webapp.s1", backing: "/vms/webapp/project.qcow2" };
+    virsh.pools.get("project-webapp")?.set("webapp.s1", overlay);
+    await expect(makeWayForDomain(virsh, "webapp", place, log)).rejects.toThrow(
+      [
+        "webapp is not defined on its disks. Nothing on them was changed.",
+        "  - /vms/webapp/project.qcow2: must have no overlay, but /snapshots/webapp.s1 stands on it, and has what was written since that snapshot",
+        "    on the host, write it back into ours: qemu-img commit -b /vms/webapp/project.qcow2 /snapshots/webapp.s1; then move /snapshots/webapp.s1 away",
+      ].join("\n"),
+    );
+    expect(virsh.changes).toEqual([]);
+  });
+
   test("one under another UUID is undefined; its disks are not touched", async () => {
     virsh.domains.set("project-webapp", { ...ours, running: false, uuid: "another" });
     await makeWayForDomain(virsh, "webapp", place, log);

@@ -45,6 +45,16 @@ describe("the teardown of a VM", () => {
     },
   );
 
+  test("leaves a domain that others renamed, on or off, the disks that it goes on with", async () => {
+    for (const running of [true, false]) {
+      virsh.domains.clear();
+      virsh.domains.set("renamed", { ...ours, running });
+      await run(true);
+      expect(left()).toEqual(["disk.qcow2", "project.qcow2"]);
+      expect(said).toContain("webapp: /vms/webapp/disk.qcow2 is kept: the domain renamed uses it");
+    }
+  });
+
   test("gives saved memory up only with the disk that it belongs to", async () => {
     const saved = { ...ours, running: false, saved: true };
     virsh.domains.set("project-webapp", { ...saved });

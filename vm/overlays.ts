@@ -1,0 +1,71 @@
+import { posix } from "node:path";
+import { type Issue, UserError } from "../config/errors.ts";
+import { poolName } from "../config/names.ts";
+import { parseVolume, type VolumeXml } from "../host/libvirt-xml.ts";
+import { refreshPool, volumesIn } from "../host/pool-volumes.ts";
+import { shellWord } from "../host/shell.ts";
+import type { Virsh } from "../host/virsh.ts";
+
+/** What of a volume tells whether it is an overlay. */
+type Volume = Pick<VolumeXml, "name" | "path" | "backingPath" | "modified">;
+
+const ownNames = ["disk.qcow2", "project.qcow2"];
+
+/**
+ * The overlays that stand on a project's own disks, as external snapshots leave them. Of one that its domain has, the domain tells; once
+ * others have undefined that, nothing else does, and a new domain on our disks would lack all that was written since. Pure.
+ *
+ * @param volumes of the project's pool
+ */
+export function overlayIssues(volumes: Volume[]): Issue[] {
+  return volumes
+    .filter(({ name }) => ownNames.includes(name))
+    .flatMap((own) => overlaysOn(own, volumes).map((overlay) => overlayIssue(own, topOf(overlay, volumes))));
+}
+
+const overlaysOn = ({ path }: Volume, volumes: Volume[]) =>
+  volumes.filter(({ backingPath }) => backingPath !== undefined && posix.normalize(backingPath) === path);
+
+/** The one that was written to last, of a chain of snapshots. */
+function topOf(overlay: Volume, volumes: Volume[]): Volume {
+  const [above] = overlaysOn(overlay, volumes);
+  return above
+    ? topOf(
+        above,
+        volumes.filter((one) => one !== overlay),
+      )
+    : overlay;
+}
+
+/** A `blockcommit` writes to ours last, and leaves the overlay's file where it was. */
+function overlayIssue({ path, modified: ours = 0 }: Volume, { path: overlay, modified = ours }: Volume): Issue {
+  const away = `move ${overlay} away`;
+  if (modified < ours) {
+    const rule = `must have no overlay, but ${overlay} stands on it`;
+    return {
+      path,
+      rule,
+      remedy: `its disk was written to since, as by a blockcommit: look whether anything is missing, and ${away}`,
+    };
+  }
+  const rule = `must have no overlay, but ${overlay} stands on it, and has what was written since that snapshot`;
+  const commit = `qemu-img commit -b ${shellWord(path)} ${shellWord(overlay)}`;
+  return { path, rule, remedy: `on the host, write it back into ours: ${commit}; then ${away}` };
+}
+
+/**
+ * Looks for such overlays right before a project gets a new domain.
+ *
+ * @throws UserError naming disk, overlay and remedy; VirshError when libvirt does not tell
+ */
+export async function requireNoOverlay(virsh: Virsh, project: string): Promise<void> {
+  const pool = poolName(project);
+  await refreshPool(virsh, pool);
+  const names = [...(await volumesIn(virsh, pool)).keys()];
+  if (names.every((name) => [...ownNames, "seed.iso"].includes(name))) return;
+  const volumes: VolumeXml[] = [];
+  for (const name of names) volumes.push(parseVolume(await virsh.run("vol-dumpxml", name, "--pool", pool)));
+  const issues = overlayIssues(volumes);
+  if (issues.length > 0)
+    throw new UserError(`${project} is not defined on its disks. Nothing on them was changed.`, issues);
+}
