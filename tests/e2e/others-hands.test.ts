@@ -91,6 +91,42 @@ describe("a VM that others changed by virsh", () => {
     expect(await virsh.run("dumpxml", domain)).not.toMatch(/<sound|org\.demo/);
   });
 
+  test("without its project disk, which they detached, has it again by the next update, which says so", async () => {
+    await virsh.run("detach-disk", domain, "vdb", "--config");
+    expect((await tool.run("doctor")).all).toContain(`${domain} has nothing as vdb from its next start on: ${disk}`);
+    expect((await succeed("plan")).stdout).toBe("alpha: stays shut off (project disk attached again), data kept");
+    await succeed("apply", "--yes");
+    expect(await virsh.run("domblklist", domain)).toMatch(new RegExp(`^ *vdb +${disk}$`, "m"));
+    await expectData();
+    await expectSettled();
+  });
+
+  test("undefined after an external snapshot, is not defined on its old disks, until what was written since is back in them", async () => {
+    const folder = path.dirname(disk);
+    const specs = ["vda", "vdb"].flatMap((name) => ["--diskspec", `${name},snapshot=external`]);
+    await virsh.run(...["snapshot-create-as", domain, "s1", "--disk-only", "--atomic", ...specs]);
+    await writeMarker(path.join(folder, "project.s1"), marker + 1);
+    await refuse("blockcommit project-alpha vdb", "snapshot", "create", "alpha", "x");
+    await virsh.run("undefine", domain, "--snapshots-metadata");
+    for (const args of [
+      ["apply", "--yes"],
+      ["backup", "alpha"],
+      ["snapshot", "create", "alpha", "x"],
+    ])
+      await refuse("must have no overlay, but ", ...args);
+    const { all } = await checkout.pulumi("up", "--yes", "--skip-preview");
+    const commits = [...new Set(all.match(/qemu-img commit -b \S+ [^\s;]+/g))];
+    expect(commits).toHaveLength(2);
+    for (const command of commits) {
+      await execa("sh", ["-c", command]);
+      rmSync(command.split(" ").at(-1) ?? "");
+    }
+    await succeed("apply", "--yes");
+    await expectMarker(disk, marker + 1);
+    await writeMarker(disk, marker);
+    await expectSettled();
+  });
+
   test("undefined while it runs, is refused until the doctor has defined it again, and is removed all the same", async () => {
     await virsh.run("start", domain);
     await virsh.run("undefine", domain);
