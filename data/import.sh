@@ -12,7 +12,12 @@ umask 077
 export LC_ALL=C.UTF-8 LANGUAGE=
 
 MARGIN=$((512 * 1048576)) # must stay free, in bytes
-ANSWER=60                 # seconds for libvirt to answer
+ANSWER=60                 # seconds for libvirt to answer, and for the image to be opened
+EXAMINE=3600              # seconds for qemu-img to examine it
+UNPACK=86400              # seconds for qemu-img to unpack it
+# KiB for qemu-img to check it in: it takes some bytes for each cluster that the file has room for. Measured with QEMU 7.2, a file of 1 TiB
+# takes 41 MiB (and as many addresses as 300 MiB) with clusters of 64 KiB, the default, and 520 MiB with clusters of 4 KiB.
+MEMORY=1048576
 
 say() { echo "$project: $*" >&2; }
 
@@ -20,6 +25,13 @@ say() { echo "$project: $*" >&2; }
 fail() {
   printf 'error: %s: %s\nremedy: %s\n' "$1" "$2" "$3" >&2
   exit 1
+}
+
+# An image from outside can keep it busy for as long as it likes. In the foreground, for Ctrl-C to end it.
+qemu_img() {
+  limit=$1
+  shift
+  timeout --foreground -k 5 "$limit" qemu-img "$@"
 }
 
 virsh_do() { timeout -k 5 "$ANSWER" virsh -q -c "$uri" "$@" 9<&-; }
@@ -34,18 +46,30 @@ clean_up() {
 require_room() {
   have=$(($(df -Pk "$folder" | awk 'NR == 2 { print $4 }') * 1024))
   [ "$have" -ge $(($1 + MARGIN)) ] ||
-    fail "$folder" "must have $(mib $(($1 + MARGIN))) free, but has $(mib "$have")" "free space there"
+    fail "$folder" "must have $(mib $(($1 + MARGIN))) free, but has $(mib "$have")" "free space there${2:-}"
 }
 
 others_may_write() { find -L "$1" -maxdepth 0 '(' ! -uid 0 -o -perm /022 ')' | grep -q .; }
 
-# What its owner writes to it meanwhile is not in the copy that is examined and unpacked.
+by_itself() {
+  by_itself=$(cat "${0%/*}/by-itself.sh")
+  sh -c "$by_itself" by-itself.sh "$image" "$shown"
+}
+
+# What its owner writes to it meanwhile is not in the copy that is examined and unpacked. Before that no program of QEMU's reads what it
+# says, which may be something else by then; as raw bytes it is only locked and copied.
 copy() {
-  # A copy knows nothing of a program that has the image in use.
-  examine
-  require_room "$(($(stat -L -c '%b * %B' "$image")))"
+  by_itself
+  # What is written into its holes meanwhile takes room as well.
+  size=$(stat -L -c %s "$image")
+  require_room "$size" "; a file that root alone may write to is not copied"
   say "copying, since other users than root may write to it"
-  cp --reflink=auto "$image" "$disk.received"
+  # shellcheck disable=SC3045 # in blocks of 512 bytes, as dash, bash and busybox have it
+  (trap '' XFSZ && ulimit -f $(((size + 511) / 512)) && qemu_img "$UNPACK" convert -f raw -O raw "$image" "$disk.received") ||
+    fail "$shown" "must be readable within $UNPACK s, in use by no other program, and must not grow while it is copied" \
+      "see what qemu-img says above; who has it: fuser -v '$shown'"
+  # Raw images end with a whole block.
+  truncate -s "$size" "$disk.received"
   image=$disk.received
 }
 
@@ -57,6 +81,18 @@ refuse_links() {
   own=$(readlink "$image")
   [ "$own" = "$(realpath -ms -- "$source")" ] ||
     fail "$source" "must be the path of the file itself, with no link in it" "name it by its own: $own"
+  [ "$(stat -L -c %h "$image")" -eq 1 ] || only_roots ||
+    fail "$source" "must have no other name (a hard link), which another user may have made" "name a copy of it, if it is the file that you mean"
+}
+
+# Whether root alone decides what that file is, and what is found on the way to it.
+only_roots() {
+  ! others_may_write "$image" || return
+  step=$own
+  while [ "$step" != / ]; do
+    step=$(dirname "$step")
+    ! others_may_write "$step" || return
+  done
 }
 
 # The digest beside it: no more than one has, and from no pipe or device.
@@ -65,17 +101,26 @@ digest_beside() {
   timeout "$ANSWER" head -c 128 -- "$source.sha512" | tr A-F a-f
 }
 
+# Opens the image for good: another file that somebody puts in its place is not the one that was examined. Where that is a pipe, who opens
+# it waits: so a child does, within a limit, and only a file is opened here.
+hold() {
+  # shellcheck disable=SC2016 # the child's own
+  holder=$(timeout -k 5 "$ANSWER" sh -c 'exec 8<"$1"; sleep "$2" >/dev/null 2>&1 & echo $!' sh "$source" "$ANSWER" 9<&-) || holder=none
+  [ -f "/proc/$holder/fd/8" ] || fail "$source" "must be a file on the host" "name one that is there"
+  exec 8<"/proc/$holder/fd/8"
+  kill "$holder"
+  image=/proc/self/fd/8
+}
+
 # The image as a file of this host that nobody else changes, in $image.
 receive() {
   if [ "$source" = - ]; then
     require_room "$bytes"
     image=$disk.received
-    cat >"$image"
+    head -c "$bytes" >"$image"
   else
     [ -f "$source" ] || fail "$source" "must be a file on the host" "name one that is there"
-    # Held open: another file that somebody puts in its place is not the one that was examined.
-    exec 8<"$source"
-    image=/proc/self/fd/8
+    hold
     refuse_links
     others_may_write "$image" && copy
     [ -e "$source.sha512" ] || return 0
@@ -85,40 +130,30 @@ receive() {
     fail "$shown" "must have the SHA-512 that $shown.sha512 says" "copy it again: it was changed, or cut off"
 }
 
-# Hexadecimal digits of the header. https://www.qemu.org/docs/master/interop/qcow2.html
-digits() { echo "$header" | cut -c "$1"; }
-
-# Before a program of QEMU's opens it, and with it whatever it names.
-examine_header() {
-  header=$(od -An -v -tx1 -N 80 "$image" | tr -d ' \n')
-  [ "$(digits 1-8)" = 514649fb ] || fail "$shown" "must be a qcow2 image" "convert it: qemu-img convert -O qcow2"
-  others=no
-  [ "$(digits 17-32)" = 0000000000000000 ] || others=yes
-  # Version 3 has a bit that says that the data is in a file of its own.
-  [ "$(digits 9-16)" = 00000002 ] || case $(digits 160) in [4-7c-f]) others=yes ;; esac
-  [ "$others" = no ] ||
-    fail "$shown" "must not need another file beside it" "make it one: qemu-img convert -O qcow2"
-  [ "$(digits 65-72)" = 00000000 ] ||
-    fail "$shown" "must not be encrypted" "decrypt it with qemu-img convert"
-}
-
 examine() {
-  examine_header
+  by_itself
   # Named as what it must be: a raw image could pretend to be anything.
-  qemu-img info -f qcow2 "$image" >/dev/null ||
-    fail "$shown" "must be a qcow2 image that stands by itself" "see what qemu-img says above"
+  qemu_img "$EXAMINE" info -f qcow2 "$image" >/dev/null ||
+    fail "$shown" "must be a qcow2 image that stands by itself, and let itself be read within $EXAMINE s" "see what qemu-img says above"
   status=0
-  qemu-img check -q -f qcow2 "$image" >/dev/null 2>&1 || status=$?
-  # 3: nothing is wrong, but some space is lost.
-  [ "$status" -eq 0 ] || [ "$status" -eq 3 ] ||
-    fail "$shown" "must be whole, but is corrupt" "take another backup; \`qemu-img check\` says what is wrong"
+  # shellcheck disable=SC3045 # dash, bash and busybox have it
+  (ulimit -v "$MEMORY" && qemu_img "$EXAMINE" check -q -f qcow2 "$image" >/dev/null 2>&1) || status=$?
+  case $status in
+    # 3: nothing is wrong, but some space is lost.
+    0 | 3) ;;
+    2) fail "$shown" "must be whole, but is corrupt" "take another backup; \`qemu-img check\` says what is wrong" ;;
+    *) fail "$shown" "must let itself be checked by qemu-img within $EXAMINE s and $((MEMORY / 1024)) MiB of memory, but does not (exit code $status)" \
+      "take another backup, or rewrite the image where it is from: qemu-img convert -O qcow2" ;;
+  esac
 }
 
 unpack() {
-  require_room "$(qemu-img measure -f qcow2 -O qcow2 "$image" | sed -n 's/^required size: //p')"
+  measured=$(qemu_img "$EXAMINE" measure -f qcow2 -O qcow2 "$image") ||
+    fail "$shown" "must let itself be measured within $EXAMINE s" "see what qemu-img says above"
+  require_room "$(printf '%s\n' "$measured" | sed -n 's/^required size: //p')"
   say "unpacking"
-  qemu-img convert -f qcow2 -O qcow2 "$image" "$disk.partial" ||
-    fail "$shown" "must be readable" "see what qemu-img says above"
+  qemu_img "$UNPACK" convert -f qcow2 -O qcow2 "$image" "$disk.partial" ||
+    fail "$shown" "must be readable, and unpacked within $UNPACK s" "see what qemu-img says above"
   qemu-img check -q -f qcow2 "$disk.partial" >/dev/null 2>&1 ||
     fail "$disk.partial" "must be whole, but is not" "check the host's own disk"
   sync "$disk.partial"

@@ -40,7 +40,7 @@ export function readQcow2(file: string, shownAs = file): ImageHeader {
 
 /**
  * Why an image of a stranger's is not used, as a base image or as a project disk: the file that it needs would be read on
- * the host, whatever it is, and nobody there has its key. undefined: it stands by itself. import.sh looks for the same.
+ * the host, whatever it is, and nobody there has its key. undefined: it stands by itself. by-itself.sh looks for the same.
  */
 export function notByItself(header: ImageHeader): Pick<Issue, "rule" | "remedy"> | undefined {
   const flat = "qemu-img convert -O qcow2";

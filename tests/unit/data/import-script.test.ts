@@ -1,12 +1,25 @@
-import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { execa } from "execa";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { scriptText } from "../../../data/host-script.ts";
 import { imageOn } from "../../e2e/support/image-header.ts";
+import { withLimits } from "./limits.ts";
 
-const script = path.resolve("data/import.sh");
 const nobody = 65534;
 let dir: string;
 
@@ -37,12 +50,17 @@ function imageWithDataFile(name: string): Buffer {
 
 const virsh = '#!/bin/sh\ncase $* in *pool-info*) echo "State: running" ;; esac\n';
 
-const importOf = (file: string) =>
-  execa("sh", [script, "webapp", path.join(dir, "vms"), "qemu:///none", file], {
+const importOf = (file: string, text = scriptText("import.sh"), more: { args?: string[]; input?: Buffer } = {}) =>
+  execa("sh", ["-c", text, "import.sh", "webapp", path.join(dir, "vms"), "qemu:///none", file, ...(more.args ?? [])], {
     reject: false,
     timeout: 10_000,
+    input: more.input ?? "",
     env: { PATH: `${path.join(dir, "bin")}:${process.env.PATH}` },
   });
+
+/** Puts a program of that name before those of the machine. */
+const fake = (name: string, text: string) =>
+  writeFileSync(path.join(dir, "bin", name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
 
 describe("an image on the host", () => {
   const needsOne = "must not need another file beside it\nremedy: make it one: qemu-img convert -O qcow2";
@@ -77,7 +95,7 @@ describe("an image on the host", () => {
     chownSync(file, owner, owner);
     writeFileSync(secret, "secret".repeat(100_000));
     await execa("qemu-img", ["create", "-q", "-f", "qcow2", "-b", secret, "-F", "raw", other]);
-    const swap = `[ "$1" != convert ] || ${how} '${other}' '${file}'; exec /usr/bin/qemu-img "$@"`;
+    const swap = `[ "$1 $3" != "convert qcow2" ] || ${how} '${other}' '${file}'; exec /usr/bin/qemu-img "$@"`;
     writeFileSync(path.join(dir, "bin/qemu-img"), `#!/bin/sh\n${swap}\n`, { mode: 0o755 });
     writeFileSync(path.join(dir, "bin/virsh"), virsh, { mode: 0o755 });
     expect(await importOf(file)).toMatchObject({ exitCode: 0, stdout: String(2 ** 20) });
@@ -183,5 +201,165 @@ describe("an image on the host", () => {
     writeFileSync(path.join(dir, "bin/virsh"), virsh, { mode: 0o755 });
     expect(await importOf(file)).toMatchObject({ exitCode: 0, stdout: String(2 ** 20) });
     expect(readdirSync(path.join(dir, "vms/webapp"))).toEqual(["project.qcow2"]);
+  });
+
+  test("that never lets itself be examined is refused in time", async () => {
+    const file = path.join(dir, "image.qcow2");
+    await execa("qemu-img", ["create", "-q", "-f", "qcow2", file, "1M"]);
+    for (const verb of ["info", "check", "measure", "convert"]) {
+      fake("qemu-img", `[ "$1" != ${verb} ] || exec sleep 60; exec /usr/bin/qemu-img "$@"`);
+      const text = withLimits(scriptText("import.sh"), { ANSWER: 1, EXAMINE: 1, UNPACK: 1 });
+      const { exitCode, stderr } = await importOf(file, text);
+      expect([verb, exitCode, stderr]).toEqual([verb, 1, expect.stringMatching(/^error: .*: must .* within 1 s/m)]);
+    }
+    expect(existsSync(path.join(dir, "vms/webapp"))).toBe(false);
+  });
+
+  test("whose check would take all the memory is refused", async () => {
+    const file = path.join(dir, "image.qcow2");
+    const smallest = "cluster_size=512,refcount_bits=64";
+    await execa("qemu-img", ["create", "-q", "-f", "qcow2", "-o", smallest, file, "1M"]);
+    truncateSync(file, 96 * 2 ** 30);
+    const { exitCode, stderr } = await importOf(file);
+    const rule =
+      "must let itself be checked by qemu-img within 3600 s and 1024 MiB of memory, but does not (exit code 1)";
+    const remedy = "take another backup, or rewrite the image where it is from: qemu-img convert -O qcow2";
+    expect([exitCode, stderr]).toEqual([1, `error: ${file}: ${rule}\nremedy: ${remedy}`]);
+  });
+
+  test("of 1 TiB in clusters of the usual size is checked with the memory that there is", async () => {
+    const file = path.join(dir, "image.qcow2");
+    await execa("qemu-img", ["create", "-q", "-f", "qcow2", file, "1M"]);
+    truncateSync(file, 2 ** 40);
+    fake("virsh", virsh.split("\n")[1] ?? "");
+    expect(await importOf(file)).toMatchObject({ exitCode: 0, stdout: String(2 ** 20) });
+  });
+
+  test("in whose place a pipe is put before it is opened holds nobody up", async () => {
+    const file = path.join(dir, "image.qcow2");
+    await execa("qemu-img", ["create", "-q", "-f", "qcow2", file, "1M"]);
+    const isFile = '[ -f "$source" ]';
+    expect(scriptText("import.sh")).toContain(isFile);
+    const text = scriptText("import.sh").replace(isFile, () => `mv '${fifo()}' "$source"`);
+    const { exitCode, stderr } = await importOf(file, withLimits(text, { ANSWER: 1 }));
+    expect([exitCode, stderr]).toEqual([
+      1,
+      `error: ${file}: must be a file on the host\nremedy: name one that is there`,
+    ]);
+  });
+
+  test.skipIf(process.getuid?.() !== 0)("that has another name is taken from a place of root's only", async () => {
+    const [own, other] = [path.join(dir, "own"), path.join(dir, "other's")];
+    for (const folder of [own, other]) mkdirSync(folder);
+    const [first, second] = [path.join(own, "image.qcow2"), path.join(other, "image.qcow2")];
+    await execa("qemu-img", ["create", "-q", "-f", "qcow2", first, "1M"]);
+    linkSync(first, second);
+    fake("virsh", virsh.split("\n")[1] ?? "");
+    // Whatever is above the folder of the test.
+    fake("find", `case $2 in '${dir}'/* | /proc/*) exec /usr/bin/find "$@" ;; esac`);
+    const refused = (file: string) => ({
+      exitCode: 1,
+      stderr: `error: ${file}: must have no other name (a hard link), which another user may have made\nremedy: name a copy of it, if it is the file that you mean`,
+    });
+    for (const [folder, owner, mode] of [
+      [other, nobody, 0o755],
+      [other, 0, 0o1777],
+    ] as const) {
+      chownSync(folder, owner, owner);
+      chmodSync(folder, mode);
+      expect(await importOf(second)).toMatchObject(refused(second));
+    }
+    chownSync(first, nobody, nobody);
+    expect(await importOf(first)).toMatchObject(refused(first));
+    expect(existsSync(path.join(dir, "vms/webapp"))).toBe(false);
+    chownSync(first, 0, 0);
+    expect(await importOf(first)).toMatchObject({ exitCode: 0 });
+  });
+
+  describe.skipIf(process.getuid?.() !== 0)("of another user", () => {
+    let file: string;
+    beforeEach(async () => {
+      file = path.join(dir, "image.qcow2");
+      await execa("qemu-img", ["create", "-q", "-f", "qcow2", file, "1M"]);
+      chownSync(file, nobody, nobody);
+      fake("virsh", virsh.split("\n")[1] ?? "");
+    });
+    const received = () => path.join(dir, "vms/webapp/project.qcow2.received");
+
+    const copied = "must be readable within 86400 s, in use by no other program, and must not grow while it is copied";
+    const refusal = () =>
+      `error: ${file}: ${copied}\nremedy: see what qemu-img says above; who has it: fuser -v '${file}'`;
+
+    test("is read by QEMU's programs as plain bytes until it is copied, and to its last byte", async () => {
+      const bytes = Buffer.concat([readFileSync(file), Buffer.from("end")]);
+      writeFileSync(file, bytes);
+      writeFileSync(`${file}.sha512`, (await execa("sha512sum", [file])).stdout);
+      fake("qemu-img", `echo "$*" >>'${dir}/asked'; exec /usr/bin/qemu-img "$@"`);
+      expect(await importOf(file)).toMatchObject({ exitCode: 0 });
+      const asked = readFileSync(path.join(dir, "asked"), "utf8").split("\n");
+      expect(asked.filter((words) => words.includes("/proc/self/fd"))).toEqual([
+        `convert -f raw -O raw /proc/self/fd/8 ${received()}`,
+      ]);
+    });
+
+    test("that is in use is refused", async () => {
+      const user = execa("qemu-io", ["-f", "qcow2", file], { reject: false });
+      const shown = new Promise((resolve) => user.stdout.once("data", resolve));
+      user.stdin.write("help\n");
+      await shown;
+      const { exitCode, stderr } = await importOf(file);
+      user.stdin.end();
+      await user;
+      expect([exitCode, stderr]).toEqual([1, expect.stringContaining(refusal())]);
+      expect(stderr).toContain('Failed to get shared "write" lock');
+    });
+
+    test("that leads elsewhere as soon as it was looked at is refused, and what it names is not opened", async () => {
+      const other = path.join(dir, "other.qcow2");
+      writeFileSync(other, imageOn(fifo()));
+      fake("qemu-img", `cp '${other}' '${file}'; exec /usr/bin/qemu-img "$@"`);
+      const { exitCode, stderr } = await importOf(file);
+      const rule = "must not need another file beside it";
+      expect([exitCode, stderr]).toEqual([1, expect.stringContaining(`error: ${file}: ${rule}`)]);
+      expect(existsSync(path.join(dir, "vms/webapp"))).toBe(false);
+    });
+
+    test("is copied with the holes that it has", async () => {
+      truncateSync(file, 2 ** 30);
+      fake("qemu-img", `[ "$3" != qcow2 ] || stat -c '%s %b' '${received()}' >&2; exec /usr/bin/qemu-img "$@"`);
+      const { exitCode, stderr } = await importOf(file);
+      const [, size, blocks] = /^(\d+) (\d+)$/m.exec(stderr) ?? [];
+      expect([exitCode, Number(size)]).toEqual([0, 2 ** 30]);
+      expect(Number(blocks)).toBeLessThan(4096);
+    });
+
+    test("that grows while it is copied takes no more room than was looked for", async () => {
+      fake("df", `truncate -s 1G '${file}'; exec /bin/df "$@"`);
+      const { exitCode, stderr } = await importOf(file);
+      expect([exitCode, stderr]).toEqual([1, expect.stringContaining(refusal())]);
+      expect(existsSync(path.join(dir, "vms/webapp"))).toBe(false);
+    });
+
+    test("is not begun without room for all that may be in its holes", async () => {
+      truncateSync(file, 2 ** 40);
+      fake("df", "echo header; echo '/dev/x 100 40 60000000 40% /vms'");
+      const { stderr } = await importOf(file);
+      expect(stderr).toBe(
+        `error: ${path.join(dir, "vms/webapp")}: must have 1049088 MiB free, but has 58593 MiB\nremedy: free space there; a file that root alone may write to is not copied`,
+      );
+    });
+  });
+
+  test("that is streamed is taken as far as was announced", async () => {
+    const file = path.join(dir, "image.qcow2");
+    await execa("qemu-img", ["create", "-q", "-f", "qcow2", file, "1M"]);
+    const bytes = readFileSync(file);
+    const { stdout: digest } = await execa("sha512sum", [file]);
+    fake("qemu-img", `[ "$1" != convert ] || stat -c 'has %s' "$6" >&2; exec /usr/bin/qemu-img "$@"`);
+    fake("virsh", virsh.split("\n")[1] ?? "");
+    const input = Buffer.concat([bytes, Buffer.alloc(2 ** 20)]);
+    const args = [String(statSync(file).size), digest.slice(0, 128), file];
+    const { exitCode, stderr } = await importOf("-", undefined, { args, input });
+    expect([exitCode, stderr]).toEqual([0, expect.stringContaining(`has ${bytes.length}`)]);
   });
 });
