@@ -1,5 +1,5 @@
-import { existsSync, constants as fileConstants } from "node:fs";
-import { type FileHandle, open, readlink, realpath } from "node:fs/promises";
+import { existsSync, constants as fileConstants, type Stats } from "node:fs";
+import { type FileHandle, open, readlink, realpath, stat } from "node:fs/promises";
 import path from "node:path";
 import { UserError } from "../config/errors.ts";
 import { formatSize } from "../config/sizes.ts";
@@ -91,7 +91,8 @@ const refused = (path: string, rule: string, remedy: string) => new UserError(ti
 /**
  * Opens a file for some work.
  *
- * @throws UserError when it is none, or reached by a link: that may be another user's, who has no right to read the file
+ * @throws UserError when it is none, or reached by a link, or by a name that another user may have given it: who makes those need have
+ *   no right to read the file
  */
 async function withOwnFile<T>(file: string, work: (file: OwnFile) => Promise<T>): Promise<T> {
   const handle = await openFile(file);
@@ -103,10 +104,24 @@ async function withOwnFile<T>(file: string, work: (file: OwnFile) => Promise<T>)
     const own = await (held === descriptor ? readlink(descriptor) : realpath(file));
     const remedy = `name it by its own: ${own}`;
     if (own !== file) throw refused(file, "must be the path of the file itself, with no link in it", remedy);
-    return await work({ path: file, held, size: (await handle.stat()).size });
+    const found = await handle.stat();
+    if (found.nlink > 1 && (othersMayWrite(found) || (await othersMayWriteAbove(file)))) {
+      const rule = "must have no other name (a hard link), which another user may have made";
+      throw refused(file, rule, "name a copy of it, if it is the file that you mean");
+    }
+    return await work({ path: file, held, size: found.size });
   } finally {
     await handle.close();
   }
+}
+
+/** Whether a user may who is neither root nor this one. */
+const othersMayWrite = ({ uid, mode }: Stats) => ![0, process.getuid?.()].includes(uid) || (mode & 0o022) !== 0;
+
+/** In any folder on the way to it: who can rename one can put another in its place. */
+async function othersMayWriteAbove(file: string): Promise<boolean> {
+  const folder = path.dirname(file);
+  return othersMayWrite(await stat(folder)) || (folder !== file && othersMayWriteAbove(folder));
 }
 
 /** Undefined where there is none, or what is there is no file. A pipe that nobody writes to holds nothing up. */

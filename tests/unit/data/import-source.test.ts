@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, linkSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { execaSync } from "execa";
@@ -41,6 +41,20 @@ test.each([
   const named = path.join(dir, "images/image.qcow2");
   await expect(importOf(named, host)).rejects.toThrow(
     `Nothing was imported.\n  - ${named}: must be the path of the file itself, with no link in it\n    name it by its own: ${file}`,
+  );
+  expect(runScript).not.toHaveBeenCalled();
+});
+
+test.skipIf(process.getuid?.() !== 0).each([
+  ["that is another user's", () => chownSync(path.join(dir, "other's"), 65534, 65534)],
+  ["that other users may write to", () => chmodSync(path.join(dir, "other's"), 0o1777)],
+])("one that has another name in a folder %s is refused", async (_, make) => {
+  const named = path.join(dir, "other's/image.qcow2");
+  mkdirSync(path.dirname(named));
+  linkSync(file, named);
+  make();
+  await expect(importOf(named)).rejects.toThrow(
+    `Nothing was imported.\n  - ${named}: must have no other name (a hard link), which another user may have made\n    name a copy of it, if it is the file that you mean`,
   );
   expect(runScript).not.toHaveBeenCalled();
 });
