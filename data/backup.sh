@@ -220,6 +220,8 @@ wait_for_job() {
 # $1, compressed, as $packed.
 pack() {
   packed=$dir/$project-$stamp.qcow2.partial
+  by_itself=$(cat "${0%/*}/by-itself.sh")
+  sh -c "$by_itself" by-itself.sh "$1" 9<&-
   say_packed &
   beat=$!
   # The lock on the image is kept: nobody else writes to it meanwhile.

@@ -119,6 +119,8 @@ flock -w "$LOCK" 9 ||
   fail "$folder" "must be released within $LOCK s by the program that works on the disk" "wait until that has ended; which one it is: fuser -v '$folder'"
 no_restore=$(cat "${0%/*}/no-restore.sh")
 sh -c "$no_restore" no-restore.sh "$disk" "$snapshot"
+by_itself=$(cat "${0%/*}/by-itself.sh")
+sh -c "$by_itself" by-itself.sh "$disk"
 resumed=no
 if [ -e "$mark" ]; then resumed=yes && resume; else begin; fi
 qemu-img snapshot -a "$snapshot" "$disk"

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -309,6 +309,34 @@ esac`,
       ].join("\n"),
     );
     expect(files()).toEqual([]);
+  });
+
+  describe("that names another file has nothing of that in it:", () => {
+    const secret = () => path.join(dir, "secret");
+    const leading = () => path.join(dir, "leading.qcow2");
+    const written =
+      "another program has written that: keep the file to look into it, and go back to a backup (docs/data.md)";
+    beforeEach(() => {
+      writeFileSync(secret(), "secret".repeat(100_000));
+      execaSync("qemu-img", ["create", "-q", "-f", "qcow2", "-F", "raw", "-b", secret(), leading()]);
+    });
+
+    test("the disk of a VM that is off", async () => {
+      copyFileSync(leading(), disk());
+      const { exitCode, stdout, stderr } = await run();
+      expect([exitCode, stdout]).toEqual([1, ""]);
+      expect(stderr).toBe(refusal(disk(), "must not need another file beside it", written));
+      expect(files()).toEqual([]);
+    });
+
+    test("QEMU's copy of the disk of a VM that runs", async () => {
+      fake("leading", 'cp "$STORAGE/../leading.qcow2" "$2"');
+      runningVm({ copy: "leading" });
+      const { exitCode, stderr } = await run();
+      expect([exitCode, stderr]).toEqual([1, expect.stringContaining(`: must not need another file beside it\n`)]);
+      expect(stderr).toMatch(/^error: .*\.live\.partial: must not need/);
+      expect(files()).toEqual([]);
+    });
   });
 
   test("to standard output leaves nothing on the host, and announces the digest", async () => {

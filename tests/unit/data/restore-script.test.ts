@@ -138,6 +138,24 @@ esac`,
     expect(stderr).toContain('Failed to get "write" lock');
   });
 
+  test.each<[string, () => Promise<{ exitCode?: number; stderr: string }>]>([
+    ["a restore", async () => restore("first")],
+    ["a new snapshot", async () => script("snapshot.sh", "create", disk, "new")],
+    ["the deletion of a snapshot", async () => script("snapshot.sh", "delete", disk, "first")],
+  ])("or other work on a disk that names another file opens nothing: %s", async (_, run) => {
+    execaSync("qemu-img", ["rebase", "-u", "-F", "raw", "-b", path.join(dir, "secret"), disk]);
+    const bytes = readFileSync(disk);
+    const { exitCode, stderr } = await run();
+    expect([exitCode, refused(stderr)]).toEqual([
+      1,
+      [
+        `${disk}: must not need another file beside it`,
+        "another program has written that: keep the file to look into it, and go back to a backup (docs/data.md)",
+      ],
+    ]);
+    expect([readFileSync(disk).equals(bytes), marks()]).toEqual([true, []]);
+  });
+
   describe("that was cut off", () => {
     const mark = () => path.join(folder, "project.qcow2.restoring.first");
     beforeEach(() => writeFileSync(mark(), "before\n"));
