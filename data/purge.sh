@@ -14,6 +14,9 @@ ANSWER=60 # seconds for libvirt to answer
 # What libvirt may have as a disk; what else of ours is there was left by an import that was cut off.
 VOLUMES='project.qcow2 disk.qcow2 seed.iso'
 
+# Pools of these types hold files, which may have backing files.
+FILES=dir,fs,netfs
+
 # What is wrong, which rule it breaks, what to do.
 fail() {
   printf 'error: %s: %s\nremedy: %s\n' "$1" "$2" "$3" >&2
@@ -41,9 +44,11 @@ refuse_used() {
     fail "project-$project" "must not be there: the disk is its own" "remove that VM first"
   fi
   refuse_domains
+  refuse_clones
   [ -e "$disk" ] || return 0
   # QEMU and qemu-img hold a lock on what they use. An image that is none is nobody's, but still can be looked at.
-  said=$(qemu-img info "$disk" 2>&1) || case $said in
+  said=$(timeout -k 5 "$ANSWER" qemu-img info "$disk" 2>&1) || case $?:$said in
+    124:* | 137:*) fail "$disk" "must let be seen within $ANSWER s whether a program uses it" "see what its header names, which qemu-img waits for" ;;
     *' lock'*) fail "$disk" "must not be used by another program" "shut that down: fuser -v '$disk'" ;;
     *'Could not open'*'ermission denied'* | *'not found'*)
       fail "$disk" "must be readable, or it cannot be known whether it is used" "run this as root, with qemu-img on the PATH" ;;
@@ -73,12 +78,62 @@ gone_since() {
     fail "the domain $1" "must let its definition be read" "look at libvirt there: virsh -c '$uri' dumpxml $1"
 }
 
+# Volumes that no domain has may stand on the disk as well. Pools of other projects, if they are stopped, hold what this program put
+# there. A teardown looks at the same (vm/disk-users.ts).
+refuse_clones() {
+  pools=$(pools_of_files --all) && active=$(pools_of_files) || exit
+  printf '%s\n' "$pools" | while IFS= read -r one; do
+    [ -n "$one" ] || continue # there is none
+    if printf '%s\n' "$active" | grep -qxF "$one"; then
+      refuse_volumes "$one"
+    elif [ "${one#project-}" = "$one" ]; then
+      fail "the pool $one" "must be active, or it cannot be known what its volumes stand on" "start it: virsh -c '$uri' pool-start '$one'"
+    fi
+  done
+}
+
+# virsh pads the names of pools with blanks.
+pools_of_files() {
+  named=$(ask pool-list "$@" --name --type "$FILES") || exit
+  printf '%s\n' "$named" | sed 's| *$||; /^$/d'
+}
+
+# libvirt knows nothing of files that came without it before it has read the pool again.
+refuse_volumes() {
+  if ! { virsh_do pool-refresh "$1" >/dev/null && rows=$(virsh_do vol-list "$1"); } </dev/null; then
+    # One that was removed meanwhile has none.
+    active=$(pools_of_files) || exit
+    ! printf '%s\n' "$active" | grep -qxF "$1" ||
+      fail "the pool $1" "must let be seen what its volumes stand on" "see what libvirt says above; then run this again"
+    return 0
+  fi
+  # Behind the name of each comes its path.
+  printf '%s\n' "$rows" | sed -n 's|^[^/]* \(/.*[^ ]\) *$|\1|p' | while IFS= read -r file; do
+    # These stand on a base image, or on nothing.
+    case $1/${file##*/} in project-*/disk.qcow2 | project-*/seed.iso) continue ;; esac
+    xml=$(virsh_do vol-dumpxml "$file" </dev/null) || [ ! -e "$file" ] ||
+      fail "$file" "must let be seen what it stands on" "look at libvirt there: virsh -c '$uri' vol-dumpxml '$file'"
+    base=$(printf '%s\n' "$xml" | sed -n '/<backingStore>/,/<\/backingStore>/s/.*<path>\(.*\)<\/path>.*/\1/p' | plain | first_of_ours)
+    [ -z "$base" ] || fail "$file" "must not stand on $base" "have it stand alone (qemu-img rebase -b ''), or remove it"
+  done
+}
+
+# A text of XML's.
+plain() { sed "s/&lt;/</g; s/&gt;/>/g; s/&quot;/\"/g; s/&apos;/'/g; s/&amp;/\&/g"; }
+
 # The files that a domain's definition names, one a line. A volume is named by its pool.
 files_in() {
   grep -o '<source [^>]*>' | sed -n "
-    s|.* pool='$pool' volume='\([^']*\)'.*|$(sed_text "$folder")/\1|p
-    s/.* \(file\|dev\|dir\)='\([^']*\)'.*/\2/p" |
-    sed "s/&lt;/</g; s/&gt;/>/g; s/&quot;/\"/g; s/&apos;/'/g; s/&amp;/\&/g"
+    s#.* pool='\([^']*\)' volume='\([^']*\)'.*#\1/\2#p; t
+    s#.* \(file\|dev\|dir\)='\(/[^']*\)'.*#\2#p" | plain | while IFS= read -r file; do
+    case $file in
+      /*) printf '%s\n' "$file" ;;
+      "$pool"/*) printf '%s\n' "$folder/${file#*/}" ;;
+      *) virsh_do vol-path --pool "${file%%/*}" "${file#*/}" </dev/null ||
+        fail "the volume ${file#*/} of the pool ${file%%/*}" "must let be seen where it is: a domain has it" \
+          "start that pool, if it is stopped: virsh -c '$uri' pool-start '${file%%/*}'; or take the volume from its domain" ;;
+    esac
+  done
 }
 
 # Of a domain that is off, its definition names no file beneath a disk. Only disks that are said to be qcow2 are looked into: what
@@ -105,8 +160,6 @@ files_beneath() {
     done
   done
 }
-
-sed_text() { printf %s "$1" | sed 's/&/\&amp;/g; s/[\\&|]/\\&/g'; }
 
 # The first file that is one of those that would go, by whatever path.
 first_of_ours() {

@@ -59,7 +59,7 @@ const purge = () =>
     "sh",
     ["-c", withLimits(scriptText("purge.sh"), { ANSWER: 1 }), "purge.sh", "myapp", storage, "test:///x", "no"],
     {
-      env: { PATH: `${dir}/bin:${process.env.PATH}`, WORLD: dir },
+      env: { PATH: `${dir}/bin:${process.env.PATH}`, WORLD: dir, DISK: disk },
       reject: false,
     },
   );
@@ -118,6 +118,119 @@ describe("a purge", () => {
     const { exitCode, stderr } = await purge();
     expect([exitCode, refused(stderr)]).toEqual([1, `rescue: must not use disks in ${folder}, but has ${shown()}`]);
     expect(readdirSync(folder)).toEqual(["project.qcow2"]);
+  });
+
+  /** A pool `clones`, with one volume that has this backing file. */
+  const clones = (backing: string, more = "") => `${more}
+  *"pool-list --all --name --type "* | *"pool-list --name --type "*) echo "clones   "; echo "project-myapp   " ;;
+  *"vol-list clones") echo " my clone.qcow2   /clones/my clone.qcow2   " ;;
+  *"vol-list project-myapp") echo " disk.qcow2   ${"$"}{DISK%/*}/disk.qcow2"; echo " project.qcow2   $DISK" ;;
+  *"vol-dumpxml /clones/my clone.qcow2")
+    echo "<volume><target><path>/clones/my clone.qcow2</path></target>"
+    printf '  <backingStore>\n    <path>%s</path>\n  </backingStore>\n</volume>\n' "${escaped(backing)}" ;;
+  *"vol-path --pool clones my clone.qcow2") echo '${path.join(dir, "link.qcow2").replaceAll("'", "'\\''")}' ;;`;
+
+  test.each(["live", "inactive"])(
+    "is refused while another domain has the disk by a volume of another pool (%s)",
+    async (which) => {
+      const link = path.join(dir, "link.qcow2");
+      symlinkSync(disk, link);
+      libvirt({ [which]: source("pool='clones' volume='my clone.qcow2'"), broken: clones("") });
+      const { exitCode, stderr } = await purge();
+      expect([exitCode, refused(stderr)]).toEqual([1, `rescue: must not use disks in ${folder}, but has ${link}`]);
+      expect(existsSync(disk)).toBe(true);
+    },
+  );
+
+  test("is refused while another domain has the disk beneath a volume of another pool", async () => {
+    execaSync("qemu-img", ["create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", disk, path.join(dir, "link.qcow2")]);
+    libvirt({ inactive: qcow2("pool='clones' volume='my clone.qcow2'"), live: "", broken: clones("") });
+    const { exitCode, stderr } = await purge();
+    expect([exitCode, refused(stderr)]).toEqual([1, `rescue: must not use disks in ${folder}, but has ${disk}`]);
+    expect(existsSync(disk)).toBe(true);
+  });
+
+  test("is refused while it is not known where a volume is that a domain has", async () => {
+    libvirt({ live: source("pool='gone' volume='one &amp; two'"), broken: "*vol-path*) exit 1 ;;" });
+    const { exitCode, stderr } = await purge();
+    expect([exitCode, refused(stderr)]).toEqual([
+      1,
+      "the volume one & two of the pool gone: must let be seen where it is: a domain has it",
+    ]);
+    expect(existsSync(disk)).toBe(true);
+  });
+
+  test.each<[string, () => string]>([
+    ["stands on it", () => disk],
+    ["stands on it by another path", () => `${folder}/../myapp/project.qcow2`],
+  ])("is refused while a volume that no domain has %s", async (_, backing) => {
+    libvirt({ broken: clones(backing()) });
+    const { exitCode, stderr } = await purge();
+    expect([exitCode, refused(stderr)]).toEqual([1, `/clones/my clone.qcow2: must not stand on ${backing()}`]);
+    expect(existsSync(disk)).toBe(true);
+  });
+
+  test("is not held up by a volume that stands on something else, and is asked about all of them", async () => {
+    libvirt({ broken: clones("/base/debian.qcow2") });
+    expect(await purge()).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(existsSync(folder)).toBe(false);
+    const asked = readFileSync(path.join(dir, "asked"), "utf8");
+    expect(asked.match(/(?<=test:\/\/\/x )(pool-refresh|vol-dumpxml) .*$/gm)).toEqual([
+      "pool-refresh clones",
+      "vol-dumpxml /clones/my clone.qcow2",
+      "pool-refresh project-myapp",
+      `vol-dumpxml ${disk}`,
+    ]);
+  });
+
+  const unseen = "must let be seen what its volumes stand on";
+  test.each([
+    [
+      "is stopped",
+      '*"pool-list --name --type "*) echo "project-myapp  " ;;',
+      "the pool clones: must be active, or it cannot be known what its volumes stand on",
+    ],
+    ["cannot be read", '*"pool-refresh clones") exit 1 ;;', `the pool clones: ${unseen}`],
+    ["cannot be listed", '*"vol-list clones") exit 1 ;;', `the pool clones: ${unseen}`],
+    [
+      "is one that libvirt does not tell of",
+      '*"pool-list --all --name --type "*) exit 1 ;;',
+      "test:///x: must answer `virsh pool-list` within 1 s",
+    ],
+  ])("removes nothing while a pool of files %s", async (_, broken, reason) => {
+    libvirt({ broken: clones("", broken) });
+    const { exitCode, stderr } = await purge();
+    expect([exitCode, refused(stderr)]).toEqual([1, reason]);
+    expect(existsSync(disk)).toBe(true);
+  });
+
+  test("removes nothing while a volume that is there does not let itself be seen", async () => {
+    const clone = path.join(dir, "clone.qcow2");
+    writeFileSync(clone, "");
+    const listed = `*"vol-list clones") echo ' clone.qcow2   ${clone.replaceAll("'", "'\\''")}' ;; *"clone.qcow2") exit 1 ;;`;
+    libvirt({ broken: clones("", listed) });
+    const { exitCode, stderr } = await purge();
+    expect([exitCode, refused(stderr)]).toEqual([1, `${clone}: must let be seen what it stands on`]);
+    await rm(clone);
+    expect((await purge()).exitCode).toBe(0);
+  });
+
+  test("is not held up by a pool that is removed while it looks", async () => {
+    libvirt({
+      broken: clones(
+        "",
+        '*"pool-refresh clones") touch "$WORLD/gone"; exit 1 ;; *"pool-list --name --type "*) [ -e "$WORLD/gone" ] || echo clones; echo project-myapp ;;',
+      ),
+    });
+    expect((await purge()).exitCode).toBe(0);
+  });
+
+  test("is refused where what the disk's header names keeps it from being looked at", async () => {
+    libvirt();
+    writeFileSync(path.join(dir, "bin/qemu-img"), "#!/bin/sh\nexec sleep 60\n", { mode: 0o755 });
+    const { exitCode, stderr } = await purge();
+    expect([exitCode, refused(stderr)]).toEqual([1, `${disk}: must let be seen within 1 s whether a program uses it`]);
+    expect(existsSync(disk)).toBe(true);
   });
 
   test("is refused while it cannot be seen what another domain's disk stands on", async () => {
