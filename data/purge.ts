@@ -17,8 +17,8 @@ import { usersOf } from "./users.ts";
 
 /** What a purge needs to know beside the project. */
 export interface PurgeOptions {
-  /** Files of the stacks whose config has the project on that host: its disk is kept for it. */
-  claimedIn: string[];
+  /** Files of the stacks whose config has the project on that host, as they are now: its disk is kept for it. */
+  claimedIn: () => string[];
   /** All projects of the stack's config: theirs are not kept disks. */
   projects: string[];
   /** Whether it is no mistake when there is nothing to remove. */
@@ -45,7 +45,7 @@ export async function purgeDisk(
   log: (line: string) => void,
 ): Promise<boolean> {
   const disk = projectDisk(host, project);
-  if (options.claimedIn.length > 0) throw claimed(project, options.claimedIn);
+  refuseClaimed(project, options.claimedIn());
   const inventory = await takeInventory({ ...host, virtualization: "emulated" });
   const users = usersOf(disk, inventory);
   if (users.length > 0) throw new UserError(title, users);
@@ -59,16 +59,19 @@ export async function purgeDisk(
   }
   if (!(await options.confirm(facts(disk, Array.isArray(found) ? undefined : found, backups, options.backups))))
     return false;
+  // An entry may have come while the question was open.
+  refuseClaimed(project, options.claimedIn());
   const args = [project, host.storageDir, shell.uri, options.backups ? "yes" : "no"];
   await runScript(shell, "purge.sh", args, title, { onLine: log });
   log(`${project}: removed`);
   return true;
 }
 
-function claimed(project: string, files: string[]): UserError {
+function refuseClaimed(project: string, files: string[]): void {
+  if (files.length === 0) return;
   const rule = "must not be there: the disk of a project is kept for it";
   const remedy = `\`project-vm destroy ${project} --purge\` removes VM and disk; or take the entry out, then \`pulumi up\``;
-  return new UserError(
+  throw new UserError(
     title,
     files.map((file) => ({ path: `${file}: projects.${project}`, rule, remedy })),
   );

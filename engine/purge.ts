@@ -17,8 +17,6 @@ export function purgeUnclaimed(
   options: Omit<PurgeOptions, "claimedIn">,
   log: (line: string) => void,
 ): Promise<boolean> {
-  return inTurn(stack, log, () => {
-    const claimedIn = filesThatClaim(stack.root, project, host);
-    return purgeDisk(host, project, { ...options, claimedIn }, log);
-  });
+  const claimedIn = () => filesThatClaim(stack.root, project, host);
+  return inTurn(stack, log, () => purgeDisk(host, project, { ...options, claimedIn }, log));
 }
