@@ -4,7 +4,7 @@
 # Cut off, it leaves an image whose reference counts may be wrong, and its mark (see no-restore.sh): done again, it mends
 # the image first.
 #
-# Usage: restore.sh <file> <snapshot> <snapshot of now> <least size in bytes> <libvirt URI> <yes|no, used just now> [<domain to start>]
+# Usage: restore.sh <file> <snapshot> <snapshot of now> <least size in bytes> <libvirt URI> [<domain to start>]
 # Prints the name of the snapshot that has what was there before.
 set -eu
 umask 077
@@ -89,7 +89,8 @@ begin() {
   keep_now "$before"
 }
 
-# What the disk holds now is what the restore before left of it, unless a VM has written to it since.
+# What the disk holds now is what the restore before left of it, unless a VM has written to it since. That may be off again, so whether
+# one has is not known: it is kept in any case.
 resume() {
   read -r before <"$mark"
   hold_autostart
@@ -103,13 +104,13 @@ resume() {
   esac
   if ! has_snapshot "$before"; then
     qemu-img snapshot -c "$before" "$disk"
-  elif [ "$used" = yes ]; then
+  else
     qemu-img snapshot -c "$now" "$disk"
-    echo "$project: what was written since the restore that was cut off is the snapshot $now" >&2
+    echo "$project: what the disk held when the restore was done again is the snapshot $now: of use only if a VM was started since it was cut off" >&2
   fi
 }
 
-disk=$1 snapshot=$2 now=$3 size=$4 uri=$5 used=$6
+disk=$1 snapshot=$2 now=$3 size=$4 uri=$5
 folder=$(dirname "$disk")
 project=$(basename "$folder")
 mark=$disk.restoring.$snapshot
@@ -130,4 +131,4 @@ qemu-img resize -q -f qcow2 "$disk" "$size"
 [ "$resumed" = no ] || qemu-img check -q -r leaks -f qcow2 "$disk" >/dev/null 2>&1 || true
 unmark
 echo "$before"
-[ -z "${7:-}" ] || start "$7"
+[ -z "${6:-}" ] || start "$6"

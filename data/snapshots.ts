@@ -116,8 +116,7 @@ export async function restoreSnapshot(host: StorageHost, project: string, name: 
   const safety = safetyName(new Date(), snapshots);
   // A restore that was cut off before the disk grew again has left it as small as its snapshot was.
   const size = Math.max(virtualSize, ...snapshots.map((one) => one.diskSize ?? 0));
-  const words = [disk.file, name, safety, String(size), shell.uri, wasActive ? "yes" : "no"];
-  const args = [...words, ...(starts ? [disk.domain] : [])];
+  const args = [disk.file, name, safety, String(size), shell.uri, ...(starts ? [disk.domain] : [])];
   const title = "The snapshot was not restored.";
   const printed = await runScript(shell, "restore.sh", args, title, { toTheEnd: true, onLine: log }).catch(
     (error: unknown) => {

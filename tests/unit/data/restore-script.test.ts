@@ -31,8 +31,8 @@ const fake = (name: string, text: string) =>
   writeFileSync(path.join(dir, "bin", name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
 
 const env = () => ({ PATH: `${dir}/bin:${process.env.PATH}`, WORLD: dir });
-const words = (snapshot: string, now = "before", used = "no", ...start: string[]) => [
-  ...["-c", scriptText("restore.sh"), "restore.sh", disk, snapshot, now, String(size), "test:///x", used, ...start],
+const words = (snapshot: string, now = "before", ...start: string[]) => [
+  ...["-c", scriptText("restore.sh"), "restore.sh", disk, snapshot, now, String(size), "test:///x", ...start],
 ];
 const restore = (...args: Parameters<typeof words>) => execa("sh", words(...args), { env: env(), reject: false });
 const script = (name: string, ...args: string[]) =>
@@ -87,7 +87,7 @@ describe.skipIf(!existsSync("/usr/bin/qemu-io"))("a restore", () => {
   test("leaves no mark, keeps what was there, and starts the VM last", async () => {
     const [first, now] = [contents("first"), contents()];
     expect(first.equals(now)).toBe(false);
-    expect(await restore("first", "before", "no", "project-myapp")).toMatchObject({
+    expect(await restore("first", "before", "project-myapp")).toMatchObject({
       exitCode: 0,
       stdout: "before",
       stderr: "",
@@ -117,7 +117,7 @@ esac`,
     expect((await restore("first")).exitCode).toBe(137);
     expect([marks(), existsSync(off)]).toEqual([["project.qcow2.restoring.first"], true]);
     await rm(path.join(dir, "bin/qemu-img"));
-    expect(await restore("first", "again")).toMatchObject({ exitCode: 0, stdout: "before", stderr: "" });
+    expect(await restore("first", "again")).toMatchObject({ exitCode: 0, stdout: "before" });
     expect([marks(), existsSync(off), asked().match(/autostart project-myapp$/gm)?.length]).toEqual([[], false, 1]);
   });
 
@@ -195,15 +195,28 @@ esac`,
       expect([contents().equals(first), contents("before").equals(now)]).toEqual([true, true]);
     });
 
-    test("makes no second snapshot of what it left itself, but one of what a VM has written since", async () => {
+    test("keeps what the disk holds by then: a VM may have been started past the mark, and be off again", async () => {
       execaSync("qemu-img", ["snapshot", "-c", "before", disk]);
-      writeFileSync(mark(), "before\n");
-      expect(await restore("first", "later")).toMatchObject({ exitCode: 0, stdout: "before", stderr: "" });
-      expect(snapshots()).toEqual(["first", "other", "before"]);
-      writeFileSync(mark(), "before\n");
-      const { stderr } = await restore("first", "later", "yes");
-      expect(stderr).toBe("myapp: what was written since the restore that was cut off is the snapshot later");
-      expect(snapshots()).toEqual(["first", "other", "before", "later"]);
+      execaSync("qemu-io", ["-f", "qcow2", "-c", "write -q -P 9 1M 64k", disk]);
+      const written = contents();
+      const { exitCode, stdout, stderr } = await restore("first", "later");
+      expect([exitCode, stdout]).toEqual([0, "before"]);
+      expect(stderr).toBe(
+        "myapp: what the disk held when the restore was done again is the snapshot later: of use only if a VM was started since it was cut off",
+      );
+      expect([snapshots(), check()]).toEqual([["first", "other", "before", "later"], 0]);
+      expect(contents("later").equals(written)).toBe(true);
+    });
+
+    test("is not done while there is no room to keep that", async () => {
+      execaSync("qemu-img", ["snapshot", "-c", "before", disk]);
+      fake(
+        "qemu-img",
+        `case $* in "snapshot -c later"*) echo "No space left on device" >&2; exit 1 ;; esac; exec /usr/bin/qemu-img "$@"`,
+      );
+      const now = contents();
+      expect(await restore("first", "later")).toMatchObject({ exitCode: 1, stderr: "No space left on device" });
+      expect([contents().equals(now), marks()]).toEqual([true, ["project.qcow2.restoring.first"]]);
     });
   });
 
@@ -233,8 +246,9 @@ esac`,
         seen.unmarked++;
         expect([check(), [first, now].some((bytes) => contents().equals(bytes))]).toEqual([0, true]);
       }
-      const done = snapshots().includes("before") && marks().length === 0;
-      expect(await restore("first", done ? "again" : "before")).toMatchObject({ exitCode: 0 });
+      expect(await restore("first", snapshots().includes("before") ? "again" : "before")).toMatchObject({
+        exitCode: 0,
+      });
       expect([marks(), check()]).toEqual([[], 0]);
       expect([contents().equals(first), contents("first").equals(first), contents("before").equals(now)]).toEqual([
         true,
