@@ -1,11 +1,12 @@
 import { existsSync } from "node:fs";
 import { readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
+import { UserError } from "../config/errors.ts";
 import { namePrefix } from "../config/names.ts";
 import { shutDown } from "../guest/power.ts";
-import { unfinishedRestore } from "../vm/restore-mark.ts";
+import { requireNoRestore } from "../vm/restore-mark.ts";
 import type { EmbeddedHost, Log } from "./embedded.ts";
-import { virshFor, virshSession } from "./virsh.ts";
+import { type Virsh, VirshError, virshFor, virshSession } from "./virsh.ts";
 
 /** The names of what is active on a host and defined there for good. */
 export interface Running {
@@ -76,22 +77,27 @@ export async function startAgain(host: EmbeddedHost, running: Running, log: Log)
   await rm(path.join(host.dir, rememberedFile), { force: true });
 }
 
-/** Guests but for those whose disk was being restored when all ended; a guest's pool is called as it is, and may have been stopped. */
+/** Guests but for those whose disk was being restored when all ended, or of which that cannot be seen. */
 async function startable(host: EmbeddedHost, domains: string[], log: Log): Promise<string[]> {
-  await virshSession(
-    host.uri,
-    domains.map((name) => ["pool-start", name]),
-  );
-  const lists = await virshSession(
-    host.uri,
-    domains.map((name) => ["vol-list", name]),
-  );
-  return domains.filter((name, i) => {
-    const volumes = (lists[i]?.output ?? "").split("\n").map((line) => line.trim().split(/\s/)[0] ?? "");
-    const issue = unfinishedRestore(name.slice(namePrefix.length), volumes);
-    if (issue) log(`embedded host: ${name} is not started: ${issue.path} ${issue.rule}; ${issue.remedy}`);
-    return !issue;
-  });
+  const virsh = virshFor(host.uri);
+  const names: string[] = [];
+  for (const name of domains) {
+    const why = name.startsWith(namePrefix) ? await whyNotStarted(virsh, name.slice(namePrefix.length)) : undefined;
+    if (why === undefined) names.push(name);
+    else log(`embedded host: ${name} is not started: ${why}`);
+  }
+  return names;
+}
+
+async function whyNotStarted(virsh: Virsh, project: string): Promise<string | undefined> {
+  try {
+    await requireNoRestore(virsh, project);
+    return undefined;
+  } catch (error) {
+    if (error instanceof VirshError) return `whether a restore of its disk was cut off is not known (${error.reason})`;
+    if (!(error instanceof UserError)) throw error;
+    return error.issues.map(({ path, rule, remedy }) => `${path} ${rule}; ${remedy}`).join("; ");
+  }
 }
 
 /**

@@ -45,14 +45,9 @@ export async function makeWayForDomain(virsh: Virsh, project: string, place: VmP
   if (uuid !== domainUuid(project)) await undefine(virsh, domain);
 }
 
-/**
- * Earlier versions had it in the pool's folder, where libvirt looks into whatever a guest has written. A pool that is stopped or
- * gone has none that libvirt could remove, and keeps no update from its work.
- */
-async function oldConsoleLogs(virsh: Virsh, pool: string): Promise<string[]> {
-  const active = (await virsh.run("pool-list", "--name")).split("\n").map((name) => name.trim());
-  return active.includes(pool) ? [...(await volumesIn(virsh, pool)).keys()].filter(isConsoleLog) : [];
-}
+/** Earlier versions had it in the pool's folder, where libvirt looks into whatever a guest has written. */
+const oldConsoleLogs = async (virsh: Virsh, pool: string) =>
+  [...(await volumesIn(virsh, pool)).keys()].filter(isConsoleLog);
 
 /**
  * Before a domain is defined that is on the host already just as it should be, only the state does not know it: a guest that

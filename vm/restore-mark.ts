@@ -1,7 +1,7 @@
 import { type Issue, UserError } from "../config/errors.ts";
 import { poolName } from "../config/names.ts";
 import { refreshPool, volumesIn } from "../host/pool-volumes.ts";
-import type { Virsh } from "../host/virsh.ts";
+import { type Virsh, VirshError } from "../host/virsh.ts";
 
 /** The mark of a restore beside a project disk, as restore.sh writes it; the snapshot's name is its end. */
 const mark = /^project\.qcow2\.restoring\.(.+)$/;
@@ -27,24 +27,32 @@ export function unfinishedRestore(project: string, files: Iterable<string>): Iss
 }
 
 /**
- * Right before a VM is started or defined. A pool that is stopped is started for that; one that does not start, or is gone, shows no
- * files, and does not keep a VM off.
+ * Right before a VM is started or defined. A pool that is stopped is started for that.
  *
- * @throws UserError when a restore of its project disk was cut off; VirshError when its pool cannot be read
+ * @throws UserError when a restore of its project disk was cut off, or its pool is not there to show that; VirshError when that cannot
+ *   be read
  */
 export async function requireNoRestore(virsh: Virsh, project: string): Promise<void> {
   const pool = poolName(project);
   const pools = async (...which: string[]) =>
     (await virsh.run("pool-list", "--name", ...which)).split("\n").map((name) => name.trim());
   if (!(await pools()).includes(pool)) {
-    if (!(await pools("--all")).includes(pool)) return;
-    const isStarted = await virsh.run("pool-start", pool).then(
-      () => true,
-      () => false,
-    );
-    if (!isStarted) return;
+    if (!(await pools("--all")).includes(pool)) throw unseen(project, `is not on ${virsh.uri} any more`);
+    await virsh.run("pool-start", pool).catch((error: unknown) => {
+      throw error instanceof VirshError ? unseen(project, `does not start (${error.reason})`) : error;
+    });
   }
   await refreshPool(virsh, pool);
   const issue = unfinishedRestore(project, (await volumesIn(virsh, pool)).keys());
-  if (issue) throw new UserError(`The VM of ${project} is not started.`, [issue]);
+  if (issue) throw notStarted(project, issue);
+}
+
+const notStarted = (project: string, issue: Issue) => new UserError(`The VM of ${project} is not started.`, [issue]);
+
+function unseen(project: string, why: string): UserError {
+  return notStarted(project, {
+    path: `the pool ${poolName(project)}`,
+    rule: `must show whether a restore of the project disk of ${project} was cut off, but ${why}`,
+    remedy: "have it mended: project-vm doctor --fix",
+  });
 }

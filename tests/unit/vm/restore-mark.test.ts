@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import type { OwnVm } from "../../../daily/find-vm.ts";
 import { restartVm, startVm } from "../../../daily/power.ts";
+import { VirshError } from "../../../host/virsh.ts";
 import { makeWayForDomain, putByDomain } from "../../../vm/replace.ts";
 import { requireNoRestore, unfinishedRestore } from "../../../vm/restore-mark.ts";
 import { FakeVirsh } from "./fake-virsh.ts";
@@ -47,10 +48,34 @@ describe("while the mark of a restore stands", () => {
     virsh.stopped.add("project-webapp");
     await expect(requireNoRestore(virsh, "webapp")).rejects.toThrow(refusal);
   });
+});
 
-  test("a pool that is gone keeps no VM off", async () => {
+describe("where its pool does not show whether the mark of a restore stands", () => {
+  const unseen = (why: string) =>
+    [
+      "The VM of webapp is not started.",
+      `  - the pool project-webapp: must show whether a restore of the project disk of webapp was cut off, but ${why}`,
+      "    have it mended: project-vm doctor --fix",
+    ].join("\n");
+  const place = { owner: "storage", storageDir: "/vms" };
+
+  test("since it is gone, the VM stays off", async () => {
     virsh.pools.clear();
-    await requireNoRestore(virsh, "webapp");
+    await expect(requireNoRestore(virsh, "webapp")).rejects.toThrow(unseen("is not on qemu:///system any more"));
+    await expect(makeWayForDomain(virsh, "webapp", place, () => {})).rejects.toThrow("must show whether");
+    expect(virsh.changes).toEqual([]);
+  });
+
+  test("since it is stopped and does not start, the VM stays off", async () => {
+    virsh.stopped.add("project-webapp");
+    const real = FakeVirsh.prototype.run.bind(virsh);
+    const run = vi.spyOn(virsh, "run").mockImplementation(async (...args) => {
+      if (args[0] === "pool-start") throw new VirshError("fake", args, 1, "no such folder");
+      return real(...args);
+    });
+    await expect(requireNoRestore(virsh, "webapp")).rejects.toThrow(unseen("does not start (no such folder)"));
+    run.mockRestore();
+    virsh.stopped.clear();
   });
 });
 
