@@ -12,7 +12,7 @@ import { basePool, imageUsage, isNamed } from "./usage.ts";
 export type ImageHost = Pick<HostSettings, "uri" | "storageDir">;
 
 /** Pools whose volumes are files, and may have backing files. */
-const fileTypes = "dir,fs,netfs";
+export const fileTypes = "dir,fs,netfs";
 
 /** Seconds for all pools of a host to be read anew. */
 const refreshSeconds = 300;
@@ -117,7 +117,8 @@ function poolOf(folder: string, { uri, storageDir }: ImageHost): string {
     .join(" && ");
 }
 
-function inactive(uri: string, { name }: PoolFound): Issue {
+/** The issue of a pool that shows nothing. */
+export function inactive(uri: string, { name }: Pick<PoolFound, "name">): Issue {
   return {
     path: `pool ${name}`,
     rule: "must be active, or what is in it cannot be seen, and may stand on a base image",

@@ -1,13 +1,15 @@
 import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { UserError } from "../config/errors.ts";
+import { type Issue, UserError } from "../config/errors.ts";
 import { formatSize, MiB } from "../config/sizes.ts";
+import { parseDevices } from "../host/domain-devices.ts";
 import { parseVolume } from "../host/libvirt-xml.ts";
 import { withLock } from "../host/lock.ts";
 import { deleteVolume, refreshPool, volumesIn } from "../host/pool-volumes.ts";
 import { type Virsh, virshFor } from "../host/virsh.ts";
 import type { Image } from "./cache.ts";
+import { fileTypes, inactive } from "./look.ts";
 import { readQcow2 } from "./qcow2.ts";
 import { isNamed, isNewerThanMarker } from "./usage.ts";
 
@@ -116,7 +118,7 @@ async function removeDoubtful(
   state: "unmarked" | "altered",
   log: (line: string) => void,
 ): Promise<void> {
-  const user = await overlayOn(virsh, image);
+  const user = await userOf(virsh, image);
   if (user) {
     const file = (await volumesIn(virsh, pool)).get(image.name) as string;
     throw state === "unmarked" ? notMarked(image, file, user) : maybeAltered(image, file, user);
@@ -144,17 +146,54 @@ const maybeAltered = (image: Image, file: string, user: string) =>
     },
   ]);
 
-/** A volume on the host that has the image as its backing file, however that is written. */
-async function overlayOn(virsh: Virsh, { name }: Image): Promise<string | undefined> {
-  const pools = (await virsh.run("pool-list", "--name")).split("\n").map((line) => line.trim());
-  for (const pool of pools.filter(Boolean)) {
+/**
+ * What has the image as its disk or as its backing file, however that is written.
+ *
+ * @throws UserError when not all that may can be seen
+ */
+async function userOf(virsh: Virsh, { name }: Image): Promise<string | undefined> {
+  const seen = new Set<string>();
+  const active = await poolNames(virsh);
+  for (const pool of await poolNames(virsh, "--all")) {
+    if (!active.includes(pool)) throw unseen(inactive(virsh.uri, { name: pool }));
+    await refreshPool(virsh, pool, uploadSeconds);
     for (const volume of (await volumesIn(virsh, pool)).keys()) {
       const { path, backingPath } = parseVolume(await virsh.run("vol-dumpxml", volume, "--pool", pool));
       if (backingPath && isNamed(backingPath, name)) return path;
+      seen.add(path);
+    }
+  }
+  return domainOn(virsh, name, seen);
+}
+
+/** @param seen the paths of all volumes, which do not stand on the image */
+async function domainOn(virsh: Virsh, name: string, seen: Set<string>): Promise<string | undefined> {
+  for (const domain of lines(await virsh.run("list", "--all", "--name"))) {
+    const views = [await virsh.run("dumpxml", domain), await virsh.run("dumpxml", domain, "--inactive")];
+    for (const { source, chain, format } of views.flatMap((xml) => parseDevices(xml).disks)) {
+      if ([source, ...chain].some((file) => isNamed(file, name))) return `the domain ${domain}`;
+      // Of a guest that is off, libvirt does not tell what its disks stand on.
+      const isHidden = format !== "raw" && chain.length === 0 && path.isAbsolute(source) && !seen.has(source);
+      if (isHidden) throw unseen(inNoPool(domain, source));
     }
   }
   return undefined;
 }
+
+const poolNames = async (virsh: Virsh, ...which: string[]) =>
+  lines(await virsh.run("pool-list", "--name", ...which, "--type", fileTypes));
+
+const lines = (output: string) => output.split("\n").flatMap((line) => line.trim() || []);
+
+const unseen = (issue: Issue) =>
+  new UserError("A base image on the host is left alone: not all that may stand on it can be seen.", [issue]);
+
+const inNoPool = (domain: string, file: string): Issue => ({
+  path: file,
+  rule: `must be in a pool of the host, or it cannot be known which base image it stands on, which the domain ${domain} needs`,
+  remedy:
+    "have its folder in a pool: that of a project of yours by project-vm doctor --fix, any other by virsh pool-define-as",
+});
 
 async function requireRoom(virsh: Virsh, pool: string, size: number): Promise<void> {
   const info = await virsh.run("pool-info", "--bytes", pool);

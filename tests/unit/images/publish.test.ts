@@ -1,8 +1,15 @@
-import { expect, test } from "vitest";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Virsh } from "../../../host/virsh.ts";
-import { stateOf } from "../../../images/publish.ts";
+import { publishImage, stateOf } from "../../../images/publish.ts";
 import { isNewerThanMarker } from "../../../images/usage.ts";
+import { FakeVirsh } from "../vm/fake-virsh.ts";
 import { baseImage, named } from "./samples.ts";
+
+let virsh: FakeVirsh;
+vi.mock("../../../host/virsh.ts", async (original) => ({ ...(await original<object>()), virshFor: () => virsh }));
 
 const name = named("a");
 
@@ -34,4 +41,81 @@ test.each([
     marker: { path: "", ...(marker ? { modified: marker } : {}) },
   });
   expect([await stateOf(host, { name }, "base"), isNewerThanMarker(seen)]).toEqual([state, state === "altered"]);
+});
+
+describe("an image that is not marked as whole", () => {
+  let dir: string;
+  const base = `/vms/base/${name}`;
+  beforeEach(() => {
+    dir = mkdtempSync(path.join(tmpdir(), "publish-"));
+    virsh = new FakeVirsh();
+    virsh.pools.set("base", new Map([[name, { path: base }]]));
+    virsh.pools.set("project-webapp", new Map([["disk.qcow2", { path: "/vms/webapp/disk.qcow2", backing: base }]]));
+  });
+  afterEach(() => rmSync(dir, { recursive: true }));
+  const publish = () =>
+    publishImage(
+      { name, file: path.join(dir, name), sha512: "a".repeat(128), virtualSize: 1 },
+      "x:///",
+      "base",
+      () => {},
+    );
+  const unseen = (what: string) =>
+    `A base image on the host is left alone: not all that may stand on it can be seen.\n  - ${what}`;
+  const used = (user: string) =>
+    `A base image on the host is not marked as whole, and is left alone.\n  - ${base}: must have ${name}.sha512 beside it, since ${user} stands on it`;
+
+  test("goes, for another upload, where nothing stands on it", async () => {
+    virsh.pools.get("project-webapp")?.set("disk.qcow2", { path: "/vms/webapp/disk.qcow2", backing: "/vms/base/b" });
+    await publish().catch(() => undefined);
+    expect(virsh.changes).toContain(`vol-delete ${name} --pool base`);
+  });
+
+  test.each<[string, () => unknown, string]>([
+    ["a volume", () => undefined, used("/vms/webapp/disk.qcow2")],
+    [
+      "what may be in a pool that is stopped",
+      () => virsh.stopped.add("project-webapp"),
+      unseen(
+        "pool project-webapp: must be active, or what is in it cannot be seen, and may stand on a base image\n    start it: `virsh -c qemu:///system pool-start project-webapp`",
+      ),
+    ],
+    [
+      "a volume that came without libvirt",
+      () => {
+        const backing = virsh.pools.get("project-webapp")?.get("disk.qcow2");
+        virsh.pools.set("project-webapp", new Map());
+        const real = FakeVirsh.prototype.run.bind(virsh);
+        vi.spyOn(virsh, "run").mockImplementation(async (...args) => {
+          if (args.join(" ") === "pool-refresh project-webapp" && backing)
+            virsh.pools.get("project-webapp")?.set("disk.qcow2", backing);
+          return real(...args);
+        });
+      },
+      used("/vms/webapp/disk.qcow2"),
+    ],
+    [
+      "a domain that has it as its disk",
+      () => {
+        virsh.pools.delete("project-webapp");
+        virsh.domains.set("rescue", { description: "", running: false, disks: [base] });
+      },
+      used("the domain rescue"),
+    ],
+    [
+      "what a domain's disk in no pool may stand on",
+      () => {
+        virsh.pools.delete("project-webapp");
+        const disks = ["/vms/webapp/disk.qcow2"];
+        virsh.domains.set("project-webapp", { description: "", running: false, disks });
+      },
+      unseen(
+        "/vms/webapp/disk.qcow2: must be in a pool of the host, or it cannot be known which base image it stands on, which the domain project-webapp needs\n    have its folder in a pool: that of a project of yours by project-vm doctor --fix, any other by virsh pool-define-as",
+      ),
+    ],
+  ])("stays for %s", async (_, change, refusal) => {
+    change();
+    await expect(publish()).rejects.toThrow(refusal);
+    expect(virsh.changes).toEqual([]);
+  });
 });
