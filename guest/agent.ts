@@ -37,6 +37,9 @@ const waySeconds = 30;
  * Protocol: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html
  */
 export class GuestAgent {
+  /** What programs in the guest were given, and no text of the guest's is to show. */
+  private readonly secrets: string[] = [];
+
   constructor(
     private readonly virsh: Virsh,
     /** The domain's name. */
@@ -54,17 +57,25 @@ export class GuestAgent {
   /**
    * Runs a program in the guest, as root, and waits for its end.
    *
-   * @param input goes to its standard input; on the way there it is in no process's arguments: it may be secret
+   * @param secret goes to its standard input; on the way there it is in no process's arguments, and it is hidden where the guest
+   *   says it back
    * @throws AgentError when it has not ended after `timeoutSeconds`, or the agent is gone
    * @throws GuestRefusal when it writes more than a message can need, or the agent answers what it must not
    * @example await agent.exec(["cat", "/etc/hostname"], 10)
    */
-  async exec(command: [string, ...string[]], timeoutSeconds: number, input?: string | Buffer): Promise<ExecResult> {
-    const { exitCode, stdout, stderr } = await this.execBytes(command, timeoutSeconds, input);
+  async exec(command: [string, ...string[]], timeoutSeconds: number, secret?: string): Promise<ExecResult> {
+    if (secret) this.secrets.push(secret);
+    const { exitCode, stdout, stderr } = await this.execBytes(command, timeoutSeconds, secret);
     if (stdout.length + stderr.length > longestOutput) {
       throw new GuestRefusal(this.domain, `output of ${command[0]}`, `must have at most ${longestOutput} bytes`);
     }
-    return { exitCode, stdout: stdout.toString("utf8"), stderr: stderr.toString("utf8") };
+    const [out, err] = [stdout, stderr].map((bytes) => this.withoutSecrets(bytes.toString("utf8")));
+    return { exitCode, stdout: out ?? "", stderr: err ?? "" };
+  }
+
+  /** A text of the guest's without the secrets that it was given, as far as they are in it as they are. */
+  withoutSecrets(text: string): string {
+    return this.secrets.reduce((shown, secret) => shown.replaceAll(secret, "[key]"), text);
   }
 
   /** As {@link exec}, with what the program wrote byte for byte, and all that the agent keeps of it. */
@@ -115,7 +126,7 @@ export class GuestAgent {
     const request = printableJson({ execute, ...(args ? { arguments: args } : {}) });
     const command = ["qemu-agent-command", this.domain, request, "--timeout", String(limit)];
     const asked = { guest: this.domain, question: execute };
-    const answer = await this.run(command, privately, limit);
+    const answer = this.withoutSecrets(await this.run(command, privately, limit));
     return readAgentAnswer(schema, answer, asked);
   }
 
@@ -127,7 +138,7 @@ export class GuestAgent {
       return await inTime(running, limit + waySeconds, late);
     } catch (error) {
       throw error instanceof VirshError && error.isAnswer
-        ? new AgentError(this.domain, "it is not there, or refuses", error.reason)
+        ? new AgentError(this.domain, "it is not there, or refuses", this.withoutSecrets(error.reason))
         : error;
     }
   }

@@ -136,7 +136,7 @@ export class Guest {
     try {
       return guestLog((await this.agent.exec(["/bin/sh", "-c", logCommand], 20)).stdout);
     } catch {
-      return guestLog(await this.consoleLog().catch(() => ""));
+      return guestLog(this.agent.withoutSecrets(await this.consoleLog().catch(() => "")));
     }
   }
 

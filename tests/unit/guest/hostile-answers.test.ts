@@ -201,6 +201,22 @@ test("what the console printed is what an error ends with where the agent tells 
   expect(error?.message).toContain("The end of the guest's log:\n  | one\n  | kernel panic");
 });
 
+/** The key in the file that a VM of the tests joins with. */
+const joinKey = "tskey-auth-x";
+
+test.each<[string, Partial<Answers>]>([
+  ["as the reason of its failure", { join: `1\n2\n3\ninvalid key: ${joinKey}` }],
+  ["in its log", { log: `used ${joinKey}${joinKey}` }],
+  ["on its console", { console: joinKey, errors: { log: "gone" } }],
+  ["as its agent's error", { errors: { join: `no ${joinKey}` } }],
+])("a key that a guest says back %s is not shown", async (_, answers) => {
+  const { error, printed } = await run({ tailnetState: "NeedsLogin", ...answers });
+  const all = [...printed, error?.message].join("\n");
+  expect(all).toContain("stage tailnet failed");
+  expect(all).toContain("[key]");
+  expect(all).not.toContain(joinKey);
+});
+
 /** Where the value cannot be right, the refusal names guest and field and shows the value. */
 test.each<[string, Partial<Answers>, RegExp]>([
   [
