@@ -1,5 +1,4 @@
 import { domainName, macAddress } from "../config/names.ts";
-import { indented } from "../config/printable.ts";
 import { consoleLogOn } from "../host/console-log.ts";
 import type { Virsh } from "../host/virsh.ts";
 import { GuestAgent } from "./agent.ts";
@@ -97,7 +96,7 @@ export class Guest {
     return leaveTailnet(this.agent, 60).then(
       () => `${this.name}: left its tailnet; its device stays on the tailnet's list until it is removed there`,
       (error: Error) =>
-        `${this.name}: did not leave its tailnet; it is out once its device is removed there:\n${indented(error.message)}`,
+        `${this.name}: did not leave its tailnet; it is out once its device is removed there. ${error.message}`,
     );
   }
 

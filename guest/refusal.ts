@@ -36,6 +36,13 @@ export class AgentError extends UserError {
   }
 }
 
+/** A program in the guest that failed: like its agent's errors the guest's, and no bug. */
+export class ProgramError extends UserError {
+  constructor(guest: string, program: string, exitCode: number, said: string) {
+    super(`${guest}: ${program} failed (exit code ${exitCode})${said === "" ? "" : `:\n${indented(said)}`}`);
+  }
+}
+
 /** What an agent's error says in full, or libvirt's about it. */
 export const agentSays = ({ reason, said = reason }: { reason: string; said?: string | undefined }) => said;
 

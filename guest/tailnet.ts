@@ -3,7 +3,7 @@ import { apiOfCommand } from "../tailnet/command.ts";
 import { type KeyWanted, takeJoinKey } from "../tailnet/join-key.ts";
 import type { GuestAgent } from "./agent.ts";
 import { readJson, tailscaleAnswer, tailscaleState } from "./answers.ts";
-import { GuestRefusal } from "./refusal.ts";
+import { GuestRefusal, ProgramError } from "./refusal.ts";
 import {
   guestText,
   isNodeId,
@@ -113,7 +113,7 @@ systemctl stop tailscaled`;
  *
  * @param limitSeconds for all of it
  * @returns the node
- * @throws Error with what tailscale said, or that the key gave no such tag
+ * @throws ProgramError with what tailscale said, Error that the key gave no such tag
  */
 export async function joinTailnet(
   agent: GuestAgent,
@@ -154,7 +154,7 @@ export async function joinTailnet(
  * Whether a VM finds itself logged out of its tailnet, as after its device was removed there. Where no API can be asked only the
  * guest knows, and may know only after its next start: headscale 0.27 goes on talking to a device that it has removed.
  *
- * @throws GuestRefusal, AgentError when the guest does not say
+ * @throws GuestRefusal, ProgramError, AgentError when the guest does not say
  */
 export async function isLoggedOut(agent: GuestAgent, limitSeconds: number): Promise<boolean> {
   const said = await run(agent, ["/bin/sh", "-c", whoScript], limitSeconds);
@@ -210,5 +210,5 @@ async function run(
   const { exitCode, stdout, stderr } = await agent.exec(command, limitSeconds, secret);
   if (exitCode === 0) return stdout;
   const said = `${stdout}${stderr}`.trim().split("\n").slice(-3).join("\n");
-  throw new Error(guestText(said) || `exit code ${exitCode}`);
+  throw new ProgramError(agent.domain, "tailscale", exitCode, guestText(said));
 }

@@ -53,7 +53,7 @@ describe("Guest", () => {
       "no exit",
       1,
       "not\u001b[31m today",
-      "did not leave its tailnet; it is out once its device is removed there:\n  | not today",
+      "did not leave its tailnet; it is out once its device is removed there. project-app: tailscale failed (exit code 1):\n  | not today",
     ],
   ])("leaves its tailnet, or is told of: %s", async (_, exitcode, words, told) => {
     const status = { exited: true, exitcode, "err-data": base64(words) };

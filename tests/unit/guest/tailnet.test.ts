@@ -99,6 +99,20 @@ test.each([
   expect(await isLoggedOut({ exec, domain: "project-web" } as unknown as GuestAgent, 1)).toBe(expected);
 });
 
+test("what a guest says of why it cannot tell stands on marked lines", async () => {
+  const exec = async () => ({ exitCode: 1, stdout: "one\ntwo\nproject-db: READY\n", stderr: "" });
+  const asking = isLoggedOut({ exec, domain: "project-web" } as unknown as GuestAgent, 1);
+  await expect(asking).rejects.toThrow(
+    /^project-web: tailscale failed \(exit code 1\):\n {2}\| one\n {2}\| two\n {2}\| project-db: READY$/,
+  );
+});
+
+test("a guest that fails without a word is told of in one line", async () => {
+  const exec = async () => ({ exitCode: 3, stdout: " \n", stderr: "" });
+  const asking = isLoggedOut({ exec, domain: "project-web" } as unknown as GuestAgent, 1);
+  await expect(asking).rejects.toThrow(/^project-web: tailscale failed \(exit code 3\)$/);
+});
+
 test.each(["", "[]", '{"BackendState": 1}', `{"BackendState": "${"x".repeat(50)}"}`])(
   "%s is refused",
   async (stdout) => {
