@@ -100,12 +100,14 @@ state=$(state ${stateSeconds.login})
 
 const whoScript = "tailscale status --json --peers=false";
 
-/** Logs out, so that nobody can go on with this identity, and forgets the tailnet. */
+/** Logs out, so that nobody can go on with this identity, and forgets the tailnet; fails where it was not logged out. */
 const leaveScript = `
 [ -e /etc/project-vm/tailnet ] || exit 0
-timeout 20 tailscale logout 2>&1 || true
+failed=
+timeout 20 tailscale logout 2>&1 || failed=$?
 rm -f /etc/project-vm/tailnet
-systemctl stop tailscaled`;
+systemctl stop tailscaled
+exit $failed`;
 
 /**
  * Has a VM join its tailnet. One that has an identity there, on its project disk, goes on with it and needs no key; a key is
@@ -162,7 +164,11 @@ export async function isLoggedOut(agent: GuestAgent, limitSeconds: number): Prom
   return readJson(tailscaleState, said, asked).BackendState === "NeedsLogin";
 }
 
-/** Has a VM that was in a tailnet leave it; does nothing in one that was not. */
+/**
+ * Has a VM that was in a tailnet leave it; does nothing in one that was not.
+ *
+ * @throws GuestRefusal, ProgramError, AgentError when the guest is not known to have logged out
+ */
 export async function leaveTailnet(agent: GuestAgent, limitSeconds: number): Promise<void> {
   await run(agent, ["/bin/sh", "-c", leaveScript], limitSeconds);
 }

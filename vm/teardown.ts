@@ -95,8 +95,12 @@ async function disksToHave(virsh: Virsh, project: string): Promise<Record<string
 
 /** Without an API the guest itself can only end its login; the device stays on the tailnet's list. */
 async function logOut(virsh: Virsh, project: string, log: Log): Promise<void> {
-  await leaveTailnet(new GuestAgent(virsh, domainName(project)), logOutSeconds).catch(() => undefined);
-  log(`${project}: logged out of its tailnet; without the API's credentials its device stays there: remove it by hand`);
+  const said = await leaveTailnet(new GuestAgent(virsh, domainName(project)), logOutSeconds).then(
+    () => "logged out of its tailnet; without the API's credentials its device stays there: remove it by hand",
+    ({ message }: Error) =>
+      `did not log out of its tailnet: its login stays valid until its device is removed there by hand. ${message}`,
+  );
+  log(`${project}: ${said}`);
 }
 
 async function removeDevice(

@@ -1,6 +1,10 @@
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { execaSync } from "execa";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type { GuestAgent } from "../../../guest/agent.ts";
-import { isLoggedOut, joinTailnet } from "../../../guest/tailnet.ts";
+import { isLoggedOut, joinTailnet, leaveTailnet } from "../../../guest/tailnet.ts";
 import { HttpServer } from "../tailnet/http-server.ts";
 import { aNode } from "./samples.ts";
 
@@ -121,6 +125,26 @@ test.each(["", "[]", '{"BackendState": 1}', `{"BackendState": "${"x".repeat(50)}
     await expect(asking).rejects.toThrow("project-web: tailscale status");
   },
 );
+
+test.each([
+  ["logs out", 0],
+  ["does not log out, and says so", 1],
+])("a VM that leaves its tailnet and %s has forgotten it", async (_, exitCode) => {
+  const dir = mkdtempSync(path.join(tmpdir(), "leave-"));
+  let script = "";
+  const exec = async (command: string[]) => {
+    script = command[2] ?? "";
+    return { exitCode: 0, stdout: "", stderr: "" };
+  };
+  await leaveTailnet({ exec } as unknown as GuestAgent, 1);
+  writeFileSync(path.join(dir, "tailnet"), "");
+  writeFileSync(path.join(dir, "tailscale"), `#!/bin/sh\necho not now\nexit ${exitCode}\n`, { mode: 0o755 });
+  writeFileSync(path.join(dir, "systemctl"), "#!/bin/sh\n", { mode: 0o755 });
+  const env = { PATH: `${dir}:${process.env.PATH}` };
+  const ran = execaSync("/bin/sh", ["-c", script.replaceAll("/etc/project-vm", dir)], { env, reject: false });
+  expect([ran.exitCode, ran.stdout, existsSync(path.join(dir, "tailnet"))]).toEqual([exitCode, "not now", false]);
+  rmSync(dir, { recursive: true });
+});
 
 test("without credentials where the command runs nothing is asked of the guest's tailnet, and the remedy is told", async () => {
   delete process.env.TAILSCALE_API_KEY;

@@ -3,8 +3,10 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { execaSync } from "execa";
 import { beforeEach, describe, expect, test, vi } from "vitest";
+import { tailnetNamespace } from "../../../host/libvirt-xml.ts";
 import { VirshError } from "../../../host/virsh.ts";
 import { tearDown } from "../../../vm/teardown.ts";
+import { aNode } from "../guest/samples.ts";
 import { FakeVirsh } from "./fake-virsh.ts";
 
 const disk = "/vms/webapp/project.qcow2";
@@ -98,6 +100,42 @@ describe("the teardown of a VM", () => {
       expect(readFileSync(path.join(folder, "notes"), "utf8")).toBe("mine");
       expect(said.find((line) => line.includes("console log stays"))).toMatch(
         /^webapp: its console log stays \(.*\/webapp\.console\/console\.log\): .*Directory not empty$/,
+      );
+    });
+  });
+
+  describe("in a tailnet without an API", () => {
+    const tailnet = { tag: "tag:project-vm", domain: "tailnet.test" };
+    /** With a guest whose `tailscale` ends so; undefined: whose agent is silent. */
+    async function logOut(exitcode: number | undefined) {
+      const real = FakeVirsh.prototype.run.bind(virsh);
+      const mark = `<metadata><t:tailnet xmlns:t="${tailnetNamespace}" id="n9" node="${aNode(9).nodeKey}"/></metadata>`;
+      const answer = { pid: 7, exited: true, exitcode, "out-data": Buffer.from("READY: web").toString("base64") };
+      vi.spyOn(virsh, "run").mockImplementation(async (...args) => {
+        if (args[0] === "dumpxml") return (await real(...args)).replace("<memory>", `${mark}<memory>`);
+        if (args[0] !== "qemu-agent-command") return real(...args);
+        if (exitcode === undefined) throw new VirshError("fake", args, undefined, "no agent", true);
+        return JSON.stringify({ return: answer });
+      });
+      const teardown = { uri: "fake", project: "webapp", owner: "storage", keepData: true, tailnet };
+      await tearDown(virsh, teardown, {}, (line) => said.push(line));
+      expect(left()).toEqual(["project.qcow2"]);
+    }
+
+    test("logs its guest out, and says what stays", async () => {
+      await logOut(0);
+      expect(said).toContain(
+        "webapp: logged out of its tailnet; without the API's credentials its device stays there: remove it by hand",
+      );
+    });
+
+    test.each([
+      ["refuses", 1, "project-webapp: tailscale failed (exit code 1):\n  | READY: web"],
+      ["is silent", undefined, "The guest agent of project-webapp: it is not there, or refuses:\n  | no agent"],
+    ])("goes through where its guest %s, and says that the login stays valid", async (_, exitcode, why) => {
+      await logOut(exitcode);
+      expect(said).toContain(
+        `webapp: did not log out of its tailnet: its login stays valid until its device is removed there by hand. ${why}`,
       );
     });
   });
