@@ -115,8 +115,15 @@ export async function waitUntilReady(
     ...(["docker", "nix", "claude"] as const).map((stage) => run(stage, (seconds) => guest.check(stage, seconds))),
     joined,
   ]);
-  return { seconds: secondsSince(started), stages: taken, addresses, hostKeys, tailnet: await joined };
+  const node = await joined;
+  const [called] = node?.name.split(".") ?? [];
+  if (called !== undefined && called !== guest.name) log(`${guest.name}: ${describeRenamed(called)}`);
+  return { seconds: secondsSince(started), stages: taken, addresses, hostKeys, tailnet: node };
 }
+
+/** By its name it is another device that is reached. */
+const describeRenamed = (called: string) =>
+  `its tailnet calls it ${called}, since another device there has its name; to have it: remove or rename that one, then name this one back there`;
 
 /** Asks again and again until the answer is truthy; a question that is still open when the time is over is left at that. */
 async function until<T>(ask: () => Promise<T | false>, limitSeconds: number, otherwise: string): Promise<T> {

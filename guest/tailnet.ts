@@ -197,7 +197,7 @@ export function nodeIn(status: string, project: string, domain?: string): Tailne
   if (!isNodeId(ID)) return refuse("ID", "must be a device's ID", ID);
   if (!isNodeKey(PublicKey)) return refuse("PublicKey", "must be `nodekey:` and 64 hexadecimal digits", PublicKey);
   const wrong = addresses.find((address) => !isTailnetAddress(address));
-  if (wrong !== undefined) return refuse("TailscaleIPs", "must be addresses of a tailnet", wrong);
+  if (wrong !== undefined) return refuse("TailscaleIPs", "must be addresses that a tailnet gives to devices", wrong);
   return { name, addresses: addresses.filter(isTailnetAddress), id: ID, nodeKey: PublicKey };
 }
 

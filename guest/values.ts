@@ -16,7 +16,7 @@ export type GuestAddress = Checked<string, "GuestAddress">;
 export type HostKey = Checked<string, "HostKey">;
 /** A VM's name in its tailnet, with the domain. */
 export type TailnetName = Checked<string, "TailnetName">;
-/** An address out of the ranges that tailnets have. */
+/** An address out of the ranges that tailnets have, and not one that no device has for its own. */
 export type TailnetAddress = Checked<string, "TailnetAddress">;
 /** By which a tailnet knows a device; it stays the same. */
 export type NodeId = Checked<string, "NodeId">;
@@ -38,7 +38,7 @@ export const isGuestAddress = (value: unknown): value is GuestAddress => isAddre
 
 /** @example isTailnetAddress("100.64.0.7") */
 export const isTailnetAddress = (value: unknown): value is TailnetAddress =>
-  isAddress(value) && contains(tailnetRanges, value);
+  isAddress(value) && contains(tailnetRanges, value) && !contains(noDevices, value);
 
 /** Ranges of addresses, of each family apart: Node counts every IPv4 address as one of `::ffff:0:0/96` too. */
 export interface Ranges {
@@ -69,6 +69,9 @@ const unusable = subnets(
 
 /** https://tailscale.com/kb/1015/100.x-addresses; headscale supports no others. */
 const tailnetRanges = subnets("100.64.0.0/10", "fd7a:115c:a1e0::/48");
+
+/** What neither Tailscale nor headscale gives to a device: Quad100, and ChromeOS's. https://tailscale.com/kb/1610/reserved-ip-addresses */
+const noDevices = subnets("100.100.100.100/32", "100.115.92.0/23", "fd7a:115c:a1e0::53/128");
 
 /** What each type of host key holds after its name, in bytes at least and at most. RFC 4253, 5656, 8709. */
 const keyFields: Record<string, [least: number, most: number][]> = {

@@ -253,6 +253,11 @@ test.each<[string, Partial<Answers>, RegExp]>([
     /project-app: tailscale status Self PublicKey: must be `nodekey:` and 64 hexadecimal digits; it says: nodekey:1/,
   ],
   [
+    "an address that every device of a tailnet has",
+    { tailscale: self({ TailscaleIPs: ["100.64.0.7", "100.100.100.100"] }) },
+    /project-app: tailscale status Self TailscaleIPs: must be addresses that a tailnet gives to devices; it says: 100\.100\.100\.100/,
+  ],
+  [
     "a name",
     { tailscale: self({ DNSName: "project-db.tail1234.ts.net." }) },
     /project-app: tailscale status Self DNSName: must be project-app\.tail1234\.ts\.net, or .*; it says: project-db\.tail1234\.ts\.net/,

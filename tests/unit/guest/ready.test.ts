@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Guest } from "../../../guest/guest.ts";
 import { limits, NotReadyError, waitUntilReady } from "../../../guest/ready.ts";
-import { aHostKey, anAddress, guestText } from "./samples.ts";
+import { aHostKey, aNode, anAddress, aTailnetName, guestText } from "./samples.ts";
 
 /** A guest that is well in all respects but those given. */
 function guest(changes: Partial<Guest> = {}): Guest {
@@ -60,6 +60,24 @@ describe("waitUntilReady", () => {
     await expect(waiting).rejects.toThrow(
       /failed after 0 s:\n {2}\| \u3000{36}\n {2}\| project-app: READY, really\nThe end of the guest's log:\n {2}\| x{72}\n {2}\| project-app: READY$/,
     );
+  });
+
+  test.each([
+    ["project-app.tail1.ts.net", []],
+    [
+      "project-app-1.tail1.ts.net",
+      [
+        "project-app: its tailnet calls it project-app-1, since another device there has its name; to have it: remove or rename that one, then name this one back there",
+      ],
+    ],
+  ])("a guest that its tailnet calls %s is ready, and reported where that is not its name", async (name, reported) => {
+    const node = { ...aNode(1), name: aTailnetName(name), addresses: [] };
+    const lines: string[] = [];
+    const join = { anew: false, key: { tag: "", reusable: false, keyExpiry: 1, description: "" } };
+    const joinTailnet = async () => node;
+    const ready = await waitUntilReady(guest({ joinTailnet }), limits.kvm, (line) => lines.push(line), join);
+    expect(ready.tailnet).toEqual(node);
+    expect(lines.filter((line) => !line.endsWith(" s"))).toEqual(reported);
   });
 
   test("a guest without address is not ready", async () => {

@@ -115,6 +115,13 @@ test("IDs, keys and addresses of a tailnet", () => {
   ).toEqual([true, true, ...Array(4).fill(false)]);
 });
 
+test("an address that no tailnet gives to a device is none of a VM's", () => {
+  expect(["100.100.100.100", "100.115.92.0", "100.115.93.255", "fd7a:115c:a1e0::53"].filter(isTailnetAddress)).toEqual(
+    [],
+  );
+  expect(["100.100.100.99", "100.115.91.255", "100.115.94.0", "fd7a:115c:a1e0::54"].every(isTailnetAddress)).toBe(true);
+});
+
 test("an unchecked text is no value of SSH's files, of a mark, or of what is removed: the compiler refuses it", () => {
   // @ts-expect-error an address that nobody has checked
   const target: SshTarget = { name: "web", addresses: ["10.77.0.5"], hostKeys: [] };
