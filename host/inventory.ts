@@ -25,7 +25,7 @@ import {
 import { localStorage, poolStorage, type StorageFound } from "./storage.ts";
 import { hostUnreachable, requireAgentKeys } from "./unreachable.ts";
 import { type Ask, type BatchAnswer, isLocal, VirshError, withVirshSession } from "./virsh.ts";
-import { isVolumeGone, unanswered, whatIsThere } from "./virsh-answers.ts";
+import { connected, isVolumeGone, unanswered, whatIsThere } from "./virsh-answers.ts";
 
 /** All that is asked of a host before anything is done to it. Sizes in bytes. */
 export interface Inventory {
@@ -163,7 +163,7 @@ type Overview = Record<keyof typeof overview, BatchAnswer>;
 export async function takeInventory(host: InventoryHost): Promise<Inventory> {
   await requireAgentKeys(host.uri);
   try {
-    return await withVirshSession(host.uri, (ask) => look(host, ask), timeLimit);
+    return await withVirshSession(host.uri, (ask) => look(host, connected(ask)), timeLimit);
   } catch (error) {
     throw error instanceof VirshError ? hostUnreachable(host.uri, error.reason) : error;
   }

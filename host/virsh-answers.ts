@@ -32,6 +32,23 @@ export function unanswered({ command, error }: BatchAnswer): UserError {
   ]);
 }
 
+/** What virsh 9 to 11 print of a connection that is lost, and of the one that they make for the next command. */
+const lostConnection =
+  /Disconnected from|onnect(ed)? to the hypervisor|End of file|Cannot (recv|write) data|keepalive timeout|socket is closed|hangup event/;
+
+/**
+ * Asks, and takes nothing from a virsh that lost its connection meanwhile: of a domain that it could not look up it says the same as
+ * of one that is gone. Where it tells of the loss is chance, so none of what was asked with it is known.
+ */
+export function connected(ask: Ask): Ask {
+  return async (batch) => {
+    const answers = await ask(batch);
+    const lost = answers.find(({ ok, error }) => !ok && lostConnection.test(error));
+    if (lost) throw unanswered(lost);
+    return answers;
+  };
+}
+
 /** virsh lists pools, then looks at each, and gives no list at all where one of them went in between. */
 const wasCutShort = ({ command: [verb], ok, error }: BatchAnswer) =>
   !ok && verb === "pool-list" && error.startsWith("Could not retrieve pool information");

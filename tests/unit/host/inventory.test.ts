@@ -184,6 +184,18 @@ process.exitCode = spawnSync("virsh", args, { stdio: "inherit", env: { ...proces
       expect(await poolAfter("vol-dumpxml --pool project-app other.qcow2")).toEqual([[], ["disk.qcow2"]]);
     });
 
+    test.each(["dumpxml", "vol-list", "vol-dumpxml"])(
+      "has no answer for a lost connection, is not taken for gone: %s",
+      async (verb) => {
+        const lost = "Disconnected from test:///default due to end of file";
+        const pool = `<pool type='dir'><name>project-app</name><uuid>${randomUUID()}</uuid><target><path>/vms/app</path></target><volume type='file'><name>disk.qcow2</name><capacity>1</capacity></volume></pool>`;
+        const domain = `<domain type='test'><name>test</name><uuid>${randomUUID()}</uuid><memory>1</memory><os><type>hvm</type></os></domain>`;
+        await writeFile(path.join(dir, "node.xml"), `<node>${domain}${pool}</node>`);
+        const looking = lookWith(verb, `echo --err '${lost}'; ${verb} nosuch`, `test://${dir}/node.xml`);
+        await expect(looking).rejects.toThrow(`must be answered by the host's libvirt (${lost}; failed to get`);
+      },
+    );
+
     test.each(["dumpxml", "net-dumpxml", "pool-dumpxml", "vol-list"])(
       "cannot be asked, is not taken for gone: %s",
       async (verb) => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { BatchAnswer } from "../../../host/virsh.ts";
-import { withWholeLists } from "../../../host/virsh-answers.ts";
+import { connected, withWholeLists } from "../../../host/virsh-answers.ts";
 
 /** As virsh says it when a pool goes between its list and its look at each. */
 const cutShort = "Could not retrieve pool information";
@@ -44,5 +44,43 @@ describe("a list of pools that fails because one of them went meanwhile", () => 
     const { ask, asked } = racing(1, error);
     expect(await ask([command])).toMatchObject([{ ok: false, error }]);
     expect(asked.length).toBe(1);
+  });
+});
+
+describe("a connection that is lost while virsh asks", () => {
+  const gone = "failed to get domain 'project-demo'";
+  const answers = (...errors: string[]) =>
+    connected(async (batch) =>
+      batch.map((command, i) => ({ command, ok: !errors[i], output: "", error: errors[i] ?? "" })),
+    )(errors.map((_, i) => ["dumpxml", String(i)]));
+
+  test("is not seen in what is gone, and in other failures", async () => {
+    expect((await answers(gone, "", "storage pool 'a' is not active")).map(({ ok }) => ok)).toEqual([
+      false,
+      true,
+      false,
+    ]);
+  });
+
+  // virsh says that a domain is not there also where its lookup had no answer, and connects again for the next command.
+  test.each([
+    "Disconnected from qemu:///system due to end of file",
+    "Disconnected from qemu:///system due to keepalive timeout",
+    "Disconnected from qemu:///system due to I/O error",
+    "End of file while reading data: Input/output error",
+    "Cannot recv data: Connection reset by peer",
+    "Cannot write data: Broken pipe",
+    "internal error: connection closed due to keepalive timeout",
+    "internal error: client socket is closed",
+    "internal error: received hangup event on socket",
+    "failed to connect to the hypervisor",
+    "Failed to reconnect to the hypervisor",
+    "Reconnected to the hypervisor",
+  ])("leaves nothing known of all that was asked with it: %s", async (lost) => {
+    const refusal = (error: string, i: number) =>
+      `Nothing was changed: what there is on the host is not known.\n  - virsh dumpxml ${i}: must be answered by the host's libvirt (${error})`;
+    await expect(answers(`${lost}; ${gone}`)).rejects.toThrow(refusal(`${lost}; ${gone}`, 0));
+    // Which command it stands at is chance: another thread of virsh's says it.
+    await expect(answers(gone, lost)).rejects.toThrow(refusal(lost, 1));
   });
 });
