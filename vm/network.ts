@@ -30,6 +30,8 @@ export async function removeNetwork(virsh: Virsh, name: string, owner: string): 
 /**
  * Takes a stack's own network away when the stack goes, unless somebody else's VMs are on it: a network can be shared by its
  * name, and would be gone from under them. A stack of that name takes it up again.
+ *
+ * @throws VirshError when a VM that is there does not tell which networks it is on
  */
 export async function tearDownNetwork(virsh: Virsh, { name, owner }: NetworkTeardown, log: Log): Promise<void> {
   const others = await othersOn(virsh, name, owner);
@@ -42,12 +44,20 @@ export async function tearDownNetwork(virsh: Virsh, { name, owner }: NetworkTear
 async function othersOn(virsh: Virsh, network: string, owner: string): Promise<string[]> {
   const others: string[] = [];
   for (const domain of await names(virsh)) {
-    // One that goes away at this moment is on no network.
-    const interfaces = await virsh.run("domiflist", domain).catch(() => "");
-    if (!isIn(network, interfaces)) continue;
+    if (!isIn(network, await interfacesOf(virsh, domain))) continue;
     if (!isOwnedBy({ description: await virsh.run("desc", domain) }, owner)) others.push(domain);
   }
   return others;
+}
+
+async function interfacesOf(virsh: Virsh, domain: string): Promise<string> {
+  try {
+    return await virsh.run("domiflist", domain);
+  } catch (error) {
+    // One that was taken away meanwhile is on no network; of one that is there that is not known.
+    if ((await names(virsh)).includes(domain)) throw error;
+    return "";
+  }
 }
 
 /**

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import type { Virsh } from "../../../host/virsh.ts";
+import { type Virsh, VirshError } from "../../../host/virsh.ts";
 import { tearDownNetwork } from "../../../vm/network.ts";
 
 /** Which stack a VM is of, and which networks its interfaces are in. */
@@ -71,6 +71,35 @@ describe("the network of a stack that is destroyed", () => {
     vms = { "project-shop": { stack: "raider", networks: ["storage-net of theirs"] } };
     await tearDownNetwork(virsh, teardown, (line) => said.push(line));
     expect(networks).toEqual(["default"]);
+  });
+
+  /** A libvirt that does not tell of a VM's interfaces; meanwhile that VM may go. */
+  const silentOn = (name: string, meanwhile = () => {}): Virsh => ({
+    ...virsh,
+    run: async (...args) => {
+      if (args[0] !== "domiflist" || args[1] !== name) return virsh.run(...args);
+      meanwhile();
+      throw new VirshError("qemu:///system", args, undefined, "Timed out during operation", true);
+    },
+  });
+
+  test("stays where a VM that is there does not tell which networks it is on", async () => {
+    vms = { "project-shop": { stack: "raider", networks: ["storage-net"] } };
+    const removing = tearDownNetwork(silentOn("project-shop"), teardown, (line) => said.push(line));
+    await expect(removing).rejects.toThrow("domiflist project-shop failed: Timed out during operation");
+    expect(networks).toEqual(["default", "storage-net"]);
+  });
+
+  test("goes although a VM was removed while it was asked", async () => {
+    vms = { "project-shop": { stack: "raider", networks: ["storage-net"] } };
+    await tearDownNetwork(
+      silentOn("project-shop", () => {
+        vms = {};
+      }),
+      teardown,
+      (line) => said.push(line),
+    );
+    expect({ networks, said }).toEqual({ networks: ["default"], said: [] });
   });
 
   test.each([
