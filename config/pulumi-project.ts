@@ -3,7 +3,7 @@ import path from "node:path";
 import { readYaml, type Tree } from "./engine-yaml.ts";
 import { UserError } from "./errors.ts";
 
-/** What Pulumi.yaml says of the stacks' configs. */
+/** What Pulumi.yaml says of the stacks: of their configs, and where their states are. */
 export interface PulumiProject {
   /** The namespace of keys that are written without one. */
   name: string;
@@ -11,6 +11,8 @@ export interface PulumiProject {
   stackConfigDir: string;
   /** Values by key for stacks that do not have that key; a key may be a path, e.g. `host.uri`. */
   config: Record<string, Tree>;
+  /** The URL of the backend; undefined: where `pulumi login` points. */
+  backend?: string | undefined;
 }
 
 /** The namespace of this program's keys. */
@@ -39,7 +41,13 @@ export function parsePulumiProject(text: string): PulumiProject {
     const value = defaultIn(written);
     return value === undefined || value === null ? [] : [[key, value] as const];
   });
-  return { name, stackConfigDir: typeof dir === "string" ? dir : "", config: Object.fromEntries(values) };
+  const { url } = asMap(tree.backend);
+  return {
+    name,
+    stackConfigDir: typeof dir === "string" ? dir : "",
+    config: Object.fromEntries(values),
+    backend: typeof url === "string" && url !== "" ? url : undefined,
+  };
 }
 
 /** A value stands by itself, or as `default` or `value` beside its type. */

@@ -1,8 +1,8 @@
-import { readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
-import { parse } from "yaml";
+import { readPulumiProject } from "../config/pulumi-project.ts";
 import { localDir } from "../host/resolve.ts";
 
 /** Where Pulumi keeps the state of a checkout's stacks. */
@@ -28,16 +28,8 @@ export function usedBackend(root: string, environment: NodeJS.ProcessEnv = proce
 }
 
 /** Pulumi.yaml's; one that is not there says what the product's says. */
-function urlIn(root: string): string | undefined {
-  let text: string;
-  try {
-    text = readFileSync(path.join(root, "Pulumi.yaml"), "utf8");
-  } catch {
-    return `${scheme}./.local/state`;
-  }
-  const url: unknown = parse(text)?.backend?.url;
-  return typeof url === "string" && url !== "" ? url : undefined;
-}
+const urlIn = (root: string) =>
+  existsSync(path.join(root, "Pulumi.yaml")) ? readPulumiProject(root).backend : `${scheme}./.local/state`;
 
 /** As the engine reads it: `~` is the user's home, and what is relative is so to the checkout. */
 function folderOf(url: string, root: string): string | undefined {

@@ -56,6 +56,27 @@ test("a Pulumi.yaml without a backend leaves it to `pulumi login`", () => {
   expect(used()).toEqual({ name: "that `pulumi login` chose", folder: undefined, isOwn: false });
 });
 
+test.each([
+  ["merged", "backend:\n  <<: {url: s3://merged}\n", "s3://merged"],
+  ["of the first document", "backend: {url: s3://first}\n---\nbackend: {url: s3://second}\n", "s3://first"],
+  ["that is empty", "backend: {url: ''}\n", "that `pulumi login` chose"],
+])("Pulumi.yaml's is read as the engine reads it: one %s", (_, text, name) => {
+  yaml(text);
+  expect(used().name).toBe(name);
+});
+
+test("a Pulumi.yaml that does not parse is told of with line and column", () => {
+  yaml("backend: [\n");
+  expect(() => used()).toThrow(
+    /^Pulumi\.yaml does not parse\.\n {2}- Pulumi\.yaml: line \d+, column \d+: must be YAML: /,
+  );
+});
+
+test("without a Pulumi.yaml it is the product's", () => {
+  rmSync(path.join(root, "Pulumi.yaml"));
+  expect(used()).toEqual({ name: "file://./.local/state", folder: path.join(root, ".local/state"), isOwn: true });
+});
+
 test("the state that is shown is the one of the backend that is used", async () => {
   const stacks = path.join(root, "elsewhere/.pulumi/stacks/project-vms");
   mkdirSync(stacks, { recursive: true });
