@@ -2,7 +2,7 @@ import { closest } from "fastest-levenshtein";
 import { UserError } from "../config/errors.ts";
 import { domainName } from "../config/names.ts";
 import { ownValue } from "../config/own-value.ts";
-import { describeMoved, hostMovedFrom, type LostHost, lostHosts, lostRemedy } from "../host/lost-hosts.ts";
+import { describeMoved, embeddedHosts, type HostFolder, hostMovedFrom, movedRemedy } from "../host/lost-hosts.ts";
 import { type HostFound, lookAtVms, type VmFound } from "./look.ts";
 import { type Outline, readOutline } from "./outline.ts";
 import { readStackState } from "./stack-state.ts";
@@ -33,21 +33,23 @@ export async function findVm(stack: string, name: string, folder: string): Promi
 }
 
 /**
- * Looks for a VM where this checkout was before it was moved: on the embedded host of then.
+ * Looks for a VM where this checkout was before it was moved, or copied: on the embedded host of then.
  *
  * @throws UserError when it is there
  */
 export async function refuseMoved(name: string, { root, stack, host, projects }: Outline): Promise<void> {
-  // Before the state, which can be big: nearly always there is none.
-  const hosts = lostHosts().filter(({ projects }) => projects.includes(name));
+  const { embeddedHostFor } = await import("../host/embedded.ts"); // which only a start and an error need
+  const here = { dir: embeddedHostFor(root).dir, uri: host.uri };
+  // Before the state, which can be big: mostly there is none.
+  const hosts = embeddedHosts().filter(({ dir, projects }) => dir !== here.dir && projects.includes(name));
   if (hosts.length === 0 || !ownValue(projects, name)) return;
-  const lost = hostMovedFrom(hosts, (await readStackState(root, stack))?.uri);
-  if (lost) throw movedAway(name, host.uri, lost);
+  const former = hostMovedFrom(hosts, (await readStackState(root, stack))?.uri, here);
+  if (former) throw movedAway(name, host.uri, former);
 }
 
 /** The error for a VM on the host that its checkout was moved away from. Pure. */
-export function movedAway(name: string, uri: string, lost: LostHost): UserError {
-  return notThere(name, `must be on ${uri}, but ${describeMoved(lost)}`, lostRemedy(lost));
+export function movedAway(name: string, uri: string, former: HostFolder): UserError {
+  return notThere(name, `must be on ${uri}, but ${describeMoved(former)}`, movedRemedy(former));
 }
 
 /** As {@link findVm}; one that is off is refused too. */

@@ -11,30 +11,43 @@ export const markFile = "embedded-host";
 /** Written into a host's folder: the path of its checkout. */
 export const checkoutFile = "checkout";
 
-/** An embedded host whose checkout was moved or deleted: no `make down` there stops it any more. */
-export interface LostHost {
+/** An embedded host as its folder tells of it. */
+export interface HostFolder {
   dir: string;
-  /** Where its checkout was. */
+  /** Where its checkout is, or was. */
   checkout: string;
+  /** Whether nothing is there any more. */
+  isGone: boolean;
   /** Names of the projects whose disks it has. */
   projects: string[];
+}
+
+/** An embedded host whose checkout was moved or deleted: no `make down` there stops it any more. */
+export interface LostHost extends HostFolder {
   /** Whether it runs. */
   runs: boolean;
 }
 
-/**
- * The embedded hosts of this machine whose checkouts are gone. Those that no start of this version has seen do not tell their
- * checkout, and what cannot be read is not known: neither is among them. Changes nothing.
- */
+/** The embedded hosts of this machine whose checkouts are gone, as far as {@link embeddedHosts} knows. Changes nothing. */
 export function lostHosts(root = embeddedRoot): LostHost[] {
+  return embeddedHosts(root)
+    .filter(({ isGone }) => isGone)
+    .map((host) => ({ ...host, runs: findProcesses({ ...host, netns: path.join(host.dir, "run/netns") }).length > 0 }));
+}
+
+/**
+ * The embedded hosts of this machine. Those that no start of this version has seen do not tell their checkout, and what cannot be
+ * read is not known: neither is among them. Changes nothing.
+ */
+export function embeddedHosts(root = embeddedRoot): HostFolder[] {
   return entriesOf(root)
     .map((name) => path.join(root, name))
     .flatMap((dir) => {
       const checkout = textOf(path.join(dir, checkoutFile));
-      if (textOf(path.join(dir, markFile)) !== dir || checkout === undefined || !isGone(checkout)) return [];
+      if (textOf(path.join(dir, markFile)) !== dir || checkout === undefined) return [];
       const folders = entriesOf(path.join(dir, "vms"));
       const projects = folders.filter((name) => existsSync(path.join(dir, "vms", name, "project.qcow2"))).sort();
-      return [{ dir, checkout, projects, runs: findProcesses({ dir, netns: path.join(dir, "run/netns") }).length > 0 }];
+      return [{ dir, checkout, isGone: isGone(checkout), projects }];
     });
 }
 
@@ -56,13 +69,26 @@ export function lostRemedy({ checkout }: Pick<LostHost, "checkout">): string {
 /** Both in a line. */
 export const lostHostLine = (lost: LostHost) => `${describeLost(lost)}; ${lostRemedy(lost)}`;
 
-/** The host that a stack was last on, where its checkout was moved away from it since. */
-export const hostMovedFrom = (lost: LostHost[], uri: string | undefined) =>
-  lost.find(({ dir }) => uri?.includes(`socket=${dir}/`));
+/**
+ * The host that a stack was last on, where that is another one than its checkout's own: the checkout was moved since, or came here
+ * as a copy, with its state.
+ *
+ * @param here the folder of the checkout's own host, and the libvirt that the config leads to by now
+ */
+export const hostMovedFrom = (hosts: HostFolder[], uri: string | undefined, here: { dir: string; uri: string }) =>
+  uri === here.uri ? undefined : hosts.find(({ dir }) => dir !== here.dir && uri?.includes(`socket=${dir}/`));
 
-/** What became of a checkout whose stack was on a host that is lost. */
-export const describeMoved = ({ checkout }: LostHost) =>
-  `this checkout was moved: its VMs are on the embedded host of ${checkout}`;
+/** What became of a checkout whose stack was on another one's host. */
+export const describeMoved = ({ checkout, isGone }: Pick<HostFolder, "checkout" | "isGone">) =>
+  isGone
+    ? `this checkout was moved: its VMs are on the embedded host of ${checkout}`
+    : `this checkout was moved or copied from ${checkout}: its VMs are on the embedded host of the one that is there`;
+
+/** What can be done about it. */
+export const movedRemedy = ({ checkout, isGone }: Pick<HostFolder, "checkout" | "isGone">) =>
+  isGone
+    ? lostRemedy({ checkout })
+    : `one that was moved: put it back at ${checkout}, in place of what is there, and run \`make up\` there; a copy: have it begin with a state of its own: rm -r .local/state, then make up`;
 
 /** A line on each project that is to get a new disk while one of its name is on a lost host. */
 export function describeLostDisks(projects: string[], lost: LostHost[]): string[] {

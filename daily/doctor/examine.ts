@@ -1,8 +1,9 @@
 import { findStackFile, loadStack, type Stack } from "../../cli/stack.ts";
 import { counted } from "../../config/counted.ts";
 import { factOf, UserError } from "../../config/errors.ts";
+import { embeddedHostFor } from "../../host/embedded.ts";
 import { takeInventory } from "../../host/inventory.ts";
-import { describeMoved, hostMovedFrom, lostHosts, lostRemedy } from "../../host/lost-hosts.ts";
+import { describeMoved, embeddedHosts, hostMovedFrom, lostHosts, movedRemedy } from "../../host/lost-hosts.ts";
 import { shellFor } from "../../host/shell.ts";
 import { virshFor } from "../../host/virsh.ts";
 import { basePool, imageUsage } from "../../images/usage.ts";
@@ -51,8 +52,9 @@ async function examineHostOf(stack: Stack, log: Log): Promise<Examined[]> {
   );
   const state = await readStackState(stack.root, stack.name);
   const lost = lostHosts();
-  const moved = hostMovedFrom(lost, state?.uri);
-  const movedAway = moved && failure("state", describeMoved(moved), lostRemedy(moved));
+  const here = { dir: embeddedHostFor(stack.root).dir, uri: settings.uri };
+  const moved = hostMovedFrom(embeddedHosts(), state?.uri, here);
+  const movedAway = moved && failure("state", describeMoved(moved), movedRemedy(moved));
   try {
     const inventory = await takeInventory(settings);
     const shell = shellFor(settings.uri);

@@ -17,7 +17,7 @@ async function examined(answers: { folders?: string; appArmor?: string; virtuali
 }
 
 test("an embedded host whose checkout is gone is named, and is no failure; without one nothing is said", () => {
-  const lost = { dir: "/hosts/a-1", checkout: "/a", projects: ["demo"], runs: true };
+  const lost = { dir: "/hosts/a-1", checkout: "/a", projects: ["demo"], isGone: true, runs: true };
   expect(examineLostHosts([lost])).toEqual([
     {
       check: "embedded hosts",

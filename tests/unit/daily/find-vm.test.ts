@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { movedAway, noSuchVm, notRunning, type Whereabouts } from "../../../daily/find-vm.ts";
-import { lostRemedy } from "../../../host/lost-hosts.ts";
+import { lostRemedy, movedRemedy } from "../../../host/lost-hosts.ts";
 import { aHost, anOutline, aProject, aVm } from "./samples.ts";
 
 const messageOf = (name: string, found: Partial<Whereabouts>) =>
@@ -92,10 +92,18 @@ test.each<[string, string, Partial<Whereabouts>, string[]]>([
 });
 
 test("one on the host that its checkout was moved away from is told with the way back", () => {
-  const lost = { dir: "/hosts/a-1", checkout: "/a", projects: ["webapp"], runs: false };
+  const lost = { dir: "/hosts/a-1", checkout: "/a", projects: ["webapp"], isGone: true };
   expect(movedAway("webapp", "qemu:///system", lost).message.split("\n").slice(1)).toEqual([
     "  - webapp: must be on qemu:///system, but this checkout was moved: its VMs are on the embedded host of /a",
     `    ${lostRemedy({ checkout: "/a" })}`,
+  ]);
+});
+
+test("one on the host of a checkout that is there is told with the way back, or on", () => {
+  const host = { dir: "/hosts/a-1", checkout: "/a", projects: ["webapp"], isGone: false };
+  expect(movedAway("webapp", "qemu:///system", host).message.split("\n").slice(1)).toEqual([
+    "  - webapp: must be on qemu:///system, but this checkout was moved or copied from /a: its VMs are on the embedded host of the one that is there",
+    `    ${movedRemedy(host)}`,
   ]);
 });
 

@@ -9,9 +9,11 @@ import {
   describeLost,
   describeLostDisks,
   describeMoved,
+  embeddedHosts,
   hostMovedFrom,
   lostHosts,
   lostRemedy,
+  movedRemedy,
 } from "../../../host/lost-hosts.ts";
 import { checkoutOfHost } from "../../../local/checkout.ts";
 
@@ -34,14 +36,14 @@ async function aHost(name: string, checkout: string, projects: string[] = []): P
   return host.dir;
 }
 
-const lost = { dir: "/hosts/a-1", checkout: "/home/me/a", projects: ["demo", "shop"], runs: true };
+const lost = { dir: "/hosts/a-1", checkout: "/home/me/a", projects: ["demo", "shop"], isGone: true, runs: true };
 
 describe("an embedded host", () => {
   test("whose checkout was moved or deleted is lost, with the projects whose disks it has", async () => {
     const dir = await aHost("a-1", path.join(root, "gone"), ["shop", "demo"]);
     mkdirSync(path.join(dir, "vms", "base"));
     expect(lostHosts(root)).toEqual([
-      { dir, checkout: path.join(root, "gone"), projects: ["demo", "shop"], runs: false },
+      { dir, checkout: path.join(root, "gone"), projects: ["demo", "shop"], isGone: true, runs: false },
     ]);
   });
 
@@ -75,12 +77,37 @@ describe("an embedded host", () => {
     expect(more).toEqual([]);
   });
 
-  test("that a stack was on when its checkout was moved is told by the stack's state", () => {
+  test("that a stack was on when its checkout was moved is told by the stack's state", async () => {
     const on = (dir: string) => `qemu+unix:///system?socket=${dir}/run/libvirt/libvirt-sock`;
-    expect(hostMovedFrom([lost], on("/hosts/a-1"))).toBe(lost);
-    expect(hostMovedFrom([lost], on("/hosts/a-12"))).toBeUndefined();
-    expect(hostMovedFrom([lost], undefined)).toBeUndefined();
+    const dir = await aHost("a-1", path.join(root, "gone"), ["demo"]);
+    const all = embeddedHosts(root);
+    const own = { dir: path.join(root, "b-1"), uri: on(path.join(root, "b-1")) };
+    expect(hostMovedFrom(all, on(dir), own)).toEqual({
+      dir,
+      checkout: path.join(root, "gone"),
+      projects: ["demo"],
+      isGone: true,
+    });
+    expect(hostMovedFrom(all, on(`${dir}2`), own)).toBeUndefined();
+    expect(hostMovedFrom(all, on(dir), { ...own, dir })).toBeUndefined();
+    expect(hostMovedFrom(all, on(dir), { ...own, uri: on(dir) })).toBeUndefined();
+    expect(hostMovedFrom(all, undefined, own)).toBeUndefined();
     expect(describeMoved(lost)).toBe("this checkout was moved: its VMs are on the embedded host of /home/me/a");
+    expect(movedRemedy(lost)).toBe(lostRemedy(lost));
+  });
+
+  test("that a stack was on is told also where there is another checkout by now, or the copied one still", async () => {
+    const dir = await aHost("a-1", root, ["demo"]);
+    const uri = `qemu+unix:///system?socket=${dir}/run/libvirt/libvirt-sock`;
+    expect(lostHosts(root)).toEqual([]);
+    const moved = hostMovedFrom(embeddedHosts(root), uri, { dir: path.join(root, "b-1"), uri: "qemu:///system" });
+    expect(moved).toEqual({ dir, checkout: root, projects: ["demo"], isGone: false });
+    expect(describeMoved({ checkout: "/home/me/a", isGone: false })).toBe(
+      "this checkout was moved or copied from /home/me/a: its VMs are on the embedded host of the one that is there",
+    );
+    expect(movedRemedy({ checkout: "/home/me/a", isGone: false })).toBe(
+      "one that was moved: put it back at /home/me/a, in place of what is there, and run `make up` there; a copy: have it begin with a state of its own: rm -r .local/state, then make up",
+    );
   });
 });
 
