@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { readYaml, type Tree } from "./engine-yaml.ts";
 import { formatPath, type Issue, UserError } from "./errors.ts";
 import { asMap, ownNamespace, type PulumiProject } from "./pulumi-project.ts";
@@ -54,7 +55,8 @@ function configIn(text: string, file: string): Record<string, Tree> {
   const tree = readYaml(text, file);
   if (tree === null) return {};
   if (typeof tree !== "object" || Array.isArray(tree)) throw noMap(file, file);
-  const { config = null } = tree;
+  const { config = null, environment = null } = tree;
+  if (environment !== null && !isDeepStrictEqual(environment, [])) throw hasEnvironment(file);
   if (config !== null && (typeof config !== "object" || Array.isArray(config))) throw noMap(file, `${file}: config`);
   return asMap(config);
 }
@@ -119,6 +121,14 @@ function noKey(file: string, key: string): UserError {
     path: formatPath(file, ["config", key]),
     rule: "must be a key that Pulumi can read",
     remedy: "write it as `<namespace>:<name>`, e.g. `project-vms:projects`",
+  });
+}
+
+function hasEnvironment(file: string): UserError {
+  return nothingRead(file, {
+    path: `${file}: environment`,
+    rule: "must not be there: Pulumi Cloud alone knows what it adds to the config, and a backend of files refuses it",
+    remedy: "write its values below `config:`, and remove it",
   });
 }
 

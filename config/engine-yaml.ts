@@ -84,6 +84,8 @@ export const engineOptions = {
  */
 export function readYaml(text: string, file: string): Tree {
   if (!isShallow(text)) throw notYaml(file, [mistake(file, `lists and maps are nested more than ${deepest} deep`)]);
+  const odd = oddCharacterIn(text.replace(/^\ufeff/, ""));
+  if (odd !== undefined) throw notYaml(file, [mistake(file, odd)]);
   // The library's type of a tag cannot be named.
   const [document] = parseAllDocuments(text, engineOptions as object);
   if (document === undefined || !("errors" in document)) return null;
@@ -120,27 +122,69 @@ function isShallow(text: string): boolean {
   return true;
 }
 
-/** The library takes more than Go does. A quoted `<<` merges too. */
+/** What Go refuses, or has for the end of a line where the library has not. */
+const oddCharacters: [pattern: RegExp, what: string][] = [
+  [/[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\u{10000}-\u{10ffff}]/u, "a control character"],
+  [
+    /\r(?!\n)|[\x85\u2028\u2029]/,
+    "a character that ends a line to Pulumi: end lines in \\n or \\r\\n, and in double quotes write \\r, \\N, \\L or \\P for it",
+  ],
+];
+
+function oddCharacterIn(text: string): string | undefined {
+  for (const [pattern, what] of oddCharacters) {
+    const odd = pattern.exec(text);
+    if (odd) return `line ${text.slice(0, odd.index).split(/\r\n?|\n/).length} has ${what}`;
+  }
+  return undefined;
+}
+
+/** The library takes more than Go does, and some in another way. A quoted `<<` merges too. */
 function refuseWhatEngineDoes(text: string, document: Document): void {
-  const odd = /[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\u{10000}-\u{10ffff}]/u.exec(
-    text.replace(/^\ufeff/, ""),
-  );
-  if (odd) throw new Error(`line ${text.slice(0, odd.index).split("\n").length} has a control character`);
   const { explicit, version } = document.directives?.yaml ?? {};
   if (explicit && version !== "1.1")
     throw new Error(`%YAML ${version} is a version that Pulumi refuses: remove that line`);
   visit(document, {
-    Scalar(_, { type, range }) {
-      const written = type === Scalar.QUOTE_DOUBLE && range ? text.slice(range[0], range[1]) : "";
-      if (/^(?:[^\\]|\\[^/])*\\\//.test(written)) throw new Error("`\\/` in quotes is refused by Pulumi: write `/`");
+    Scalar(_, node) {
+      const { type, range } = node;
+      if (type === Scalar.QUOTE_DOUBLE && range) refuseEscapes(text.slice(range[0], range[1]));
+      if (isMisfit(node)) throw new Error(`${shortTag(node)} must stand before a value that is one: remove it`);
     },
-    Map(_, { items }) {
-      const merges = items.flatMap(({ key }) => (isMerge(key) ? [key] : []));
+    Seq(_, node) {
+      refuseOtherCollection(node);
+    },
+    Map(_, node) {
+      refuseOtherCollection(node);
+      const merges = node.items.flatMap(({ key }) => (isMerge(key) ? [key] : []));
       for (const key of merges) key.type = Scalar.PLAIN;
       if (merges.length > 1) throw new Error("a map must have `<<` once: write `<<: [*one, *other]`");
     },
   });
 }
+
+/** @param written a text in double quotes, as it is written */
+function refuseEscapes(written: string): void {
+  for (const [found] of written.matchAll(/\\(?:u.{4}|U.{8}|.)/gs)) {
+    if (found === "\\/") throw new Error("`\\/` in quotes is refused by Pulumi: write `/`");
+    if (/^\\(?:u|U0000)d[89a-f]/i.test(found))
+      throw new Error(`\`${found}\` in quotes is half a letter, which Pulumi refuses: write the letter itself`);
+  }
+}
+
+const typedTags = ["null", "bool", "int", "float", "timestamp"].map((type) => standard + type);
+
+/** Whether a text has the tag of another type, and is none of that: the library leaves it as it is. */
+const isMisfit = ({ tag = "", value, source }: Scalar) => typedTags.includes(tag) && value === source;
+
+/** Go takes the one for a map and the other for a list of maps; the library for collections of JavaScript's. */
+function refuseOtherCollection(node: { tag?: string | undefined }): void {
+  if (node.tag === `${standard}set` || node.tag === `${standard}omap`)
+    throw new Error(
+      `${shortTag(node)} is taken for something else by Pulumi: write a map, or a list of maps, without it`,
+    );
+}
+
+const shortTag = ({ tag = "" }: { tag?: string | undefined }) => `\`${tag.replace(standard, "!!")}\``;
 
 const isMerge = (key: unknown): key is Scalar =>
   isScalar(key) && !key.tag && (key.value === "<<" || (key.value as symbol)?.description === "<<");

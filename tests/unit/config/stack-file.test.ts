@@ -38,6 +38,33 @@ test.each([
   expect(() => checkStackFile(dir, "Pulumi.local.yaml")).not.toThrow();
 });
 
+const notYaml = (why: string) =>
+  `Pulumi.local.yaml does not parse.\n  - Pulumi.local.yaml: must be YAML: ${why}\n    mend that line; nothing of the file could be read`;
+
+test.each([
+  [
+    "x: a\n# b\u2028c\n",
+    "line 2 has a character that ends a line to Pulumi: end lines in \\n or \\r\\n, and in double quotes write \\r, \\N, \\L or \\P for it",
+  ],
+  [
+    "x: a\ry: b\r",
+    "line 1 has a character that ends a line to Pulumi: end lines in \\n or \\r\\n, and in double quotes write \\r, \\N, \\L or \\P for it",
+  ],
+  ['x: "\\ud83d\\ude00"\n', "`\\ud83d` in quotes is half a letter, which Pulumi refuses: write the letter itself"],
+  ["x: !!set {a}\n", "`!!set` is taken for something else by Pulumi: write a map, or a list of maps, without it"],
+  ["x: !!int a\n", "`!!int` must stand before a value that is one: remove it"],
+])("%j, which Pulumi reads in another way or not at all, is refused with what to do", (text, why) => {
+  writeFileSync(file, text);
+  expect(() => checkStackFile(dir, "Pulumi.local.yaml")).toThrow(notYaml(why));
+});
+
+test("environments are refused: what they add to the config is not in the file", () => {
+  writeFileSync(file, "environment: [foo]\nconfig:\n  project-vms:projects: {demo: {}}\n");
+  expect(() => checkStackFile(dir, "Pulumi.local.yaml")).toThrow(
+    "Pulumi.local.yaml cannot be read.\n  - Pulumi.local.yaml: environment: must not be there: Pulumi Cloud alone knows what it adds to the config, and a backend of files refuses it\n    write its values below `config:`, and remove it",
+  );
+});
+
 test("a file that is not there is no mistake", () => {
   expect(() => checkStackFile(dir, "Pulumi.none.yaml")).not.toThrow();
 });

@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { execa } from "execa";
 import { pulumiVersion } from "../../../../toolchain/plugin/version.ts";
-import { type CorpusFile, corpus, passphrase } from "./stack-files.ts";
+import type { CorpusFile } from "./corpus-file.ts";
+import { corpus, passphrase } from "./stack-files.ts";
 
 /**
  * Records what the engine makes of each file of the corpus, into answers.json:

@@ -1,18 +1,5 @@
-/**
- * Stack files as people and tools write them. What Pulumi's engine gives a program of each stands in answers.json, recorded by
- * record.ts; the reader of the command line must come to the same.
- */
-export interface CorpusFile {
-  /** What is odd about it. */
-  name: string;
-  text: string | Buffer;
-  /** What Pulumi.yaml has beside `name`, `runtime` and `backend`. */
-  project?: string;
-  /** The project's name, where it is not ours. */
-  projectName?: string;
-  /** The folder that the file is in, where it is not that of Pulumi.yaml. */
-  dir?: string;
-}
+import { type CorpusFile, config, demo, projects } from "./corpus-file.ts";
+import { unlike } from "./unlike-files.ts";
 
 /** The text `[secret]`, encrypted by the passphrase {@link passphrase}. */
 const secret = "{secure: v1:RzahtJLJk4Mi/iE9:yv2mlbZQdf2/XiSvnydeoXRf7Qoes7lH}";
@@ -20,10 +7,7 @@ const salt = "encryptionsalt: v1:A9dM1ml9llE=:v1:bLD99C2CnwHMVSgR:RSSLoiZE5k/1UF
 
 export const passphrase = "corpus";
 
-const config = (lines: string) => `config:\n${lines.replace(/^(?=.)/gm, "  ")}\n`;
-const projects = (lines: string) => config(`project-vms:projects:\n${lines.replace(/^(?=.)/gm, "  ")}`);
 const withSecret = (lines: string) => salt + config(lines);
-const demo = "project-vms:projects: {demo: {}}";
 
 const utf16 = (text: string, isBig = false) => {
   const bytes = Buffer.from(`\ufeff${text}`, "utf16le");
@@ -254,4 +238,8 @@ const shapes: CorpusFile[] = [
   { name: "a merge whose key is null there", text: `x: &s {cpus: 1, disk: 1 GiB}\n${projects("a: {<<: *s, cpus: }")}` },
 ];
 
-export const corpus: CorpusFile[] = [...namespaces, ...merges, ...secrets, ...ofProject, ...shapes];
+/**
+ * Stack files as people and tools write them. What Pulumi's engine gives a program of each stands in answers.json, recorded by
+ * record.ts; the reader of the command line must come to the same.
+ */
+export const corpus: CorpusFile[] = [...namespaces, ...merges, ...secrets, ...ofProject, ...shapes, ...unlike];

@@ -1,0 +1,60 @@
+import { type CorpusFile, config, demo, projects } from "./corpus-file.ts";
+
+const endsLine = "has a character that ends a line to Pulumi";
+
+/** Where the reader's library takes something else than Go, or another thing from it. */
+export const unlike: CorpusFile[] = [
+  { name: "a letter in two escapes", text: projects('demo: {rebuild: "\\ud83d\\ude00"}') },
+  { name: "half a letter in an escape", text: projects('demo: {rebuild: "\\uD83D"}') },
+  { name: "half a letter in a long escape", text: projects('demo: {rebuild: "\\U0000DE00"}') },
+  { name: "a letter in a long escape", text: projects('demo: {rebuild: "\\U0001f600 \\\\ud83d"}') },
+  { name: "environments", text: `environment: [foo]\n${config(demo)}` },
+  { name: "an environment written there", text: `environment: {values: {pulumiConfig: {a: b}}}\n${config(demo)}` },
+  { name: "no environments", text: `environment: []\n${config(demo)}` },
+  { name: "an environment of nothing", text: `environment:\n${config(demo)}` },
+  { name: "a set", refused: "`!!set` is taken for something else", text: projects("demo: !!set {a, b}") },
+  {
+    name: "an ordered map",
+    refused: "`!!omap` is taken for something else",
+    text: projects("demo: !!omap [a: 1, b: 2]"),
+  },
+  { name: "pairs", text: projects("demo: !!pairs [a: 1, a: 2]") },
+  { name: "a next line in two quotes", refused: endsLine, text: projects('demo: {rebuild: "a\x85b"}') },
+  { name: "a next line in one quote", refused: endsLine, text: projects("demo: {rebuild: 'a\x85b'}") },
+  { name: "a next line without quotes", text: projects("demo:\n  rebuild: a\x85b") },
+  { name: "a next line in a comment", text: `# a\x85b\n${projects("demo: {}")}` },
+  {
+    name: "a next line at the end of a line",
+    refused: endsLine,
+    text: `${projects("demo: {cpus: 2}").replace("demo", "demo:\x85    x")}`,
+  },
+  { name: "a line separator in quotes", refused: endsLine, text: projects('demo: {rebuild: "a\u2028b"}') },
+  { name: "a line separator without quotes", text: projects("demo:\n  rebuild: a\u2028b") },
+  { name: "a paragraph separator in one quote", refused: endsLine, text: projects("demo: {rebuild: 'a\u2029b'}") },
+  { name: "a line separator in a block", text: projects("demo:\n  rebuild: |\n    a\u2028b") },
+  { name: "escapes of line separators", text: projects('demo: {rebuild: "a\\Nb\\Lc\\Pd\\_e"}') },
+  {
+    name: "lines that end as on an old Mac",
+    refused: endsLine,
+    text: projects("demo:\n  cpus: 2").replaceAll("\n", "\r"),
+  },
+  { name: "a carriage return in quotes", refused: endsLine, text: projects('demo: {rebuild: "a\rb"}') },
+  { name: "two byte order marks", text: `\ufeff\ufeff${config(demo)}` },
+  {
+    name: "a byte order mark within",
+    refused: "has a control character",
+    text: projects('demo: {rebuild: "a\ufeffb"}'),
+  },
+  { name: "tags written in full", text: projects("demo: {cpus: !<tag:yaml.org,2002:int> 5, disk: !!int 0x10}") },
+  { name: "a list and a map with their tags", text: projects("demo: !!seq [1]\nb: !!map {a: 1}\nc: !mine [1]") },
+  { name: "nothing that is a text", text: projects("demo: !!null x") },
+  { name: "nothing that is one", text: projects("demo: !!null ~\nb: !!null") },
+  { name: "a truth that is a text", text: projects("demo: !!bool x") },
+  { name: "a truth that is one", text: projects("demo: !!bool true\nb: !!bool yes") },
+  { name: "a number that is a text", text: projects("demo: !!int x") },
+  { name: "a date that is a text", text: projects("demo: !!timestamp x") },
+  { name: "a list that is a map", text: projects("demo: !!seq {a: 1}") },
+  { name: "a map that is a list", text: projects("demo: !!map [a]") },
+  { name: "a text that is a list", text: projects("demo: !!str [a]") },
+  { name: "a tag of YAML's that there is not", text: projects("demo: !!mine 5") },
+];
