@@ -2,7 +2,7 @@ import { mkdtemp, open, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { consoleFolder } from "../config/names.ts";
-import { parseDomain } from "./libvirt-xml.ts";
+import { type PoolXml, parseDomain } from "./libvirt-xml.ts";
 import { type Shell, shellFor } from "./shell.ts";
 import type { Virsh } from "./virsh.ts";
 
@@ -81,6 +81,13 @@ export async function makeConsoleFolder(virsh: Virsh, storageDir: string, projec
     await virsh.run("pool-undefine", pool);
   }
 }
+
+/**
+ * Whether a pool is one that {@link makeConsoleFolder} was killed over: it is stopped, and must stay so. Its folder holds what a guest
+ * has printed, and no image that anything stands on.
+ */
+export const isConsolePool = ({ name, path: folder }: Pick<PoolXml, "name" | "path">, storageDir: string) =>
+  name.endsWith(consoleFolder("")) && path.posix.normalize(folder) === path.posix.join(storageDir, name);
 
 /**
  * Removes a VM's console log, and its folder.

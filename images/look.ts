@@ -2,6 +2,7 @@ import { posix } from "node:path";
 import { type Issue, UserError } from "../config/errors.ts";
 import { poolName } from "../config/names.ts";
 import type { HostSettings } from "../config/settings.ts";
+import { isConsolePool } from "../host/console-log.ts";
 import { type Inventory, type PoolFound, takeInventory } from "../host/inventory.ts";
 import { shellFor } from "../host/shell.ts";
 import { hostUnreachable } from "../host/unreachable.ts";
@@ -45,7 +46,7 @@ export async function lookAtEverything(host: ImageHost): Promise<Inventory> {
     ({ name, volumes }) => (counts.get(name) ?? volumes.length) !== volumes.length,
   );
   const issues = [
-    ...inventory.pools.filter(({ active }) => !active).map((pool) => inactive(host.uri, pool)),
+    ...stoppedPools(inventory.pools, host),
     ...changed.map(({ name }) => ({
       path: `pool ${name}`,
       rule: "must let all its volumes be seen, but they changed in the meantime",
@@ -56,6 +57,10 @@ export async function lookAtEverything(host: ImageHost): Promise<Inventory> {
   if (issues.length > 0) throw unseen(issues);
   return inventory;
 }
+
+/** The pools that are to be started before it is known what is in them. Pure. */
+export const stoppedPools = (pools: Pick<PoolFound, "name" | "path" | "active">[], { uri, storageDir }: ImageHost) =>
+  pools.filter((pool) => !pool.active && !isConsolePool(pool, storageDir)).map((pool) => inactive(uri, pool));
 
 /** Has libvirt read all pools of files, and gives how many volumes each one has. */
 async function readPoolsAnew(uri: string): Promise<Map<string, number>> {

@@ -1,7 +1,8 @@
 import { posix } from "node:path";
 import { namePrefix } from "../config/names.ts";
+import { isConsolePool } from "../host/console-log.ts";
 import { type DiskDevice, parseDevices } from "../host/domain-devices.ts";
-import { parseVolume, type VolumeXml } from "../host/libvirt-xml.ts";
+import { parsePool, parseVolume, type VolumeXml } from "../host/libvirt-xml.ts";
 import { refreshPool, volumesIn } from "../host/pool-volumes.ts";
 import type { Shell } from "../host/shell.ts";
 import { type Virsh, VirshError } from "../host/virsh.ts";
@@ -79,9 +80,11 @@ async function overlayInPools(virsh: Virsh, path: string, seen: Set<string>): Pr
   const active = await poolNames(virsh);
   for (const pool of await poolNames(virsh, "--all")) {
     const unknown = (why: string) => `whether a volume of the pool ${pool} stands on it is not known: ${why}`;
-    // Those of other projects hold what this program has put there.
-    if (!active.includes(pool) && !pool.startsWith(namePrefix)) return unknown("the pool is stopped");
-    if (!active.includes(pool)) continue;
+    if (!active.includes(pool)) {
+      // Those of other projects, and of consoles, hold what this program has put there.
+      if (pool.startsWith(namePrefix) || (await isOfConsole(virsh, pool, path))) continue;
+      return unknown("the pool is stopped");
+    }
     try {
       await refreshPool(virsh, pool);
       for (const [volume, file] of await volumesIn(virsh, pool)) {
@@ -97,6 +100,12 @@ async function overlayInPools(virsh: Virsh, path: string, seen: Set<string>): Pr
     }
   }
   return undefined;
+}
+
+/** @param path of a project's disk, whose folder lies where those of the consoles do */
+async function isOfConsole(virsh: Virsh, pool: string, path: string): Promise<boolean> {
+  const xml = await virsh.run("pool-dumpxml", pool).catch(() => undefined);
+  return xml !== undefined && isConsolePool(parsePool(xml), posix.dirname(posix.dirname(path)));
 }
 
 /** `undefined` for one that was removed since it was listed. */

@@ -6,6 +6,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import type { ImageSettings, ProjectSettings } from "../../../config/settings.ts";
 import { ImageCache } from "../../../images/cache.ts";
 import { imageIdentity } from "../../../images/image.ts";
+import { stoppedPools } from "../../../images/look.ts";
 import { currentImages, planPrune } from "../../../images/prune.ts";
 import type { BaseImage } from "../../../images/usage.ts";
 import { baseImage, named } from "./samples.ts";
@@ -81,4 +82,23 @@ describe("the images that new VMs get", () => {
     writeFileSync(image.file, "another");
     expect(currentImages(config, cache).isComplete).toBe(false);
   });
+});
+
+test("a pool that is stopped hides what may stand on a base image, but for a console's folder that a killed update has left", () => {
+  const pool = (name: string, path: string, active = false) => ({ name, path, active });
+  const host = { uri: "qemu:///system", storageDir: "/vms" };
+  const pools = [
+    pool("project-web", "/vms/web", true),
+    pool("web.console", "/vms/web.console"),
+    pool("web.console", "/clones/web.console"),
+    pool("clones", "/clones"),
+  ];
+  expect(stoppedPools(pools, host)).toEqual([
+    {
+      path: "pool web.console",
+      rule: "must be active, or what is in it cannot be seen, and may stand on a base image",
+      remedy: "start it: `virsh -c qemu:///system pool-start web.console`",
+    },
+    expect.objectContaining({ path: "pool clones" }),
+  ]);
 });

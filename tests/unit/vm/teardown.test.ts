@@ -267,6 +267,24 @@ describe("the teardown of a VM", () => {
     );
   });
 
+  test.each([
+    ["a console's folder, which a killed update has left, and holds logs", "web.console", "/vms/web.console", []],
+    ["one that is only called alike", "web.console", "/clones/web.console", ["project.qcow2"]],
+    ["one of another name there", "web", "/vms/web.console", ["project.qcow2"]],
+    ["one that does not tell its folder", "web.console", undefined, ["project.qcow2"]],
+  ])("with keepData false and a stopped pool, %s, leaves what may be in use", async (_, pool, folder, expected) => {
+    virsh.pools.set(pool, new Map());
+    virsh.stopped.add(pool);
+    const real = FakeVirsh.prototype.run.bind(virsh);
+    vi.spyOn(virsh, "run").mockImplementation(async (...args) => {
+      if (args[0] !== "pool-dumpxml" || args[1] !== pool) return real(...args);
+      if (folder === undefined) throw new VirshError("fake", args, 1, "no such pool", true);
+      return `<pool><name>${pool}</name><target><path>${folder}</path></target></pool>`;
+    });
+    await run(false);
+    expect(left()).toEqual(expected);
+  });
+
   test("with keepData false takes the mark of a restore that was cut off along", async () => {
     const name = "project.qcow2.restoring.first";
     virsh.pools.get("project-webapp")?.set(name, { path: `/vms/webapp/${name}` });
