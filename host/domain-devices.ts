@@ -33,6 +33,8 @@ const addable = [
   "hostdev",
   "filesystem",
   "graphics",
+  // Only beside graphics, which our definition has not.
+  "video",
   "tpm",
   "sound",
   "redirdev",
@@ -46,6 +48,15 @@ const addable = [
   "lease",
 ];
 
+/** Devices of which libvirt adds some by itself, or our definition makes one: whether one is added by hand. */
+const addedToo: Record<string, (device: Element, index: number) => boolean> = {
+  watchdog: (device) => text(device, "@model") !== "itco", // which every q35 has
+  panic: (device) => !["pseries", "s390"].includes(text(device, "@model")),
+  input: (device) => text(device, "@bus") !== "ps2",
+  serial: (_, index) => index > 0,
+  rng: (_, index) => index > 0,
+};
+
 const agentChannel = "org.qemu.guest_agent.0";
 
 const parser = new XMLParser({
@@ -53,7 +64,7 @@ const parser = new XMLParser({
   attributeNamePrefix: "@",
   parseTagValue: false,
   parseAttributeValue: false,
-  isArray: (name) => ["disk", "interface", "channel", ...addable].includes(name),
+  isArray: (name) => ["disk", "interface", "channel", ...addable, ...Object.keys(addedToo)].includes(name),
 });
 
 /** Reads the devices in what `virsh dumpxml` prints. */
@@ -75,6 +86,11 @@ export function parseDevices(xml: string): DomainDevices {
     }),
     others: [
       ...addable.flatMap((name) => all(devices, name).map(() => name)),
+      ...Object.entries(addedToo).flatMap(([name, isAdded]) =>
+        all(devices, name)
+          .filter(isAdded)
+          .map(() => name),
+      ),
       ...all(devices, "channel")
         .map((channel) => text(child(channel, "target"), "@name") || text(channel, "@type"))
         .filter((carries) => carries !== agentChannel)
