@@ -86,10 +86,16 @@ refuse_clones() {
     [ -n "$one" ] || continue # there is none
     if printf '%s\n' "$active" | grep -qxF "$one"; then
       refuse_volumes "$one"
-    elif [ "${one#project-}" = "$one" ]; then
+    elif [ "${one#project-}" = "$one" ] && ! is_console "$one"; then
       fail "the pool $one" "must be active, or it cannot be known what its volumes stand on" "start it: virsh -c '$uri' pool-start '$one'"
     fi
   done
+}
+
+# Whether a stopped pool is one that an update was killed over, for a console's folder: it holds what a guest has printed.
+is_console() {
+  case $1 in *.console) ;; *) return 1 ;; esac
+  virsh_do pool-dumpxml "$1" </dev/null | grep -qxF "    <path>$storage/$1</path>"
 }
 
 # virsh pads the names of pools with blanks.
@@ -219,6 +225,7 @@ remove_backups() {
 
 project=$1 uri=$3
 pool=project-$project
+storage=$2
 folder=$2/$project
 disk=$folder/project.qcow2
 backups=$2/backups/$project

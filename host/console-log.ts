@@ -2,7 +2,7 @@ import { mkdtemp, open, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { consoleFolder } from "../config/names.ts";
-import { type PoolXml, parseDomain } from "./libvirt-xml.ts";
+import { type PoolXml, parseDomain, parsePool } from "./libvirt-xml.ts";
 import { type Shell, shellFor } from "./shell.ts";
 import type { Virsh } from "./virsh.ts";
 
@@ -88,6 +88,12 @@ export async function makeConsoleFolder(virsh: Virsh, storageDir: string, projec
  */
 export const isConsolePool = ({ name, path: folder }: Pick<PoolXml, "name" | "path">, storageDir: string) =>
   name.endsWith(consoleFolder("")) && path.posix.normalize(folder) === path.posix.join(storageDir, name);
+
+/** The same of a pool of which only the name is known; one that is gone by now is none. */
+export async function holdsConsole(virsh: Virsh, pool: string, storageDir: string): Promise<boolean> {
+  const xml = await virsh.run("pool-dumpxml", pool).catch(() => undefined);
+  return xml !== undefined && isConsolePool(parsePool(xml), storageDir);
+}
 
 /**
  * Removes a VM's console log, and its folder.

@@ -3,8 +3,9 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { type Issue, UserError } from "../config/errors.ts";
 import { formatSize, MiB } from "../config/sizes.ts";
+import { holdsConsole } from "../host/console-log.ts";
 import { parseDevices } from "../host/domain-devices.ts";
-import { parseVolume } from "../host/libvirt-xml.ts";
+import { parsePool, parseVolume } from "../host/libvirt-xml.ts";
 import { withLock } from "../host/lock.ts";
 import { deleteVolume, refreshPool, volumesIn } from "../host/pool-volumes.ts";
 import { type Virsh, virshFor } from "../host/virsh.ts";
@@ -118,7 +119,7 @@ async function removeDoubtful(
   state: "unmarked" | "altered",
   log: (line: string) => void,
 ): Promise<void> {
-  const user = await userOf(virsh, image);
+  const user = await userOf(virsh, image, pool);
   if (user) {
     const file = (await volumesIn(virsh, pool)).get(image.name) as string;
     throw state === "unmarked" ? notMarked(image, file, user) : maybeAltered(image, file, user);
@@ -151,11 +152,15 @@ const maybeAltered = (image: Image, file: string, user: string) =>
  *
  * @throws UserError when not all that may can be seen
  */
-async function userOf(virsh: Virsh, { name }: Image): Promise<string | undefined> {
+async function userOf(virsh: Virsh, { name }: Image, basePool: string): Promise<string | undefined> {
   const seen = new Set<string>();
+  const storageDir = path.posix.dirname(parsePool(await virsh.run("pool-dumpxml", basePool)).path);
   const active = await poolNames(virsh);
   for (const pool of await poolNames(virsh, "--all")) {
-    if (!active.includes(pool)) throw unseen(inactive(virsh.uri, { name: pool }));
+    if (!active.includes(pool)) {
+      if (await holdsConsole(virsh, pool, storageDir)) continue;
+      throw unseen(inactive(virsh.uri, { name: pool }));
+    }
     await refreshPool(virsh, pool, uploadSeconds);
     for (const volume of (await volumesIn(virsh, pool)).keys()) {
       const { path, backingPath } = parseVolume(await virsh.run("vol-dumpxml", volume, "--pool", pool));

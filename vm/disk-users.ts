@@ -1,8 +1,8 @@
 import { posix } from "node:path";
 import { namePrefix } from "../config/names.ts";
-import { isConsolePool } from "../host/console-log.ts";
+import { holdsConsole } from "../host/console-log.ts";
 import { type DiskDevice, parseDevices } from "../host/domain-devices.ts";
-import { parsePool, parseVolume, type VolumeXml } from "../host/libvirt-xml.ts";
+import { parseVolume, type VolumeXml } from "../host/libvirt-xml.ts";
 import { refreshPool, volumesIn } from "../host/pool-volumes.ts";
 import type { Shell } from "../host/shell.ts";
 import { type Virsh, VirshError } from "../host/virsh.ts";
@@ -81,8 +81,8 @@ async function overlayInPools(virsh: Virsh, path: string, seen: Set<string>): Pr
   for (const pool of await poolNames(virsh, "--all")) {
     const unknown = (why: string) => `whether a volume of the pool ${pool} stands on it is not known: ${why}`;
     if (!active.includes(pool)) {
-      // Those of other projects, and of consoles, hold what this program has put there.
-      if (pool.startsWith(namePrefix) || (await isOfConsole(virsh, pool, path))) continue;
+      // Those of other projects, and of consoles beside them, hold what this program has put there.
+      if (pool.startsWith(namePrefix) || (await holdsConsole(virsh, pool, posix.join(path, "../..")))) continue;
       return unknown("the pool is stopped");
     }
     try {
@@ -100,12 +100,6 @@ async function overlayInPools(virsh: Virsh, path: string, seen: Set<string>): Pr
     }
   }
   return undefined;
-}
-
-/** @param path of a project's disk, whose folder lies where those of the consoles do */
-async function isOfConsole(virsh: Virsh, pool: string, path: string): Promise<boolean> {
-  const xml = await virsh.run("pool-dumpxml", pool).catch(() => undefined);
-  return xml !== undefined && isConsolePool(parsePool(xml), posix.dirname(posix.dirname(path)));
 }
 
 /** `undefined` for one that was removed since it was listed. */

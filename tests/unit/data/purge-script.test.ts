@@ -183,6 +183,20 @@ describe("a purge", () => {
     ]);
   });
 
+  test("is not held up by a console's pool that an update was killed over, only by one that is called so", async () => {
+    const stopped = '*"pool-list --name --type "*) echo "project-myapp  " ;;';
+    const pool = (folder: string) =>
+      libvirt({
+        broken: `${stopped} *"pool-list --all --name --type "*) echo api.console ;; *"pool-dumpxml api.console") echo '    <path>${folder.replaceAll("'", "'\\''")}</path>' ;;`,
+      });
+    pool("/elsewhere/api.console");
+    expect(refused((await purge()).stderr)).toContain("the pool api.console: must be active");
+    expect(existsSync(disk)).toBe(true);
+    pool(path.join(path.dirname(folder), "api.console"));
+    expect(await purge()).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(existsSync(folder)).toBe(false);
+  });
+
   const unseen = "must let be seen what its volumes stand on";
   test.each([
     [

@@ -71,6 +71,15 @@ describe("an image that is not marked as whole", () => {
     expect(virsh.changes).toContain(`vol-delete ${name} --pool base`);
   });
 
+  test("goes beside a console's pool that an update was killed over: nothing stands on what a guest has printed", async () => {
+    virsh.pools.clear();
+    virsh.pools.set("base", new Map([[name, { path: base }]]));
+    virsh.pools.set("webapp.console", new Map());
+    virsh.stopped.add("webapp.console");
+    await publish().catch(() => undefined);
+    expect(virsh.changes).toContain(`vol-delete ${name} --pool base`);
+  });
+
   test.each<[string, () => unknown, string]>([
     ["a volume", () => undefined, used("/vms/webapp/disk.qcow2")],
     [

@@ -64,7 +64,7 @@ export class FakeVirsh implements Virsh {
       case "pool-refresh":
         return "";
       case "pool-dumpxml":
-        return `<pool><name>${first}</name><available>524288</available><target><path>/vms/webapp</path></target></pool>`;
+        return `<pool><name>${first}</name><available>524288</available><target><path>/vms/${first.replace(/^project-/, "")}</path></target></pool>`;
       case "vol-list":
         return [...this.volumes(first)].map(([name, { path }]) => ` ${name}   ${path}`).join("\n");
       case "vol-dumpxml":
