@@ -102,3 +102,7 @@ export function decodeText(bytes: Buffer, file: string): string {
 export function asMap(value: Tree | undefined): Record<string, Tree> {
   return typeof value === "object" && value !== null && !Array.isArray(value) ? value : {};
 }
+
+/** The URN of a stack's own resource, of which all others are children. */
+export const stackUrn = (project: string, stack: string) =>
+  `urn:pulumi:${stack}::${project}::pulumi:pulumi:Stack::${project}-${stack}`;

@@ -3,7 +3,7 @@ import path from "node:path";
 import { type EngineEvent, LocalWorkspace, Stack } from "@pulumi/pulumi/automation/index.js";
 import { UserError } from "../config/errors.ts";
 import { changeOwn } from "../config/program-environment.ts";
-import { stackFileName } from "../config/pulumi-project.ts";
+import { readPulumiProject, stackFileName, stackUrn } from "../config/pulumi-project.ts";
 import type { Resource } from "../daily/stack-state.ts";
 import { usedBackend } from "../local/backend.ts";
 import { checkoutEnvironment, prepareCheckout } from "../local/checkout.ts";
@@ -50,15 +50,15 @@ export class Engine {
   }
 
   /**
-   * Brings the stack to what its file says. After an update that was killed it looks at all resources first.
+   * Brings the stack to what its file says, also after an update that was killed: the program looks at the host itself.
    *
-   * @param refresh whether it does so in any case
+   * @param refresh whether the engine looks at all resources first
    * @throws UserError with what went wrong
    */
   up(refresh = false): Promise<Told> {
     return this.operation("update", async (stack, onEvent, told) => {
-      const wasKilled = await releaseDeadLocks(this.root, this.stack, this.log);
-      if (refresh || wasKilled) await this.lookAtAll(stack);
+      await releaseDeadLocks(this.root, this.stack, this.log);
+      if (refresh) await this.lookAtAll(stack);
       this.log(`${this.stack}: updating`);
       try {
         await stack.up({ color: "never", onEvent });
@@ -69,16 +69,23 @@ export class Engine {
         }
         throw error;
       }
-      // An update that was killed, and whose lock somebody else has released.
-      if (told.isPending) await this.lookAtAll(stack);
+      if (told.isPending) await this.forgetPending(stack);
       this.log(`${this.stack}: updated`);
     });
   }
 
-  /** What an update that was killed had begun to make is in the state until then, and warned about at each update. */
   private async lookAtAll(stack: Stack): Promise<void> {
     this.log(`${this.stack}: looking at all resources`);
-    await stack.refresh({ color: "never", clearPendingCreates: true });
+    await stack.refresh({ color: "never" });
+  }
+
+  /**
+   * What an update that was killed had begun to make is in the state until then, and warned about at each update. No resource is looked
+   * at for that: a domain whose root disk was just removed by what was killed cannot be.
+   */
+  private async forgetPending(stack: Stack): Promise<void> {
+    const target = [stackUrn(readPulumiProject(this.root).name, this.stack)];
+    await stack.refresh({ color: "never", clearPendingCreates: true, target });
   }
 
   /**

@@ -59,23 +59,17 @@ async function readLock(file: string, wasUnreadable = false): Promise<StackLock 
  * Releases a stack's locks when all who took them are dead: an update that was killed, or lost its power, leaves its
  * lock behind. A lock of a living process, or of another machine, stays, and Pulumi says who holds it.
  *
- * @returns whether there was such an update: what it did last may not be in the state
  * @throws UserError when the engine does not release it
  */
-export async function releaseDeadLocks(
-  projectRoot: string,
-  stack: string,
-  log: (line: string) => void,
-): Promise<boolean> {
+export async function releaseDeadLocks(projectRoot: string, stack: string, log: (line: string) => void): Promise<void> {
   const locks = await readLocks(projectRoot, stack);
-  if (locks.length === 0 || locks.some(isHeld)) return false;
+  if (locks.length === 0 || locks.some(isHeld)) return;
   log(`releasing the lock of an update that did not finish (process ${locks.map(({ pid }) => pid).join(", ")})`);
   const { failed, stderr } = await execa("pulumi", ["cancel", "--yes", "--stack", stack], {
     cwd: projectRoot,
     reject: false,
   });
   if (failed) throw notReleased(stack, stderr ?? "");
-  return true;
 }
 
 /** What releases a stack's lock by hand, whoever holds it, and where that can be typed. */

@@ -2,7 +2,7 @@ import { execa } from "execa";
 import type { ProjectOutput } from "../components/outputs.ts";
 import { UserError } from "../config/errors.ts";
 import { domainName } from "../config/names.ts";
-import { stackFileName } from "../config/pulumi-project.ts";
+import { readPulumiProject, stackFileName, stackUrn } from "../config/pulumi-project.ts";
 import { checkStackFile } from "../config/stack-file.ts";
 import { readStackState } from "../daily/stack-state.ts";
 import { Guest } from "../guest/guest.ts";
@@ -30,13 +30,14 @@ async function main(): Promise<void> {
   await startEmbeddedHost(host, log);
   for (const lost of lostHosts()) log(lostHostLine(lost));
   await pulumi("stack", "select", "--create", stack);
-  const wasKilled = await releaseDeadLocks(projectRoot, stack, log);
-  if (wasKilled || (await readStackState(projectRoot, stack))?.isCutOff) {
-    // What was being made when it was killed is found by the up itself.
-    await pulumi("refresh", "--stack", stack, "--yes", "--skip-preview", "--clear-pending-creates");
-  }
+  await releaseDeadLocks(projectRoot, stack, log);
   log(`pulumi up -s ${stack}`);
   await pulumi("up", "--stack", stack, "--yes", "--skip-preview");
+  if ((await readStackState(projectRoot, stack))?.isCutOff) {
+    // What was being made when an update was killed was found by this one, and would be warned about at each.
+    const target = ["--target", stackUrn(readPulumiProject(projectRoot).name, stack)];
+    await pulumi("refresh", "--stack", stack, "--yes", "--skip-preview", "--clear-pending-creates", ...target);
+  }
   const { stdout } = await execa("pulumi", ["stack", "output", "projects", "--json", "--stack", stack], {
     cwd: projectRoot,
   });

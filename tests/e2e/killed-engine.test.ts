@@ -140,6 +140,7 @@ describe(`an engine that is killed at random moments (KILLS_SEED=${seed})`, () =
   async function expectRecovery({ memory, disk, projects }: Edit): Promise<void> {
     await cancel();
     expectSuccess(await checkout.pulumi("up", "--yes"));
+    expectSuccess(await checkout.pulumi("preview", "--expect-no-changes"));
     stack.reap();
     await stack.expectData();
     expect(await sizeOf(stack.disk("alpha"))).toBe(disk);
