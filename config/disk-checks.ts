@@ -66,7 +66,7 @@ export function poolsToStart(check: HostCheck): Issue[] {
       return [{ path, rule, remedy: `define it again: ${define} && ${start}, or project-vm doctor --fix` }];
     }
     if (!pool || pool.active || posix.normalize(pool.path) !== folder) return [];
-    // One that an update was making when it was killed does not start with the host yet, and has nothing in it.
+    // One that an update was making when it was killed mostly does not start with the host yet, and has nothing in it.
     if (!isOfVm && !pool.autostart) return [];
     const what = isOfVm ? "its project disk" : "whether its pool has a kept project disk";
     const rule = `${what} cannot be seen: the pool \`${poolOf}\` on ${inventory.uri} is stopped`;

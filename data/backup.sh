@@ -128,9 +128,16 @@ require_room() {
 
 # The disk's name in the VM (vdb), or nothing when the VM is off or runs without it.
 target_of() {
-  virsh_do domblklist "$domain" --details 2>/dev/null | awk -v file="$disk" '
-    { path = $0; sub(/^ *[^ ]+ +[^ ]+ +[^ ]+ +/, "", path) }
-    path == file { print $3 }'
+  virsh_do domblklist "$domain" --details 2>/dev/null | sed 's/^ *[^ ]* *//' | while read -r _ target file; do
+    ! is_ours "$file" </dev/null || echo "$target"
+  done
+}
+
+# By whatever path, or as a volume of its pool, which has the domain's name; as own-disk.sh has it.
+is_ours() {
+  # shellcheck disable=SC3013 # dash, bash and busybox have it
+  [ ! "$1" -ef "$disk" ] || return 0
+  [ "$1" = project.qcow2 ] && virsh_do dumpxml "$domain" | grep -q "<source pool='$domain' volume='$1'"
 }
 
 is_active() {

@@ -26,11 +26,19 @@ other_than_ours() {
     elif [ "$target" = vdb ]; then
       other="vdb $file" has=''
       break
-    elif [ -n "$1" ] && [ "$target" != vda ] && [ "$target" != vdc ]; then
+    elif [ -n "$1" ] && [ "$target" != vda ] && [ "$target" != vdc ] && is_qcow2 "$file"; then
       other="$target $file"
     fi
   done
   [ -n "$has" ] || printf '%s\n' "$other"
+}
+
+# Nothing else is an overlay. What is not there, or on the network, may be one.
+is_qcow2() {
+  [ -e "$1" ] || return 0
+  magic=$(od -An -v -tx1 -N 4 "$1" 2>&1) ||
+    fail "$1" "must be readable, or it cannot be known whether it is an overlay of the disk" "run this as root; od says: $magic"
+  [ "$magic" = ' 51 46 49 fb' ]
 }
 
 # domblklist's lines without the type, whose columns are as wide as they need be.
@@ -47,9 +55,11 @@ is_ours() {
 # Without its domain, nothing else tells of an external snapshot. Only what is a qcow2 image can be its overlay.
 refuse_overlays() {
   for file in "${disk%/*}"/*; do
-    [ "$(head -c 3 "$file" 2>/dev/null)" = QFI ] || continue
+    # shellcheck disable=SC3013
+    if [ ! -f "$file" ] || [ "$file" -ef "$disk" ] || ! is_qcow2 "$file"; then continue; fi
     said=$(timeout -k 5 "$answer" qemu-img info -U -f qcow2 "$file" 2>&1) ||
-      fail "$file" "must let be seen what it stands on" "look at it, and move it away if it is nothing of use: qemu-img info '$file'"
+      fail "$file" "must be readable to qemu-img, or it cannot be known whether it is an overlay of the disk" \
+        "look at it, and move it away if it is nothing of use: qemu-img info '$file'"
     below=$(printf '%s\n' "$said" | sed -n 's/^backing file: .* (actual path: \(.*\))$/\1/p; t; s/^backing file: //p')
     # shellcheck disable=SC3013
     [ ! "$below" -ef "$disk" ] || fail "$disk" \

@@ -95,7 +95,7 @@ refuse_clones() {
 # Whether a stopped pool is one that an update was killed over, for a console's folder: it holds what a guest has printed.
 is_console() {
   case $1 in *.console) ;; *) return 1 ;; esac
-  virsh_do pool-dumpxml "$1" </dev/null | grep -qxF "    <path>$storage/$1</path>"
+  virsh_do pool-dumpxml "$1" </dev/null | sed -n 's| *<path>\(.*\)</path>|\1|p' | plain | grep -qxF "$storage/$1"
 }
 
 # virsh pads the names of pools with blanks.
@@ -107,21 +107,30 @@ pools_of_files() {
 # libvirt knows nothing of files that came without it before it has read the pool again.
 refuse_volumes() {
   if ! { virsh_do pool-refresh "$1" >/dev/null && rows=$(virsh_do vol-list "$1"); } </dev/null; then
-    # One that was removed meanwhile has none.
-    active=$(pools_of_files) || exit
-    ! printf '%s\n' "$active" | grep -qxF "$1" ||
-      fail "the pool $1" "must let be seen what its volumes stand on" "see what libvirt says above; then run this again"
+    # One that was removed meanwhile has none. One that libvirt cannot read is stopped by that, and still there.
+    left=$(pools_of_files --all) || exit
+    ! printf '%s\n' "$left" | grep -qxF "$1" ||
+      fail "the pool $1" "must be readable, or it cannot be known what its volumes stand on" \
+        "mend what libvirt says above, then start it, for libvirt may have stopped it: virsh -c '$uri' pool-start '$1'"
     return 0
   fi
   # Behind the name of each comes its path.
   printf '%s\n' "$rows" | sed -n 's|^[^/]* \(/.*[^ ]\) *$|\1|p' | while IFS= read -r file; do
     # These stand on a base image, or on nothing.
     case $1/${file##*/} in project-*/disk.qcow2 | project-*/seed.iso) continue ;; esac
-    xml=$(virsh_do vol-dumpxml "$file" </dev/null) || [ ! -e "$file" ] ||
-      fail "$file" "must let be seen what it stands on" "look at libvirt there: virsh -c '$uri' vol-dumpxml '$file'"
+    xml=$(virsh_do vol-dumpxml "$file" </dev/null) || xml=$(gone_from "$1" "$file") || exit
     base=$(printf '%s\n' "$xml" | sed -n '/<backingStore>/,/<\/backingStore>/s/.*<path>\(.*\)<\/path>.*/\1/p' | plain | first_of_ours)
     [ -z "$base" ] || fail "$file" "must not stand on $base" "have it stand alone (qemu-img rebase -b ''), or remove it"
   done
+}
+
+# A volume that was removed meanwhile stands on nothing.
+gone_from() {
+  left=$(ask vol-list "$1" </dev/null) || exit
+  case $left in
+    *" $2 "* | *" $2")
+      fail "$2" "must let libvirt read what it stands on" "look at libvirt there: virsh -c '$uri' vol-dumpxml '$2'" ;;
+  esac
 }
 
 # A text of XML's.

@@ -2,12 +2,15 @@ import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { type Issue, UserError } from "../config/errors.ts";
+import { baseFolder } from "../config/names.ts";
 import { formatSize, MiB } from "../config/sizes.ts";
+import { overlayAmong } from "../host/backing-files.ts";
 import { holdsConsole } from "../host/console-log.ts";
-import { parseDevices } from "../host/domain-devices.ts";
+import { type DiskDevice, parseDevices } from "../host/domain-devices.ts";
 import { parsePool, parseVolume } from "../host/libvirt-xml.ts";
 import { withLock } from "../host/lock.ts";
 import { deleteVolume, refreshPool, volumesIn } from "../host/pool-volumes.ts";
+import { shellFor, shellWord } from "../host/shell.ts";
 import { type Virsh, virshFor } from "../host/virsh.ts";
 import type { Image } from "./cache.ts";
 import { fileTypes, inactive } from "./look.ts";
@@ -152,37 +155,61 @@ const maybeAltered = (image: Image, file: string, user: string) =>
  *
  * @throws UserError when not all that may can be seen
  */
-async function userOf(virsh: Virsh, { name }: Image, basePool: string): Promise<string | undefined> {
+async function userOf(virsh: Virsh, image: Image, basePool: string): Promise<string | undefined> {
   const seen = new Set<string>();
-  const storageDir = path.posix.dirname(parsePool(await virsh.run("pool-dumpxml", basePool)).path);
-  const active = await poolNames(virsh);
+  const base = await virsh.run("pool-dumpxml", basePool);
+  const storageDir = path.posix.dirname(parsePool(base).path);
+  // Those that other steps define and start meanwhile are among the active ones.
   for (const pool of await poolNames(virsh, "--all")) {
-    if (!active.includes(pool)) {
-      if (await holdsConsole(virsh, pool, storageDir)) continue;
-      throw unseen(inactive(virsh.uri, { name: pool }));
-    }
-    await refreshPool(virsh, pool, uploadSeconds);
-    for (const volume of (await volumesIn(virsh, pool)).keys()) {
-      const { path, backingPath } = parseVolume(await virsh.run("vol-dumpxml", volume, "--pool", pool));
-      if (backingPath && isNamed(backingPath, name)) return path;
-      seen.add(path);
+    try {
+      if (!(await poolNames(virsh)).includes(pool)) {
+        if (await holdsConsole(virsh, pool, storageDir)) continue;
+        throw unseen(inactive(virsh.uri, { name: pool }));
+      }
+      const user = await overlayIn(virsh, pool, image, seen);
+      if (user) return user;
+    } catch (error) {
+      // One that went meanwhile shows nothing; one that is there must.
+      if ((await poolNames(virsh, "--all")).includes(pool)) throw error;
     }
   }
-  return domainOn(virsh, name, seen);
+  return domainOn(virsh, image, path.posix.join(storageDir, baseFolder, image.name), seen);
+}
+
+/** @param seen is given the paths of all volumes that do not stand on the image */
+async function overlayIn(virsh: Virsh, pool: string, { name }: Image, seen: Set<string>): Promise<string | undefined> {
+  await refreshPool(virsh, pool, uploadSeconds);
+  for (const volume of (await volumesIn(virsh, pool)).keys()) {
+    const { path, backingPath } = parseVolume(await virsh.run("vol-dumpxml", volume, "--pool", pool));
+    if (backingPath && isNamed(backingPath, name)) return path;
+    seen.add(path);
+  }
+  return undefined;
 }
 
 /** @param seen the paths of all volumes, which do not stand on the image */
-async function domainOn(virsh: Virsh, name: string, seen: Set<string>): Promise<string | undefined> {
+async function domainOn(virsh: Virsh, { name }: Image, file: string, seen: Set<string>): Promise<string | undefined> {
+  const hidden = new Set<string>();
   for (const domain of lines(await virsh.run("list", "--all", "--name"))) {
-    const views = [await virsh.run("dumpxml", domain), await virsh.run("dumpxml", domain, "--inactive")];
-    for (const { source, chain, format } of views.flatMap((xml) => parseDevices(xml).disks)) {
-      if ([source, ...chain].some((file) => isNamed(file, name))) return `the domain ${domain}`;
-      // Of a guest that is off, libvirt does not tell what its disks stand on.
-      const isHidden = format !== "raw" && chain.length === 0 && path.isAbsolute(source) && !seen.has(source);
-      if (isHidden) throw unseen(inNoPool(domain, source));
+    for (const { source, chain, format } of await disksOf(virsh, domain)) {
+      if ([source, ...chain].some((one) => isNamed(one, name))) return `the domain ${domain}`;
+      if (format === "qcow2" && path.isAbsolute(source) && !seen.has(source)) hidden.add(source);
     }
   }
-  return undefined;
+  const { image, unknown } = (await overlayAmong(shellFor(virsh.uri), [...hidden], file)) ?? {};
+  if (image !== undefined && unknown !== undefined) throw unseen(unreadable(image, unknown));
+  return image;
+}
+
+async function disksOf(virsh: Virsh, domain: string): Promise<DiskDevice[]> {
+  try {
+    const views = [await virsh.run("dumpxml", domain), await virsh.run("dumpxml", domain, "--inactive")];
+    return views.flatMap((xml) => parseDevices(xml).disks);
+  } catch (error) {
+    // One that went meanwhile has none.
+    if (lines(await virsh.run("list", "--all", "--name")).includes(domain)) throw error;
+    return [];
+  }
 }
 
 const poolNames = async (virsh: Virsh, ...which: string[]) =>
@@ -193,11 +220,10 @@ const lines = (output: string) => output.split("\n").flatMap((line) => line.trim
 const unseen = (issue: Issue) =>
   new UserError("A base image on the host is left alone: not all that may stand on it can be seen.", [issue]);
 
-const inNoPool = (domain: string, file: string): Issue => ({
+const unreadable = (file: string, why: string): Issue => ({
   path: file,
-  rule: `must be in a pool of the host, or it cannot be known which base image it stands on, which the domain ${domain} needs`,
-  remedy:
-    "have its folder in a pool: that of a project of yours by project-vm doctor --fix, any other by virsh pool-define-as",
+  rule: `must be readable, or it cannot be known which base image it stands on (${why})`,
+  remedy: `look at that disk of another VM, or have its folder in a pool of the host: qemu-img info ${shellWord(file)}`,
 });
 
 async function requireRoom(virsh: Virsh, pool: string, size: number): Promise<void> {

@@ -1,5 +1,6 @@
 import { posix } from "node:path";
 import { namePrefix } from "../config/names.ts";
+import { overlayAmong } from "../host/backing-files.ts";
 import { holdsConsole } from "../host/console-log.ts";
 import { type DiskDevice, parseDevices } from "../host/domain-devices.ts";
 import { parseVolume, type VolumeXml } from "../host/libvirt-xml.ts";
@@ -40,7 +41,9 @@ export async function otherUserOf(virsh: Virsh, shell: Shell, disk: DiskToDelete
   const overlay = await overlayInPools(virsh, disk.path, seen);
   if (overlay) return overlay;
   const hidden = new Set(images.filter((file) => posix.isAbsolute(file) && !seen.has(file)));
-  return overlayAmong(shell, [...hidden], disk.path);
+  const { image, unknown } = (await overlayAmong(shell, [...hidden], disk.path)) ?? {};
+  if (image === undefined) return undefined;
+  return unknown === undefined ? `${image} stands on it` : `whether ${image} stands on it is not known: ${unknown}`;
 }
 
 /**
@@ -95,8 +98,8 @@ async function overlayInPools(virsh: Virsh, path: string, seen: Set<string>): Pr
       }
     } catch (error) {
       if (!(error instanceof VirshError)) throw error;
-      // As above: of another VM, with its pool.
-      if ((await poolNames(virsh)).includes(pool)) return unknown(error.reason);
+      // As above: of another VM, with its pool. One that libvirt cannot read is stopped by that, and still there.
+      if ((await poolNames(virsh, "--all")).includes(pool)) return unknown(error.reason);
     }
   }
   return undefined;
@@ -115,34 +118,4 @@ async function volumeOf(virsh: Virsh, pool: string, volume: string): Promise<Vol
 async function poolNames(virsh: Virsh, ...which: string[]): Promise<string[]> {
   const list = await virsh.run("pool-list", "--name", ...which, "--type", fileTypes);
   return list.split("\n").flatMap((name) => name.trim() || []);
-}
-
-/**
- * Prints what an image stands on, all the way down. One that is missing stands on nothing. Only what is said to be qcow2 is looked into:
- * what a guest wrote at the beginning of a raw disk is its own word.
- */
-const chainScript = `
-set -eu
-export LC_ALL=C.UTF-8
-file=$1
-for _ in $(seq 200); do
-  [ -e "$file" ] || exit 0
-  said=$(timeout -k 5 60 qemu-img info -U -f qcow2 "$file")
-  file=$(printf '%s\\n' "$said" | sed -n 's/^backing file: .* (actual path: \\(.*\\))$/\\1/p; t; s/^backing file: //p')
-  [ -n "$file" ] || exit 0
-  printf '%s\\n' "$file"
-  printf '%s\\n' "$said" | grep -qx 'backing file format: qcow2' || exit 0
-done`;
-
-/** Of a domain that is off, libvirt does not tell what its disks stand on. */
-async function overlayAmong(shell: Shell, images: string[], path: string): Promise<string | undefined> {
-  for (const image of images) {
-    try {
-      const below = (await shell.run(["/bin/sh", "-c", chainScript, "chain", image])).split("\n");
-      if (below.some((file) => posix.normalize(file) === path)) return `${image} stands on it`;
-    } catch (error) {
-      return `whether ${image} stands on it is not known: ${(error as Error).message}`;
-    }
-  }
-  return undefined;
 }

@@ -2,7 +2,6 @@ import { posix } from "node:path";
 import { type Issue, UserError } from "../config/errors.ts";
 import { poolName } from "../config/names.ts";
 import { parseVolume, type VolumeXml } from "../host/libvirt-xml.ts";
-import { refreshPool, volumesIn } from "../host/pool-volumes.ts";
 import { shellWord } from "../host/shell.ts";
 import type { Virsh } from "../host/virsh.ts";
 
@@ -56,13 +55,12 @@ function overlayIssue({ path, modified: ours = 0 }: Volume, { path: overlay, mod
 /**
  * Looks for such overlays right before a project gets a new domain.
  *
+ * @param names of all volumes of its pool
  * @throws UserError naming disk, overlay and remedy; VirshError when libvirt does not tell
  */
-export async function requireNoOverlay(virsh: Virsh, project: string): Promise<void> {
-  const pool = poolName(project);
-  await refreshPool(virsh, pool);
-  const names = [...(await volumesIn(virsh, pool)).keys()];
+export async function requireNoOverlay(virsh: Virsh, project: string, names: string[]): Promise<void> {
   if (names.every((name) => [...ownNames, "seed.iso"].includes(name))) return;
+  const pool = poolName(project);
   const volumes: VolumeXml[] = [];
   for (const name of names) volumes.push(parseVolume(await virsh.run("vol-dumpxml", name, "--pool", pool)));
   const issues = overlayIssues(volumes);

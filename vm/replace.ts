@@ -32,8 +32,8 @@ export interface VmPlace {
  */
 export async function makeWayForDomain(virsh: Virsh, project: string, place: VmPlace, log: Log): Promise<void> {
   const domain = domainName(project);
-  await requireNoRestore(virsh, project);
-  if (!(await names(virsh)).includes(domain)) return requireNoOverlay(virsh, project);
+  const volumes = await requireNoRestore(virsh, project);
+  if (!(await names(virsh)).includes(domain)) return requireNoOverlay(virsh, project, volumes);
   await requireUnmoved(virsh, project, place);
   await requireNoSavedMemory(virsh, project, place.owner);
   const pool = poolName(project);

@@ -29,30 +29,36 @@ export function unfinishedRestore(project: string, files: Iterable<string>): Iss
 /**
  * Right before a VM is started or defined. A pool that is stopped is started for that.
  *
+ * @returns the names of all volumes of the pool, which libvirt has just looked at again
  * @throws UserError when a restore of its project disk was cut off, or its pool is not there to show that; VirshError when that cannot
  *   be read
  */
-export async function requireNoRestore(virsh: Virsh, project: string): Promise<void> {
+export async function requireNoRestore(virsh: Virsh, project: string): Promise<string[]> {
   const pool = poolName(project);
   const pools = async (...which: string[]) =>
     (await virsh.run("pool-list", "--name", ...which)).split("\n").map((name) => name.trim());
   if (!(await pools()).includes(pool)) {
-    if (!(await pools("--all")).includes(pool)) throw unseen(project, `is not on ${virsh.uri} any more`);
+    if (!(await pools("--all")).includes(pool))
+      throw unseen(project, `is not on ${virsh.uri} any more`, "define it again: project-vm doctor --fix");
     await virsh.run("pool-start", pool).catch((error: unknown) => {
-      throw error instanceof VirshError ? unseen(project, `does not start (${error.reason})`) : error;
+      if (!(error instanceof VirshError)) throw error;
+      throw unseen(
+        project,
+        `does not start (${error.reason})`,
+        `mend that, then start it: virsh -c '${virsh.uri}' pool-start ${pool}`,
+      );
     });
   }
   await refreshPool(virsh, pool);
-  const issue = unfinishedRestore(project, (await volumesIn(virsh, pool)).keys());
+  const volumes = [...(await volumesIn(virsh, pool)).keys()];
+  const issue = unfinishedRestore(project, volumes);
   if (issue) throw notStarted(project, issue);
+  return volumes;
 }
 
 const notStarted = (project: string, issue: Issue) => new UserError(`The VM of ${project} is not started.`, [issue]);
 
-function unseen(project: string, why: string): UserError {
-  return notStarted(project, {
-    path: `the pool ${poolName(project)}`,
-    rule: `must show whether a restore of the project disk of ${project} was cut off, but ${why}`,
-    remedy: "have it mended: project-vm doctor --fix",
-  });
+function unseen(project: string, why: string, remedy: string): UserError {
+  const rule = `must show whether a restore of the project disk of ${project} was cut off, but ${why}`;
+  return notStarted(project, { path: `the pool ${poolName(project)}`, rule, remedy });
 }

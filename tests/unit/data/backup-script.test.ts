@@ -164,8 +164,8 @@ describe.skipIf(!existsSync("/usr/bin/qemu-io"))("the backup of a disk", () => {
       ),
     );
     expect(files()).toEqual([]);
-    writeFileSync(overlay, "QFI is all that is left of it");
-    expect((await run()).stderr).toContain(`error: ${overlay}: must let be seen what it stands on\n`);
+    writeFileSync(overlay, Buffer.from("QFI\xfb is all that is left of it", "latin1"));
+    expect((await run()).stderr).toContain(`error: ${overlay}: must be readable to qemu-img, or it cannot be known`);
     expect(files()).toEqual([]);
   });
 

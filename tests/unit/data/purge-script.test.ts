@@ -197,7 +197,7 @@ describe("a purge", () => {
     expect(existsSync(folder)).toBe(false);
   });
 
-  const unseen = "must let be seen what its volumes stand on";
+  const unseen = "must be readable, or it cannot be known what its volumes stand on";
   test.each([
     [
       "is stopped",
@@ -205,6 +205,11 @@ describe("a purge", () => {
       "the pool clones: must be active, or it cannot be known what its volumes stand on",
     ],
     ["cannot be read", '*"pool-refresh clones") exit 1 ;;', `the pool clones: ${unseen}`],
+    [
+      "cannot be read, for which libvirt stops it",
+      '*"pool-refresh clones") touch "$WORLD/stopped"; exit 1 ;; *"pool-list --name --type "*) [ -e "$WORLD/stopped" ] || echo clones; echo project-myapp ;;',
+      `the pool clones: ${unseen}`,
+    ],
     ["cannot be listed", '*"vol-list clones") exit 1 ;;', `the pool clones: ${unseen}`],
     [
       "is one that libvirt does not tell of",
@@ -220,11 +225,12 @@ describe("a purge", () => {
 
   test("removes nothing while a volume that is there does not let itself be seen", async () => {
     const clone = path.join(dir, "clone.qcow2");
+    const escapedClone = clone.replaceAll("'", "'\\''");
     writeFileSync(clone, "");
-    const listed = `*"vol-list clones") echo ' clone.qcow2   ${clone.replaceAll("'", "'\\''")}' ;; *"clone.qcow2") exit 1 ;;`;
+    const listed = `*"vol-list clones") [ ! -e '${escapedClone}' ] || echo ' clone.qcow2   ${escapedClone}' ;; *"clone.qcow2") exit 1 ;;`;
     libvirt({ broken: clones("", listed) });
     const { exitCode, stderr } = await purge();
-    expect([exitCode, refused(stderr)]).toEqual([1, `${clone}: must let be seen what it stands on`]);
+    expect([exitCode, refused(stderr)]).toEqual([1, `${clone}: must let libvirt read what it stands on`]);
     await rm(clone);
     expect((await purge()).exitCode).toBe(0);
   });
@@ -233,7 +239,7 @@ describe("a purge", () => {
     libvirt({
       broken: clones(
         "",
-        '*"pool-refresh clones") touch "$WORLD/gone"; exit 1 ;; *"pool-list --name --type "*) [ -e "$WORLD/gone" ] || echo clones; echo project-myapp ;;',
+        '*"pool-refresh clones") touch "$WORLD/gone"; exit 1 ;; *"pool-list --name --type "* | *"pool-list --all --name --type "*) [ -e "$WORLD/gone" ] || echo clones; echo project-myapp ;;',
       ),
     });
     expect((await purge()).exitCode).toBe(0);

@@ -62,7 +62,7 @@ describe("a host that starts again starts all that ran", () => {
     expect(await startAll()).toEqual({
       started: ["project-api", "mine"],
       refusals: [
-        "embedded host: project-web is not started: the pool project-web must show whether a restore of the project disk of web was cut off, but is not on qemu:///system any more; have it mended: project-vm doctor --fix",
+        "embedded host: project-web is not started: the pool project-web must show whether a restore of the project disk of web was cut off, but is not on qemu:///system any more; define it again: project-vm doctor --fix",
       ],
     });
   });

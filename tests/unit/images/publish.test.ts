@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
@@ -65,6 +66,24 @@ describe("an image that is not marked as whole", () => {
   const used = (user: string) =>
     `A base image on the host is not marked as whole, and is left alone.\n  - ${base}: must have ${name}.sha512 beside it, since ${user} stands on it`;
 
+  const overlay = () => {
+    const file = path.join(dir, "overlay.qcow2");
+    execFileSync("qemu-img", ["create", "-q", "-u", "-f", "qcow2", "-F", "qcow2", "-b", base, file, "1M"]);
+    return file;
+  };
+  const aDomainOn = (disk: string) => {
+    virsh.pools.delete("project-webapp");
+    virsh.domains.set("stranger", { description: "", running: true, disks: [disk] });
+  };
+
+  test("goes beside a stranger's disk in no pool that stands on nothing", async () => {
+    const alone = path.join(dir, "alone.qcow2");
+    execFileSync("qemu-img", ["create", "-q", "-f", "qcow2", alone, "1M"]);
+    aDomainOn(alone);
+    await publish().catch(() => undefined);
+    expect(virsh.changes).toContain(`vol-delete ${name} --pool base`);
+  });
+
   test("goes, for another upload, where nothing stands on it", async () => {
     virsh.pools.get("project-webapp")?.set("disk.qcow2", { path: "/vms/webapp/disk.qcow2", backing: "/vms/base/b" });
     await publish().catch(() => undefined);
@@ -111,20 +130,24 @@ describe("an image that is not marked as whole", () => {
       },
       used("the domain rescue"),
     ],
+    ["a domain's disk that is in no pool", () => aDomainOn(overlay()), used(`${path.join("DIR", "overlay.qcow2")}`)],
     [
-      "what a domain's disk in no pool may stand on",
+      "a domain's disk in no pool that cannot be read",
       () => {
-        virsh.pools.delete("project-webapp");
-        const disks = ["/vms/webapp/disk.qcow2"];
-        virsh.domains.set("project-webapp", { description: "", running: false, disks });
+        const broken = path.join(dir, "broken.qcow2");
+        writeFileSync(broken, "");
+        aDomainOn(broken);
       },
-      unseen(
-        "/vms/webapp/disk.qcow2: must be in a pool of the host, or it cannot be known which base image it stands on, which the domain project-webapp needs\n    have its folder in a pool: that of a project of yours by project-vm doctor --fix, any other by virsh pool-define-as",
-      ),
+      unseen("DIR/broken.qcow2: must be readable, or it cannot be known which base image it stands on ("),
+    ],
+    [
+      "a pool that libvirt cannot read, and stops for that",
+      () => virsh.unreadable.add("project-webapp"),
+      "cannot open directory: Permission denied",
     ],
   ])("stays for %s", async (_, change, refusal) => {
     change();
-    await expect(publish()).rejects.toThrow(refusal);
+    await expect(publish()).rejects.toThrow(refusal.replace("DIR", dir));
     expect(virsh.changes).toEqual([]);
   });
 });

@@ -35,6 +35,8 @@ export class FakeVirsh implements Virsh {
   >();
   /** Names of pools that are stopped. */
   readonly stopped = new Set<string>();
+  /** Names of pools whose folders libvirt cannot read. */
+  readonly unreadable = new Set<string>();
   /** Names of network filters. */
   readonly filters = new Set<string>();
   /** All that changed anything. */
@@ -62,7 +64,10 @@ export class FakeVirsh implements Virsh {
         this.stopped.delete(first);
         return "";
       case "pool-refresh":
-        return "";
+        if (!this.unreadable.has(first)) return "";
+        // As libvirt does.
+        this.stopped.add(first);
+        throw new VirshError("fake", args, 1, "cannot open directory: Permission denied");
       case "pool-dumpxml":
         return `<pool><name>${first}</name><available>524288</available><target><path>/vms/${first.replace(/^project-/, "")}</path></target></pool>`;
       case "vol-list":

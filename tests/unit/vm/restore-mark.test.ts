@@ -51,11 +51,11 @@ describe("while the mark of a restore stands", () => {
 });
 
 describe("where its pool does not show whether the mark of a restore stands", () => {
-  const unseen = (why: string) =>
+  const unseen = (why: string, remedy = "define it again: project-vm doctor --fix") =>
     [
       "The VM of webapp is not started.",
       `  - the pool project-webapp: must show whether a restore of the project disk of webapp was cut off, but ${why}`,
-      "    have it mended: project-vm doctor --fix",
+      `    ${remedy}`,
     ].join("\n");
   const place = { owner: "storage", storageDir: "/vms" };
 
@@ -73,7 +73,12 @@ describe("where its pool does not show whether the mark of a restore stands", ()
       if (args[0] === "pool-start") throw new VirshError("fake", args, 1, "no such folder");
       return real(...args);
     });
-    await expect(requireNoRestore(virsh, "webapp")).rejects.toThrow(unseen("does not start (no such folder)"));
+    await expect(requireNoRestore(virsh, "webapp")).rejects.toThrow(
+      unseen(
+        "does not start (no such folder)",
+        "mend that, then start it: virsh -c 'qemu:///system' pool-start project-webapp",
+      ),
+    );
     run.mockRestore();
     virsh.stopped.clear();
   });

@@ -47,6 +47,16 @@ describe("the teardown of a VM", () => {
     },
   );
 
+  test("keeps a disk while a pool, which may have a clone of it, cannot be read; libvirt stops it for that", async () => {
+    virsh.pools.set("clones", new Map());
+    virsh.unreadable.add("clones");
+    await run(false);
+    expect(left()).toEqual(["project.qcow2"]);
+    expect(said.join("\n")).toContain(
+      "whether a volume of the pool clones stands on it is not known: cannot open directory",
+    );
+  });
+
   test("leaves a domain that others renamed, on or off, the disks that it goes on with", async () => {
     for (const running of [true, false]) {
       virsh.domains.clear();
