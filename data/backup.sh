@@ -126,20 +126,6 @@ require_room() {
     fail "$dir" "must have $(mib "$need") free, but has $(mib "$have")" "free space there, or keep fewer backups"
 }
 
-# The disk's name in the VM (vdb), or nothing when the VM is off or runs without it.
-target_of() {
-  virsh_do domblklist "$domain" --details 2>/dev/null | sed 's/^ *[^ ]* *//' | while read -r _ target file; do
-    ! is_ours "$file" </dev/null || echo "$target"
-  done
-}
-
-# By whatever path, or as a volume of its pool, which has the domain's name; as own-disk.sh has it.
-is_ours() {
-  # shellcheck disable=SC3013 # dash, bash and busybox have it
-  [ ! "$1" -ef "$disk" ] || return 0
-  [ "$1" = project.qcow2 ] && virsh_do dumpxml "$domain" | grep -q "<source pool='$domain' volume='$1'"
-}
-
 is_active() {
   status=0
   state=$(virsh_do domstate "$domain" 2>/dev/null) || status=$?
@@ -273,11 +259,9 @@ expire() {
 }
 
 make_backup() {
-  target=
   own_disk=$(cat "${0%/*}/own-disk.sh")
-  sh -c "$own_disk" own-disk.sh "$disk" "$domain" "$uri" "$ANSWER" 9<&-
-  if is_active; then target=$(target_of); fi
-  if [ -n "$target" ]; then
+  target=$(sh -c "$own_disk" own-disk.sh "$disk" "$domain" "$uri" "$ANSWER" 9<&-)
+  if is_active && [ -n "$target" ]; then
     require_room 2
     copy_live "$target"
     pack "$copy"

@@ -51,7 +51,7 @@ require_room() {
 
 others_may_write() { find -L "$1" -maxdepth 0 '(' ! -uid 0 -o -perm /022 ')' | grep -q .; }
 
-by_itself() {
+require_by_itself() {
   by_itself=$(cat "${0%/*}/by-itself.sh")
   sh -c "$by_itself" by-itself.sh "$image" "$shown"
 }
@@ -59,7 +59,7 @@ by_itself() {
 # What its owner writes to it meanwhile is not in the copy that is examined and unpacked. Before that no program of QEMU's reads what it
 # says, which may be something else by then; as raw bytes it is only locked and copied.
 copy() {
-  by_itself
+  require_by_itself
   # What is written into its holes meanwhile takes room as well.
   size=$(stat -L -c %s "$image")
   require_room "$size" "; a file that root alone may write to is not copied"
@@ -131,7 +131,7 @@ receive() {
 }
 
 examine() {
-  by_itself
+  require_by_itself
   # Named as what it must be: a raw image could pretend to be anything.
   qemu_img "$EXAMINE" info -f qcow2 "$image" >/dev/null ||
     fail "$shown" "must be a qcow2 image that stands by itself, and let itself be read within $EXAMINE s" "see what qemu-img says above"

@@ -3,6 +3,7 @@
 # no copy of the disk has it: whether the VM is on or off, now or from its next start on, or undefined by others.
 #
 # Usage: own-disk.sh <disk> <domain> <libvirt URI> <seconds for libvirt to answer>
+# Prints what the disk is called in the VM as it is now (vdb), if that has it.
 set -eu
 export LC_ALL=C.UTF-8 LANGUAGE=
 
@@ -14,23 +15,27 @@ fail() {
 
 virsh_do() { timeout -k 5 "$answer" virsh -q -c "$uri" "$@"; }
 
-# Of the disks that a definition has, the one in the place of ours: as the same device or, where it has ours no more, as another one,
-# for people change the bus of a disk.
-# Usage: other_than_ours <--inactive, where it is what the domain starts by>
-other_than_ours() {
-  other='' has=''
+# Of the disks that a definition has, ours or the one in its place: as the same device or, where it has ours no more, as another one,
+# for people change the bus of a disk. Prints "ours <device>", or "other <device> <file>".
+# Usage: ours_or_other <--inactive, where it is what the domain starts by>
+ours_or_other() {
+  other='' ours=''
   while read -r device target file; do
     [ "$device" = disk ] || continue
     if is_ours "$file" "$1"; then
-      has=yes
+      ours=$target
     elif [ "$target" = vdb ]; then
-      other="vdb $file" has=''
+      other="vdb $file" ours=''
       break
     elif [ -n "$1" ] && [ "$target" != vda ] && [ "$target" != vdc ] && is_qcow2 "$file"; then
       other="$target $file"
     fi
   done
-  [ -n "$has" ] || printf '%s\n' "$other"
+  if [ -n "$ours" ]; then
+    echo "ours $ours"
+  elif [ -n "$other" ]; then
+    printf 'other %s\n' "$other"
+  fi
 }
 
 # Nothing else is an overlay. What is not there, or on the network, may be one.
@@ -79,10 +84,18 @@ for view in '' --inactive; do
   # shellcheck disable=SC2086 # no word, where it is empty
   listed=$(virsh_do domblklist "$domain" --details $view) ||
     fail "$domain" "must have disks that libvirt tells of" "virsh -c '$uri' domblklist $domain"
-  other=$(printf '%s\n' "$listed" | cut_type | other_than_ours "$view")
+  found=$(printf '%s\n' "$listed" | cut_type | ours_or_other "$view")
+  case $found in
+    'ours '*)
+      [ -n "$view" ] || echo "${found#ours }"
+      continue
+      ;;
+    '') continue ;;
+  esac
+  other=${found#other }
   target=${other%% *}
   commit="virsh -c '$uri' blockcommit $domain $target --active --pivot --verbose --base '$disk'"
   forget="virsh -c '$uri' snapshot-delete $domain <name> --metadata"
-  [ -z "$other" ] || fail "$domain" "must have $disk as $target, but has ${other#* }" \
+  fail "$domain" "must have $disk as $target, but has ${other#* }" \
     "if that is an overlay of a snapshot, write it back into ours while the VM runs: $commit; then forget the snapshot: $forget"
 done

@@ -69,8 +69,8 @@ export class GuestAgent {
     if (stdout.length + stderr.length > longestOutput) {
       throw new GuestRefusal(this.domain, `output of ${command[0]}`, `must have at most ${longestOutput} bytes`);
     }
-    const [out, err] = [stdout, stderr].map((bytes) => this.withoutSecrets(bytes.toString("utf8")));
-    return { exitCode, stdout: out ?? "", stderr: err ?? "" };
+    const text = (bytes: Buffer) => this.withoutSecrets(bytes.toString("utf8"));
+    return { exitCode, stdout: text(stdout), stderr: text(stderr) };
   }
 
   /** A text of the guest's without the secrets that it was given, as far as they are in it as they are. */

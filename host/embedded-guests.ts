@@ -80,13 +80,15 @@ export async function startAgain(host: EmbeddedHost, running: Running, log: Log)
 /** Guests but for those whose disk was being restored when all ended, or of which that cannot be seen. */
 async function startable(host: EmbeddedHost, domains: string[], log: Log): Promise<string[]> {
   const virsh = virshFor(host.uri);
-  const names: string[] = [];
-  for (const name of domains) {
-    const why = name.startsWith(namePrefix) ? await whyNotStarted(virsh, name.slice(namePrefix.length)) : undefined;
-    if (why === undefined) names.push(name);
-    else log(`embedded host: ${name} is not started: ${why}`);
-  }
-  return names;
+  const reasons = await Promise.all(
+    domains.map((name) =>
+      name.startsWith(namePrefix) ? whyNotStarted(virsh, name.slice(namePrefix.length)) : undefined,
+    ),
+  );
+  return domains.filter((name, i) => {
+    if (reasons[i] !== undefined) log(`embedded host: ${name} is not started: ${reasons[i]}`);
+    return reasons[i] === undefined;
+  });
 }
 
 async function whyNotStarted(virsh: Virsh, project: string): Promise<string | undefined> {

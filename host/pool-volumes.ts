@@ -33,6 +33,15 @@ export async function refreshPool(virsh: Virsh, pool: string, busySeconds = othe
   }
 }
 
+/** Pools of these types hold files, which may have backing files. */
+export const fileTypes = "dir,fs,netfs";
+
+/** Names of the pools that hold files and are active, or of all of them. */
+export async function filePools(virsh: Virsh, ...which: ["--all"] | []): Promise<string[]> {
+  const list = await virsh.run("pool-list", "--name", ...which, "--type", fileTypes);
+  return list.split("\n").flatMap((name) => name.trim() || []);
+}
+
 /** Names of a pool's volumes, with their paths on the host. */
 export async function volumesIn(virsh: Virsh, pool: string): Promise<Map<string, string>> {
   const table = await virsh.run("vol-list", pool);

@@ -4,6 +4,7 @@ import { poolName } from "../config/names.ts";
 import type { HostSettings } from "../config/settings.ts";
 import { isConsolePool } from "../host/console-log.ts";
 import { type Inventory, type PoolFound, takeInventory } from "../host/inventory.ts";
+import { fileTypes } from "../host/pool-volumes.ts";
 import { shellFor } from "../host/shell.ts";
 import { hostUnreachable } from "../host/unreachable.ts";
 import { quoteForVirsh, VirshError, withVirshSession } from "../host/virsh.ts";
@@ -11,9 +12,6 @@ import { basePool, imageUsage, isNamed } from "./usage.ts";
 
 /** A host whose base images are looked at: its libvirt, and its folder for VMs. */
 export type ImageHost = Pick<HostSettings, "uri" | "storageDir">;
-
-/** Pools whose volumes are files, and may have backing files. */
-export const fileTypes = "dir,fs,netfs";
 
 /** Seconds for all pools of a host to be read anew. */
 const refreshSeconds = 300;

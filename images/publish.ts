@@ -6,14 +6,14 @@ import { baseFolder } from "../config/names.ts";
 import { formatSize, MiB } from "../config/sizes.ts";
 import { overlayAmong } from "../host/backing-files.ts";
 import { holdsConsole } from "../host/console-log.ts";
-import { type DiskDevice, parseDevices } from "../host/domain-devices.ts";
+import { disksOf } from "../host/domain-disks.ts";
 import { parsePool, parseVolume } from "../host/libvirt-xml.ts";
 import { withLock } from "../host/lock.ts";
-import { deleteVolume, refreshPool, volumesIn } from "../host/pool-volumes.ts";
+import { deleteVolume, filePools, refreshPool, volumesIn } from "../host/pool-volumes.ts";
 import { shellFor, shellWord } from "../host/shell.ts";
 import { type Virsh, virshFor } from "../host/virsh.ts";
 import type { Image } from "./cache.ts";
-import { fileTypes, inactive } from "./look.ts";
+import { inactive } from "./look.ts";
 import { readQcow2 } from "./qcow2.ts";
 import { isNamed, isNewerThanMarker } from "./usage.ts";
 
@@ -160,9 +160,9 @@ async function userOf(virsh: Virsh, image: Image, basePool: string): Promise<str
   const base = await virsh.run("pool-dumpxml", basePool);
   const storageDir = path.posix.dirname(parsePool(base).path);
   // Those that other steps define and start meanwhile are among the active ones.
-  for (const pool of await poolNames(virsh, "--all")) {
+  for (const pool of await filePools(virsh, "--all")) {
     try {
-      if (!(await poolNames(virsh)).includes(pool)) {
+      if (!(await filePools(virsh)).includes(pool)) {
         if (await holdsConsole(virsh, pool, storageDir)) continue;
         throw unseen(inactive(virsh.uri, { name: pool }));
       }
@@ -170,7 +170,7 @@ async function userOf(virsh: Virsh, image: Image, basePool: string): Promise<str
       if (user) return user;
     } catch (error) {
       // One that went meanwhile shows nothing; one that is there must.
-      if ((await poolNames(virsh, "--all")).includes(pool)) throw error;
+      if ((await filePools(virsh, "--all")).includes(pool)) throw error;
     }
   }
   return domainOn(virsh, image, path.posix.join(storageDir, baseFolder, image.name), seen);
@@ -190,7 +190,7 @@ async function overlayIn(virsh: Virsh, pool: string, { name }: Image, seen: Set<
 /** @param seen the paths of all volumes, which do not stand on the image */
 async function domainOn(virsh: Virsh, { name }: Image, file: string, seen: Set<string>): Promise<string | undefined> {
   const hidden = new Set<string>();
-  for (const domain of lines(await virsh.run("list", "--all", "--name"))) {
+  for (const domain of (await virsh.run("list", "--all", "--name")).split("\n").filter(Boolean)) {
     for (const { source, chain, format } of await disksOf(virsh, domain)) {
       if ([source, ...chain].some((one) => isNamed(one, name))) return `the domain ${domain}`;
       if (format === "qcow2" && path.isAbsolute(source) && !seen.has(source)) hidden.add(source);
@@ -200,22 +200,6 @@ async function domainOn(virsh: Virsh, { name }: Image, file: string, seen: Set<s
   if (image !== undefined && unknown !== undefined) throw unseen(unreadable(image, unknown));
   return image;
 }
-
-async function disksOf(virsh: Virsh, domain: string): Promise<DiskDevice[]> {
-  try {
-    const views = [await virsh.run("dumpxml", domain), await virsh.run("dumpxml", domain, "--inactive")];
-    return views.flatMap((xml) => parseDevices(xml).disks);
-  } catch (error) {
-    // One that went meanwhile has none.
-    if (lines(await virsh.run("list", "--all", "--name")).includes(domain)) throw error;
-    return [];
-  }
-}
-
-const poolNames = async (virsh: Virsh, ...which: string[]) =>
-  lines(await virsh.run("pool-list", "--name", ...which, "--type", fileTypes));
-
-const lines = (output: string) => output.split("\n").flatMap((line) => line.trim() || []);
 
 const unseen = (issue: Issue) =>
   new UserError("A base image on the host is left alone: not all that may stand on it can be seen.", [issue]);

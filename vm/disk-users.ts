@@ -2,9 +2,10 @@ import { posix } from "node:path";
 import { namePrefix } from "../config/names.ts";
 import { overlayAmong } from "../host/backing-files.ts";
 import { holdsConsole } from "../host/console-log.ts";
-import { type DiskDevice, parseDevices } from "../host/domain-devices.ts";
+import type { DiskDevice } from "../host/domain-devices.ts";
+import { disksOf } from "../host/domain-disks.ts";
 import { parseVolume, type VolumeXml } from "../host/libvirt-xml.ts";
-import { refreshPool, volumesIn } from "../host/pool-volumes.ts";
+import { filePools, refreshPool, volumesIn } from "../host/pool-volumes.ts";
 import type { Shell } from "../host/shell.ts";
 import { type Virsh, VirshError } from "../host/virsh.ts";
 import { names } from "./replace.ts";
@@ -16,9 +17,6 @@ export interface DiskToDelete {
   pool: string;
   path: string;
 }
-
-/** Pools of these types hold files, which may have backing files. */
-const fileTypes = "dir,fs,netfs";
 
 /** What every project has in its pool: it stands on a base image, or on nothing. */
 const standsElsewhere = (pool: string, volume: string) =>
@@ -33,7 +31,7 @@ const standsElsewhere = (pool: string, volume: string) =>
  * @throws VirshError when a domain that is there cannot be asked
  */
 export async function otherUserOf(virsh: Virsh, shell: Shell, disk: DiskToDelete): Promise<string | undefined> {
-  const others = await disksOfOthers(virsh, disk);
+  const others = await disksOfOthers(virsh, disk.domain);
   const user = others.find((one) => uses(one, disk));
   if (user) return `the domain ${user.domain} uses it`;
   const images = others.filter(({ format }) => format === "qcow2").map(({ source }) => source);
@@ -46,42 +44,29 @@ export async function otherUserOf(virsh: Virsh, shell: Shell, disk: DiskToDelete
   return unknown === undefined ? `${image} stands on it` : `whether ${image} stands on it is not known: ${unknown}`;
 }
 
+/** A disk of a domain. */
+export type DiskOf = DiskDevice & { domain: string };
+
 /**
- * The name of another domain that has a disk, or an overlay of it.
+ * The disks of all domains but one.
  *
  * @throws VirshError when a domain that is there cannot be asked
  */
-export const domainThatUses = async (virsh: Virsh, disk: DiskToDelete): Promise<string | undefined> =>
-  (await disksOfOthers(virsh, disk)).find((one) => uses(one, disk))?.domain;
-
-async function disksOfOthers(
-  virsh: Virsh,
-  { domain: own }: DiskToDelete,
-): Promise<(DiskDevice & { domain: string })[]> {
-  const all: (DiskDevice & { domain: string })[] = [];
+export async function disksOfOthers(virsh: Virsh, own: string): Promise<DiskOf[]> {
+  const all: DiskOf[] = [];
   for (const domain of (await names(virsh)).filter((name) => name !== own))
     all.push(...(await disksOf(virsh, domain)).map((disk) => ({ ...disk, domain })));
   return all;
 }
 
-const uses = ({ source, chain }: DiskDevice, { path, pool }: DiskToDelete) =>
+/** Whether a disk of a domain is this one, or an overlay of it. */
+export const uses = ({ source, chain }: DiskDevice, { path, pool }: Pick<DiskToDelete, "path" | "pool">) =>
   [source, ...chain].some((file) => posix.normalize(file) === path || file.startsWith(`${pool}/`));
-
-async function disksOf(virsh: Virsh, domain: string): Promise<DiskDevice[]> {
-  try {
-    const views = [await virsh.run("dumpxml", domain), await virsh.run("dumpxml", domain, "--inactive")];
-    return views.flatMap((xml) => parseDevices(xml).disks);
-  } catch (error) {
-    // Another VM that is taken away at the same time may be gone by now.
-    if ((await names(virsh)).includes(domain)) throw error;
-    return [];
-  }
-}
 
 /** @param seen is given the paths of all volumes that were looked at */
 async function overlayInPools(virsh: Virsh, path: string, seen: Set<string>): Promise<string | undefined> {
-  const active = await poolNames(virsh);
-  for (const pool of await poolNames(virsh, "--all")) {
+  const active = await filePools(virsh);
+  for (const pool of await filePools(virsh, "--all")) {
     const unknown = (why: string) => `whether a volume of the pool ${pool} stands on it is not known: ${why}`;
     if (!active.includes(pool)) {
       // Those of other projects, and of consoles beside them, hold what this program has put there.
@@ -99,7 +84,7 @@ async function overlayInPools(virsh: Virsh, path: string, seen: Set<string>): Pr
     } catch (error) {
       if (!(error instanceof VirshError)) throw error;
       // As above: of another VM, with its pool. One that libvirt cannot read is stopped by that, and still there.
-      if ((await poolNames(virsh, "--all")).includes(pool)) return unknown(error.reason);
+      if ((await filePools(virsh, "--all")).includes(pool)) return unknown(error.reason);
     }
   }
   return undefined;
@@ -113,9 +98,4 @@ async function volumeOf(virsh: Virsh, pool: string, volume: string): Promise<Vol
     if ((await volumesIn(virsh, pool)).has(volume)) throw error;
     return undefined;
   }
-}
-
-async function poolNames(virsh: Virsh, ...which: string[]): Promise<string[]> {
-  const list = await virsh.run("pool-list", "--name", ...which, "--type", fileTypes);
-  return list.split("\n").flatMap((name) => name.trim() || []);
 }

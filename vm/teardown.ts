@@ -12,7 +12,7 @@ import { type Shell, shellFor } from "../host/shell.ts";
 import type { Virsh } from "../host/virsh.ts";
 import { type ApiConfig, accessOf } from "../tailnet/access.ts";
 import { removeVmDevice, type TailnetDevice, tailnetDevices, type VmIdentity } from "../tailnet/devices.ts";
-import { domainThatUses, otherUserOf } from "./disk-users.ts";
+import { disksOfOthers, otherUserOf, uses } from "./disk-users.ts";
 import { requireNoSavedMemory, requireOwnDisks } from "./domain-look.ts";
 import type { Log } from "./grow.ts";
 import { ownDisks } from "./manual-changes.ts";
@@ -146,10 +146,11 @@ async function openPool(virsh: Virsh, project: string): Promise<boolean> {
 async function removeStorage(virsh: Virsh, project: string, hadDomain: boolean, log: Log): Promise<void> {
   const pool = poolName(project);
   if (!(await openPool(virsh, project))) return;
+  const others = hadDomain ? [] : await disksOfOthers(virsh, domainName(project));
   for (const [volume, path] of await volumesIn(virsh, pool)) {
     if (!isDisposable(volume)) continue;
-    const user = hadDomain ? undefined : await domainThatUses(virsh, { domain: domainName(project), pool, path });
-    if (user) log(`${project}: ${path} is kept: the domain ${user} uses it`);
+    const user = others.find((disk) => uses(disk, { path, pool }));
+    if (user) log(`${project}: ${path} is kept: the domain ${user.domain} uses it`);
     else await virsh.run("vol-delete", volume, "--pool", pool);
   }
   await removeIfEmpty(virsh, pool, log);

@@ -58,6 +58,18 @@ const importOf = (file: string, text = scriptText("import.sh"), more: { args?: s
     env: { PATH: `${path.join(dir, "bin")}:${process.env.PATH}` },
   });
 
+/** The same while a program has the image open to write to it. */
+async function importInUse(file: string) {
+  const user = execa("qemu-io", ["-f", "qcow2", file], { reject: false });
+  const shown = new Promise((resolve) => user.stdout.once("data", resolve));
+  user.stdin.write("help\n");
+  await shown;
+  const ended = await importOf(file);
+  user.stdin.end();
+  await user;
+  return ended;
+}
+
 /** Puts a program of that name before those of the machine. */
 const fake = (name: string, text: string) =>
   writeFileSync(path.join(dir, "bin", name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
@@ -170,13 +182,7 @@ describe("an image on the host", () => {
   test("that is in use is refused, and stays", async () => {
     const file = path.join(dir, "image.qcow2");
     await execa("qemu-img", ["create", "-q", "-f", "qcow2", file, "1M"]);
-    const user = execa("qemu-io", ["-f", "qcow2", file], { reject: false });
-    const shown = new Promise((resolve) => user.stdout.once("data", resolve));
-    user.stdin.write("help\n");
-    await shown;
-    const { exitCode, stderr } = await importOf(file);
-    user.stdin.end();
-    await user;
+    const { exitCode, stderr } = await importInUse(file);
     expect([exitCode, stderr]).toEqual([1, expect.stringContaining("Failed to get shared")]);
     expect(existsSync(path.join(dir, "vms/webapp"))).toBe(false);
     expect(existsSync(file)).toBe(true);
@@ -303,13 +309,7 @@ describe("an image on the host", () => {
     });
 
     test("that is in use is refused", async () => {
-      const user = execa("qemu-io", ["-f", "qcow2", file], { reject: false });
-      const shown = new Promise((resolve) => user.stdout.once("data", resolve));
-      user.stdin.write("help\n");
-      await shown;
-      const { exitCode, stderr } = await importOf(file);
-      user.stdin.end();
-      await user;
+      const { exitCode, stderr } = await importInUse(file);
       expect([exitCode, stderr]).toEqual([1, expect.stringContaining(refusal())]);
       expect(stderr).toContain('Failed to get shared "write" lock');
     });

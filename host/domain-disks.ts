@@ -1,0 +1,17 @@
+import { type DiskDevice, parseDevices } from "./domain-devices.ts";
+import type { Virsh } from "./virsh.ts";
+
+/**
+ * The disks that a domain has now and those that it is defined with. One that was removed meanwhile has none.
+ *
+ * @throws VirshError when one that is there cannot be asked
+ */
+export async function disksOf(virsh: Virsh, domain: string): Promise<DiskDevice[]> {
+  try {
+    const views = [await virsh.run("dumpxml", domain), await virsh.run("dumpxml", domain, "--inactive")];
+    return views.flatMap((xml) => parseDevices(xml).disks);
+  } catch (error) {
+    if ((await virsh.run("list", "--all", "--name")).split("\n").includes(domain)) throw error;
+    return [];
+  }
+}
