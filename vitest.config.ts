@@ -3,8 +3,11 @@ import { sharedEnvironment } from "./tests/setup/places.ts";
 import SlowestFirst from "./tests/setup/slowest-first.ts";
 
 const env = sharedEnvironment();
+/** For what is awaited: the default of a second is too short for a machine with much to do. */
+const expect = { poll: { timeout: 20_000 } };
+
 /** A home, temporary files and ssh files of its own for each test file, in a process of its own. */
-const own = { env, setupFiles: "tests/setup/own-home.ts", pool: "forks", isolate: true } as const;
+const own = { env, setupFiles: "tests/setup/own-home.ts", pool: "forks", isolate: true, expect } as const;
 
 /** Real VMs. Whichever file comes first has the base image built. */
 const withGuests = { ...own, testTimeout: 15 * 60_000, hookTimeout: 15 * 60_000 };

@@ -355,14 +355,11 @@ test("plugin processes that were left behind are named, and ended when they shal
     copyFileSync("/bin/sleep", plugin);
     // A shell that ends at once, so that its child has nobody.
     const pid = Number(execFileSync("sh", ["-c", '"$0" 60 >&- 2>&- & echo $!', plugin]));
-    const found = await vi.waitFor(() => {
-      const examined = examineOrphans(folder);
-      expect(examined.level).toBe("warning");
-      return examined;
-    });
+    await expect.poll(() => examineOrphans(folder).level).toBe("warning");
+    const found = examineOrphans(folder);
     expect(found.says).toBe(`1 were left behind by engines that are gone (${pid})`);
     await found.mend?.();
-    await vi.waitFor(() => expect(examineOrphans(folder).level).toBe("ok"));
+    await expect.poll(() => examineOrphans(folder).level).toBe("ok");
   } finally {
     rmSync(folder, { recursive: true });
   }

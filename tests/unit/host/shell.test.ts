@@ -134,7 +134,7 @@ describe("to the end", () => {
       process.kill(-(child.pid as number), signal);
       await closed;
       expect(existsSync(done)).toBe(false);
-      await vi.waitFor(() => expect(existsSync(done)).toBe(true), { timeout: 5000, interval: 50 });
+      await vi.waitFor(() => expect(existsSync(done)).toBe(true), { timeout: 10_000, interval: 50 });
       await delay(100);
     },
   );

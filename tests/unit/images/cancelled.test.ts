@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { tidyingCommand } from "../../../components/entry-command.ts";
 
 let dir: string;
@@ -75,11 +75,11 @@ describe("a base image whose step is cancelled: its shell is killed, and the pro
   test("while it is fetched", async () => {
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/image.qcow2`;
     const { shell, cancel } = startStep({ kind: "url", url, sha512: "0".repeat(128) });
-    await vi.waitFor(() => expect(kinds()).toEqual([".lock", ".partial"]), 30_000);
+    await expect.poll(kinds, { timeout: 30_000 }).toEqual([".lock", ".partial"]);
     const [program] = childrenOf(shell);
     await cancel();
     expect(kinds()).toEqual([]);
-    await vi.waitFor(() => expect(isAlive(program as number)).toBe(false));
+    await expect.poll(() => isAlive(program as number)).toBe(false);
   }, 60_000);
 
   test("while it is built, with all that the build has started, whatever signals that minds", async () => {
@@ -90,10 +90,10 @@ describe("a base image whose step is cancelled: its shell is killed, and the pro
     writeFileSync(path.join(bin, "mmdebstrap"), mmdebstrap, { mode: 0o755 });
     const sleeping = () => processes((pid) => textOf(`/proc/${pid}/cmdline`) === `sleep\0${words}\0`);
     const { cancel } = startStep({ kind: "build" }, { PATH: `${bin}:${process.env.PATH}` });
-    await vi.waitFor(() => expect(sleeping()).toHaveLength(1), 30_000);
+    await expect.poll(sleeping, { timeout: 30_000 }).toHaveLength(1);
     expect(kinds()).toEqual([".lock", ".work-"]);
     await cancel();
     expect(kinds()).toEqual([]);
-    await vi.waitFor(() => expect(sleeping()).toEqual([]));
+    await expect.poll(sleeping).toEqual([]);
   }, 60_000);
 });

@@ -238,7 +238,7 @@ describe("pulumi-language-nodejs", () => {
     }
     const pid = Number(lines[0]);
     parent.kill("SIGKILL");
-    await expect.poll(() => isRunning(pid), { timeout: 3000 }).toBe(false);
+    await expect.poll(() => isRunning(pid)).toBe(false);
   });
 });
 
