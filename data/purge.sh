@@ -119,7 +119,11 @@ refuse_volumes() {
     # These stand on a base image, or on nothing.
     case $1/${file##*/} in project-*/disk.qcow2 | project-*/seed.iso) continue ;; esac
     xml=$(virsh_do vol-dumpxml "$file" </dev/null) || xml=$(gone_from "$1" "$file") || exit
-    base=$(printf '%s\n' "$xml" | sed -n '/<backingStore>/,/<\/backingStore>/s/.*<path>\(.*\)<\/path>.*/\1/p' | plain | first_of_ours)
+    below=$(printf '%s\n' "$xml" | sed -n '/<backingStore>/,/<\/backingStore>/p')
+    next=$(printf '%s\n' "$below" | sed -n 's/.*<path>\(.*\)<\/path>.*/\1/p' | plain)
+    further=''
+    case $below in *"<format type='qcow2'"*) further=$(printf '%s\n' "$next" | files_beneath) || exit ;; esac
+    base=$(printf '%s\n' "$next" "$further" | first_of_ours)
     [ -z "$base" ] || fail "$file" "must not stand on $base" "have it stand alone (qemu-img rebase -b ''), or remove it"
   done
 }

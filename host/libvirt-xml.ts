@@ -89,6 +89,7 @@ export interface VolumeXml {
   allocation: number;
   format: string;
   backingPath?: string;
+  backingFormat?: string;
   /** When the file was changed last, in seconds since the epoch. */
   modified?: number;
   /** The bytes in the file itself, whatever format it is said to have. */
@@ -191,7 +192,9 @@ export function parseNetwork(xml: string): NetworkXml {
 export function parseVolume(xml: string): VolumeXml {
   const volume = root(xml, "volume");
   const isLog = isConsoleLog(text(volume, "name"));
-  const backingPath = isLog ? "" : text(child(volume, "backingStore"), "path");
+  const backing = isLog ? undefined : child(volume, "backingStore");
+  const backingPath = text(backing, "path");
+  const backingFormat = text(child(backing, "format"), "@type");
   const target = child(volume, "target");
   const modified = Number(text(child(target, "timestamps"), "mtime"));
   const physical = child(volume, "physical");
@@ -203,6 +206,7 @@ export function parseVolume(xml: string): VolumeXml {
     allocation: bytes(child(volume, "allocation")),
     format: isLog ? "raw" : text(child(target, "format"), "@type"),
     ...(backingPath === "" ? {} : { backingPath }),
+    ...(backingPath === "" || backingFormat === "" ? {} : { backingFormat }),
     ...(modified ? { modified } : {}),
     ...(physical ? { physical: bytes(physical) } : {}),
     ...(mode ? { mode: Number.parseInt(mode, 8) } : {}),

@@ -35,10 +35,11 @@ export async function otherUserOf(virsh: Virsh, shell: Shell, disk: DiskToDelete
   const user = others.find((one) => uses(one, disk));
   if (user) return `the domain ${user.domain} uses it`;
   const images = others.filter(({ format }) => format === "qcow2").map(({ source }) => source);
-  const seen = new Set<string>();
-  const overlay = await overlayInPools(virsh, disk.path, seen);
+  const volumes: VolumesSeen = { paths: new Set(), backing: [] };
+  const overlay = await overlayInPools(virsh, disk.path, volumes);
   if (overlay) return overlay;
-  const hidden = new Set(images.filter((file) => posix.isAbsolute(file) && !seen.has(file)));
+  const inNoPool = (file: string) => posix.isAbsolute(file) && !volumes.paths.has(file);
+  const hidden = new Set([...images, ...volumes.backing].filter(inNoPool));
   const { image, unknown } = (await overlayAmong(shell, [...hidden], disk.path)) ?? {};
   if (image === undefined) return undefined;
   return unknown === undefined ? `${image} stands on it` : `whether ${image} stands on it is not known: ${unknown}`;
@@ -63,8 +64,14 @@ export async function disksOfOthers(virsh: Virsh, own: string): Promise<DiskOf[]
 export const uses = ({ source, chain }: DiskDevice, { path, pool }: Pick<DiskToDelete, "path" | "pool">) =>
   [source, ...chain].some((file) => posix.normalize(file) === path || file.startsWith(`${pool}/`));
 
-/** @param seen is given the paths of all volumes that were looked at */
-async function overlayInPools(virsh: Virsh, path: string, seen: Set<string>): Promise<string | undefined> {
+/** Volumes that were looked at, and the qcow2 images that they stand on. */
+interface VolumesSeen {
+  paths: Set<string>;
+  backing: string[];
+}
+
+/** @param seen is added to */
+async function overlayInPools(virsh: Virsh, path: string, seen: VolumesSeen): Promise<string | undefined> {
   const active = await filePools(virsh);
   for (const pool of await filePools(virsh, "--all")) {
     const unknown = (why: string) => `whether a volume of the pool ${pool} stands on it is not known: ${why}`;
@@ -76,10 +83,12 @@ async function overlayInPools(virsh: Virsh, path: string, seen: Set<string>): Pr
     try {
       await refreshPool(virsh, pool);
       for (const [volume, file] of await volumesIn(virsh, pool)) {
-        seen.add(file);
+        seen.paths.add(file);
         if (standsElsewhere(pool, volume)) continue;
-        const { backingPath } = (await volumeOf(virsh, pool, volume)) ?? {};
-        if (backingPath && posix.normalize(backingPath) === path) return `${file} stands on it`;
+        const { backingPath, backingFormat } = (await volumeOf(virsh, pool, volume)) ?? {};
+        if (!backingPath) continue;
+        if (posix.normalize(backingPath) === path) return `${file} stands on it`;
+        if (backingFormat === "qcow2") seen.backing.push(backingPath);
       }
     } catch (error) {
       if (!(error instanceof VirshError)) throw error;

@@ -121,13 +121,14 @@ describe("a purge", () => {
   });
 
   /** A pool `clones`, with one volume that has this backing file. */
-  const clones = (backing: string, more = "") => `${more}
+  const clones = (backing: string, more = "", format = "qcow2") => `${more}
   *"pool-list --all --name --type "* | *"pool-list --name --type "*) echo "clones   "; echo "project-myapp   " ;;
   *"vol-list clones") echo " my clone.qcow2   /clones/my clone.qcow2   " ;;
   *"vol-list project-myapp") echo " disk.qcow2   ${"$"}{DISK%/*}/disk.qcow2"; echo " project.qcow2   $DISK" ;;
   *"vol-dumpxml /clones/my clone.qcow2")
     echo "<volume><target><path>/clones/my clone.qcow2</path></target>"
-    printf '  <backingStore>\n    <path>%s</path>\n  </backingStore>\n</volume>\n' "${escaped(backing)}" ;;
+    printf '  <backingStore>\n    <path>%s</path>\n' "${escaped(backing)}"
+    printf "    <format type='${format}'/>\n  </backingStore>\n</volume>\n" ;;
   *"vol-path --pool clones my clone.qcow2") echo '${path.join(dir, "link.qcow2").replaceAll("'", "'\\''")}' ;;`;
 
   test.each(["live", "inactive"])(
@@ -167,6 +168,26 @@ describe("a purge", () => {
     libvirt({ broken: clones(backing()) });
     const { exitCode, stderr } = await purge();
     expect([exitCode, refused(stderr)]).toEqual([1, `/clones/my clone.qcow2: must not stand on ${backing()}`]);
+    expect(existsSync(disk)).toBe(true);
+  });
+
+  test("is refused while such a volume stands on it by way of an image that is in no pool", async () => {
+    const below = path.join(dir, "below.qcow2");
+    execaSync("qemu-img", ["create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", disk, below]);
+    libvirt({ broken: clones(below) });
+    const { exitCode, stderr } = await purge();
+    expect([exitCode, refused(stderr)]).toEqual([1, `/clones/my clone.qcow2: must not stand on ${disk}`]);
+    // Whatever a raw image begins with is its guest's own word.
+    libvirt({ broken: clones(below, "", "raw") });
+    expect(await purge()).toMatchObject({ exitCode: 0, stderr: "" });
+  });
+
+  test("is refused while it is not known what such a volume stands on", async () => {
+    const below = path.join(dir, "below.qcow2");
+    writeFileSync(below, "no image");
+    libvirt({ broken: clones(below) });
+    const { exitCode, stderr } = await purge();
+    expect([exitCode, refused(stderr)]).toEqual([1, `${below}: must let be seen what it stands on`]);
     expect(existsSync(disk)).toBe(true);
   });
 

@@ -167,6 +167,7 @@ describe("a volume", () => {
       allocation: 204800,
       format: "qcow2",
       backingPath: "/vms/base/debian.qcow2",
+      backingFormat: "qcow2",
       physical: 196640,
       mode: 0o644,
     });

@@ -136,7 +136,7 @@ export class FakeVirsh implements Virsh {
 
   private volumeXml(pool: string, name: string): string {
     const { path, backing, capacity = 1, format = "qcow2" } = this.volumes(pool).get(name) ?? { path: "" };
-    const store = backing ? `<backingStore><path>${backing}</path></backingStore>` : "";
+    const store = backing ? `<backingStore><path>${backing}</path><format type="qcow2"/></backingStore>` : "";
     return `<volume><name>${name}</name><capacity>${capacity}</capacity><allocation>1</allocation><target><path>${path}</path><format type='${format}'/></target>${store}</volume>`;
   }
 }

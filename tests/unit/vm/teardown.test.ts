@@ -252,6 +252,15 @@ describe("the teardown of a VM", () => {
     expect(said).toContain(keptFor(`${overlay} stands on it`));
   });
 
+  test("keeps a project disk that a clone stands on by way of an image that is in no pool", async () => {
+    const below = path.join(mkdtempSync(path.join(tmpdir(), "teardown-")), "below");
+    execaSync("qemu-img", ["create", "-q", "-u", "-f", "qcow2", "-F", "qcow2", "-b", disk, below, "1M"]);
+    virsh.pools.set("clones", new Map([["clone.qcow2", { path: "/clones/clone.qcow2", backing: below }]]));
+    await run(false);
+    expect(left()).toEqual(["project.qcow2"]);
+    expect(said).toContain(keptFor(`${below} stands on it`));
+  });
+
   test("keeps a project disk of which it is not known what stands on it", async () => {
     virsh.pools.set("clones", new Map([["clone.qcow2", { path: "/clones/clone.qcow2" }]]));
     const real = FakeVirsh.prototype.run.bind(virsh);
