@@ -77,6 +77,8 @@ function diskElement(disk: DomainDisk) {
   };
 }
 
+const diskMatch = (target: string) => `/domain/devices/disk[target/@dev='${target}']`;
+
 /** libvirt chooses the firmware, and keeps its variables with the domain. */
 const efi = {
   "@_match": "/domain/os",
@@ -116,7 +118,7 @@ export function domainXslt(details: DomainDetails): string {
     { "@_match": "/domain/devices/graphics" },
     ...(details.firmware === "uefi" ? [efi] : []),
     ...details.disks.map((disk) => ({
-      "@_match": `/domain/devices/disk[target/@dev='${disk.target}']`,
+      "@_match": diskMatch(disk.target),
       disk: diskElement(disk),
     })),
     {
@@ -133,6 +135,13 @@ export function domainXslt(details: DomainDetails): string {
     },
   ]);
 }
+
+/**
+ * The same stylesheet, by which a disk has no backing file, whatever its header says: QEMU's user can write that header, and libvirt
+ * would give it the file that is named there. It is no part of the definition's digest, as in {@link withFilter}.
+ */
+export const standingAlone = (xslt: string, target: string) =>
+  withChild(xslt, "disk", { backingStore: "" }, diskMatch(target));
 
 /**
  * The same stylesheet, by which the interface of a MAC address, if it is on a network of libvirt's, has a network filter. It is no

@@ -76,17 +76,22 @@ export function withTemplate(xslt: string, template: object): string {
   return rebuilder.build(all);
 }
 
-/** The same stylesheet with one more element in each of its elements of a name. */
-export function withChild(xslt: string, parent: string, element: object): string {
+/**
+ * The same stylesheet with one more element in each of its elements of a name.
+ *
+ * @param match only in templates for what this matches
+ */
+export function withChild(xslt: string, parent: string, element: object, match?: string): string {
   const added = parser.parse(builder.build(element)) as Node[];
-  const add = (nodes: Node[]): Node[] =>
-    nodes.map((node) =>
-      Object.fromEntries(
+  const add = (nodes: Node[], isWithin: boolean): Node[] =>
+    nodes.map((node) => {
+      const isIn = isWithin || (node[attributesKey] as Node | undefined)?.match === match;
+      return Object.fromEntries(
         Object.entries(node).map(([key, inner]) => [
           key,
-          Array.isArray(inner) ? [...add(inner as Node[]), ...(key === parent ? added : [])] : inner,
+          Array.isArray(inner) ? [...add(inner as Node[], isIn), ...(key === parent && isIn ? added : [])] : inner,
         ]),
-      ),
-    );
-  return rebuilder.build(add(parser.parse(xslt) as Node[]));
+      );
+    });
+  return rebuilder.build(add(parser.parse(xslt) as Node[], match === undefined));
 }

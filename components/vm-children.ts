@@ -27,7 +27,7 @@ import type { InPlaceSettings } from "../vm/settings.ts";
 import type { Teardown } from "../vm/teardown.ts";
 import type { BaseImage } from "./base-image.ts";
 import { dirPool } from "./dir-pool.ts";
-import { domainXslt, withFilter, withMarks } from "./domain-xslt.ts";
+import { domainXslt, standingAlone, withFilter, withMarks } from "./domain-xslt.ts";
 import { entryCommand } from "./entry-command.ts";
 import type { ProjectVmArgs } from "./project-vm.ts";
 import { apiEnvironment, rejoinTrigger, tailnetDigest, tailnetEnvironment } from "./tailnet.ts";
@@ -154,7 +154,7 @@ export function createDomain(
       const bigger = adoptedBigger(found, settings.disk);
       const adopted = bigger ? { adopted: bigger } : {};
       const marks = { definition: digest, instance, root, keepData, starting: running === true, ...joined, ...adopted };
-      const marked = withMarks(xslt, marks);
+      const marked = standingAlone(withMarks(xslt, marks), "vdb");
       args.xml = { xslt: host.filtersGuests ? withFilter(marked, macAddress(name), filterName(name)) : marked };
       opts.replacementTrigger = [digest, root, instance];
       opts.ignoreChanges = [...(opts.ignoreChanges ?? []), ...(unchanged ? allOf(args) : ["running", "autostart"])];

@@ -127,6 +127,22 @@ describe("a VM that others changed by virsh", () => {
     await expectSettled();
   });
 
+  test("with another file named in its project disk's header, as QEMU's user can write it, is not given that file", async () => {
+    const secret = path.join(checkout.dir, "root-only");
+    writeFileSync(secret, Buffer.alloc(4096), { mode: 0o600 });
+    await execa("qemu-img", ["rebase", "-u", "-F", "raw", "-b", secret, disk]);
+    try {
+      await virsh.run("start", domain, "--paused");
+      const running = await virsh.run("dumpxml", domain);
+      await virsh.run("destroy", domain);
+      expect(running).toContain(disk);
+      expect(running).not.toContain(secret);
+    } finally {
+      await execa("qemu-img", ["rebase", "-u", "-b", "", disk]);
+    }
+    await expectSettled();
+  });
+
   test("undefined while it runs, is refused until the doctor has defined it again, and is removed all the same", async () => {
     await virsh.run("start", domain);
     await virsh.run("undefine", domain);

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import { domainXslt, type Marks, withFilter, withMarks } from "../../../components/domain-xslt.ts";
+import { domainXslt, type Marks, standingAlone, withFilter, withMarks } from "../../../components/domain-xslt.ts";
 import { parseDomain } from "../../../host/libvirt-xml.ts";
 import { hostileTexts } from "../guest/hostile-values.ts";
 import { aNode } from "../guest/samples.ts";
@@ -55,6 +55,27 @@ test("an interface that a transform has put onto a bridge gets none", () => {
   const before =
     '<domain><devices><interface type="bridge"><mac address="52:54:00:ab:cd:ef"/></interface></devices></domain>';
   expect(applyXslt(withFilter(sheet, "52:54:00:ab:cd:ef", "project-app"), before)).toBe(applyXslt(sheet, before));
+});
+
+test("a disk that stands alone has no backing file, whatever its header says; others are as they were", () => {
+  const file = (name: string) => ({ file: `/vms/app/${name}`, format: "qcow2" as const, serial: name });
+  const disks = [
+    { target: "vda", ...file("disk.qcow2") },
+    { target: "vdb", ...file("project.qcow2") },
+  ];
+  const sheet = domainXslt({ uuid: "u", firmware: "bios", disks, consoleLog: "/vms/app/console.log" });
+  const disk = (target: string) => `<disk type="volume" device="disk"><target dev="${target}" bus="virtio"/></disk>`;
+  const before = `<domain><devices>${disk("vda")}${disk("vdb")}</devices></domain>`;
+  const serial = "<serial>project.qcow2</serial>";
+  const plain = applyXslt(sheet, before);
+  expect(plain).toContain(serial);
+  expect(applyXslt(standingAlone(sheet, "vdb"), before)).toBe(plain.replace(serial, `${serial}<backingStore/>`));
+});
+
+test("a stylesheet of a transform's own, which makes that disk in another way, is left as it is", () => {
+  const own =
+    '<xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform"><xsl:template match="/"><disk/></xsl:template></xsl:stylesheet>';
+  expect(applyXslt(standingAlone(own, "vdb"), "<domain/>")).toBe(applyXslt(own, "<domain/>"));
 });
 
 const details = {
