@@ -5,10 +5,10 @@ import { setTimeout as delay } from "node:timers/promises";
 import { execa } from "execa";
 import { defaults } from "../config/defaults.ts";
 import { UserError } from "../config/errors.ts";
+import { runProgram } from "../config/run-program.ts";
 import { takeInventory } from "../host/inventory.ts";
 import { ensureImage } from "../images/image.ts";
 import { log } from "../local/progress.ts";
-import { run } from "../local/run.ts";
 import { playBoot } from "./boot.ts";
 import { command, interruption } from "./command.ts";
 import type { Contender } from "./contender.ts";
@@ -117,4 +117,4 @@ async function engineWorkload(host: BenchHost): Promise<Workload> {
   };
 }
 
-await run(main);
+await runProgram(main);

@@ -18,7 +18,8 @@ export interface Issue {
 }
 
 /**
- * A user's mistake, or several. It is shown without a stack trace; every other error is a bug and keeps its trace.
+ * What is a user's matter, or a host's or a guest's: a mistake, or several, or what failed there. A program shows it without a stack
+ * trace (`runProgram`); every other error that gets there is a bug.
  *
  * The message is the title and, when there are issues, two lines for each: the fact and the remedy. Whatever a value or a reason
  * in it holds, it does nothing to a terminal.
@@ -29,7 +30,7 @@ export interface Issue {
  * ]);
  */
 export class UserError extends Error {
-  override readonly name = "UserError";
+  override readonly name: string = "UserError";
   readonly issues: Issue[];
 
   constructor(title: string, issues: Issue[] = []) {
@@ -38,6 +39,9 @@ export class UserError extends Error {
     this.issues = safe;
   }
 }
+
+/** A program that was not called rightly. Its text is empty where that has been said already. */
+export class UsageError extends UserError {}
 
 /**
  * A value that breaks a rule, thrown by whoever reads the value; whoever knows its place makes an {@link Issue} of it.

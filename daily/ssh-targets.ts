@@ -3,7 +3,6 @@ import { ownValue } from "../config/own-value.ts";
 import { printable } from "../config/printable.ts";
 import type { SshTarget } from "../guest/ssh-config.ts";
 import { lastTargets, sshFilePaths, writeSshFiles } from "../guest/ssh-files.ts";
-import { VirshError } from "../host/virsh.ts";
 import { findRunningVm, type OwnVm } from "./find-vm.ts";
 import type { Outline } from "./outline.ts";
 import { readStackState } from "./stack-state.ts";
@@ -104,7 +103,7 @@ export async function explainConnection(
       if (!(await (await guestOf(own)).answers())) throw notUpYet(own);
     } catch (error) {
       // It may be off by now, by the very command that was run. The exit code stays that of ssh.
-      if (!(error instanceof UserError || error instanceof VirshError)) throw error;
+      if (!(error instanceof UserError)) throw error;
       console.error(printable(error.message));
     }
   }

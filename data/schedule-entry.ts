@@ -1,6 +1,6 @@
-import { UserError } from "../config/errors.ts";
-import { say, sayFailure } from "../host/say.ts";
-import { ShellError, shellFor } from "../host/shell.ts";
+import { runProgram } from "../config/run-program.ts";
+import { say } from "../host/say.ts";
+import { shellFor } from "../host/shell.ts";
 import { installSchedule, removeSchedule } from "./schedule.ts";
 import { readScheduleEnvironment } from "./schedule-environment.ts";
 
@@ -16,9 +16,4 @@ async function main(action: string | undefined): Promise<void> {
   else throw new Error("install or remove?");
 }
 
-try {
-  await main(process.argv[2]);
-} catch (error) {
-  sayFailure(error, error instanceof UserError || error instanceof ShellError);
-  process.exitCode = 1;
-}
+await runProgram(() => main(process.argv[2]));

@@ -8,7 +8,7 @@ interface Ended {
   code: number;
 }
 
-/** A `pulumi` that did not succeed, with all that it printed. */
+/** A `pulumi` that did not succeed, with all that it printed: the engine makes a UserError of it, which shows what matters. */
 export class PulumiError extends Error {
   override readonly name = "PulumiError";
 

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { UserError } from "../config/errors.ts";
 import { indented } from "../config/printable.ts";
 import type { Guest } from "./guest.ts";
 import { inTime, pauseAfter } from "./in-time.ts";
@@ -45,7 +46,7 @@ export const limits: Record<"kvm" | "emulated", Limits> = {
  * A stage that did not hold; the message names it, says why, and ends with the guest's log. What the guest says in it does not
  * act on a terminal, and no line of it looks like one of ours.
  */
-export class NotReadyError extends Error {
+export class NotReadyError extends UserError {
   override readonly name = "NotReadyError";
   constructor(
     domain: string,

@@ -2,7 +2,7 @@ import { posix } from "node:path";
 import { UserError } from "../config/errors.ts";
 import { backupFolder, basePoolName, consoleFolder, poolName } from "../config/names.ts";
 import type { Inventory, InventoryHost } from "./inventory.ts";
-import { type Shell, ShellError, shellFor } from "./shell.ts";
+import { type Shell, shellFor } from "./shell.ts";
 
 /** What of a host's folder for VMs other users of that host may read or change. */
 export interface OpenStorage {
@@ -100,7 +100,7 @@ export async function closeBeforeUpdate(
     await closeStorage(shell, { files, folders: folders.filter((folder) => folder !== storageDir) });
     return false;
   } catch (error) {
-    if (!(error instanceof ShellError || error instanceof UserError)) throw error;
+    if (!(error instanceof UserError)) throw error;
     return isOpen;
   }
 }

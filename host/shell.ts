@@ -37,7 +37,7 @@ export interface RunOptions {
 }
 
 /** A program on a host that failed: which one, where, how, and the last lines of what it said. */
-export class ShellError extends Error {
+export class ShellError extends UserError {
   override readonly name = "ShellError";
 
   constructor(

@@ -30,7 +30,7 @@ export interface Virsh {
 }
 
 /** A virsh command that failed: which one, how, and the last lines of what it said. */
-export class VirshError extends Error {
+export class VirshError extends UserError {
   override readonly name = "VirshError";
   /** The last lines of its standard error, without the `error: ` that virsh puts before each, as they may be printed. */
   readonly reason: string;

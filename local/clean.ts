@@ -1,6 +1,7 @@
 import { rm } from "node:fs/promises";
 import { createInterface } from "node:readline/promises";
 import { printable } from "../config/printable.ts";
+import { runProgram } from "../config/run-program.ts";
 import { removeAllSchedules } from "../data/schedule.ts";
 import { embeddedHostFor, stopEmbeddedHost, wipeEmbeddedHost } from "../host/embedded.ts";
 import { lostHostLine, lostHosts } from "../host/lost-hosts.ts";
@@ -8,7 +9,6 @@ import { localDir } from "../host/resolve.ts";
 import { shellFor } from "../host/shell.ts";
 import { checkoutOfHost, projectRoot } from "./checkout.ts";
 import { log } from "./progress.ts";
-import { run } from "./run.ts";
 
 /**
  * `make clean`: asks, then removes this checkout's VMs with their project disks, backups and schedules, its state and its keys; with
@@ -51,4 +51,4 @@ async function ask(question: string): Promise<string> {
   }
 }
 
-await run(main);
+await runProgram(main);

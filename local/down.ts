@@ -1,10 +1,10 @@
+import { runProgram } from "../config/run-program.ts";
 import { embeddedHostFor, stopEmbeddedHost } from "../host/embedded.ts";
 import { checkoutOfHost } from "./checkout.ts";
 import { log } from "./progress.ts";
-import { run } from "./run.ts";
 
 /**
  * `make down`: the VMs shut down, then the embedded host goes; disks and definitions stay for the next `make up`. With GONE that of a
  * checkout that is gone.
  */
-await run(async () => stopEmbeddedHost(embeddedHostFor(checkoutOfHost()), log));
+await runProgram(async () => stopEmbeddedHost(embeddedHostFor(checkoutOfHost()), log));

@@ -15,12 +15,9 @@ export async function readyOnes<Vm>(waits: Promise<Vm>[]): Promise<ReadyOnes<Vm>
   };
 }
 
-/** What can be said without a trace; all else is a bug. */
-const forUser = ["NotReadyError", "UserError", "VirshError"];
-
 /** @throws UserError with why each of those that are not ready is not */
 export function requireAllReady({ failures }: Pick<ReadyOnes<unknown>, "failures">): void {
-  const bug = failures.find(({ name }) => !forUser.includes(name));
+  const bug = failures.find((error) => !(error instanceof UserError));
   if (bug) throw bug;
   if (failures.length > 0) throw new UserError(failures.map(({ message }) => message).join("\n"));
 }

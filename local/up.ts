@@ -3,6 +3,7 @@ import type { ProjectOutput } from "../components/outputs.ts";
 import { UserError } from "../config/errors.ts";
 import { domainName } from "../config/names.ts";
 import { readPulumiProject, stackFileName, stackUrn } from "../config/pulumi-project.ts";
+import { runProgram } from "../config/run-program.ts";
 import { checkStackFile } from "../config/stack-file.ts";
 import { readStackState } from "../daily/stack-state.ts";
 import { Guest } from "../guest/guest.ts";
@@ -17,7 +18,6 @@ import { virshFor } from "../host/virsh.ts";
 import { ensureSshKey, projectRoot } from "./checkout.ts";
 import { log, secondsPassed } from "./progress.ts";
 import { type ReadyOnes, readyOnes, requireAllReady } from "./ready-ones.ts";
-import { run } from "./run.ts";
 import { releaseDeadLocks } from "./stack-lock.ts";
 
 const stack = "local";
@@ -85,4 +85,4 @@ async function waitForRunning(projects: ProjectOutput[]): Promise<ReadyOnes<Proj
 }
 
 const pick = ({ addresses, hostKeys }: Readiness) => ({ addresses, hostKeys });
-await run(main);
+await runProgram(main);

@@ -1,6 +1,4 @@
 import { UserError } from "../../config/errors.ts";
-import { ShellError } from "../../host/shell.ts";
-import { VirshError } from "../../host/virsh.ts";
 
 /** What an examination found, as `project-vm doctor --json` prints it. Keys may be added; none is renamed or taken away. */
 export interface Finding {
@@ -36,8 +34,8 @@ export async function looked<T>(check: string, look: () => Promise<T>): Promise<
   try {
     return await look();
   } catch (error) {
-    if (!(error instanceof ShellError || error instanceof UserError)) throw error;
-    const [issue] = error instanceof UserError ? error.issues : [];
+    if (!(error instanceof UserError)) throw error;
+    const [issue] = error.issues;
     const says = `could not be looked at: ${issue ? `${issue.path}: ${issue.rule}` : error.message}`;
     return warning(check, says, issue?.remedy ?? "programs are run there by ssh: see docs/data.md");
   }
@@ -53,7 +51,7 @@ export async function mended(finding: Finding, mend: () => Promise<void>): Promi
     await mend();
     return { ...finding, fix: "fixed" };
   } catch (error) {
-    if (!(error instanceof UserError || error instanceof VirshError || error instanceof ShellError)) throw error;
+    if (!(error instanceof UserError)) throw error;
     return { ...finding, says: `${finding.says}; this could not be mended: ${error.message}`, fix: "none" };
   }
 }

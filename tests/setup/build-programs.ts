@@ -1,6 +1,6 @@
+import { runProgram } from "../../config/run-program.ts";
 import { ensureImage } from "../../images/image.ts";
 import { log } from "../../local/progress.ts";
-import { run } from "../../local/run.ts";
 import { sshdRoot } from "../e2e/support/remote-sshd-program.ts";
 import { tailnetPrograms } from "../e2e/support/tailnet/programs.ts";
 
@@ -8,7 +8,7 @@ import { tailnetPrograms } from "../e2e/support/tailnet/programs.ts";
  * Run by make before any test with guests: what takes minutes to build for the first time, in no test's time. Two files that each
  * build something have taken a quarter of an hour to boot a guest.
  */
-await run(async () => {
+await runProgram(async () => {
   // An image is built by one processor most of the time.
   await Promise.all([ensureImage({ kind: "build" }, log), tailnetPrograms(log)]);
   await sshdRoot(log);

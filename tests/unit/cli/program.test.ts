@@ -95,6 +95,12 @@ describe("the program", () => {
     expect(stderr).toContain("Usage: project-vm");
   });
 
+  test("that cannot write its answer says why, without a trace", async () => {
+    const { stderr, exitCode } = await execa("sh", ["-c", '"$0" --help >/dev/full', bin], { reject: false });
+    const why = "The answer cannot be written to standard output: ENOSPC: no space left on device, write";
+    expect([exitCode, stderr]).toEqual([1, why]);
+  });
+
   test("that fails by the user's mistake ends with 1, without a trace, and prints no answer", async () => {
     const { stdout, stderr, exitCode } = await run("backups", "myapp");
     expect([exitCode, stdout]).toEqual([1, ""]);

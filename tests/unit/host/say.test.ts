@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { expect, test } from "vitest";
-import { sayable } from "../../../host/say.ts";
+import { sayable } from "../../../config/printable.ts";
 
 const bytes = (text: string) => Math.max(...text.split("\n").map((line) => Buffer.byteLength(line)));
 
@@ -27,7 +27,7 @@ test.each([
   ["vm/network-entry.ts", "PROJECT_VMS_NETWORK"],
   ["images/main.ts", "PROJECT_VMS_IMAGE"],
   ["data/schedule-entry.ts", "PROJECT_VMS_BACKUP"],
-])("the step %s prints no longer one, whatever its host says", (entry, variable) => {
+])("the step %s prints no longer one, and no stack trace, whatever its host says", (entry, variable) => {
   const long = "x".repeat(50_000);
   const image = { kind: "url", url: `file:///nowhere/${long}`, sha512: "0".repeat(128) };
   const about = { uri: `nodriver${long}:///system`, project: "app", name: "net", storageDir: "/vms", image };
@@ -44,4 +44,5 @@ test.each([
     encoding: "utf8",
   });
   expect([status, bytes(stderr) > 100, bytes(stderr) < 17 * 1024]).toEqual([1, true, true]);
+  expect(stderr).not.toMatch(/^ {4}at /m);
 });
