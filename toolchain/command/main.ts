@@ -1,14 +1,17 @@
 import providerService from "@pulumi/pulumi/proto/provider_grpc_pb.js";
+import { runProgram } from "../../config/run-program.ts";
 import { engineAddress } from "../plugin/arguments.ts";
-import { leaveWithError, servePlugin } from "../plugin/serve.ts";
+import { servePlugin } from "../plugin/serve.ts";
 import { commandVersion } from "../plugin/version.ts";
 import { EngineLog } from "./engine-log.ts";
 import { CommandProvider } from "./provider.ts";
 
 const provider = new CommandProvider(new EngineLog(engineAddress(process.argv.slice(2))));
-servePlugin({
-  service: providerService.ResourceProviderService,
-  handlers: provider.handlers(),
-  standsInFor: `pulumi-resource-command ${commandVersion}`,
-  stop: () => provider.stop(),
-}).catch(leaveWithError);
+runProgram(() =>
+  servePlugin({
+    service: providerService.ResourceProviderService,
+    handlers: provider.handlers(),
+    standsInFor: `pulumi-resource-command ${commandVersion}`,
+    stop: () => provider.stop(),
+  }),
+);

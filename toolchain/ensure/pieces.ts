@@ -77,6 +77,9 @@ export function goFlags({ variables, tags = [] }: Pick<GoPiece, "variables" | "t
   return tags.length > 0 ? [...flags, `-tags=${tags.join(",")}`] : flags;
 }
 
+/** What every stand-in is made of, below toolchain/: how it is run, and how it is served. */
+const common = ["plugin", ...["run-program", "errors", "printable", "counted"].map((name) => `../config/${name}.ts`)];
+
 /** The stand-ins. */
 export function bundlePieces(): BundlePiece[] {
   const pieces: Omit<BundlePiece, "digest">[] = [
@@ -84,19 +87,19 @@ export function bundlePieces(): BundlePiece[] {
       name: "pulumi-language-nodejs",
       title: "the stand-in for the language host",
       source: "language-nodejs",
-      shared: ["plugin"],
+      shared: common,
     },
     {
       name: "pulumi-resource-command",
       title: `the stand-in for command ${commandVersion}`,
       source: "command",
-      shared: ["plugin"],
+      shared: common,
     },
     {
       name: "pulumi-resource-tailscale",
       title: `the stand-in for tailscale ${tailscaleVersion}`,
       source: "tailscale",
-      shared: ["plugin", "command/values.ts"],
+      shared: [...common, "command/values.ts"],
     },
   ];
   const libraries = contentsOf(checkoutFolder, ["package-lock.json"]);

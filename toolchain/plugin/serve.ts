@@ -76,12 +76,6 @@ export async function servePlugin(plugin: PluginServer): Promise<void> {
   process.stdout.write(`${port}\n`);
 }
 
-/** Ends a plugin that could not be started: the engine shows what it printed. */
-export function leaveWithError(error: unknown): void {
-  console.error(error);
-  process.exit(1);
-}
-
 function implementation(plugin: PluginServer): grpc.UntypedServiceImplementation {
   const methods: grpc.UntypedServiceImplementation = {};
   for (const [name, definition] of Object.entries(plugin.service)) {

@@ -1,12 +1,15 @@
 import providerService from "@pulumi/pulumi/proto/provider_grpc_pb.js";
-import { leaveWithError, servePlugin } from "../plugin/serve.ts";
+import { runProgram } from "../../config/run-program.ts";
+import { servePlugin } from "../plugin/serve.ts";
 import { standsInFor } from "./config.ts";
 import { TailscaleProvider } from "./provider.ts";
 
 const provider = new TailscaleProvider();
-servePlugin({
-  service: providerService.ResourceProviderService,
-  handlers: provider.handlers(),
-  standsInFor,
-  stop: async () => provider.stop(),
-}).catch(leaveWithError);
+runProgram(() =>
+  servePlugin({
+    service: providerService.ResourceProviderService,
+    handlers: provider.handlers(),
+    standsInFor,
+    stop: async () => provider.stop(),
+  }),
+);

@@ -15,6 +15,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { build } from "esbuild";
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { UserError } from "../../../config/errors.ts";
 import { buildGoPiece, clock, ensurePiece } from "../../../toolchain/ensure/build.ts";
@@ -280,6 +281,20 @@ describe("what is built", () => {
     const digests = [...goPieces(), ...bundlePieces()].map(({ digest }) => digest);
     expect(new Set(digests).size).toBe(6);
     expect(digestOf(["ab", "c"])).not.toBe(digestOf(["a", "bc"]));
+  });
+
+  test.each(bundlePieces())("$name has one of all that it is bundled from", async ({ source, shared }) => {
+    const { metafile } = await build({
+      absWorkingDir: checkoutFolder,
+      entryPoints: [`toolchain/${source}/main.ts`],
+      bundle: true,
+      platform: "node",
+      metafile: true,
+      write: false,
+    });
+    const made = [source, ...shared].map((part) => join("toolchain", part));
+    const sources = Object.keys(metafile.inputs).filter((file) => !file.startsWith("node_modules/"));
+    expect(sources.filter((file) => !made.some((part) => `${file}/`.startsWith(`${part}/`)))).toEqual([]);
   });
 
   test("the layout is the one that the engine looks for", () => {

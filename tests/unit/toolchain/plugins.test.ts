@@ -1,5 +1,5 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -75,6 +75,21 @@ const struct = (values: Record<string, unknown>) =>
   structMessages.Struct.fromJavaScript(values as Record<string, structMessages.JavaScriptValue>);
 const urn = (type: string, name = "it") => `urn:pulumi:s::p::project-vms:index:Vm$${type}::${name}`;
 const commandUrn = urn("command:local:Command");
+
+test.each(bundlePieces())("$name ends with 1 where it has no port to be asked on", ({ name }) => {
+  const noPort = join(folder, "no-port.cjs");
+  writeFileSync(
+    noPort,
+    'require("net").Server.prototype.listen = function () { setImmediate(() => this.emit("error", new Error("no port"))); };',
+  );
+  const { status, stdout, stderr } = spawnSync(join(folder, name), [engineAddress], {
+    env: { ...process.env, NODE_OPTIONS: `--require=${noPort}` },
+    encoding: "utf8",
+    timeout: 15_000,
+  });
+  expect([status, stdout]).toEqual([1, ""]);
+  expect(stderr).toMatch(/no port.*\n( {4}at .*\n)*This is a bug in project-vms/);
+});
 
 describe("pulumi-resource-command", () => {
   let child: ChildProcess;
