@@ -24,7 +24,7 @@ export function listCommand(): Command {
       const { checkoutOf } = await import("../daily/checkout-folder.ts");
       const { stacksIn } = await import("../daily/stacks.ts");
       const { printList } = await import("./print.ts");
-      const { printable } = await import("../config/printable.ts");
+      const { failureText } = await import("../config/run-program.ts");
       const folder = process.cwd();
       try {
         if (!options.allStacks) {
@@ -34,7 +34,7 @@ export function listCommand(): Command {
         }
         const { rows, failures } = await listStacks(stacksIn(checkoutOf(folder) ?? folder), folder);
         printList(rows, { STACK: ({ stack }: VmRow) => stack, ...columnsFor(rows) }, options);
-        for (const { error } of failures) console.error(printable(error.message));
+        for (const { error } of failures) console.error(failureText(error));
         if (failures.length > 0) process.exitCode = 1;
       } finally {
         await tellLostHosts();

@@ -1,0 +1,31 @@
+import { afterEach, expect, test, vi } from "vitest";
+import { listCommand } from "../../../cli/list.ts";
+import { UserError } from "../../../config/errors.ts";
+
+vi.mock("../../../daily/stacks.ts", () => ({ stacksIn: () => ["away", "ill"] }));
+vi.mock("../../../host/lost-hosts.ts", async (original) => ({ ...(await original()), lostHosts: () => [] }));
+vi.mock("../../../daily/list.ts", () => ({
+  listVms: undefined,
+  listStacks: async () => ({
+    rows: [],
+    failures: [
+      { stack: "away", error: new UserError("The host of away does not answer.") },
+      { stack: "ill", error: new TypeError("x is undefined") },
+    ],
+  }),
+}));
+
+afterEach(() => {
+  vi.restoreAllMocks();
+  process.exitCode = undefined;
+});
+
+test("of the stacks that cannot be listed, a bug keeps its trace and hides no other's reason", async () => {
+  vi.spyOn(console, "log").mockReturnValue();
+  const print = vi.spyOn(console, "error").mockReturnValue();
+  await listCommand().parseAsync(["--all-stacks"], { from: "user" });
+  const [away, ill] = print.mock.calls.map(([text]) => text as string);
+  expect(away).toBe("The host of away does not answer.");
+  expect(ill).toMatch(/^TypeError: x is undefined\n {4}at (.*\n)+This is a bug in project-vms/);
+  expect(process.exitCode).toBe(1);
+});
