@@ -5,6 +5,7 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { UserError } from "../config/errors.ts";
 import type { EmbeddedHost } from "./embedded.ts";
 import { findProcesses, insideName } from "./embedded-look.ts";
 
@@ -88,7 +89,7 @@ export function parseMountpoints(mountinfo: string): string[] {
  * Waits until something is so.
  *
  * @param what for the error, as in "libvirtd to answer"
- * @param limitSeconds after which it throws
+ * @throws UserError after so many seconds
  */
 export async function waitFor(
   what: string,
@@ -97,7 +98,7 @@ export async function waitFor(
 ): Promise<void> {
   const end = Date.now() + limitSeconds * 1000;
   while (!(await isSo())) {
-    if (Date.now() > end) throw new Error(`waited ${limitSeconds} s for ${what}`);
+    if (Date.now() > end) throw new UserError(`waited ${limitSeconds} s for ${what}`);
     await sleep(50);
   }
 }

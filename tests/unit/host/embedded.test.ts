@@ -8,7 +8,7 @@ import { UserError } from "../../../config/errors.ts";
 import { embeddedHostFor, wipeEmbeddedHost } from "../../../host/embedded.ts";
 import { openPassages } from "../../../host/embedded-files.ts";
 import { recallRunning, rememberRunning, whatRuns } from "../../../host/embedded-guests.ts";
-import { mountsBelow, parseMountpoints } from "../../../host/embedded-process.ts";
+import { mountsBelow, parseMountpoints, waitFor } from "../../../host/embedded-process.ts";
 import { requirePrograms } from "../../../host/programs.ts";
 
 describe("where a checkout's host is", () => {
@@ -33,6 +33,12 @@ describe("where a checkout's host is", () => {
       expect(Buffer.byteLength(new URL(uri).searchParams.get("socket") ?? "")).toBeLessThan(108);
     },
   );
+});
+
+test("what does not come about in its time is the host's matter, and no bug", async () => {
+  const waiting = waitFor("libvirtd to answer", 0.01, () => false);
+  await expect(waiting).rejects.toEqual(new UserError("waited 0.01 s for libvirtd to answer"));
+  await expect(waiting).rejects.toBeInstanceOf(UserError);
 });
 
 test("mount points, with the kernel's escapes", () => {
