@@ -48,7 +48,7 @@ export async function runChange(
   change: (confirm: Confirm) => Promise<ProjectOutput[] | undefined>,
   ask?: (told: Told, isAgreed: boolean) => Promise<boolean>,
 ): Promise<void> {
-  const { describeChanges } = await import("../engine/events.ts");
+  const { changeLines, describeChanges } = await import("../engine/events.ts");
   const { askToGoOn } = await import("./ask.ts");
   const { describeReady } = await import("../engine/project-changes.ts");
   const askToApply = (told: Told, isAgreed: boolean) =>
@@ -62,7 +62,8 @@ export async function runChange(
   });
   const done = projects !== undefined;
   const { changes = [], resources = 0 } = seen ?? {};
-  const report: ChangeReport = { stack: stack.name, changes, resources, done, projects: projects ?? [] };
+  const outcome = { resources, done, projects: projects ?? [] };
+  const report: ChangeReport = { stack: stack.name, changes: changeLines({ changes }), ...outcome };
   if (json) printJson(report);
   else for (const project of projects ?? []) console.log(describeReady(project));
   if (!done && !dryRun) process.exitCode = 1;

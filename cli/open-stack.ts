@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import type { ProgressLog } from "../config/records.ts";
 import type { Stack } from "./stack.ts";
 
 /** What verbs work on: the stack that was named, and where their progress goes. */
@@ -7,7 +8,7 @@ export interface OpenStack {
   /** The settings of the stack's host. */
   host: Stack["host"]["settings"];
   /** Prints a line to standard error, with the time passed. */
-  log: (line: string) => void;
+  log: ProgressLog;
 }
 
 /**

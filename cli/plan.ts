@@ -17,10 +17,11 @@ export function planCommand(): Command {
     .addHelpText("after", examples)
     .action(async (options: { json?: true }, command: Command) => {
       const { stack, log } = await openStack(command);
-      const { describeChanges } = await import("../engine/events.ts");
+      const { changeLines, describeChanges } = await import("../engine/events.ts");
       const { planStack } = await import("../engine/project-changes.ts");
-      const { changes, resources } = await planStack(stack, log);
-      if (options.json) printJson({ stack: stack.name, changes, resources });
-      else console.log(describeChanges({ changes, resources }).join("\n"));
+      const told = await planStack(stack, log);
+      const { resources } = told;
+      if (options.json) printJson({ stack: stack.name, changes: changeLines(told), resources });
+      else console.log(describeChanges(told).join("\n"));
     });
 }

@@ -1,4 +1,5 @@
 import { onExit } from "signal-exit";
+import type { VmProgress } from "../config/records.ts";
 import { log as logLine, timed } from "../local/progress.ts";
 import { Waiting } from "./waiting.ts";
 
@@ -27,9 +28,9 @@ export class TerminalProgress {
     private readonly others: Pick<Terminal, "write">[] = [],
   ) {}
 
-  log(line: string): void {
+  log(line: string, progress?: VmProgress): void {
     this.clear();
-    if (!this.waiting.heard(line)) this.terminal.write(`${timed(line)}\n`);
+    if (!progress || !this.waiting.heard(progress)) this.terminal.write(`${timed(line)}\n`);
     this.show();
   }
 
@@ -83,7 +84,7 @@ const progress = isTerminal
   : undefined;
 
 /** Prints a line of progress: on a terminal with one below it that moves, elsewhere by itself. */
-export function log(line: string): void {
-  if (progress) progress.log(line);
+export function log(line: string, record?: VmProgress): void {
+  if (progress) progress.log(line, record);
   else logLine(line);
 }

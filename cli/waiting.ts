@@ -1,31 +1,19 @@
-import { type Stage, stages } from "../guest/ready.ts";
+import { type Stage, stages, type VmProgress } from "../config/records.ts";
 
 /** These hold one after the other, those behind them side by side. */
 const inOrder: readonly Stage[] = ["boot", "cloud-init", "disk", "network"];
 
-/** What VMs are waited for, by the lines that tell of them. */
+/** What VMs are waited for, by what is reported of them. */
 export class Waiting {
   private readonly left = new Map<string, Stage[]>();
 
-  /**
-   * Takes a line of progress.
-   *
-   * @returns whether it says only that something is still waited for
-   */
-  heard(line: string): boolean {
-    const [, vm, stage] = /^(\S+): waiting for (\S+), [\d.]+ s$/.exec(line) ?? [];
-    if (vm !== undefined && isStage(stage)) {
-      // Whether there is a tailnet to join is not known before.
-      const left = this.stagesLeft(vm);
-      this.left.set(vm, left.includes(stage) ? left : [...left, stage]);
-      return true;
-    }
-    const [, readyVm, held] = /^(\S+): (\S+) ok, [\d.]+ s$/.exec(line) ?? [];
-    if (readyVm !== undefined && isStage(held)) {
-      const left = this.stagesLeft(readyVm).filter((one) => one !== held);
-      this.left.set(readyVm, left);
-    }
-    return false;
+  /** @returns whether it says only that something is still waited for */
+  heard({ guest, stage, state }: VmProgress): boolean {
+    const left = this.left.get(guest) ?? stages.filter((one) => one !== "tailnet");
+    // Whether there is a tailnet to join is not known before.
+    const waited = left.includes(stage) ? left : [...left, stage];
+    this.left.set(guest, state === "waiting" ? waited : left.filter((one) => one !== stage));
+    return state === "waiting";
   }
 
   /** @example "project-api: waiting for docker, nix, claude" */
@@ -37,10 +25,4 @@ export class Waiting {
     });
     return waits.join("; ") || undefined;
   }
-
-  private stagesLeft(vm: string): Stage[] {
-    return this.left.get(vm) ?? stages.filter((stage) => stage !== "tailnet");
-  }
 }
-
-const isStage = (word: string | undefined): word is Stage => (stages as readonly string[]).includes(word ?? "");

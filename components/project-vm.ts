@@ -5,6 +5,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { factOf } from "../config/errors.ts";
 import { domainName } from "../config/names.ts";
 import { resolveVmSettings, type VmRequest } from "../config/parse.ts";
+import { recordLine } from "../config/records.ts";
 import type { Readiness } from "../guest/ready.ts";
 import { storedReadiness } from "../guest/stored.ts";
 import { manualChanges, refuseManualChanges, savedMemoryIssue } from "../vm/manual-changes.ts";
@@ -118,8 +119,8 @@ export class ProjectVm extends pulumi.ComponentResource {
       args.running === false ? undefined : createReady(children, context, domain, [wanted.definition, instance]);
     const inPlace = createSettings(children, context, ready ?? domain);
     const backup = createBackup(children, context, projectDisk);
-    const line = describePlan(context.found, wanted, plan);
-    if (line) pulumi.log.info(line, this);
+    const change = describePlan(context.found, wanted, plan);
+    if (change) pulumi.log.info(recordLine(change), this);
 
     this.domainName = domainName(name);
     this.disks = { root: rootDisk.id, project: projectDisk.id };

@@ -3,6 +3,7 @@ import { UserError } from "../config/errors.ts";
 import { checkAgainstHost } from "../config/host-checks.ts";
 import { type HostSettings, parseStackConfig, type StackConfig } from "../config/parse.ts";
 import { stackFileName } from "../config/pulumi-project.ts";
+import { recordLine } from "../config/records.ts";
 import { checkStackFile } from "../config/stack-file.ts";
 import { skippedSshKeys, sshKeysOrOwn } from "../config/user-ssh-keys.ts";
 import { vmRequest } from "../config/vm-request.ts";
@@ -68,7 +69,7 @@ async function program({ running = true }: StackProgramOptions) {
   // The state is read only where something is to go.
   const removable = vmsWithoutEntry(placed).length > 0 ? (await readStackState(root, stack))?.removable : undefined;
   const view = { ...placed, removable };
-  for (const line of describeRemovals(view)) pulumi.log.info(line);
+  for (const change of describeRemovals(view)) pulumi.log.info(recordLine(change));
   if (!config.host) {
     const isNew = (name: string) => !findProject(inventory, view.storageDir, name).projectDisk;
     const added = names.filter(isNew);

@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { configMistakes, formatPath, UserError } from "../config/errors.ts";
 import { domainName, hostName } from "../config/names.ts";
+import { recordLine } from "../config/records.ts";
 import type { TailnetSettings } from "../config/settings.ts";
 import { tailnetIssues } from "../config/tailnet.ts";
 import { GuestAgent } from "../guest/agent.ts";
@@ -84,7 +85,7 @@ async function withoutLostVms(
     const lost = await lostVms(tailnetDevices(access, briefly), joined);
     for (const { vm, lacks } of lost) {
       const why = lacks === "tag" ? `lacks the tag ${tag}` : "is no longer in the tailnet";
-      pulumi.log.info(`${vm.name}: its device ${vm.hostname} ${why}`);
+      pulumi.log.info(recordLine({ project: vm.name, kind: "noted", text: `its device ${vm.hostname} ${why}` }));
     }
     return withoutMarks(
       inventory,
@@ -115,7 +116,8 @@ async function isOut(uri: string, name: string): Promise<boolean> {
     const agent = new GuestAgent(virshFor(uri), domainName(name));
     const late = () => new AgentError(agent.domain, `no answer within ${stateSeconds} s`);
     const isOne = await inTime(isLoggedOut(agent, stateSeconds), stateSeconds, late);
-    if (isOne) pulumi.log.info(`${name}: it is logged out of the tailnet`);
+    const text = "it is logged out of the tailnet";
+    if (isOne) pulumi.log.info(recordLine({ project: name, kind: "noted", text }));
     return isOne;
   } catch (error) {
     pulumi.log.warn(`${name}: whether it is still in the tailnet is not known. ${(error as Error).message}`);

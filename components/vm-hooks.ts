@@ -1,4 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
+import { recordLine } from "../config/records.ts";
 import { makeConsoleFolder } from "../host/console-log.ts";
 import { virshFor } from "../host/virsh.ts";
 import {
@@ -113,7 +114,9 @@ function sayWhatIsTakenUp(
   refuseManualChanges(project, [...manualChanges(domain, settings.storageDir, place), ...saved]);
   const disks = [...(rootDisk ? ["root disk"] : []), ...(projectDisk ? [`project disk (${usage(projectDisk)})`] : [])];
   const parts = [`VM (${domain.state})`, ...disks].join(", ");
-  log(`${project}: is on the host but not in this stack's state: taken up as it is: ${parts}`);
+  const text = `is on the host but not in this stack's state: taken up as it is: ${parts}`;
+  log(recordLine({ project, kind: "adopted", text }));
   const added = addedDevices(ownDevices(project), domain.devices ?? []);
-  if (added.length > 0) log(`${project}: DROPS what was added by hand: ${added.join(", ")}`);
+  const drops = `DROPS what was added by hand: ${added.join(", ")}`;
+  if (added.length > 0) log(recordLine({ project, kind: "changed", text: drops }));
 }

@@ -63,15 +63,6 @@ export function shortened(text: string, most: number): string {
   return text.length <= most ? text : `${text.slice(0, most)}… (${text.length - most} more characters)`;
 }
 
-/** The most that a program of ours prints of one line, in characters. At 64 KiB in a line Pulumi's command plugin waits for ever. */
-const longestLine = 4096;
-
-/** A text as a program of ours prints it: {@link printable}, and no line is too long for the engine. */
-export function sayable(text: string): string {
-  const lines = printable(text).split("\n");
-  return lines.map((line) => shortened(line, longestLine)).join("\n");
-}
-
 /** The end of a text, and how much there was before. */
 export function endOf(text: string, most: number): string {
   return text.length <= most ? text : `(${text.length - most} characters before) …${text.slice(-most)}`;

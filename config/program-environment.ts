@@ -1,5 +1,6 @@
 import { accessSync, constants, statSync } from "node:fs";
 import path from "node:path";
+import { recordsVariable } from "./records.ts";
 
 /**
  * The programs that this product starts, by what their environment must be:
@@ -54,6 +55,9 @@ const ofEngine =
 /** They have Terraform's provider make other domains, or another program stand in for it (its `os.Getenv`, the bridge's loader). */
 const ofProvider = /^(TF_REATTACH_PROVIDERS|TF_LIBVIRT_.*|TERRAFORM_LIBVIRT_.*)$/;
 
+/** Who starts plain `pulumi` reads what it prints; the command line sets it for its own. */
+const ofRecords = new RegExp(`^${recordsVariable}$`);
+
 /** Settings of npm by which packages, or all of them, are left out; npm reads the names in any case. */
 const ofNpm = /^(NODE_ENV|npm_config_(omit|include|only|also|production|dev|optional|dry_run|global|location))$/i;
 
@@ -61,7 +65,7 @@ const ofNpm = /^(NODE_ENV|npm_config_(omit|include|only|also|production|dev|opti
 export const programs: Record<ProgramKind, Rules> = {
   engine: {
     set: {},
-    cleared: [/^PULUMI_/, ofLibvirt, ofProvider, ofOneRepository, /^TS_NODE_/, /^(no_)?grpc_proxy$/i],
+    cleared: [/^PULUMI_/, ofLibvirt, ofProvider, ofOneRepository, ofRecords, /^TS_NODE_/, /^(no_)?grpc_proxy$/i],
     kept: new RegExp(`${ofEngine.source}|${loginsOfLibvirt.source}`),
   },
   virsh: { set: { ...english, ...noDialog, XDG_CACHE_HOME: noCache }, cleared: [ofLibvirt], kept: loginsOfLibvirt },

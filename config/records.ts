@@ -1,5 +1,5 @@
 import { longestName, namePattern, namePrefix } from "./names.ts";
-import { printableLine } from "./printable.ts";
+import { printable, printableLine, shortened } from "./printable.ts";
 
 /*
  * What a stack's program and the steps of an update tell the command line about VMs. The only way there is the engine's log, which
@@ -111,4 +111,16 @@ export function readable(text: string): string {
     const record = decode(found);
     return record ? sentence(record) : found;
   });
+}
+
+/** The most that a program of ours prints of one line, in characters. At 64 KiB in a line Pulumi's command plugin waits for ever. */
+const longestLine = 4096;
+
+/**
+ * A text as a program of ours prints it: {@link printable}, and no line is too long for the engine. A line of it that would be taken
+ * for a record is none behind a blank.
+ */
+export function sayable(text: string): string {
+  const lines = printable(text).split("\n");
+  return lines.map((line) => shortened(decode(line) ? ` ${line}` : line, longestLine)).join("\n");
 }

@@ -1,6 +1,6 @@
 import { inspect } from "node:util";
 import { UsageError, UserError } from "./errors.ts";
-import { sayable } from "./printable.ts";
+import { sayable } from "./records.ts";
 
 /** Exit codes: 0 it is done, 1 it failed, 2 it was not called rightly. */
 const failed = 1;

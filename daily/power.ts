@@ -1,11 +1,10 @@
 import { UserError } from "../config/errors.ts";
 import { domainName } from "../config/names.ts";
+import type { ProgressLog as Log } from "../config/records.ts";
 import { isRunning, resume, shutDown, startIfOff, wakeIfSuspended } from "../guest/power.ts";
 import { type Virsh, VirshError, virshFor } from "../host/virsh.ts";
 import { findVm, type OwnVm, refuseMoved } from "./find-vm.ts";
 import { readOutline } from "./outline.ts";
-
-type Log = (line: string) => void;
 
 export interface StopOptions {
   /** How long the guest may take to shut down before its power is cut, in seconds. */

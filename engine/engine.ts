@@ -4,6 +4,7 @@ import { type EngineEvent, LocalWorkspace, Stack } from "@pulumi/pulumi/automati
 import { UserError } from "../config/errors.ts";
 import { changeOwn } from "../config/program-environment.ts";
 import { readPulumiProject, stackFileName, stackUrn } from "../config/pulumi-project.ts";
+import { type ProgressLog, readable, recordsVariable, sentence } from "../config/records.ts";
 import type { Resource } from "../daily/stack-state.ts";
 import { usedBackend } from "../local/backend.ts";
 import { checkoutEnvironment, prepareCheckout } from "../local/checkout.ts";
@@ -17,7 +18,7 @@ import { PulumiError, PulumiProcess } from "./pulumi-process.ts";
 import { withSalt, writeWhole } from "./stack-file.ts";
 
 /** Takes a line of progress. */
-export type Log = (line: string) => void;
+export type Log = ProgressLog;
 
 /** The Pulumi engine on one stack of a checkout: the same stacks, state and secrets as plain `pulumi` there. */
 export class Engine {
@@ -122,7 +123,10 @@ export class Engine {
   ): Promise<Told> {
     const told = nothingTold();
     const onEvent = (event: EngineEvent) => {
-      for (const line of readEvent(event, told)) this.log(line);
+      for (const said of readEvent(event, told)) {
+        if (typeof said === "string") this.log(said);
+        else this.log(sentence(said), said);
+      }
     };
     const stack = await this.select();
     try {
@@ -139,8 +143,8 @@ export class Engine {
     if (!(error instanceof PulumiError)) return error;
     const locked = lockedStack(error, this.stack);
     if (locked) return locked;
-    const failures =
-      describeFailures(told) || [error.stderr, error.stdout].join("\n").trim().split("\n").slice(-15).join("\n");
+    const printed = [error.stderr, error.stdout].join("\n").trim().split("\n").slice(-15).join("\n");
+    const failures = describeFailures(told) || readable(printed);
     return new UserError(`The ${name} of the stack ${this.stack} did not succeed:\n${failures}`);
   }
 
@@ -164,7 +168,9 @@ export class Engine {
     // For whatever starts `pulumi`, in this process and below it.
     changeOwn({ ...checkoutEnvironment(this.root), ...toolchainEnvironment() });
     reapOrphans(cacheFolder());
-    return LocalWorkspace.create({ workDir: this.root, pulumiCommand: await this.pulumi.command() });
+    // For the program and its steps, which have it from the engine's environment.
+    const envVars = { [recordsVariable]: "1" };
+    return LocalWorkspace.create({ workDir: this.root, pulumiCommand: await this.pulumi.command(), envVars });
   }
 
   private async find(workspace: LocalWorkspace): Promise<Stack | undefined> {

@@ -1,5 +1,6 @@
 import type { EngineEvent } from "@pulumi/pulumi/automation/index.js";
 import { printable } from "../config/printable.ts";
+import { decode, readable, sentence, type VmChange, type VmProgress } from "../config/records.ts";
 
 /**
  * The engine warns so at each update until they are cleared: `printPendingOperationsWarning` in its deployment_executor.go. What a
@@ -13,8 +14,8 @@ const shownLines = 40;
 
 /** What an operation of the engine told, apart from what it printed as it went. */
 export interface Told {
-  /** What changes, a line for each project: the product's own words, as a preview and an update say them. */
-  changes: string[];
+  /** What changes, in the product's own words, as a preview and an update say them; a line is one that is no record. */
+  changes: (VmChange | string)[];
   /** What went wrong, in full. */
   failures: string[];
   /** How many resources are made, changed, replaced or deleted; projects whose lines say nothing may be among theirs. */
@@ -41,7 +42,9 @@ export const nothingTold = (): Told => ({
  * replaces the domain, but takes disks that were removed with it to be there: only a refresh tells it.
  */
 export function vanishedVms({ changes, newDomains }: Told): string[] {
-  const missed = changes.flatMap((line) => /^(\S+): new VM\b/.exec(line)?.[1] ?? []);
+  const missed = changes.flatMap((change) =>
+    typeof change === "object" && change.kind === "new" ? change.project : [],
+  );
   return missed.filter((name) => !newDomains.includes(`${name}-domain`));
 }
 
@@ -50,9 +53,12 @@ export function vanishedVms({ changes, newDomains }: Told): string[] {
  * failures. All else is about resources, which no user has written.
  *
  * @param told is added to
- * @returns lines of progress; what changes is not among them
+ * @returns progress, of which a line is what is no record; what changes is not among it
  */
-export function readEvent({ diagnosticEvent, summaryEvent, resourcePreEvent }: EngineEvent, told: Told): string[] {
+export function readEvent(
+  { diagnosticEvent, summaryEvent, resourcePreEvent }: EngineEvent,
+  told: Told,
+): (VmProgress | string)[] {
   if (resourcePreEvent) {
     const { op, type, urn, new: wanted, old } = resourcePreEvent.metadata;
     if (op === "create" && type === "libvirt:index/domain:Domain") told.newDomains.push(nameIn(urn));
@@ -66,7 +72,8 @@ export function readEvent({ diagnosticEvent, summaryEvent, resourcePreEvent }: E
   if (!diagnosticEvent) return [];
   const { severity, message, ephemeral = false, urn } = diagnosticEvent;
   const lines = plainLines(message);
-  if (severity === "error" && !isEcho(message)) told.failures.push(lines.join("\n"));
+  // What a step had to say before it failed stands there too.
+  if (severity === "error" && !isEcho(message)) told.failures.push(readable(lines.join("\n")));
   if (severity === "warning" && pendingOperations.test(plain(message))) {
     told.isPending = true;
     return [];
@@ -75,8 +82,11 @@ export function readEvent({ diagnosticEvent, summaryEvent, resourcePreEvent }: E
   if (severity !== "info") return [];
   // What the program says stays; what its commands say as they go is ephemeral.
   const isChange = !ephemeral && (urn === undefined || isProject(urn));
-  if (isChange) told.changes.push(...lines);
-  return isChange ? [] : lines;
+  // A message is a record as a whole or not at all: a guest's words never begin one.
+  const record = decode(lines.join("\n"));
+  if (!isChange) return record && "stage" in record ? [record] : lines;
+  told.changes.push(...(record && "kind" in record ? [record] : lines));
+  return [];
 }
 
 const isProject = (urn: string) => urn.includes("::project-vms:index:ProjectVm::");
@@ -85,9 +95,13 @@ const nameIn = (urn: string) => urn.split("::").at(-1) ?? "";
 /** The engine's own last word on a failure, which says only that there was one. */
 const isEcho = (message: string) => /^(update|preview|destroy|refresh) (failed|canceled)\s*$/.test(plain(message));
 
+/** What changes, a line for each. */
+export const changeLines = ({ changes }: Pick<Told, "changes">): string[] =>
+  changes.map((change) => (typeof change === "string" ? change : sentence(change)));
+
 /** What an update would do, in lines. */
 export function describeChanges({ changes, resources }: Pick<Told, "changes" | "resources">): string[] {
-  if (changes.length > 0) return changes;
+  if (changes.length > 0) return changeLines({ changes });
   return [resources > 0 ? "no VM changes; what belongs to them is put in order" : "nothing changes"];
 }
 

@@ -1,6 +1,7 @@
 import type { ProjectOutput } from "../components/outputs.ts";
 import { formatPath, UserError } from "../config/errors.ts";
 import { readPulumiProject } from "../config/pulumi-project.ts";
+import type { VmChange } from "../config/records.ts";
 import { mayBeDeleted } from "../daily/stack-state.ts";
 import type { StorageHost } from "../data/project-disk.ts";
 import { changeStack, type StackPlace } from "./change.ts";
@@ -97,16 +98,16 @@ export function destroyProject(stack: StackPlace, removal: Removal, confirm: Con
 /** The engine deletes a disk by what it was told last, whatever the file says by now: where it may, it is told otherwise first. */
 async function removeKeepingData(stack: StackPlace, name: string, confirm: Confirm, log: Log): Promise<boolean> {
   const mayDelete = async () => mayBeDeleted(await new Engine(stack.root, stack.name, log).resources()).includes(name);
-  const fact = `${name}: VM removed, data kept (--keep-data)`;
+  const fact: VmChange = { project: name, kind: "removed", text: "VM removed, data kept (--keep-data)" };
   let isAgreed = false;
   if (await mayDelete()) {
-    const withFact = (told: Told) => confirm({ ...told, changes: [...linesOfOthers(told, name), fact] });
+    const withFact = (told: Told) => confirm({ ...told, changes: [...changesOfOthers(told, name), fact] });
     isAgreed = await changeProject(stack, name, { keepData: true }, withFact, log);
     if (!isAgreed) return false;
   }
   const confirmRemoval = async (told: Told) => {
     if (await mayDelete()) throw wouldDelete(stack, name);
-    return (isAgreed && linesOfOthers(told, name).length === 0) || confirm(told);
+    return (isAgreed && changesOfOthers(told, name).length === 0) || confirm(told);
   };
   return removeEntry(stack, name, confirmRemoval, log);
 }
@@ -118,14 +119,17 @@ async function removeAndPurge(
   confirm: Confirm,
   log: Log,
 ): Promise<boolean> {
-  const fact = `${name}: its project disk DELETED afterwards, with all data and snapshots (--purge); backups stay`;
+  const text = "its project disk DELETED afterwards, with all data and snapshots (--purge); backups stay";
+  const fact: VmChange = { project: name, kind: "removed", text };
   const withFact = (told: Told) => confirm({ ...told, changes: [...told.changes, fact] });
   if (!(await removeEntry(stack, name, withFact, log))) return false;
   const options = { projects: [], mayBeGone: true, backups: false, confirm: async () => true };
   return purgeUnclaimed(stack, host, name, options, log);
 }
 
-const linesOfOthers = ({ changes }: Told, name: string) => changes.filter((line) => !line.startsWith(`${name}: `));
+/** A line that is no record may be of any project. */
+const changesOfOthers = ({ changes }: Told, name: string) =>
+  changes.filter((change) => typeof change === "string" || change.project !== name);
 
 function wouldDelete({ file, name: stack }: StackPlace, name: string): UserError {
   return new UserError("Nothing was removed.", [

@@ -1,14 +1,11 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { UserError } from "../config/errors.ts";
 import { indented } from "../config/printable.ts";
+import { type ProgressLog, type Stage, sentence, type VmProgress } from "../config/records.ts";
 import type { Guest } from "./guest.ts";
 import { inTime, pauseAfter } from "./in-time.ts";
 import type { TailnetJoin, TailnetNode } from "./tailnet.ts";
 import type { GuestAddress, HostKey } from "./values.ts";
-
-/** What must hold before a VM is called ready, in the order in which it is asked; the last ones side by side. */
-export const stages = ["boot", "cloud-init", "disk", "network", "docker", "nix", "claude", "tailnet"] as const;
-export type Stage = (typeof stages)[number];
 
 /** What was found when a VM became ready. */
 export interface Readiness {
@@ -76,21 +73,23 @@ const heartbeatSeconds = 20;
 export async function waitUntilReady(
   guest: Guest,
   limit: Limits,
-  log: (line: string) => void,
+  log: ProgressLog,
   tailnet?: TailnetJoin,
 ): Promise<Readiness> {
   const started = Date.now();
   const taken: Partial<Record<Stage, number>> = {};
+  const report = (stage: Stage, state: VmProgress["state"], seconds: number) => {
+    const progress: VmProgress = { guest: guest.name, stage, state, seconds };
+    log(sentence(progress), progress);
+  };
   const run = async <T>(stage: Stage, step: (limitSeconds: number) => Promise<T>): Promise<T> => {
     const since = Date.now();
-    const heartbeat = setInterval(
-      () => log(`${guest.name}: waiting for ${stage}, ${secondsSince(since)} s`),
-      heartbeatSeconds * 1000,
-    );
+    const heartbeat = setInterval(() => report(stage, "waiting", secondsSince(since)), heartbeatSeconds * 1000);
     try {
       const result = await step(limit[stage]);
-      taken[stage] = secondsSince(since);
-      log(`${guest.name}: ${stage} ok, ${taken[stage]} s`);
+      const seconds = secondsSince(since);
+      taken[stage] = seconds;
+      report(stage, "ok", seconds);
       return result;
     } catch (error) {
       throw new NotReadyError(guest.name, stage, secondsSince(since), (error as Error).message, await guest.log());

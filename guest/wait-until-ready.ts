@@ -1,4 +1,4 @@
-import { say } from "../host/say.ts";
+import { say, sayProgress } from "../host/say.ts";
 import { virshFor } from "../host/virsh.ts";
 import { markStarting, marksOf, markTailnet } from "../vm/marks.ts";
 import { requireNoRestore } from "../vm/restore-mark.ts";
@@ -37,7 +37,7 @@ await runEntry("PROJECT_VMS_READY", async ({ uri, project, virtualization }: Rea
       say(`${guest.name}: has suspended itself, and stays so: project-vm start ${project} wakes it`);
     if (state) return console.log("null");
   }
-  const readiness = await waitUntilReady(guest, limits[virtualization], say, tailnet).catch(async (error) => {
+  const readiness = await waitUntilReady(guest, limits[virtualization], sayProgress, tailnet).catch(async (error) => {
     // Whatever it had been, it cannot go on as that: the next update has a new key for it.
     if (error instanceof NotReadyError && error.stage === "tailnet") await markTailnet(virsh, guest.name, undefined);
     throw error;

@@ -1,5 +1,6 @@
 import { posix } from "node:path";
 import { namePrefix, ownerMark, poolName } from "../config/names.ts";
+import type { VmChange } from "../config/records.ts";
 import type { DomainFound, Inventory, VolumeFound } from "../host/inventory.ts";
 import { findProject, usage } from "./plan.ts";
 
@@ -53,30 +54,29 @@ const removedVms = (view: HostView) => vmsWithoutEntry(view).filter((vm) => isRe
 export const unknownVmRemedy = (stack: string) =>
   `have the state adopt it, with an entry of that name: project-vm apply --stack ${stack}; then it can be removed; one that others copied goes by virsh`;
 
-/** A line on each VM that an update takes away, and on what becomes of its data; and on each that it does not know. */
-export function describeRemovals(view: HostView): string[] {
+/** Each VM that an update takes away, and what becomes of its data; and each that it does not know. */
+export function describeRemovals(view: HostView): VmChange[] {
   const unknown = vmsWithoutEntry(view).filter((vm) => !isRemovable(view, vm));
+  const remedy = unknownVmRemedy(view.owner);
   return [
-    ...describeRemoved(view, removedVms(view)),
-    ...unknown.map(
-      ({ name, domain }) =>
-        `${name}: its VM (${domain.state}) is on the host and stays: it is not in this stack's state; ${unknownVmRemedy(view.owner)}`,
-    ),
+    ...removedVms(view).map((vm): VmChange => ({ project: vm.name, kind: "removed", text: describeRemoved(view, vm) })),
+    ...unknown.map(({ name, domain }): VmChange => {
+      const text = `its VM (${domain.state}) is on the host and stays: it is not in this stack's state; ${remedy}`;
+      return { project: name, kind: "noted", text };
+    }),
   ];
 }
 
-function describeRemoved(view: HostView, removed: Removed[]): string[] {
-  return removed.map(({ name, domain }) => {
-    const { projectDisk } = findProject(view.inventory, view.storageDir, name);
-    // Whether it is there, and how big, is not known while its pool does not show it.
-    const path = posix.join(view.storageDir, name, "project.qcow2");
-    if (!projectDisk && !domain.diskPaths.includes(path)) return `${name}: VM removed; it has no project disk`;
-    const size = projectDisk ? usage(projectDisk) : "its size is not known";
-    if (domain.marks.keepData !== false) return `${name}: VM removed, data kept: ${path} (${size})`;
-    return view.inventory.pools.some((pool) => pool.name === poolName(name))
-      ? `${name}: VM removed, and its project disk DELETED with all data (keepData is false; ${size})`
-      : `${name}: VM removed; its project disk ${path} is kept, although keepData is false: its pool is gone`;
-  });
+function describeRemoved(view: HostView, { name, domain }: Removed): string {
+  const { projectDisk } = findProject(view.inventory, view.storageDir, name);
+  // Whether it is there, and how big, is not known while its pool does not show it.
+  const path = posix.join(view.storageDir, name, "project.qcow2");
+  if (!projectDisk && !domain.diskPaths.includes(path)) return "VM removed; it has no project disk";
+  const size = projectDisk ? usage(projectDisk) : "its size is not known";
+  if (domain.marks.keepData !== false) return `VM removed, data kept: ${path} (${size})`;
+  return view.inventory.pools.some((pool) => pool.name === poolName(name))
+    ? `VM removed, and its project disk DELETED with all data (keepData is false; ${size})`
+    : `VM removed; its project disk ${path} is kept, although keepData is false: its pool is gone`;
 }
 
 /** The project disks that stay on the host without a project, those of VMs that this update takes away among them. */

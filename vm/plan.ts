@@ -1,5 +1,6 @@
 import { posix } from "node:path";
 import { domainName, namePrefix, poolName } from "../config/names.ts";
+import type { VmChange } from "../config/records.ts";
 import type { NetworkSettings, ProjectSettings } from "../config/settings.ts";
 import { formatSize } from "../config/sizes.ts";
 import type { DomainFound, Inventory, NetworkFound, VolumeFound } from "../host/inventory.ts";
@@ -163,10 +164,10 @@ function reasonsFor(
 const fromTo = (what: string, from: number, to: number) => `${what} ${formatSize(from)} to ${formatSize(to)}`;
 
 /**
- * One line on what an update does to a VM, to its root and to its data; undefined when it changes nothing.
- * @example "webapp: restart (memory 8 GiB to 16 GiB), data kept"
+ * What an update does to a VM, to its root and to its data; undefined when it changes nothing.
+ * @example describePlan(found, wanted, plan)?.text // "restart (memory 8 GiB to 16 GiB), data kept"
  */
-export function describePlan(found: ProjectFound, wanted: VmWanted, plan: VmPlan): string | undefined {
+export function describePlan(found: ProjectFound, wanted: VmWanted, plan: VmPlan): VmChange | undefined {
   const parts = [
     ...droppedParts(found, wanted, plan),
     ...rootParts(found, wanted, plan),
@@ -177,7 +178,8 @@ export function describePlan(found: ProjectFound, wanted: VmWanted, plan: VmPlan
   const starts = plan.domain === "unchanged" && isLeftOff(found);
   if (plan.domain === "unchanged" && parts.length === 0 && !starts) return undefined;
   const told = plan.data === "new" ? parts : [...parts, "data kept"];
-  return `${wanted.name}: ${[starts ? "started again" : vmPart(plan), ...told].join(", ")}`;
+  const text = [starts ? "started again" : vmPart(plan), ...told].join(", ");
+  return { project: wanted.name, kind: plan.domain === "new" ? "new" : "changed", text };
 }
 
 function vmPart({ domain, reasons, runs }: VmPlan): string {

@@ -2,10 +2,10 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { type ChangeOptions, runChange } from "../../../cli/change.ts";
 import type { OpenStack } from "../../../cli/open-stack.ts";
 import type { ProjectOutput } from "../../../components/outputs.ts";
-import { nothingTold } from "../../../engine/events.ts";
+import { nothingTold, type Told } from "../../../engine/events.ts";
 
 const open = { stack: { name: "storage" } } as OpenStack;
-const told = { ...nothingTold(), changes: ["api: new VM"], resources: 7 };
+const told: Told = { ...nothingTold(), changes: [{ project: "api", kind: "new", text: "new VM" }], resources: 7 };
 const made = { name: "api", ssh: "ssh -F /c/config project-api", secondsToReady: 42 } as ProjectOutput;
 const asked = { stack: "storage", changes: ["api: new VM"], resources: 7 };
 

@@ -3,46 +3,37 @@ import { execa } from "execa";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { TerminalProgress } from "../../../cli/progress.ts";
 import { Waiting } from "../../../cli/waiting.ts";
+import type { Stage, VmProgress } from "../../../config/records.ts";
 import { screenOf } from "../../e2e/support/screen.ts";
 
+const waits = (guest: string, stage: Stage): VmProgress => ({ guest, stage, state: "waiting", seconds: 20 });
+const holds = (stage: Stage): VmProgress => ({ guest: "project-api", stage, state: "ok", seconds: 31.2 });
+
 describe("what is waited for", () => {
-  test.each<[string[], string | undefined]>([
+  test.each<[VmProgress[], string | undefined]>([
     [[], undefined],
-    [["local: updating"], undefined],
-    [["project-api: waiting for boot, 20.1 s"], "project-api: waiting for boot"],
-    [["project-api: boot ok, 31.2 s"], "project-api: waiting for cloud-init"],
+    [[waits("project-api", "boot")], "project-api: waiting for boot"],
+    [[holds("boot")], "project-api: waiting for cloud-init"],
+    [(["boot", "cloud-init", "disk", "network"] as const).map(holds), "project-api: waiting for docker, nix, claude"],
     [
-      ["boot", "cloud-init", "disk", "network"].map((stage) => `project-api: ${stage} ok, 1 s`),
-      "project-api: waiting for docker, nix, claude",
-    ],
-    [
-      [
-        ...["boot", "cloud-init", "disk", "network", "nix"].map((stage) => `project-api: ${stage} ok, 1 s`),
-        "project-api: waiting for tailnet, 20 s",
-      ],
+      [...(["boot", "cloud-init", "disk", "network", "nix"] as const).map(holds), waits("project-api", "tailnet")],
       "project-api: waiting for docker, claude, tailnet",
     ],
     [
-      ["project-api: boot ok, 31 s", "project-web: waiting for boot, 40 s"],
+      [holds("boot"), waits("project-web", "boot")],
       "project-api: waiting for cloud-init; project-web: waiting for boot",
     ],
-    [
-      ["boot", "cloud-init", "disk", "network", "docker", "nix", "claude"].map(
-        (stage) => `project-api: ${stage} ok, 1 s`,
-      ),
-      undefined,
-    ],
-  ])("after %j is %j", (lines, description) => {
+    [(["boot", "cloud-init", "disk", "network", "docker", "nix", "claude"] as const).map(holds), undefined],
+  ])("after %j is %j", (records, description) => {
     const waiting = new Waiting();
-    for (const line of lines) waiting.heard(line);
+    for (const record of records) waiting.heard(record);
     expect(waiting.describe()).toBe(description);
   });
 
-  test("lines that say nothing else need not stay", () => {
+  test("records that say nothing else need not stay", () => {
     const waiting = new Waiting();
-    expect(waiting.heard("project-api: waiting for boot, 20.1 s")).toBe(true);
-    expect(waiting.heard("project-api: boot ok, 31 s")).toBe(false);
-    expect(waiting.heard("waiting for another process")).toBe(false);
+    expect(waiting.heard(waits("project-api", "boot"))).toBe(true);
+    expect(waiting.heard(holds("boot"))).toBe(false);
   });
 });
 
@@ -68,13 +59,19 @@ describe("on a terminal", () => {
     const progress = new TerminalProgress(terminal);
     progress.log("local: updating");
     expect(terminal.screen).toEqual(["mm:ss  local: updating", "⠋ mm:ss"]);
-    progress.log("project-api: boot ok, 31.2 s");
+    progress.log("project-api: boot ok, 31.2 s", holds("boot"));
     vi.advanceTimersByTime(130);
     const lines = ["mm:ss  local: updating", "mm:ss  project-api: boot ok, 31.2 s"];
     expect(terminal.screen).toEqual([...lines, "⠹ mm:ss  project-api: waiting for cloud-init"]);
     progress.clear();
     vi.advanceTimersByTime(1000);
     expect(terminal.screen).toEqual(lines);
+  });
+
+  test("a line without a record stays, whatever it says, and nothing is waited for by it", () => {
+    const terminal = new FakeTerminal();
+    new TerminalProgress(terminal).log("project-api: waiting for boot, 20 s");
+    expect(terminal.screen).toEqual(["mm:ss  project-api: waiting for boot, 20 s", "⠋ mm:ss"]);
   });
 
   test("it makes way for whatever else is printed, on either stream", () => {
@@ -92,7 +89,7 @@ describe("on a terminal", () => {
 
   test("it is never longer than a line", () => {
     const terminal = Object.assign(new FakeTerminal(), { columns: 30 });
-    new TerminalProgress(terminal).log("project-a-long-name: waiting for boot, 20 s");
+    new TerminalProgress(terminal).log("waits", waits("project-a-long-name", "boot"));
     expect(terminal.screen).toEqual(["⠋ mm:ss  project-a-long-name:"]);
   });
 });

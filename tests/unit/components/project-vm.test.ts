@@ -6,6 +6,7 @@ import { VmHost } from "../../../components/vm-host.ts";
 import { qcow2Xslt } from "../../../components/volume-xslt.ts";
 import { UserError } from "../../../config/errors.ts";
 import { macAddress } from "../../../config/names.ts";
+import { decode, recordsVariable } from "../../../config/records.ts";
 import { GiB } from "../../../config/sizes.ts";
 import type { DomainFound } from "../../../host/inventory.ts";
 import { rulesDigest } from "../../../vm/filter-xml.ts";
@@ -459,6 +460,29 @@ describe("ProjectVm", () => {
     const said = lines.mock.calls.map(([line]) => /DROPS.*on lan/.exec(String(line))?.[0]);
     lines.mockRestore();
     expect(said).toEqual(["DROPS what was added by hand: interface 52:54:00:aa:bb:cc on lan", undefined]);
+  });
+
+  test("the command line is given a record of what changes, and the resources are the same", async () => {
+    vi.useFakeTimers({ toFake: ["Date"] });
+    const printed = vi.spyOn(console, "log").mockImplementation(() => {});
+    const on = new VmHost("records", { settings, inventory: anInventory({ domains: [made] }) });
+    const resources = async () => {
+      registered.length = 0;
+      await make({}, on);
+      // A pool has another stylesheet each time.
+      return registered.filter(({ name }) => name.startsWith("app-") && name !== "app-pool");
+    };
+    const plain = structuredClone(await resources());
+    vi.stubEnv(recordsVariable, "1");
+    const recorded = await resources();
+    vi.unstubAllEnvs();
+    const lines = printed.mock.calls.map(([line]) => String(line).replace("info: [runtime] ", ""));
+    printed.mockRestore();
+    vi.useRealTimers();
+    expect(recorded).toEqual(plain);
+    const [sentence, record] = lines.filter((line) => line.includes("restart"));
+    expect(decode(sentence ?? "")).toBeUndefined();
+    expect(decode(record ?? "")).toEqual({ project: "app", kind: "changed", text: sentence?.slice("app: ".length) });
   });
 
   test("a VM that is not to run is not waited for", async () => {

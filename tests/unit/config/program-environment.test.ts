@@ -28,6 +28,7 @@ const odd = {
   PULUMI_CONFIG_PASSPHRASE_FILE: "/odd",
   PULUMI_ACCESS_TOKEN: "kept",
   PULUMI_DEBUG_GRPC: "kept",
+  PROJECT_VMS_RECORDS: "1",
   TF_REATTACH_PROVIDERS: "{}",
   TF_LIBVIRT_RNG_DEV: "/dev/odd",
   TERRAFORM_LIBVIRT_TEST_DOMAIN_TYPE: "odd",
@@ -110,6 +111,7 @@ const forEngine = {
   TERRAFORM_LIBVIRT_TEST_DOMAIN_TYPE: undefined,
   TS_NODE_PROJECT: undefined,
   grpc_proxy: undefined,
+  PROJECT_VMS_RECORDS: undefined,
 };
 const forVirsh = {
   ...forAll,
@@ -165,7 +167,7 @@ afterEach(() => {
 /** A program that notes what it is given. */
 function fake(name: string): void {
   const answers: Record<string, string> = {
-    pulumi: "echo v3.250.0",
+    pulumi: `echo "$*: $PROJECT_VMS_RECORDS" >>'${dir}/pulumi.records'; echo v3.250.0`,
     "apt-get": "echo Packages http://mirror/debian",
     setpriv: "umask >&2; exit 1",
   };
@@ -245,6 +247,12 @@ describe("whatever the user has exported", () => {
       ...forEngine,
       PULUMI_CONFIG_PASSPHRASE_FILE: `${dir}/.local/passphrase`,
     });
+  });
+
+  test("the command line's own previews ask program and steps for records, and nothing else of this process does", async () => {
+    await new Engine(dir, "storage", silent).preview().catch(silent);
+    expect(readFileSync(path.join(dir, "pulumi.records"), "utf8")).toMatch(/^preview .*: 1$/m);
+    expect(process.env.PROJECT_VMS_RECORDS).toBeUndefined();
   });
 
   test("what `make env` prints makes a shell like that", async () => {

@@ -1,6 +1,14 @@
 import type { EngineEvent } from "@pulumi/pulumi/automation/index.js";
 import { describe, expect, test } from "vitest";
-import { describeChanges, describeFailures, nothingTold, readEvent, vanishedVms } from "../../../engine/events.ts";
+import { encode, type VmChange, type VmProgress } from "../../../config/records.ts";
+import {
+  changeLines,
+  describeChanges,
+  describeFailures,
+  nothingTold,
+  readEvent,
+  vanishedVms,
+} from "../../../engine/events.ts";
 import { lockedStack } from "../../../engine/lock.ts";
 
 type Diagnostic = NonNullable<EngineEvent["diagnosticEvent"]>;
@@ -96,9 +104,61 @@ describe("of the engine's events", () => {
   });
 });
 
+describe("of records", () => {
+  const change: VmChange = { project: "webapp", kind: "changed", text: "restart (cpus 2 to 4 <{%é), data kept" };
+  const progress: VmProgress = { guest: "project-webapp", stage: "boot", state: "waiting", seconds: 20.1 };
+  /** A message as the engine gives it, which is a line of the program's or of a step's. */
+  const message = (line: string) => `<{%reset%}>${line}<{%reset%}>\n`;
+  const ofProgram = (line: string, more: Partial<Diagnostic> = { urn: component }) =>
+    diagnostic("info", message(line), more);
+  const ofStep = (line: string) => diagnostic("info", message(line), { urn: command, ephemeral: true });
+  const shown = { ...change, text: "restart (cpus 2 to 4 <\\x7b%é), data kept" };
+
+  test("the program's are what changes, and a step's are progress", () => {
+    const { lines, told } = read(ofProgram(encode(change)), ofStep(encode(progress)), ofProgram(encode(change), {}));
+    expect(told.changes).toEqual([shown, shown]);
+    expect(lines).toEqual([progress]);
+    expect(changeLines(told)).toEqual(Array(2).fill("webapp: restart (cpus 2 to 4 <\\x7b%é), data kept"));
+  });
+
+  test("a step cannot say what changes, nor the program what is waited for", () => {
+    const { lines, told } = read(ofStep(encode(change)), ofProgram(encode(progress)));
+    expect([lines, told.changes]).toEqual([[encode(change)], [encode(progress)]]);
+  });
+
+  test("none is taken from within a message, nor from one that is not as we write it", () => {
+    const odd = [
+      `project-webapp: ${encode(progress)}`,
+      `  | ${encode(progress)}`,
+      encode(progress).replace("}", ',"more":1}'),
+      encode(progress).replace("project-webapp", "project-webapp\\u001b[2J"),
+    ];
+    const { lines } = read(...odd.map(ofStep), ofStep(`project-webapp: said\n${encode(progress)}`));
+    expect(lines).toEqual([...odd, "project-webapp: said", encode(progress)]);
+    const { told } = read(ofProgram(`Pulumi.local.yaml: x\n${encode(change)}`));
+    expect(told.changes).toEqual(["Pulumi.local.yaml: x", encode(change)]);
+  });
+
+  test("what acts on a terminal is shown, also where a record escapes it", () => {
+    const text = "\x1b[2J\u202e\nproject-webapp: READY";
+    const { told } = read(ofProgram(encode({ ...change, text })), ofProgram(`${encode(change)}\x07`));
+    expect(changeLines(told)).toEqual(["webapp: \\x1b[2J\\u{202e}\\nproject-webapp: READY", `${encode(change)}\\x07`]);
+  });
+
+  test("those that a step printed before it failed are words in its failure", () => {
+    const failed = `exit status 1: running "exec node x":\n${encode(progress)}\nproject-webapp is not ready`;
+    const { told } = read(diagnostic("error", message(failed), { urn: command }));
+    expect(describeFailures(told)).toBe(
+      'exit status 1: running "exec node x":\nproject-webapp: waiting for boot, 20.1 s\nproject-webapp is not ready',
+    );
+  });
+});
+
 test("a VM that the program misses and the engine does not has vanished from the host", () => {
-  const line = (name: string) =>
-    diagnostic("info", `${name}: new VM, takes up its kept project disk\n`, { urn: component });
+  const line = (project: string) => {
+    const record = encode({ project, kind: "new", text: "new VM, takes up its kept project disk" });
+    return diagnostic("info", `${record}\n`, { urn: component });
+  };
   const { told } = read(
     ...["webapp", "api", "lost"].map(line),
     made("api-domain", "create"),
@@ -111,6 +171,7 @@ test("a VM that the program misses and the engine does not has vanished from the
 
 test.each([
   [{ changes: ["a: new VM"], resources: 8 }, ["a: new VM"]],
+  [{ changes: [{ project: "a", kind: "new" as const, text: "new VM" }], resources: 8 }, ["a: new VM"]],
   [{ changes: [], resources: 2 }, ["no VM changes; what belongs to them is put in order"]],
   [{ changes: [], resources: 0 }, ["nothing changes"]],
 ])("%j is shown as %j", (told, lines) => {

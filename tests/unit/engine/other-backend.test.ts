@@ -3,6 +3,7 @@ import path from "node:path";
 import { expect, test, vi } from "vitest";
 import { mayBegin } from "../../../cli/change.ts";
 import { Engine } from "../../../engine/engine.ts";
+import { describeChanges, type Told } from "../../../engine/events.ts";
 import { applyStack, destroyProject, planStack } from "../../../engine/project-changes.ts";
 import { PulumiDouble, pulumi, text } from "./pulumi-double.ts";
 
@@ -68,7 +69,7 @@ test("with --keep-data the state is first told to keep a disk that it may delete
   inState(teardown(false));
   const facts: string[][] = [];
   const removal = { name: "demo", host: {} as never, fate: "kept" } as const;
-  const confirm = async ({ changes }: { changes: string[] }) => facts.push(changes) < 0;
+  const confirm = async (told: Told) => facts.push(describeChanges(told)) < 0;
   expect(await destroyProject(double.place(), removal, confirm, silent)).toBe(false);
   expect(facts).toEqual([["demo: VM removed, data kept (--keep-data)"]]);
 });

@@ -22,7 +22,11 @@ const short = { ...limits.kvm, boot: 0.05, network: 0.05 };
 describe("waitUntilReady", () => {
   test("a guest in order is ready, with each stage's time", async () => {
     const lines: string[] = [];
-    const ready = await waitUntilReady(guest(), limits.kvm, (line) => lines.push(line));
+    const records: unknown[] = [];
+    const ready = await waitUntilReady(guest(), limits.kvm, (line, progress) => {
+      lines.push(line);
+      records.push(progress);
+    });
     expect(ready).toEqual({
       seconds: expect.any(Number),
       stages: { boot: 0, "cloud-init": 0, disk: 0, network: 0, docker: 0, nix: 0, claude: 0 },
@@ -31,6 +35,7 @@ describe("waitUntilReady", () => {
     });
     expect(lines).toContain("project-app: docker ok, 0 s");
     expect(lines).toHaveLength(7);
+    expect(records).toContainEqual({ guest: "project-app", stage: "docker", state: "ok", seconds: 0 });
   });
 
   test("a guest that does not come up is named with its stage and its log", async () => {

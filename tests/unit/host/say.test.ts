@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
-import { expect, test } from "vitest";
-import { sayable } from "../../../config/printable.ts";
+import { expect, test, vi } from "vitest";
+import { decode, encode, recordsVariable, sayable, type VmProgress } from "../../../config/records.ts";
+import { sayProgress } from "../../../host/say.ts";
 
 const bytes = (text: string) => Math.max(...text.split("\n").map((line) => Buffer.byteLength(line)));
 
@@ -19,6 +20,42 @@ test("lines of a usual length, and their number, stay as they are", () => {
   const text = `${"x".repeat(4096)}\n`.repeat(100);
   expect(sayable(text)).toBe(text);
   expect(sayable(`first\n${"y".repeat(5000)}\nlast`)).toBe(`first\n${"y".repeat(4096)}… (904 more characters)\nlast`);
+});
+
+const progress: VmProgress = { guest: "project-app", stage: "boot", state: "ok", seconds: 31 };
+
+test("progress is a line for people, and a record where those are asked for", () => {
+  const printed = vi.spyOn(console, "error").mockImplementation(() => undefined);
+  sayProgress("project-app: boot ok, 31 s", progress);
+  sayProgress("project-app: its tailnet calls it \x07");
+  vi.stubEnv(recordsVariable, "1");
+  sayProgress("project-app: boot ok, 31 s", progress);
+  sayProgress("project-app: its tailnet calls it \x07");
+  expect(printed.mock.calls.flat()).toEqual([
+    "project-app: boot ok, 31 s",
+    "project-app: its tailnet calls it \\x07",
+    encode(progress),
+    "project-app: its tailnet calls it \\x07",
+  ]);
+  printed.mockRestore();
+  vi.unstubAllEnvs();
+});
+
+test("no line of what a guest or host has said is a record", () => {
+  const text = `reason:\n${encode(progress)}\n${encode(progress)}\r\n`;
+  const lines = sayable(text).split("\n");
+  expect(lines).toEqual(["reason:", ` ${encode(progress)}`, ` ${encode(progress)}`, ""]);
+  expect(lines.map(decode)).toEqual([undefined, undefined, undefined, undefined]);
+});
+
+test("the longest record is shorter than the longest line", () => {
+  const longest: VmProgress = {
+    ...progress,
+    guest: `project-${"a".repeat(55)}`,
+    stage: "cloud-init",
+    state: "waiting",
+  };
+  expect(encode({ ...longest, seconds: Number.MAX_VALUE }).length).toBeLessThan(256);
 });
 
 test.each([

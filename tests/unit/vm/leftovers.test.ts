@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { sentence } from "../../../config/records.ts";
 import { GiB } from "../../../config/sizes.ts";
 import { describeRemovals, type HostView, keptDisks } from "../../../vm/leftovers.ts";
 import { aDomain, anInventory, aPool, aVolume } from "../found.ts";
@@ -68,7 +69,13 @@ describe("VMs whose entry is gone", () => {
     ["whose entry is there", view({ domains: [aDomain()] }, ["webapp"]), []],
     ["of another stack", view({ domains: [aDomain({ description: "project-vms stack raider" })] }), []],
     ["of nobody we know", view({ domains: [aDomain({ name: "webapp" })] }), []],
-  ])("%s", (_, given, expected) => expect(describeRemovals(given)).toEqual(expected));
+  ])("%s", (_, given, expected) => expect(describeRemovals(given).map(sentence)).toEqual(expected));
+});
+
+test("a program is told apart VMs that go and those that stay", () => {
+  const found = view({ domains: [aDomain()] });
+  const kinds = [found, { ...found, removable: [] }].map((one) => describeRemovals(one).map(({ kind }) => kind));
+  expect(kinds).toEqual([["removed"], ["noted"]]);
 });
 
 describe("kept disks", () => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { sentence } from "../../../config/records.ts";
 import type { ProjectSettings } from "../../../config/settings.ts";
 import { GiB, MiB } from "../../../config/sizes.ts";
 import type { PoolFound } from "../../../host/inventory.ts";
@@ -45,7 +46,8 @@ const withoutDisk = (target: string) => {
 function line(found: Partial<ProjectFound>, asked: Partial<ProjectSettings> = {}, rest: Partial<VmWanted> = {}) {
   const all = { ...wanted, ...rest, settings: { ...settings, ...asked } };
   const whole = { ...there, ...found };
-  return describePlan(whole, all, planVm(whole, all));
+  const change = describePlan(whole, all, planVm(whole, all));
+  return change && sentence(change);
 }
 
 describe("what is said of an update's effect on a VM, its root and its data", () => {
