@@ -8,6 +8,7 @@ import { type ProgressLog, readable, recordsVariable, sentence } from "../config
 import type { Resource } from "../daily/stack-state.ts";
 import { usedBackend } from "../local/backend.ts";
 import { checkoutEnvironment, prepareCheckout } from "../local/checkout.ts";
+import { wrongPassphrase } from "../local/passphrase.ts";
 import { releaseDeadLocks } from "../local/stack-lock.ts";
 import { cacheFolder } from "../toolchain/ensure/places.ts";
 import { toolchainEnvironment } from "../toolchain/ensure.ts";
@@ -143,6 +144,8 @@ export class Engine {
     if (!(error instanceof PulumiError)) return error;
     const locked = lockedStack(error, this.stack);
     if (locked) return locked;
+    const closed = wrongPassphrase(this.root, this.stack, error.stderr);
+    if (closed) return closed;
     const printed = [error.stderr, error.stdout].join("\n").trim().split("\n").slice(-15).join("\n");
     const failures = describeFailures(told) || readable(printed);
     return new UserError(`The ${name} of the stack ${this.stack} did not succeed:\n${failures}`);

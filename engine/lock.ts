@@ -17,6 +17,11 @@ export function lockedStack(
   const holders = [...stderr.matchAll(/created by (\S+) \(pid (\d+)\) at (\S+)/g)].map(
     ([, who, pid, since]) => `process ${pid} of ${who}, since ${since}`,
   );
+  return stackLocked(stack, holders);
+}
+
+/** @param holders what is known of those that hold its lock */
+export function stackLocked(stack: string, holders: string[]): StackLocked {
   return new StackLocked(`Nothing was changed: something else works on the stack ${stack}.`, [
     {
       path: `stack ${stack}`,

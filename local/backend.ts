@@ -17,19 +17,24 @@ export interface Backend {
 
 const scheme = "file://";
 
+/** In a URL: the backend writes no files of attributes beside a state (state-attributes.ts). */
+const skipping = "metadata=skip";
+
 /**
  * The backend that the engine uses in a checkout, by the engine's own rule: PULUMI_BACKEND_URL, else what Pulumi.yaml says,
  * else where `pulumi login` points, which only the engine knows.
  */
 export function usedBackend(root: string, environment: NodeJS.ProcessEnv = process.env): Backend {
-  const url = environment.PULUMI_BACKEND_URL || urlIn(root);
+  const url = usedUrl(root, environment);
   const folder = url?.startsWith(scheme) ? folderOf(url, root) : undefined;
   return { name: nameOf(url), folder, isOwn: folder === path.join(localDir(root), "state") };
 }
 
+const usedUrl = (root: string, environment: NodeJS.ProcessEnv) => environment.PULUMI_BACKEND_URL || urlIn(root);
+
 /** Pulumi.yaml's; one that is not there says what the product's says. */
 const urlIn = (root: string) =>
-  existsSync(path.join(root, "Pulumi.yaml")) ? readPulumiProject(root).backend : `${scheme}./.local/state`;
+  existsSync(path.join(root, "Pulumi.yaml")) ? readPulumiProject(root).backend : `${scheme}./.local/state?${skipping}`;
 
 /** As the engine reads it: `~` is the user's home, and what is relative is so to the checkout. */
 function folderOf(url: string, root: string): string | undefined {
@@ -42,14 +47,16 @@ function folderOf(url: string, root: string): string | undefined {
 }
 
 /**
- * The variable that leads the engine to the checkout's own backend where Pulumi.yaml's relative URL cannot: it puts the checkout's
- * path before that as it is, and then decodes the whole. Jenkins has such paths: `…/project%2Fmain`.
+ * The variable that leads the engine to the checkout's own backend where the URL that it has would not do: one that does not skip
+ * attributes; and Pulumi.yaml's relative one where the checkout's path needs coding, since the engine puts that before it as it is, and
+ * then decodes the whole. Jenkins has such paths: `…/project%2Fmain`.
  */
-export function encodedBackend(root: string, environment: NodeJS.ProcessEnv): { PULUMI_BACKEND_URL?: string } {
+export function ownBackend(root: string, environment: NodeJS.ProcessEnv): { PULUMI_BACKEND_URL?: string } {
   const { folder, isOwn } = usedBackend(root, environment);
-  if (!isOwn || folder === undefined || !/[%?#]/.test(folder)) return {};
-  // As in Pulumi.yaml.
-  return { PULUMI_BACKEND_URL: `${pathToFileURL(folder).href}?metadata=skip` };
+  if (!isOwn || folder === undefined) return {};
+  const [, query = ""] = usedUrl(root, environment)?.split("?") ?? [];
+  if (query.split("&").includes(skipping) && !/[%?#]/.test(folder)) return {};
+  return { PULUMI_BACKEND_URL: `${pathToFileURL(folder).href}?${skipping}` };
 }
 
 const nameOf = (url: string | undefined) =>

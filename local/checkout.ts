@@ -1,5 +1,4 @@
-import { randomBytes } from "node:crypto";
-import { chmodSync, existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import path from "node:path";
 import { execa } from "execa";
@@ -8,7 +7,8 @@ import { programChanges } from "../config/program-environment.ts";
 import { userSshKeys } from "../config/user-ssh-keys.ts";
 import { lostHosts } from "../host/lost-hosts.ts";
 import { localDir, localSshKey } from "../host/resolve.ts";
-import { encodedBackend, usedBackend } from "./backend.ts";
+import { ownBackend } from "./backend.ts";
+import { ensurePassphrase, passphraseVariables } from "./passphrase.ts";
 import { dropAttributes } from "./state-attributes.ts";
 
 /** The root of the checkout that a make target is run in, where Pulumi.yaml is. */
@@ -30,8 +30,6 @@ export function checkoutOfHost(environment: NodeJS.ProcessEnv = process.env, los
   ]);
 }
 
-const passphraseFile = (root: string) => path.join(localDir(root), "passphrase");
-
 /**
  * Makes what Pulumi needs in a checkout and git does not keep: the folder of the state, and the passphrase of its
  * secrets. What is there stays as it is: without its passphrase a stack's secrets are lost. Only what could keep the engine
@@ -43,8 +41,7 @@ export function prepareCheckout(root: string): void {
   if (statSync(localDir(root)).uid === process.getuid?.()) chmodSync(localDir(root), 0o700);
   mkdirSync(path.join(localDir(root), "state"), { recursive: true });
   dropAttributes(root);
-  const file = passphraseFile(root);
-  if (!existsSync(file)) writeFileSync(file, randomBytes(24).toString("base64url"), { mode: 0o600, flag: "wx" });
+  ensurePassphrase(root);
 }
 
 /**
@@ -57,18 +54,8 @@ export function checkoutEnvironment(
   return {
     ...programChanges("engine", environment),
     ...passphraseVariables(root, environment),
-    ...encodedBackend(root, environment),
+    ...ownBackend(root, environment),
   };
-}
-
-/** The engine takes PULUMI_CONFIG_PASSPHRASE before the file, also an empty one. What is in another backend may have another. */
-function passphraseVariables(root: string, environment: NodeJS.ProcessEnv): Record<string, string | undefined> {
-  const { PULUMI_CONFIG_PASSPHRASE, PULUMI_CONFIG_PASSPHRASE_FILE } = environment;
-  const own = { PULUMI_CONFIG_PASSPHRASE_FILE: passphraseFile(root) };
-  if (!usedBackend(root, environment).isOwn) {
-    return (PULUMI_CONFIG_PASSPHRASE ?? PULUMI_CONFIG_PASSPHRASE_FILE) === undefined ? own : {};
-  }
-  return PULUMI_CONFIG_PASSPHRASE === undefined ? own : { ...own, PULUMI_CONFIG_PASSPHRASE: undefined };
 }
 
 /** Makes an SSH key pair for the VMs of a checkout if its user has none at all. */

@@ -8,6 +8,7 @@ import { lostHostLine, lostHosts } from "../host/lost-hosts.ts";
 import { localDir } from "../host/resolve.ts";
 import { shellFor } from "../host/shell.ts";
 import { checkoutOfHost, projectRoot } from "./checkout.ts";
+import { dropSalts, saltedFiles } from "./passphrase.ts";
 import { log } from "./progress.ts";
 
 /**
@@ -23,6 +24,8 @@ async function main(): Promise<void> {
   else {
     console.log(`  ${host.dir}  all VMs of this checkout's embedded host, their project disks and backups`);
     console.log(`  ${localDir(projectRoot)}  the state of all stacks, the passphrase, the SSH key made for the VMs`);
+    for (const { name, hasSecrets } of saltedFiles(projectRoot))
+      if (hasSecrets) console.log(`  the secrets in ${name}, which only that passphrase opens`);
     console.log("VMs on other hosts stay, but without their state. Downloads and builds in the cache stay.");
     for (const lost of lostHosts()) console.log(printable(`Stays: ${lostHostLine(lost)}`));
   }
@@ -36,7 +39,10 @@ async function main(): Promise<void> {
     log(`${project}: backup schedule removed`);
   }
   await wipeEmbeddedHost(host);
-  if (!isGone) await rm(localDir(projectRoot), { recursive: true, force: true });
+  if (!isGone) {
+    await rm(localDir(projectRoot), { recursive: true, force: true });
+    dropSalts(projectRoot);
+  }
   log("removed");
 }
 

@@ -9,10 +9,13 @@ import { localDir } from "../host/resolve.ts";
  * them, not from reading one that is there, and an empty one would stay for ever.
  */
 export function dropAttributes(projectRoot: string): void {
+  for (const file of attributesIn(projectRoot)) rmSync(file, { force: true });
+}
+
+/** The files of attributes beside a checkout's state. */
+export function attributesIn(projectRoot: string): string[] {
   const state = path.join(localDir(projectRoot), "state", ".pulumi");
-  for (const file of filesBelow(state).filter((name) => name.endsWith(".attrs"))) {
-    rmSync(path.join(state, file), { force: true });
-  }
+  return filesBelow(state).flatMap((name) => (name.endsWith(".attrs") ? path.join(state, name) : []));
 }
 
 function filesBelow(dir: string): string[] {

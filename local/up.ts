@@ -6,6 +6,7 @@ import { readPulumiProject, stackFileName, stackUrn } from "../config/pulumi-pro
 import { runProgram } from "../config/run-program.ts";
 import { checkStackFile } from "../config/stack-file.ts";
 import { readStackState } from "../daily/stack-state.ts";
+import { stackLocked } from "../engine/lock.ts";
 import { Guest } from "../guest/guest.ts";
 import { limits, type Readiness, waitUntilReady } from "../guest/ready.ts";
 import { sshFilePaths, writeSshFiles } from "../guest/ssh-files.ts";
@@ -16,9 +17,10 @@ import { lostHostLine, lostHosts } from "../host/lost-hosts.ts";
 import { embeddedHostSsh, localDir } from "../host/resolve.ts";
 import { virshFor } from "../host/virsh.ts";
 import { ensureSshKey, projectRoot } from "./checkout.ts";
+import { wrongPassphrase } from "./passphrase.ts";
 import { log, secondsPassed } from "./progress.ts";
 import { type ReadyOnes, readyOnes, requireAllReady } from "./ready-ones.ts";
-import { releaseDeadLocks } from "./stack-lock.ts";
+import { isHeld, readLocks, releaseDeadLocks } from "./stack-lock.ts";
 
 const stack = "local";
 const host = embeddedHostFor(projectRoot);
@@ -29,8 +31,14 @@ async function main(): Promise<void> {
   await ensureSshKey(projectRoot, log);
   await startEmbeddedHost(host, log);
   for (const lost of lostHosts()) log(lostHostLine(lost));
-  await pulumi("stack", "select", "--create", stack);
+  await selectStack();
   await releaseDeadLocks(projectRoot, stack, log);
+  const held = (await readLocks(projectRoot, stack)).filter(isHeld);
+  if (held.length > 0)
+    throw stackLocked(
+      stack,
+      held.map(({ pid, username }) => `process ${pid} of ${username}`),
+    );
   log(`pulumi up -s ${stack}`);
   await pulumi("up", "--stack", stack, "--yes", "--skip-preview");
   if ((await readStackState(projectRoot, stack))?.isCutOff) {
@@ -49,6 +57,13 @@ async function main(): Promise<void> {
   writeSshFiles(sshFilePaths(localDir(projectRoot), stack), [...ready, ...off], embeddedHostSsh(projectRoot));
   for (const { name, ssh } of ready) console.log(`READY ${name} ${secondsPassed()}s  ${ssh}`);
   requireAllReady({ failures });
+}
+
+async function selectStack(): Promise<void> {
+  const args = ["stack", "select", "--create", stack];
+  const { failed, all } = await execa("pulumi", args, { cwd: projectRoot, reject: false, all: true });
+  if (!failed) return;
+  throw wrongPassphrase(projectRoot, stack, all) ?? new UserError(`pulumi ${args.join(" ")} did not succeed:\n${all}`);
 }
 
 /** Its output is the user's to see as it comes. On Ctrl-C the engine, which hears it too, ends in order, and is waited for. */

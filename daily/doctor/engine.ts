@@ -1,11 +1,13 @@
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import path from "node:path";
 import { execa } from "execa";
 import { UserError } from "../../config/errors.ts";
 import { changeOwn, programEnvironment } from "../../config/program-environment.ts";
 import { orphansAmong, processesFound, reapOrphans } from "../../engine/orphans.ts";
+import { shellWord } from "../../host/shell.ts";
 import { checkoutEnvironment, prepareCheckout } from "../../local/checkout.ts";
 import { isHeld, readLocks, releaseDeadLocks } from "../../local/stack-lock.ts";
+import { attributesIn, dropAttributes } from "../../local/state-attributes.ts";
 import { cacheFolder } from "../../toolchain/ensure/places.ts";
 import { toolchainEnvironment } from "../../toolchain/ensure.ts";
 import { bridgeVersion, commandVersion, pulumiVersion, tailscaleVersion } from "../../toolchain/plugin/version.ts";
@@ -22,7 +24,15 @@ const plugins = [
 
 /** The engine of this machine, and what it may have left behind. */
 export async function examineEngine(root: string, stack: string, log: Log): Promise<Examined[]> {
-  return Promise.all([toolchain(), examineOrphans(cacheFolder()), locks(root, stack, log)]);
+  return Promise.all([toolchain(), examineOrphans(cacheFolder()), locks(root, stack, log), examineAttributes(root)]);
+}
+
+/** An engine reads none that is there, but fails at one that is empty. */
+export function examineAttributes(root: string): Examined {
+  const empty = attributesIn(root).filter((file) => statSync(file, { throwIfNoEntry: false })?.size === 0);
+  if (empty.length === 0) return ok("state files", "the engine can read them");
+  const says = `plain pulumi ends with "failed to load checkpoint: EOF": ${empty.join(", ")} is empty`;
+  return failure("state files", says, `rm ${empty.map(shellWord).join(" ")}`, async () => dropAttributes(root));
 }
 
 async function toolchain(): Promise<Examined> {
@@ -69,5 +79,5 @@ async function locks(root: string, stack: string, log: Log): Promise<Examined> {
   };
   const pids = found.map(({ pid }) => pid).join(", ");
   const says = `an update that was killed left its lock behind (process ${pids})`;
-  return failure("lock", says, `pulumi cancel -s ${stack}, then pulumi up --refresh -s ${stack}`, mend);
+  return failure("lock", says, `pulumi cancel -s ${stack}, then pulumi up -s ${stack}`, mend);
 }

@@ -38,6 +38,15 @@ test("in such a folder the engine is given the whole URL, encoded, and in no oth
   expect(checkoutEnvironment("/srv/checkout", {})).not.toHaveProperty("PULUMI_BACKEND_URL");
 });
 
+test.each([["file:///srv/checkout/.local/state"], ["file://./.local/state?no_tmp_dir=true"]])(
+  "the checkout's own is named such that no attributes are written beside a state, also by %s",
+  (url) => {
+    const { PULUMI_BACKEND_URL } = checkoutEnvironment("/srv/checkout", { PULUMI_BACKEND_URL: url });
+    expect(PULUMI_BACKEND_URL).toBe("file:///srv/checkout/.local/state?metadata=skip");
+    expect(checkoutEnvironment("/srv/checkout", { PULUMI_BACKEND_URL })).not.toHaveProperty("PULUMI_BACKEND_URL");
+  },
+);
+
 test.each<[string, string, string | undefined]>([
   ["file:///elsewhere", "file:///elsewhere", "/elsewhere"],
   ["file:///else%20where/?metadata=skip", "file:///else%20where/", "/else where"],

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, test } from "vitest";
-import { dropAttributes } from "../../../local/state-attributes.ts";
+import { attributesIn, dropAttributes } from "../../../local/state-attributes.ts";
 
 test("attributes of an older state go, empty or not; nothing else does, and none need be there", () => {
   const root = mkdtempSync(path.join(tmpdir(), "attributes-"));
@@ -21,7 +21,9 @@ test("attributes of an older state go, empty or not; nothing else does, and none
       writeFileSync(path.join(state, file), "{}");
       writeFileSync(path.join(state, `${file}.attrs`), i % 2 === 0 ? "" : "{}");
     }
+    expect(attributesIn(root)).toHaveLength(files.length);
     dropAttributes(root);
+    expect(attributesIn(root)).toEqual([]);
     const left = readdirSync(state, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
     expect(left.map((entry) => path.relative(state, path.join(entry.parentPath, entry.name))).sort()).toEqual(
       files.sort(),

@@ -1,9 +1,13 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
 /** What the host and the VM do in a test. */
-const host = vi.hoisted(() => ({ start: vi.fn(), ready: vi.fn() }));
+const host = vi.hoisted(() => ({ start: vi.fn(), ready: vi.fn(), select: vi.fn(), locks: vi.fn() }));
 vi.mock("execa", () => ({
-  execa: async () => ({ exitCode: 0, stdout: JSON.stringify({ app: { name: "app", addresses: [], hostKeys: [] } }) }),
+  execa: async (_: string, args: string[]) => ({
+    ...(args[1] === "select" ? host.select() : {}),
+    exitCode: 0,
+    stdout: JSON.stringify({ app: { name: "app", addresses: [], hostKeys: [] } }),
+  }),
 }));
 vi.mock("../../../config/stack-file.ts", () => ({ checkStackFile: () => undefined }));
 vi.mock("../../../daily/stack-state.ts", () => ({ readStackState: async () => undefined }));
@@ -15,12 +19,18 @@ vi.mock("../../../host/inventory.ts", () => ({
 }));
 vi.mock("../../../host/lost-hosts.ts", async (original) => ({ ...(await original()), lostHosts: () => [] }));
 vi.mock("../../../local/checkout.ts", () => ({ projectRoot: process.cwd(), ensureSshKey: async () => undefined }));
-vi.mock("../../../local/stack-lock.ts", () => ({ releaseDeadLocks: async () => undefined }));
+vi.mock("../../../local/stack-lock.ts", async (original) => ({
+  ...(await original()),
+  releaseDeadLocks: async () => undefined,
+  readLocks: async () => host.locks(),
+}));
 
 beforeEach(() => {
   vi.resetModules();
   host.start.mockReset();
   host.ready.mockReset();
+  host.select.mockReset();
+  host.locks.mockReset().mockReturnValue([]);
 });
 afterEach(() => {
   vi.restoreAllMocks();
@@ -53,6 +63,30 @@ test("a VM whose wait fails by a virsh is told like one that is not ready", asyn
   const { VirshError } = await import("../../../host/virsh.ts");
   host.ready.mockRejectedValue(new VirshError("qemu:///system", ["dominfo", "project-app"], 1, "gone"));
   expect((await up()).failure).toBe("virsh -c qemu:///system dominfo project-app failed (exit code 1): gone");
+});
+
+test("a stack that another update works on is told with who that is, and not with how to take its lock", async () => {
+  const { hostname } = await import("node:os");
+  host.locks.mockReturnValue([
+    { pid: 0, hostname: hostname(), username: "gone" },
+    { pid: 4711, hostname: "elsewhere", username: "eva" },
+  ]);
+  const { failure, exitCode } = await up();
+  expect(failure).toBe(`Nothing was changed: something else works on the stack local.
+  - stack local: is locked by process 4711 of eva
+    wait until that has ended; if it is surely gone: \`pulumi cancel -s local\` (in a shell of \`eval "$(make -s env)"\`), then the same command again`);
+  expect(exitCode).toBe(1);
+});
+
+test("a stack file whose secrets are under another passphrase is told with what to do", async () => {
+  const all = "error: could not create secrets manager for new stack: incorrect passphrase";
+  host.select.mockReturnValue({ failed: true, all });
+  expect((await up()).failure).toBe(`The stack local cannot be opened.
+  - Pulumi.local.yaml: encryptionsalt: must be of the passphrase that is used here, but is of another one
+    write that one into .local/passphrase; if it is lost: take encryptionsalt and all values with \`secure:\` out of Pulumi.local.yaml, and set those again`);
+  host.select.mockReturnValue({ failed: true, all: "error: no" });
+  vi.resetModules();
+  expect((await up()).failure).toContain("pulumi stack select --create local did not succeed:\nerror: no");
 });
 
 test("a bug keeps its trace, and asks to be reported", async () => {

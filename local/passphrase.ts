@@ -1,0 +1,68 @@
+import { randomBytes } from "node:crypto";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { UserError } from "../config/errors.ts";
+import { stackFileName } from "../config/pulumi-project.ts";
+import { stacksIn } from "../daily/stacks.ts";
+import { writeWhole } from "../engine/stack-file.ts";
+import { localDir } from "../host/resolve.ts";
+import { usedBackend } from "./backend.ts";
+
+/** The passphrase of what is encrypted in a checkout's own backend, and in its stacks' files. */
+const passphraseFile = (root: string) => path.join(localDir(root), "passphrase");
+
+/** Makes a checkout's passphrase, if there is none: without its passphrase a stack's secrets are lost. */
+export function ensurePassphrase(root: string): void {
+  const file = passphraseFile(root);
+  if (existsSync(file)) return;
+  writeFileSync(file, randomBytes(24).toString("base64url"), { mode: 0o600, flag: "wx" });
+  const isNew = !existsSync(path.join(localDir(root), "state", ".pulumi", "stacks"));
+  if (isNew && usedBackend(root).isOwn) dropSalts(root);
+}
+
+/** The engine takes PULUMI_CONFIG_PASSPHRASE before the file, also an empty one. What is in another backend may have another. */
+export function passphraseVariables(root: string, environment: NodeJS.ProcessEnv): Record<string, string | undefined> {
+  const { PULUMI_CONFIG_PASSPHRASE, PULUMI_CONFIG_PASSPHRASE_FILE } = environment;
+  const own = { PULUMI_CONFIG_PASSPHRASE_FILE: passphraseFile(root) };
+  if (!usedBackend(root, environment).isOwn) {
+    return (PULUMI_CONFIG_PASSPHRASE ?? PULUMI_CONFIG_PASSPHRASE_FILE) === undefined ? own : {};
+  }
+  return PULUMI_CONFIG_PASSPHRASE === undefined ? own : { ...own, PULUMI_CONFIG_PASSPHRASE: undefined };
+}
+
+/** A stack's file that has a salt, by which the engine knows the passphrase of the values that are encrypted in it. */
+interface SaltedFile {
+  /** As errors name it. */
+  name: string;
+  text: string;
+  hasSecrets: boolean;
+}
+
+const salt = /^encryptionsalt:.*\n?/m;
+
+export function saltedFiles(root: string): SaltedFile[] {
+  return stacksIn(root).flatMap((stack) => {
+    const name = stackFileName(root, stack);
+    const text = readFileSync(path.join(root, name), "utf8");
+    return salt.test(text) ? [{ name, text, hasSecrets: /\bsecure["']?\s*:/.test(text) }] : [];
+  });
+}
+
+/** With another passphrase, the engine refuses a stack whose file has a salt. Where nothing is encrypted, the salt is of no use. */
+export function dropSalts(root: string): void {
+  for (const { name, text, hasSecrets } of saltedFiles(root))
+    if (!hasSecrets) writeWhole(path.join(root, name), text.replace(salt, ""));
+}
+
+/** Why the engine does not take a passphrase, and what to do; `undefined` where it has said anything else. */
+export function wrongPassphrase(root: string, stack: string, said: string): UserError | undefined {
+  if (!/\bincorrect passphrase\b/.test(said)) return undefined;
+  const file = stackFileName(root, stack);
+  return new UserError(`The stack ${stack} cannot be opened.`, [
+    {
+      path: `${file}: encryptionsalt`,
+      rule: "must be of the passphrase that is used here, but is of another one",
+      remedy: `write that one into .local/passphrase; if it is lost: take encryptionsalt and all values with \`secure:\` out of ${file}, and set those again`,
+    },
+  ]);
+}

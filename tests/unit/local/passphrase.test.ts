@@ -1,0 +1,51 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { prepareCheckout } from "../../../local/checkout.ts";
+
+let root: string;
+beforeEach(() => {
+  root = mkdtempSync(path.join(tmpdir(), "passphrase-"));
+  vi.stubEnv("PULUMI_BACKEND_URL", undefined);
+  writeFileSync(
+    path.join(root, "Pulumi.yaml"),
+    "name: project-vms\nbackend: {url: 'file://./.local/state?metadata=skip'}\n",
+  );
+});
+afterEach(() => {
+  vi.unstubAllEnvs();
+  rmSync(root, { recursive: true });
+});
+const file = (stack: string) => path.join(root, `Pulumi.${stack}.yaml`);
+const salt = "encryptionsalt: v1:abc=:v1:def:ghi=\n";
+const config = "# mine\nconfig:\n  project-vms:projects: {app: {}}\n";
+const secret = "config:\n  tailscale:apiKey:\n    secure: v1:xyz\n";
+
+test("a new passphrase takes salts of the one before out of stack files, but from none with secrets", () => {
+  writeFileSync(file("local"), salt + config, { mode: 0o640 });
+  writeFileSync(file("raider"), config + salt);
+  writeFileSync(file("storage"), salt + secret);
+  prepareCheckout(root);
+  expect(["local", "raider", "storage"].map((stack) => readFileSync(file(stack), "utf8"))).toEqual([
+    config,
+    config,
+    salt + secret,
+  ]);
+  expect(statSync(file("local")).mode & 0o777).toBe(0o640);
+  expect(statSync(path.join(root, ".local/passphrase")).mode & 0o777).toBe(0o600);
+});
+
+test.each<[string, () => void]>([
+  ["with its passphrase", () => prepareCheckout(root)],
+  [
+    "that has a state",
+    () => mkdirSync(path.join(root, ".local/state/.pulumi/stacks/project-vms"), { recursive: true }),
+  ],
+  ["whose state is elsewhere", () => vi.stubEnv("PULUMI_BACKEND_URL", "s3://bucket")],
+])("the salts of a checkout %s stay", (_, arrange) => {
+  arrange();
+  writeFileSync(file("local"), salt + config);
+  prepareCheckout(root);
+  expect(readFileSync(file("local"), "utf8")).toBe(salt + config);
+});
