@@ -9,6 +9,7 @@ import { recordLine } from "../config/records.ts";
 import type { Readiness } from "../guest/ready.ts";
 import { storedReadiness } from "../guest/stored.ts";
 import { manualChanges, refuseManualChanges, savedMemoryIssue } from "../vm/manual-changes.ts";
+import { strayInterfaces } from "../vm/network-filter.ts";
 import { describePlan, findProject, isWorkedOn, type VmPlan } from "../vm/plan.ts";
 import { ChildFactory, type Transform } from "./transform.ts";
 import {
@@ -143,11 +144,14 @@ export class ProjectVm extends pulumi.ComponentResource {
  *
  * @throws UserError before any of it is changed
  */
-function checkManualChanges(vm: ProjectVm, { name, host, found }: VmContext, plan: VmPlan): void {
+function checkManualChanges(vm: ProjectVm, { name, host, found, args }: VmContext, plan: VmPlan): void {
   if (!found.domain) return;
   const { uri, storageDir } = host.settings;
   const place = { uri, project: name, stack: host.owner };
-  const issues = manualChanges(found.domain, storageDir, place);
+  // A new definition drops them, and says so; what a transform adds is no hand's work.
+  const isDropped = plan.domain === "redefined" || args.transform?.domain !== undefined;
+  const strays = isDropped ? [] : strayInterfaces(found.domain, host.inventory.networks, place);
+  const issues = [...manualChanges(found.domain, storageDir, place), ...strays];
   const saved = found.domain.hasSavedMemory ? [savedMemoryIssue(place)] : [];
   if (isWorkedOn(plan)) refuseManualChanges(name, [...issues, ...saved]);
   for (const issue of issues) pulumi.log.warn(`${factOf(issue)}: ${issue.remedy}`, vm);

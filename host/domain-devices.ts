@@ -21,8 +21,12 @@ export interface DiskDevice {
 
 export interface NicDevice {
   mac: string;
+  /** libvirt's word for what it is connected to. @example "network" */
+  type: string;
   /** The network or the bridge that it is on. */
   on: string;
+  /** Name of the network filter on it. */
+  filter?: string;
 }
 
 /** An element as the parser gives it. */
@@ -82,7 +86,9 @@ export function parseDevices(xml: string): DomainDevices {
     nics: all(devices, "interface").map((nic) => {
       const source = child(nic, "source");
       const on = ["@network", "@bridge", "@dev"].map((key) => text(source, key)).find(Boolean) ?? "no network";
-      return { mac: text(child(nic, "mac"), "@address").toLowerCase(), on };
+      const filter = text(child(nic, "filterref"), "@filter");
+      const mac = text(child(nic, "mac"), "@address").toLowerCase();
+      return { mac, type: text(nic, "@type"), on, ...(filter === "" ? {} : { filter }) };
     }),
     others: [
       ...addable.flatMap((name) => all(devices, name).map(() => name)),

@@ -1,6 +1,5 @@
 import { totalmem } from "node:os";
 import path from "node:path";
-import { namePrefix } from "../config/names.ts";
 import type { Firmware } from "../config/settings.ts";
 import { type DomainDevices, parseDevices } from "./domain-devices.ts";
 import {
@@ -103,13 +102,11 @@ export interface DomainFound {
   firmware: Firmware;
   /** The libvirt network of its first interface. */
   network?: string;
-  /** The network filter on that interface. */
-  filter?: string;
   /** What this product noted in it when it made it. */
   marks: DomainMarks;
   /** Also of those that it has after its next start only: its guest may have ejected one. */
   diskPaths: string[];
-  /** Of one that bears a name of ours: what it has now and, while it runs, what it is defined with. */
+  /** What it has now and, while it runs, what it is defined with. */
   devices?: DomainDevices[];
   /** Whether its memory was saved when it was stopped (`virsh managedsave`). */
   hasSavedMemory?: boolean;
@@ -275,7 +272,7 @@ function findDomains({ domains, defined }: Dumps, seen: Overview, pools: PoolXml
   );
   return domains.map((dump) => {
     const now = parseDomain(dump.output);
-    const { disks: _, network: __, filter: ___, ...domain } = now;
+    const { disks: _, network: __, ...domain } = now;
     const definitions = defined.filter(({ command }) => command[1] === dump.command[1]);
     const parsed = [now, ...definitions.map(({ output }) => parseDomain(output))];
     return {
@@ -284,9 +281,7 @@ function findDomains({ domains, defined }: Dumps, seen: Overview, pools: PoolXml
       autostart: autostart?.has(domain.uuid) ?? false,
       state: states.find(([, uuids]) => uuids.has(domain.uuid))?.[0] ?? "other",
       diskPaths: [...new Set(parsed.flatMap(({ disks }) => disks.map((disk) => diskPath(disk, pools))))],
-      ...(domain.name.startsWith(namePrefix)
-        ? { devices: [dump, ...definitions].map(outputOf).map(parseDevices) }
-        : {}),
+      devices: [dump, ...definitions].map(outputOf).map(parseDevices),
       ...(saved?.has(domain.uuid) ? { hasSavedMemory: true } : {}),
       ...(transient?.has(domain.uuid) ? { isTransient: true } : {}),
     };

@@ -19,8 +19,6 @@ export interface DomainXml {
   firmware: Firmware;
   /** Name of the libvirt network of its first interface. */
   network?: string;
-  /** Name of the network filter on that interface. */
-  filter?: string;
   /** The file that keeps what its serial console prints. */
   consoleLog?: string;
   marks: DomainMarks;
@@ -131,14 +129,14 @@ export function parseDomain(xml: string): DomainXml {
 }
 
 /**
- * The network of a domain, and the filter there. A guest can eject its interface, as it can any PCI device; then that counts which its
- * definition has, and which it has again from its next start on.
+ * The network of a domain. A guest can eject its interface, as it can any PCI device; then that counts which its definition has, and
+ * which it has again from its next start on.
  *
  * @param views what the domain has now and, while it runs, what it is defined with
  */
-export function nicOf(views: DomainXml[]): Pick<DomainXml, "network" | "filter"> {
-  const { network, filter } = views.find((view) => view.network !== undefined) ?? {};
-  return { ...(network === undefined ? {} : { network }), ...(filter === undefined ? {} : { filter }) };
+export function nicOf(views: DomainXml[]): Pick<DomainXml, "network"> {
+  const network = views.find((view) => view.network !== undefined)?.network;
+  return network === undefined ? {} : { network };
 }
 
 /** Reads what `virsh pool-dumpxml` prints. */
@@ -265,10 +263,9 @@ function firmwareOf(os: Node): Firmware {
   return text(os, "@firmware") === "efi" || text(child(os, "loader"), "@type") === "pflash" ? "uefi" : "bios";
 }
 
-function ofFirst([nic]: Node[]): { network?: string; filter?: string } {
+function ofFirst([nic]: Node[]): { network?: string } {
   const network = text(child(nic, "source"), "@network");
-  const filter = text(child(nic, "filterref"), "@filter");
-  return { ...(network === "" ? {} : { network }), ...(filter === "" ? {} : { filter }) };
+  return network === "" ? {} : { network };
 }
 
 function diskSource(disk: Node): DiskSource[] {

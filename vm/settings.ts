@@ -1,9 +1,9 @@
 import { domainName, filterName } from "../config/names.ts";
-import { nicOf, parseDomain } from "../host/libvirt-xml.ts";
 import type { Virsh } from "../host/virsh.ts";
+import { devicesOf } from "./domain-look.ts";
 import { growDisks, type Log } from "./grow.ts";
 import { markKeepData, marksOf } from "./marks.ts";
-import { attachFilter, defineFilter, type FilterSettings } from "./network-filter.ts";
+import { attachFilter, defineFilter, type FilterSettings, ownInterfaces } from "./network-filter.ts";
 
 /** What of a VM changes while it runs, without defining it anew. Sizes in bytes. */
 export interface InPlaceSettings {
@@ -38,14 +38,12 @@ export async function applyInPlace(
 
 /** A new VM has its filter since before it was started; one that was made before there were filters, or lost it, gets it. */
 async function bringFilter(virsh: Virsh, project: string, log: Log, changed: boolean): Promise<void> {
-  const now = parseDomain(await virsh.run("dumpxml", domainName(project)));
-  const defined = parseDomain(await virsh.run("dumpxml", domainName(project), "--inactive"));
-  const { filter, network } = nicOf([now, defined]);
-  if (network === undefined || (filter === filterName(project) && !changed)) return;
-  if (filter !== undefined && filter !== filterName(project)) {
-    log(`${project}: has the network filter ${filter}, which somebody else put there, and keeps it`);
-    return;
-  }
-  await defineFilter(virsh, project, network);
+  const own = ownInterfaces(project, await devicesOf(virsh, domainName(project)));
+  const isChosen = (filter: string | undefined) => filter !== undefined && filter !== filterName(project);
+  const chosen = own.map(({ filter }) => filter).find(isChosen);
+  if (chosen) log(`${project}: has the network filter ${chosen}, which somebody else put there, and keeps it`);
+  const [first] = own.filter(({ filter }) => filter === undefined || (changed && !isChosen(filter)));
+  if (first === undefined) return;
+  await defineFilter(virsh, project, first.on);
   await attachFilter(virsh, project);
 }

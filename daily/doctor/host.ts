@@ -7,13 +7,20 @@ import { isFiltered } from "../../config/managed-networks.ts";
 import { basePoolName, domainName, namePrefix, poolName } from "../../config/names.ts";
 import { formatSize, GiB } from "../../config/sizes.ts";
 import { networkWithoutStp } from "../../host/edited-xml.ts";
-import type { Inventory, PoolFound } from "../../host/inventory.ts";
+import type { DomainFound, Inventory, PoolFound } from "../../host/inventory.ts";
 import { shellWord } from "../../host/shell.ts";
 import type { Virsh } from "../../host/virsh.ts";
 import { withXmlFile } from "../../host/xml-file.ts";
 import { isOwnedBy, unknownVmRemedy } from "../../vm/leftovers.ts";
 import { detachedDisks, giveMemoryUp, manualChanges, ownDisks, transientIssue } from "../../vm/manual-changes.ts";
-import { attachFilter, defineFilter, lacksFilter } from "../../vm/network-filter.ts";
+import {
+  attachFilter,
+  bareInterfaces,
+  defineFilter,
+  lacksFilter,
+  ownInterfaces,
+  strayInterfaces,
+} from "../../vm/network-filter.ts";
 import { findProject } from "../../vm/plan.ts";
 import type { StackState } from "../stack-state.ts";
 import { type Examined, failure, ok, warning } from "./finding.ts";
@@ -64,23 +71,17 @@ function networkFilters({ host, config, name: stack }: Stack, inventory: Invento
   const { networks, domains, filterProblem, uri } = inventory;
   // A host that has no filters at all is a mistake in the config, and told with the others.
   if (!isFiltered(host.settings.network, networks) || filterProblem !== undefined) return [];
-  const bare = Object.keys(config.projects).flatMap((project) => {
-    const domain = domains.find(({ name }) => name === domainName(project));
-    return domain?.network && isOwnedBy(domain, stack) && lacksFilter(project, domain, inventory)
-      ? [{ project, network: domain.network }]
-      : [];
+  const names = Object.keys(config.projects).map(domainName);
+  const ours = domains.filter((domain) => isOwnedBy(domain, stack) && names.includes(domain.name));
+  const ills = ours.flatMap((domain) => {
+    const project = domain.name.slice(namePrefix.length);
+    const strays = strayInterfaces(domain, networks, { uri, project, stack });
+    return [
+      ...(lacksFilter(project, domain, inventory) ? [withoutFilter(project, domain, virsh)] : []),
+      ...strays.map((issue) => failure("network filters", factOf(issue), issue.remedy)),
+    ];
   });
-  const ills = bare.map(({ project, network }) =>
-    failure(
-      "network filters",
-      `${domainName(project)} has none that holds: it can take other VMs' addresses on ${network}`,
-      "project-vm doctor --fix, or the next update",
-      async () => {
-        await defineFilter(virsh, project, network);
-        await attachFilter(virsh, project);
-      },
-    ),
-  );
+  const others = othersWithoutFilter(host.settings.network.name, inventory, ours);
   const spanning = networks.filter(({ name, stp }) => name === host.settings.network.name && stp);
   const slow = spanning.map(({ name }) => {
     const says = `the bridge of ${name} listens to the spanning tree protocol: any VM on it can hold up the others`;
@@ -92,8 +93,29 @@ function networkFilters({ host, config, name: stack }: Stack, inventory: Invento
       () => withoutSpanningTree(virsh, name),
     );
   });
-  if (ills.length + slow.length > 0) return [...ills, ...slow];
+  if (ills.length + others.length + slow.length > 0) return [...ills, ...others, ...slow];
   return [ok("network filters", `each VM on ${host.settings.network.name} speaks for itself only`)];
+}
+
+function withoutFilter(project: string, { name, devices = [] }: DomainFound, virsh: Virsh): Examined {
+  const network = ownInterfaces(project, devices)[0]?.on ?? "";
+  const says = `${name} has none that holds: it can take other VMs' addresses on ${network}`;
+  return failure("network filters", says, "project-vm doctor --fix, or the next update", async () => {
+    await defineFilter(virsh, project, network);
+    await attachFilter(virsh, project);
+  });
+}
+
+/** What is none of this stack's business to change, but may speak for its VMs. */
+function othersWithoutFilter(network: string, { domains, networks, uri }: Inventory, ours: DomainFound[]): Examined[] {
+  const shared = networks.filter(({ name }) => name === network);
+  const others = domains.filter((domain) => !ours.includes(domain) && bareInterfaces(domain.devices ?? [], shared)[0]);
+  return others.map(({ name }) => {
+    const says = `${name}, which is no VM of this stack, is on ${network} without a network filter: it can take the VMs' addresses there`;
+    const edit = `virsh -c '${uri}' edit ${shellWord(name)}`;
+    const remedy = `put it onto another network, or give its interface <filterref filter='clean-traffic'/>: ${edit}`;
+    return warning("network filters", says, remedy);
+  });
 }
 
 async function withoutSpanningTree(virsh: Virsh, network: string): Promise<void> {

@@ -16,7 +16,6 @@ export const aDomain = (found: Partial<DomainFound> = {}): DomainFound => ({
   cpus: 4,
   firmware: "bios",
   network: "project-vms",
-  filter: found.name ?? "project-webapp",
   marks: {},
   diskPaths: [],
   ...found,
@@ -27,7 +26,7 @@ export const devicesWith = (files: Record<string, string> = {}, chain: string[] 
   disks: Object.entries({ vda: "/vms/webapp/disk.qcow2", vdb: "/vms/webapp/project.qcow2", ...files }).map(
     ([target, source]) => ({ target, source, format: "", chain: files[target] === undefined ? [] : chain }),
   ),
-  nics: [{ mac: macAddress("webapp"), on: "project-vms" }],
+  nics: [{ mac: macAddress("webapp"), type: "network", on: "project-vms", filter: "project-webapp" }],
   others: [],
 });
 

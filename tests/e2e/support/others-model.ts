@@ -120,8 +120,13 @@ export function foreseeAfter(world: World, { change, project, config }: Omit<Oth
     }
     case "attach-disk":
       return effect === "redefined" ? done(false, [/DROPS what was added by hand: disk vdd/]) : done(true);
-    case "attach-interface":
-      return effect === "redefined" ? done(false, [/DROPS what was added by hand: interface /]) : done(true);
+    case "attach-interface": {
+      if (effect === "redefined") return done(false, [/DROPS what was added by hand: interface /]);
+      // It is on the network of ours that the VM is on.
+      const says = new RegExp(`project-${project}: must have no interface on \\S+ that no network filter holds`);
+      if (effect === "removed") return done(true);
+      return effect === "grown" ? not("refused", says) : done(true, [says]);
+    }
     // A VM without one is defined anew for that alone.
     case "detach-interface":
       return done(false, effect === "removed" ? [] : [new RegExp(`${project}: .*network none to `)]);

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Stack } from "../../../cli/stack.ts";
+import { macAddress } from "../../../config/names.ts";
 import { parseStackConfig } from "../../../config/parse.ts";
 import { GiB } from "../../../config/sizes.ts";
 import { examineBackups, judgeBackups } from "../../../daily/doctor/backups.ts";
@@ -101,18 +102,40 @@ describe("a host", () => {
   });
 
   test("with a VM that has no network filter is mended by giving it one", async () => {
-    const { filter: _, ...bare } = aDomain();
-    const xml =
-      '<domain><name>x</name><uuid>u</uuid><memory>1</memory><vcpu>1</vcpu><devices><interface><mac address="52:54:00:4c:54:e2"/></interface></devices></domain>';
+    const nic = { mac: macAddress("webapp"), type: "network", on: "project-vms" };
+    const bare = aDomain({ devices: [{ ...devicesWith(), nics: [nic] }] });
+    const xml = `<domain><devices><interface><mac address="${nic.mac}"/></interface></devices></domain>`;
     const net = `<network><name>n</name><uuid>u</uuid><ip address="10.77.0.1" prefix="24"/></network>`;
     const { said, commands } = await ills({ domains: [bare] }, xml, net);
     expect(said).toEqual([
       "failure network filters: project-webapp has none that holds: it can take other VMs' addresses on project-vms",
     ]);
     const verbs = commands.map(([verb]) => verb);
-    expect(verbs).toEqual(expect.arrayContaining(["net-update", "nwfilter-define"]));
-    const others = aDomain({ ...bare, description: "project-vms stack raider" });
-    expect((await ills({ domains: [others] })).said.join()).not.toContain("network filters");
+    expect(verbs).toEqual(expect.arrayContaining(["net-update", "nwfilter-define", "update-device"]));
+  });
+
+  test("with a further interface of a VM on its network, which no filter of ours can serve, names what detaches it", async () => {
+    const stray = { mac: "52:54:00:00:00:99", type: "network", on: "project-vms" };
+    const { nics, ...rest } = devicesWith();
+    const domains = [aDomain({ devices: [{ ...rest, nics: [...nics, stray] }] })];
+    expect(await ills({ domains })).toEqual({
+      said: [
+        "failure network filters: project-webapp: must have no interface on project-vms that no network filter holds, but has 52:54:00:00:00:99: by it the guest can take other VMs' addresses",
+      ],
+      commands: [],
+    });
+  });
+
+  test("with others' domains on its network warns of those that no filter holds, and does nothing to them", async () => {
+    const on = (name: string, filter?: string) => {
+      const nic = { mac: "52:54:00:00:00:99", type: "network", on: "project-vms", ...(filter ? { filter } : {}) };
+      const devices = [{ disks: [], nics: [nic], others: [] }];
+      return aDomain({ name, description: "project-vms stack raider", devices });
+    };
+    const domains = [aDomain(), on("build-box"), on("project-api"), on("tame", "clean-traffic")];
+    const says = (name: string) =>
+      `warning network filters: ${name}, which is no VM of this stack, is on project-vms without a network filter: it can take the VMs' addresses there`;
+    expect(await ills({ domains })).toEqual({ said: [says("build-box"), says("project-api")], commands: [] });
   });
 
   test("with a VM whose project disk others detached names the disk", async () => {

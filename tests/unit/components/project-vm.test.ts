@@ -239,7 +239,8 @@ describe("ProjectVm", () => {
     const transform = {
       domain: (_: object, opts: pulumi.CustomResourceOptions) => void digests.push(opts.replacementTrigger),
     };
-    const { filter: _, ...bare } = made;
+    const nics = [{ mac: macAddress("app"), type: "network", on: "project-vms" }];
+    const bare = { ...made, devices: [{ disks: [], nics, others: [] }] };
     const networks = [{ name: "lan", uuid: "1", active: true, autostart: true }];
     const hosts = [
       new VmHost("there", { settings, inventory: anInventory({ domains: [made] }) }),
@@ -448,8 +449,39 @@ describe("ProjectVm", () => {
     for (const args of edits) expect(() => update(saved, args)).toThrow("must not have saved memory");
   });
 
+  test("an interface on a network of ours that no filter holds is named, and refused where the VM is worked on and keeps it", () => {
+    const networks = [
+      { name: "n", uuid: "1", active: true, autostart: true, dnsDomain: "teststack.project-vms.internal" },
+    ];
+    const pools = [
+      aPool({
+        volumes: [aVolume(), aVolume({ name: "disk.qcow2", path: "/vms/webapp/disk.qcow2", capacity: 20 * GiB })],
+      }),
+    ];
+    const seen: pulumi.CustomResourceOptions[] = [];
+    const update = (found: DomainFound, args: Partial<ProjectVmArgs>) => {
+      const on = new VmHost("there", { settings, inventory: anInventory({ domains: [found], pools, networks }) });
+      return new ProjectVm("webapp", { host: on, sshKeys, ...args });
+    };
+    update(aDomain(), { transform: { domain: (_, opts) => void seen.push(opts) } });
+    const [definition = "", root = ""] = (seen[0]?.replacementTrigger ?? []) as string[];
+    const { nics, ...rest } = devicesWith();
+    const stray = { mac: "52:54:00:00:00:99", type: "network", on: "n" };
+    const devices = [{ ...rest, nics: [...nics, stray] }];
+    const found = aDomain({ devices, description: "project-vms stack teststack", marks: { definition, root } });
+    const lines = vi.spyOn(console, "warn").mockImplementation(() => {});
+    update(found, {});
+    const said = lines.mock.calls.map(String);
+    lines.mockRestore();
+    const rule = "project-webapp: must have no interface on n that no network filter holds, but has 52:54:00:00:00:99";
+    expect(said.filter((line) => line.includes(rule))).toHaveLength(1);
+    expect(() => update(found, { disk: "60 GiB" })).toThrow(rule);
+    expect(() => update(found, { memory: "2 GiB" })).not.toThrow();
+    expect(() => update(found, { disk: "60 GiB", transform: { domain: () => {} } })).not.toThrow();
+  });
+
   test("what was added to a VM by hand is named before a new definition drops it; what a transform adds is not known", () => {
-    const nics = [{ mac: "52:54:00:aa:bb:cc", on: "lan" }];
+    const nics = [{ mac: "52:54:00:aa:bb:cc", type: "network", on: "lan" }];
     const found = aDomain({ description: "project-vms stack teststack", devices: [{ disks: [], nics, others: [] }] });
     const lines = vi.spyOn(console, "log").mockImplementation(() => {});
     const on = new VmHost("there", { settings, inventory: anInventory({ domains: [found] }) });

@@ -14,7 +14,7 @@ test("devices are read with the files below a disk, also where libvirt shows not
     <disk type='volume' device='disk'><source pool='p' volume='v'/><target dev='vdb'/></disk>
     <disk type='block' device='disk'><source dev='/dev/sdb'/><target dev='vdc'/></disk>
     <disk type='file' device='cdrom'><target dev='sda'/></disk>
-    <interface type='network'><mac address='52:54:00:AA:BB:CC'/><source network='default' bridge='virbr0'/></interface>
+    <interface type='network'><mac address='52:54:00:AA:BB:CC'/><source network='default' bridge='virbr0'/><filterref filter='f'/></interface>
     <interface type='bridge'><mac address='52:54:00:aa:bb:cd'/><source bridge='br0'/></interface>
     <hostdev mode='subsystem' type='usb'/>
     <filesystem type='mount'/>
@@ -36,8 +36,8 @@ test("devices are read with the files below a disk, also where libvirt shows not
       { target: "sda", source: "", format: "", chain: [] },
     ],
     nics: [
-      { mac: "52:54:00:aa:bb:cc", on: "default" },
-      { mac: "52:54:00:aa:bb:cd", on: "br0" },
+      { mac: "52:54:00:aa:bb:cc", type: "network", on: "default", filter: "f" },
+      { mac: "52:54:00:aa:bb:cd", type: "bridge", on: "br0" },
     ],
     others: ["hostdev", "filesystem", "graphics", "video", "tpm", "sound", "input", "channel com.redhat.spice.0"],
   });

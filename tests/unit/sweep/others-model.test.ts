@@ -102,6 +102,9 @@ describe("what must come of an update", () => {
 
   test("devices that were added are dropped by a new definition alone, which names them", () => {
     expect(foreseen("attach-disk", "grown")).toMatchObject({ stands: true, says: [] });
+    expect(foreseen("attach-interface", "grown").end).toBe("refused");
+    expect(foreseen("attach-interface", "none")).toMatchObject({ end: "done", stands: true });
+    expect(foreseen("attach-interface", "redefined")).toMatchObject({ end: "done", stands: false });
     expect(foreseen("attach-disk", "rebuilt").stands).toBe(false);
     expect("app: restart, DROPS what was added by hand: disk vdd (/x, the file stays), data kept").toMatch(
       foreseen("attach-disk", "redefined").says[0] as RegExp,

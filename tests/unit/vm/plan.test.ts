@@ -33,7 +33,7 @@ const nothing: ProjectFound = { domain: undefined, rootDisk: undefined, projectD
 
 const byHand = {
   disks: [...devicesWith().disks, { target: "vdd", source: "/srv/data.img", format: "raw", chain: [] }],
-  nics: [...devicesWith().nics, { mac: "52:54:00:aa:bb:cc", on: "lan" }],
+  nics: [...devicesWith().nics, { mac: "52:54:00:aa:bb:cc", type: "network", on: "lan" }],
   others: ["hostdev"],
 };
 
