@@ -8,12 +8,16 @@ type HostPlace = Pick<EmbeddedHost, "dir" | "netns">;
 /** What tells a host's process from any other; undefined is what this user cannot read. */
 export interface ProcessLook {
   pid: number;
+  /** Its PID in each of its PID namespaces, this machine's first. */
+  pids: number[];
+  /** The process that started it, if its words may be a host's as well. */
+  parent: ProcessLook | undefined;
   /** Its command line. */
   words: string[];
   /** Its real, effective, saved and filesystem user. */
   users: number[];
-  /** Its PID in the innermost of its PID namespaces. */
-  pidInside: number;
+  /** Whether it may make namespaces (CAP_SYS_ADMIN): root of a container may not, by Docker's default. */
+  isAdmin: boolean;
   executable: string | undefined;
   /** The inode of its network namespace. */
   netns: number | undefined;
@@ -25,10 +29,13 @@ export const insideName = "embedded-inside.sh";
 /** The host's network namespace is pinned by a file: statfs(2) names the filesystem of such files. */
 const nsfsMagic = 0x6e736673;
 
+const capSysAdmin = 1n << 21n;
+
 /**
  * Whether a process is a host's `unshare` or its first process. Its command line alone tells nothing: any user can start a process
  * with any words in it, so it must be root's in all its users (a setuid program takes words from anybody), what it says it is, and in
- * the host's network namespace. That both are, `unshare` too.
+ * the host's network namespace. That both are, `unshare` too. Where that namespace is not known, root of a container could be as much:
+ * then `unshare` must be in this machine's own PID namespace, and may make others, and the first process must be its child.
  *
  * @param netns the host's network namespace; undefined where it is not known: the host is just being started, its mount was taken
  * away, or belongs to another mount namespace
@@ -37,9 +44,14 @@ export function isHostProcess(host: HostPlace, look: ProcessLook, netns: number 
   if (look.users.length === 0 || look.users.some((user) => user !== 0)) return false;
   const role = roleIn(look.words, host);
   if (role === undefined) return false;
-  if (netns !== undefined && look.netns !== undefined && look.netns !== netns) return false;
-  if (role === "inside") return look.pidInside === 1;
-  return look.executable === undefined || path.basename(look.executable) === "unshare";
+  const isKnown = netns !== undefined && look.netns !== undefined;
+  if (isKnown && look.netns !== netns) return false;
+  if (role === "inside") {
+    if (look.pids.at(-1) !== 1) return false;
+    return isKnown || (look.parent !== undefined && isHostProcess(host, look.parent, netns));
+  }
+  const isUnshare = look.executable === undefined || path.basename(look.executable) === "unshare";
+  return isUnshare && (isKnown || (look.pids.length === 1 && look.isAdmin));
 }
 
 /** By the words that `launch` starts them with; the script may be another checkout's, or an earlier version's. */
@@ -78,11 +90,14 @@ function lookAt(pid: number): ProcessLook | undefined {
     // Nearly all processes are none of ours; the rest is read of those that may be.
     if (!words.some((word) => path.basename(word) === insideName)) return undefined;
     const status = readFileSync(`/proc/${pid}/status`, "utf8");
+    const [parent = 0] = numbersOf(status, "PPid");
     return {
       pid,
+      pids: numbersOf(status, "NSpid"),
+      parent: lookAt(parent),
       words,
       users: numbersOf(status, "Uid"),
-      pidInside: numbersOf(status, "NSpid").at(-1) ?? pid,
+      isAdmin: (BigInt(`0x${fieldOf(status, "CapEff")}`) & capSysAdmin) !== 0n,
       executable: linkOf(`/proc/${pid}/exe`)?.replace(/ \(deleted\)$/, ""),
       netns: inodeIn(linkOf(`/proc/${pid}/ns/net`)),
     };
@@ -91,10 +106,9 @@ function lookAt(pid: number): ProcessLook | undefined {
   }
 }
 
-function numbersOf(status: string, field: string): number[] {
-  const values = new RegExp(`^${field}:\\s*(.*)$`, "m").exec(status)?.[1] ?? "";
-  return values.split(/\s+/).filter(Boolean).map(Number);
-}
+const fieldOf = (status: string, field: string) => new RegExp(`^${field}:\\s*(.*)$`, "m").exec(status)?.[1] ?? "";
+
+const numbersOf = (status: string, field: string) => fieldOf(status, field).split(/\s+/).filter(Boolean).map(Number);
 
 /** Only root can read another user's. */
 function linkOf(link: string): string | undefined {

@@ -18,23 +18,27 @@ const hostIn = (dir: string): EmbeddedHost => ({
 describe("a process is the host's", () => {
   const host = hostIn("/var/lib/project-vms/vms-f6e2ecc4");
   const said = ["sh", `/a/checkout/host/${insideName}`, host.dir, "emulated"];
-  const inside: ProcessLook = {
-    pid: 4711,
-    words: said,
-    users: [0, 0, 0, 0],
-    pidInside: 1,
-    executable: "/usr/bin/dash",
-    netns: 42,
-  };
   const launched = ["unshare", "--mount", "--propagation", "slave", `--net=${host.netns}`, "--pid", "--fork"];
   const outside: ProcessLook = {
-    ...inside,
+    pid: 4710,
+    pids: [4710],
+    parent: undefined,
     words: [...launched, "--kill-child", ...said],
-    pidInside: 4710,
+    users: [0, 0, 0, 0],
+    isAdmin: true,
     executable: "/usr/bin/unshare",
+    netns: 42,
   };
-  const { executable: _, netns: __, ...seen } = inside;
-  const unreadable: ProcessLook = { ...seen, executable: undefined, netns: undefined };
+  const inside: ProcessLook = {
+    ...outside,
+    words: said,
+    pid: 4711,
+    pids: [4711, 1],
+    parent: outside,
+    executable: "/usr/bin/dash",
+  };
+  const unseen = { executable: undefined, netns: undefined };
+  const unreadable: ProcessLook = { ...inside, ...unseen, parent: { ...outside, ...unseen } };
 
   test.each<[string, ProcessLook, number | undefined]>([
     ["its first one", inside, 42],
@@ -56,7 +60,7 @@ describe("a process is the host's", () => {
     ["a setuid program's, that another user gave the right words", { users: [1000, 0, 0, 0] }],
     ["one that has ended", { users: [] }],
     ["one in another network namespace", { netns: 43 }],
-    ["one that is not the first of its PID namespace", { pidInside: 4711 }],
+    ["one that is not the first of its PID namespace", { pids: [4711, 2] }],
     ["another host's", { words: ["sh", `/a/${insideName}`, `${host.dir}0`, "emulated"] }],
     ["an editor's", { words: ["vi", `/a/${insideName}`, host.dir, "emulated"] }],
     ["a search's", { words: ["grep", "-r", "sh", `/a/${insideName}`, host.dir, "emulated"] }],
@@ -65,6 +69,17 @@ describe("a process is the host's", () => {
     ["a program that calls itself unshare", { words: outside.words, executable: "/usr/bin/passwd" }],
     ["an unshare of another namespace", { ...outside, words: ["unshare", "--net=/run/other", ...said] }],
   ])("not %s", (_name, change) => expect(isHostProcess(host, { ...inside, ...change }, 42)).toBe(false));
+
+  // In a container its root has any words that it likes, PID 1, and programs of any name.
+  test.each<[string, ProcessLook]>([
+    ["the first process of a container", { ...inside, parent: undefined }],
+    ["the first process of a container's container", { ...inside, parent: { ...outside, pids: [4710, 7] } }],
+    ["a container's unshare", { ...outside, pids: [4710, 7] }],
+    ["one of a container with this machine's PIDs, which may unshare nothing", { ...outside, isAdmin: false }],
+    ["nor what that one started", { ...inside, parent: { ...outside, isAdmin: false } }],
+  ])("not %s, where the host's network namespace is not known", (_name, look) =>
+    expect(isHostProcess(host, look, undefined)).toBe(false),
+  );
 });
 
 describe("on this machine", () => {
@@ -120,6 +135,9 @@ describe("on this machine", () => {
       ),
       start("sh", ...inside().slice(1)),
       start("tail", "-f", ...inside().slice(1, 2), dir),
+      ...["--pid --fork --kill-child --net", "--net"].map((own) =>
+        start("unshare", ...own.split(" "), "setpriv", "--bounding-set=-all", "--inh-caps=-all", ...inside()),
+      ),
     ];
     const isUp = async ({ pid }: ChildProcess) => (await commandLine(pid)).includes(insideName);
     await expect.poll(async () => (await Promise.all(others.map(isUp))).every(Boolean)).toBe(true);
