@@ -47,18 +47,41 @@ close_private() {
     for range in $CLOSED; do there ip -4 route replace unreachable "$range" metric "$METRIC" || return 1; done
 }
 
-# This machine's own addresses and the networks that it stands in; all but those that are closed anyway.
+# This machine's own addresses and the networks that it stands in; all but those that are closed anyway. It stands in those of its
+# addresses: others that a link leads to may be all of the internet, as a VPN's are.
 machine() {
-    own=$(ip -4 route show table local) && links=$(ip -4 route show table all scope link) && [ -n "$own" ] || return 1
+    own=$(ip -4 route show table local) && addresses=$(ip -4 -o address show) && [ -n "$own" ] || return 1
     {
         printf '%s\n' "$own" | awk '$1 == "local" || $1 == "broadcast" { print $2 }'
-        printf '%s\n' "$links" | awk '$1 ~ /^[0-9]/ { print $1 }'
-    } | sort -u | grep -Ev '^(0|10|127)\.|^169\.254\.|^192\.168\.|^172\.(1[6-9]|2[0-9]|3[01])\.|^100\.(6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7])\.' || true
+        printf '%s\n' "$addresses" | awk '$3 == "inet" { print $5 == "peer" ? $6 : $4 }'
+    } | beyond_closed | sort -u
+}
+
+# Of addresses in networks, one a line, the networks; but for those that lie within what is closed anyway.
+beyond_closed() {
+    awk -F/ -v closed="$CLOSED" '
+        function number(address,  part) { split(address, part, "."); return ((part[1] * 256 + part[2]) * 256 + part[3]) * 256 + part[4] }
+        function dotted(n) { return int(n / 16777216) "." int(n / 65536) % 256 "." int(n / 256) % 256 "." n % 256 }
+        BEGIN {
+            count = split(closed, ranges, /[ \n]+/)
+            for (i = 1; i <= count; i++) { split(ranges[i], range, "/"); from[i] = number(range[1]); to[i] = from[i] + 2 ^ (32 - range[2]) }
+        }
+        {
+            bits = $2 == "" ? 32 : $2; size = 2 ^ (32 - bits); first = number($1); first -= first % size
+            for (i = 1; i <= count; i++) if (first >= from[i] && first + size <= to[i]) next
+            print dotted(first) (bits < 32 ? "/" bits : "")
+        }'
+}
+
+# Networks of this machine that hold so much of the internet that closing them would leave no way out.
+too_wide() {
+    machine | grep '/[0-7]$'
 }
 
 # There is no way out where an address cannot be closed, or the addresses cannot be detected.
 close_machine() {
     ranges=$(machine) || return 1
+    ranges=$(printf '%s\n' "$ranges" | grep -v '/[0-7]$')
     for range in $ranges; do there ip -4 route replace unreachable "$range" metric "$METRIC" || return 1; done
 }
 
@@ -107,7 +130,7 @@ main() {
         ip -4 monitor address route 2>/dev/null | while read -r _; do close_machine || break; done
         kill "$$"
     } &
-    set_up && echo "uplink: up" && wait "$link"
+    set_up && too_wide | sed 's/^/uplink: left open: /' && echo "uplink: up" && wait "$link"
     echo "uplink: ended"
     kill 0
 }

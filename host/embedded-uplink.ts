@@ -28,7 +28,18 @@ export async function bringUplink(host: EmbeddedHost, log: Log): Promise<void> {
   if (isUp(host)) return;
   const problem = whyNot() ?? (await putUp(host));
   log(problem ? `embedded host: its VMs have no way out: ${problem}` : "embedded host: its VMs reach the outside");
+  if (problem !== undefined) return;
+  for (const range of leftOpen(readFileSync(logOf(host), "utf8"))) {
+    log(
+      `embedded host: its VMs reach ${range} too, a network of this machine's own: wider than /8, it cannot be closed`,
+    );
+  }
 }
+
+/** The networks of this machine's that its script leaves open, by what it says. */
+export const leftOpen = (said: string) => [...said.matchAll(/^uplink: left open: (\S+)$/gm)].map(([, range]) => range);
+
+const logOf = (host: EmbeddedHost) => path.join(host.dir, "run/uplink.log");
 
 /** Why there can be no way out; undefined: there can. */
 function whyNot(): string | undefined {
@@ -41,7 +52,7 @@ function whyNot(): string | undefined {
 async function putUp(host: EmbeddedHost): Promise<string | undefined> {
   const inside = pidNamespace(host);
   if (!inside) return "it is not running";
-  const logFile = path.join(host.dir, "run/uplink.log");
+  const logFile = logOf(host);
   const output = openSync(logFile, "w");
   const child = spawn("nsenter", [`--pid=${inside}`, "sh", script, host.dir], {
     cwd: "/",
