@@ -36,11 +36,15 @@ in_tree() {
 
 install_packages() {
   stage "Debian $SUITE"
+  # What this machine's apt logs in to the mirror with: apt reads it from there, and it gets into no argument and not into the image.
+  local logins login_files
+  eval "$(apt-config shell logins Dir::Etc::netrc/f login_files Dir::Etc::netrcparts/d)"
   # Signed by Debian's own keys, whatever else this machine's apt trusts.
   # No recommends, no manual pages, no translations: the image is read by every boot.
   mmdebstrap --mode=root --variant=minbase --format=directory --include="${PACKAGES// /,}" \
     --keyring=/usr/share/keyrings/debian-archive-keyring.gpg \
     --aptopt="Acquire::Check-Valid-Until \"$CHECK_VALID_UNTIL\"" --aptopt='APT::Install-Recommends "false"' \
+    --aptopt="Dir::Etc::netrc \"$logins\"; Dir::Etc::netrcparts \"$login_files\"" \
     --dpkgopt=force-unsafe-io \
     --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/info/*' \
     --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/doc/*' \

@@ -120,6 +120,7 @@ function buildFailure(stage: string, lines: string[]): UserError {
 async function debianMirror(): Promise<Mirror> {
   const { stdout } = await execa("apt-get", ["indextargets", "--format", "$(CREATED_BY) $(REPO_URI)"]);
   const uri = mirrorIn(stdout);
+  if (uri) requireNoLogin(uri);
   const { stdout: setting } = await execa("apt-config", ["shell", "checks", "Acquire::Check-Valid-Until/b"]);
   if (uri) return { uri, checksValidUntil: checksValidUntil(setting) };
   throw new UserError("The base image could not be built: apt on this machine knows no Debian mirror.", [
@@ -137,6 +138,26 @@ export function mirrorIn(targets: string): string | undefined {
     .split("\n")
     .flatMap((line) => (line.startsWith("Packages ") ? [line.slice("Packages ".length)] : []));
   return uris.find((uri) => /\/debian\/?$/.test(uri));
+}
+
+/**
+ * The mirror's URI is written into the image, which each guest reads, and is an argument of a process.
+ *
+ * @throws UserError that does not show a password in it
+ */
+export function requireNoLogin(uri: string): void {
+  const [, scheme = "", host = "", rest = ""] = /^(.*?:\/\/)[^/]*@([^/]*)(.*)$/.exec(uri) ?? [];
+  if (host === "") return;
+  const message =
+    "The base image could not be built: apt's source of Debian has a password in its URI, which each guest could read.";
+  const login = `machine ${scheme}${host} login <user> password <password>`;
+  throw new UserError(message, [
+    {
+      path: `${scheme}${host}${rest}`,
+      rule: "must have no user and password in /etc/apt/sources.list or /etc/apt/sources.list.d",
+      remedy: `put them into a file that only root reads, /etc/apt/auth.conf.d/mirror.conf: ${login}`,
+    },
+  ]);
 }
 
 /** Whether apt looks at how old a repository is, from `apt-config shell`: it does unless it is told not to. */

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { checksValidUntil, mirrorIn } from "../../../images/build.ts";
+import { checksValidUntil, mirrorIn, requireNoLogin } from "../../../images/build.ts";
 import { imageIdentity } from "../../../images/image.ts";
 import { buildEnvironment, claudeCodeFiles, debianTesting, recipeDigest } from "../../../images/recipe.ts";
 
@@ -51,6 +51,32 @@ describe("mirrorIn", () => {
     ["nothing where there is none", "Packages https://m.example/ubuntu/\n", undefined],
   ])("finds %s", (_, targets, mirror) => {
     expect(mirrorIn(targets)).toBe(mirror);
+  });
+});
+
+describe("a mirror that asks for a password", () => {
+  const script = readFileSync("images/build-debian.sh", "utf8").replaceAll("\\\n", " ");
+
+  test("is refused with it in its URI, which the image and arguments of processes have, and the error does not show it", () => {
+    expect(() => requireNoLogin("https://builder:s3cr3t@m.example:8443/debian/")).toThrow(
+      [
+        "The base image could not be built: apt's source of Debian has a password in its URI, which each guest could read.",
+        "  - https://m.example:8443/debian/: must have no user and password in /etc/apt/sources.list or /etc/apt/sources.list.d",
+        "    put them into a file that only root reads, /etc/apt/auth.conf.d/mirror.conf: machine https://m.example:8443 login <user> password <password>",
+      ].join("\n"),
+    );
+    expect(() => requireNoLogin("http://token@m.example/debian")).toThrow("machine http://m.example login <user>");
+  });
+
+  test.each(["http://m.example/debian/", "https://m.example/a@b/debian", "file:/srv/debian", "mirror+http://m/debian"])(
+    "is not %s",
+    (uri) => expect(() => requireNoLogin(uri)).not.toThrow(),
+  );
+
+  test("is asked with what this machine's own apt has for it", () => {
+    const [asked = ""] = script.split("\n").filter((line) => /^\s*mmdebstrap /.test(line));
+    expect(asked).toContain('--aptopt="Dir::Etc::netrc \\"$logins\\"; Dir::Etc::netrcparts \\"$login_files\\""');
+    expect(script).toContain('eval "$(apt-config shell logins Dir::Etc::netrc/f login_files Dir::Etc::netrcparts/d)"');
   });
 });
 
