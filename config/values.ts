@@ -36,6 +36,9 @@ export const hostUriRemedy = `write e.g. ${hostUriExample}, or remove \`host\` f
 /** A libvirt URI of a system QEMU, on this machine or another. */
 export function parseHostUri(value: unknown): string {
   const url = asUrl(value);
+  // URL takes those at its ends away; what is handed on is the text.
+  if (url && hasControlCharacter(String(value)))
+    throw new InvalidValue("must have no control characters in it", "write it without, e.g. `qemu:///system`");
   if (!url?.href.includes("://")) {
     throw new InvalidValue("must be a libvirt URI", `write e.g. \`qemu:///system\` or ${hostUriExample}`);
   }
@@ -71,6 +74,9 @@ function refuseOddParameters({ searchParams }: URL): void {
     throw new InvalidValue("must have no control characters (%00 to %1F, %7F) in its parameters", "write them without");
 }
 
+/** Folders whose own folders are the system's, or its users', by names that a project can have: `/usr/bin`, `/home/alice`. */
+const systemFolders = /^\/(bin|boot|dev|etc|home|lib\w*|proc|root|run|sbin|sys|tmp|usr|var)$/;
+
 /** An absolute folder on the host, below the root, without `.` and `..`. */
 export function parseStorageDir(value: unknown): string {
   if (typeof value !== "string" || !value.startsWith("/") || hasControlCharacter(value)) {
@@ -80,6 +86,10 @@ export function parseStorageDir(value: unknown): string {
   if (path === "") throw new InvalidValue("must not be the root itself", "write a folder, e.g. `/var/lib/project-vms`");
   if (value.split("/").some((step) => step === "." || step === "..")) {
     throw new InvalidValue("must not go by `.` or `..`", `write \`${path}\``);
+  }
+  if (systemFolders.test(path)) {
+    const rule = "must be a folder for VMs, not one of the system's own";
+    throw new InvalidValue(rule, "write e.g. `/var/lib/project-vms`");
   }
   return path;
 }

@@ -214,6 +214,26 @@ describe("one mistake", () => {
       "log in with a key: `qemu+ssh://user@host/system`",
     ],
     [
+      host({ uri: "qemu:///system\u0000" }),
+      'host.uri: must have no control characters in it, but is "qemu:///system\\u0000"',
+      "write it without, e.g. `qemu:///system`",
+    ],
+    [
+      host({ uri: "\u0001qemu:///system" }),
+      'host.uri: must have no control characters in it, but is "\\u0001qemu:///system"',
+      "write it without, e.g. `qemu:///system`",
+    ],
+    [
+      host({ storageDir: "/usr/" }),
+      'host.storageDir: must be a folder for VMs, not one of the system\'s own, but is "/usr/"',
+      "write e.g. `/var/lib/project-vms`",
+    ],
+    [
+      host({ storageDir: "/home" }),
+      'host.storageDir: must be a folder for VMs, not one of the system\'s own, but is "/home"',
+      "write e.g. `/var/lib/project-vms`",
+    ],
+    [
       host({ storageDir: "vms" }),
       'host.storageDir: must be an absolute path, but is "vms"',
       "write the path on the host, e.g. `/var/lib/project-vms`",
