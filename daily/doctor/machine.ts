@@ -4,6 +4,7 @@ import type { Inventory } from "../../host/inventory.ts";
 import { kvmWorks } from "../../host/kvm.ts";
 import { describeLost, type LostHost, lostRemedy } from "../../host/lost-hosts.ts";
 import { type Shell, shellWord } from "../../host/shell.ts";
+import { changeableSteps, lookAtStorage } from "../../host/storage-look.ts";
 import { isLocal } from "../../host/virsh.ts";
 import { type Examined, failure, looked, ok, warning } from "./finding.ts";
 
@@ -11,7 +12,7 @@ import { type Examined, failure, looked, ok, warning } from "./finding.ts";
 const appArmorHelper = "/usr/lib/libvirt/virt-aa-helper";
 
 /** Rights, group and owner of each folder that is there. */
-const foldersScript = 'for folder; do [ ! -e "$folder" ] || stat -c "%a %g %U %n" "$folder"; done';
+const foldersScript = 'for folder; do [ ! -e "$folder" ] || stat -L -c "%a %g %U %n" "$folder"; done';
 
 const appArmorScript =
   'grep -qsx Y /sys/module/apparmor/parameters/enabled || exit 0; [ -e "$1" ] && echo on || echo helpless';
@@ -50,25 +51,24 @@ function kvmThere(virtualization: Inventory["virtualization"]): Examined {
 
 /** QEMU runs as a user of its own, who must get through all folders on the way; nobody else may change what is in them. */
 async function folder(storageDir: string, shell: Shell): Promise<Examined> {
+  const changeable = changeableSteps(await lookAtStorage(shell, storageDir, []));
+  if (changeable.length > 0) {
+    const says = `other users there can put other disks in place of these: ${changeable.map(({ path, why }) => `${path} ${why}`).join(", ")}`;
+    return failure("storage folder", says, changeable.map(({ remedy }) => remedy).join("; "));
+  }
   const embedded = embeddedDir(storageDir, shell);
   const folders = [...pathTo(storageDir), ...(embedded ? passagesOf(embedded) : [])];
   const rows = await shell.run(["sh", "-c", foldersScript, "sh", ...new Set(folders)]);
   const found = [...rows.matchAll(/^(\d+) (\d+) (\S+) (.*)$/gm)].map(([, mode = "", group, owner = "", name = ""]) => {
     const rights = Number.parseInt(mode, 8);
     // An embedded host's folders are its group's.
-    return { rights, isOpen: (rights & (Number(group) === qemuId ? 0o010 : 0o001)) !== 0, mode, owner, name };
+    return { isOpen: (rights & (Number(group) === qemuId ? 0o010 : 0o001)) !== 0, mode, owner, name };
   });
   const closed = found.filter(({ isOpen }) => !isOpen).map(({ name }) => name);
   if (closed.length > 0) {
     const remedy = `chmod o+x ${closed.map(shellWord).join(" ")}, or name another \`storageDir\``;
     const mend = opening(closed, storageDir, shell, embedded);
     return warning("storage folder", `QEMU's user may not get through ${closed.join(", ")}`, remedy, mend);
-  }
-  // In a folder with the sticky bit, such as /tmp, nobody removes what is another's.
-  const open = found.filter(({ rights }) => (rights & 0o1002) === 0o002).map(({ name }) => name);
-  if (open.length > 0) {
-    const says = `whoever has an account there can put other disks in place of these: ${open.join(", ")}`;
-    return warning("storage folder", says, `chmod o-w ${open.map(shellWord).join(" ")}`);
   }
   const own = found.find(({ name }) => name === storageDir);
   const whose = own ? `is ${own.owner}'s (${own.mode})` : "is not there yet";

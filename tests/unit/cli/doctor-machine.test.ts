@@ -9,9 +9,15 @@ import { type Shell, ShellError, shellFor } from "../../../host/shell.ts";
 const uri = "qemu+ssh://root@storage/system";
 
 /** What is said of a host elsewhere whose programs print this, and how it is to be mended. */
-async function examined(answers: { folders?: string; appArmor?: string; virtualization?: "kvm" | "emulated" }) {
-  const { folders = "711 0 root /vms\n755 0 root /\n", appArmor = "", virtualization = "kvm" } = answers;
-  const run = async (argv: string[]) => (argv.includes("/vms") ? folders : appArmor);
+async function examined(answers: {
+  way?: string;
+  folders?: string;
+  appArmor?: string;
+  virtualization?: "kvm" | "emulated";
+}) {
+  const { way = "", folders = "711 0 root /vms\n755 0 root /\n", appArmor = "", virtualization = "kvm" } = answers;
+  const folderAnswers = (script = "") => (script.includes("realpath") ? way.replaceAll("|", "\0") : folders);
+  const run = async (argv: string[]) => (argv.includes("/vms") ? folderAnswers(argv[2]) : appArmor);
   const found = await examineMachine({ uri, virtualization }, "/vms", { uri, run });
   return found.map(({ level, check, says, remedy }) => `${level} ${check}: ${says}${remedy ? ` -> ${remedy}` : ""}`);
 }
@@ -51,12 +57,25 @@ test.each([
     "700 0 me /vms\n750 0 me /srv x\n755 0 root /\n",
     "warning storage folder: QEMU's user may not get through /vms, /srv x -> chmod o+x /vms '/srv x', or name another `storageDir`",
   ],
-  [
-    "757 0 me /vms\n1777 0 root /\n",
-    "warning storage folder: whoever has an account there can put other disks in place of these: /vms -> chmod o-w /vms",
-  ],
 ])("folders as %j", async (folders, said) => {
   expect((await examined({ folders }))[1]).toBe(said);
+});
+
+test.each([
+  ["step d 757 0 0 /vms|step d 1777 0 0 /|", "/vms may be written to by all users", "chmod go-w /vms"],
+  ["step d 775 0 50 /vms|", "/vms may be written to by group 50", "chmod go-w /vms"],
+  ["step d 711 1234 0 /a b|", "/a b is user 1234's", "chown -h root '/a b'"],
+  ["step l 777 1234 0 /vms|", "/vms is user 1234's", "chown -h root /vms"],
+])("a way to the disks as %j, on which others can put other disks, is a failure", async (way, says, command) => {
+  expect((await examined({ way }))[1]).toBe(
+    `failure storage folder: other users there can put other disks in place of these: ${says} -> look at what is in it, then: ${command}`,
+  );
+});
+
+test("folders of root's group, of who is asked or has become root by sudo, and a link of theirs are in order", async () => {
+  const way =
+    "user 1000 1000 1001|step l 777 1000 1000 /vms|step d 775 1001 1000 /x|step d 2775 0 0 /y|step d 1777 0 0 /|";
+  expect((await examined({ way }))[1]).toMatch(/^ok storage folder: /);
 });
 
 test("a folder that is open to QEMU's group alone is in order", async () => {
