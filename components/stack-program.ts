@@ -5,11 +5,12 @@ import { type HostSettings, parseStackConfig, type StackConfig } from "../config
 import { stackFileName } from "../config/pulumi-project.ts";
 import { recordLine } from "../config/records.ts";
 import { checkStackFile } from "../config/stack-file.ts";
+import { newFolders, storageIssues } from "../config/storage-checks.ts";
 import { skippedSshKeys, sshKeysOrOwn } from "../config/user-ssh-keys.ts";
 import { vmRequest } from "../config/vm-request.ts";
 import { readStackState } from "../daily/stack-state.ts";
 import { sshFilePaths, writeSshFiles } from "../guest/ssh-files.ts";
-import { closeBeforeUpdate } from "../host/closed-storage.ts";
+import { closeBeforeUpdate, lookBeforeUpdate } from "../host/closed-storage.ts";
 import { type Inventory, takeInventory } from "../host/inventory.ts";
 import { describeLostDisks, lostHosts } from "../host/lost-hosts.ts";
 import { localDir, localSshKey, resolveHost } from "../host/resolve.ts";
@@ -59,8 +60,10 @@ async function program({ running = true }: StackProgramOptions) {
   const { errors, pools, warnings } = await checkOfStack(config, host.settings, found, { stack, root, file });
   for (const warning of warnings) pulumi.log.warn(warning);
   const issues = [...errors, ...pools];
-  if (issues.length > 0) throw new UserError(`${file} asks for what its host cannot give.`, issues);
-  if (!pulumi.runtime.isDryRun() && (await closeBeforeUpdate(host.settings, found))) pulumi.log.warn(openDisks(stack));
+  if (issues.length > 0) throw new UserError(cannotGive(file), issues);
+  const look = await lookWhereNew(config, host.settings, found, file);
+  if (!pulumi.runtime.isDryRun() && (await closeBeforeUpdate(host.settings, found, look)))
+    pulumi.log.warn(openDisks(stack));
 
   const names = Object.keys(config.projects);
   const tailnet = config.tailnet && (await lookAtTailnet(config.tailnet, names, { inventory: found, file }));
@@ -114,6 +117,24 @@ async function checkOfStack(
   const formerName = (await readStackState(root, stack))?.formerName;
   return formerName === undefined ? checked : checkAgainstHost(config, settings, found, stack, file, formerName);
 }
+
+/**
+ * What is there already where an update makes something new; undefined where it does not, or where that cannot be looked at.
+ *
+ * @throws UserError when it is somebody else's
+ */
+async function lookWhereNew(config: StackConfig, host: HostSettings, inventory: Inventory, file: string) {
+  const look = await lookBeforeUpdate(host, newFolders({ config, inventory }));
+  if (typeof look === "string") {
+    pulumi.log.warn(`${host.storageDir} on ${host.uri} could not be looked at before something is put there: ${look}`);
+    return undefined;
+  }
+  const issues = look ? storageIssues({ config, host, inventory, file }, look) : [];
+  if (issues.length > 0) throw new UserError(cannotGive(file), issues);
+  return look;
+}
+
+const cannotGive = (file: string) => `${file} asks for what its host cannot give.`;
 
 const openDisks = (stack: string) =>
   `any user of the host may read disks of its VMs; see: project-vm doctor --stack ${stack}`;

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startEmbeddedHost } from "../../host/embedded.ts";
@@ -58,6 +58,17 @@ describe("what cannot be is refused at the preview, with the reason and the reme
       `Pulumi.local.yaml: projects.demo: the pool \`project-demo\` on ${host.uri} is not ours`,
     );
     await virsh.run("pool-undefine", "project-demo");
+  });
+
+  test("a folder of a project's name that is somebody else's, which is left as it is", async () => {
+    const folder = path.join(host.storageDir, "demo");
+    mkdirSync(folder);
+    writeFileSync(path.join(folder, "index.html"), "theirs");
+    expect(await refusal({ projects: { demo: {} } })).toContain(
+      `Pulumi.local.yaml: projects.demo: ${folder} on ${host.uri} must be empty, or hold what was made there before, but has index.html`,
+    );
+    expect(readFileSync(path.join(folder, "index.html"), "utf8")).toBe("theirs");
+    rmSync(folder, { recursive: true });
   });
 
   test("a domain of a project's name that is somebody else's, which is left as it is", async () => {

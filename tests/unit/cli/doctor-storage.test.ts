@@ -9,8 +9,8 @@ const uri = "qemu+ssh://root@storage/system";
 async function examined(open: string, config = "") {
   const ran: string[][] = [];
   const run = async (argv: string[]) => {
-    if (argv[0] === "chmod") ran.push(argv);
-    return argv.includes("/etc/libvirt/qemu.conf") ? config : open;
+    if (argv.includes("close")) ran.push(argv.slice(4));
+    return argv.includes("/etc/libvirt/qemu.conf") ? config : open.replaceAll("|", "\0");
   };
   const [finding] = await examineStorage(anInventory(), "/vms", { uri: "qemu:///system", run });
   await finding?.mend?.();
@@ -22,27 +22,34 @@ test("a host whose disks are closed is in order", async () => {
 });
 
 test("open disks are a failure that --fix mends", async () => {
-  expect(await examined("f /vms/a b/project.qcow2\nd /vms\nf /vms/c/seed.iso\n")).toEqual({
+  expect(await examined("in /vms/a b|f project.qcow2|in /vms/c|f seed.iso|in /vms|d |")).toEqual({
     level: "failure",
     says: "any user there may read or change 2 files: /vms/a b/project.qcow2, /vms/c/seed.iso; any user there may list /vms",
     remedy: "chmod go-rwx '/vms/a b/project.qcow2' /vms/c/seed.iso; chmod go-rw /vms",
     fix: "possible",
-    ran: [
-      ["chmod", "go-rwx", "--", "/vms/a b/project.qcow2", "/vms/c/seed.iso"],
-      ["chmod", "go-rw", "--", "/vms"],
-    ],
+    ran: [["close", "/vms", ""]],
   });
 });
 
 test("of many only some are named", async () => {
-  const { says } = await examined([1, 2, 3, 4, 5].map((n) => `f /vms/${n}\n`).join(""));
+  const { says } = await examined(`in /vms|${[1, 2, 3, 4, 5].map((n) => `f ${n}|`).join("")}`);
   expect(says).toBe("any user there may read or change 5 files: /vms/1, /vms/2, /vms/3 and 2 more");
 });
 
 test("nothing is closed where QEMU could not get at its disks then", async () => {
-  expect(await examined("f /vms/a/project.qcow2\n", "0\n")).toMatchObject({
+  expect(await examined("in /vms/a|f project.qcow2|", "0\n")).toMatchObject({
     level: "failure",
     remedy: expect.stringContaining("dynamic_ownership = 1"),
+    fix: "none",
+    ran: [],
+  });
+});
+
+test("a folder in which other users can put other files is a failure that --fix leaves alone", async () => {
+  expect(await examined("in /vms/a|u |in /vms/b|f project.qcow2|")).toEqual({
+    level: "failure",
+    says: "other users there can put other files in place of those in /vms/a; any user there may read or change 1 file: /vms/b/project.qcow2",
+    remedy: "look at what is in it, then: chown root /vms/a; chmod go-w /vms/a; then: project-vm doctor --fix",
     fix: "none",
     ran: [],
   });
