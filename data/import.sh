@@ -159,6 +159,15 @@ unpack() {
   sync "$disk.partial"
 }
 
+# What is in a folder that a VM gets would be taken for the VM's own; an update looks at the same (config/storage-checks.ts).
+refuse_strangers() {
+  ! virsh_do pool-info "project-$project" >/dev/null 2>&1 || return 0
+  theirs=$(find "$folder" -mindepth 1 -maxdepth 1 ! -name 'project.qcow2*' ! -name lost+found -printf '%f\n' | sort | head -n 4 | paste -sd ' ' -)
+  [ -z "$theirs" ] ||
+    fail "$folder" "must have nothing in it before libvirt has the pool project-$project there, but has $theirs" \
+      "move that elsewhere, or import it as another project's"
+}
+
 # libvirt finds the disk by its pool.
 make_pool() {
   pool=project-$project
@@ -186,6 +195,7 @@ main() {
     [ "$source" = - ] || [ ! -e "$left" ] || [ "$(inode "$source")" != "$(inode "$left")" ] ||
       fail "$source" "must not be what an import that was cut off has left there" "move it elsewhere first"
   done
+  [ -n "$new_folder" ] || refuse_strangers
   trap clean_up EXIT
   trap 'exit 130' INT TERM HUP PIPE
   [ ! -e "$disk" ] || already

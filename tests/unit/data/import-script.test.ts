@@ -74,6 +74,21 @@ async function importInUse(file: string) {
 const fake = (name: string, text: string) =>
   writeFileSync(path.join(dir, "bin", name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
 
+test("a folder of somebody else's, which libvirt has no pool on, is refused and left as it is", async () => {
+  const folder = path.join(dir, "vms/webapp");
+  mkdirSync(path.join(folder, "html"), { recursive: true });
+  for (const name of ["disk.qcow2", "project.qcow2.partial"]) writeFileSync(path.join(folder, name), "theirs");
+  const image = path.join(dir, "image.qcow2");
+  await execa("qemu-img", ["create", "-q", "-f", "qcow2", image, "1M"]);
+  fake("virsh", "exit 1");
+  const { exitCode, stderr } = await importOf(image);
+  expect({ exitCode, stderr }).toEqual({
+    exitCode: 1,
+    stderr: `error: ${folder}: must have nothing in it before libvirt has the pool project-webapp there, but has disk.qcow2 html\nremedy: move that elsewhere, or import it as another project's`,
+  });
+  expect(readdirSync(folder).sort()).toEqual(["disk.qcow2", "html", "project.qcow2.partial"]);
+});
+
 describe("an image on the host", () => {
   const needsOne = "must not need another file beside it\nremedy: make it one: qemu-img convert -O qcow2";
   test.each<[string, () => Buffer, string]>([
