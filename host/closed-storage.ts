@@ -198,9 +198,12 @@ async function ifPossible<T>(action: () => Promise<T>): Promise<T | undefined> {
   }
 }
 
-/** Whether others may read a volume, as libvirt tells it. */
+/** The names of files of ours that libvirt shows, as the script has them. */
+const ours = /^(project\.qcow2.*|disk\.qcow2|seed\.iso|console\.log.*|.*-[0-9a-f]{12}\.qcow2.*)$/s;
+
+/** Whether others may read a volume of ours, as libvirt tells it. */
 export const hasOpenVolumes = ({ pools }: Pick<Inventory, "pools">) =>
-  pools.some(({ volumes }) => volumes.some(({ mode = 0 }) => (mode & others) !== 0));
+  pools.some(({ volumes }) => volumes.some(({ name, mode = 0 }) => ours.test(name) && (mode & others) !== 0));
 
 /** The names of the folders in the one for VMs that are ours by their pools, and of those that are others' pools. */
 function foldersIn(storageDir: string, { pools }: Pick<Inventory, "pools">): { own: string[]; foreign: string[] } {

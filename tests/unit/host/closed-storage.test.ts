@@ -178,6 +178,12 @@ test.each([
   [undefined, false],
 ])("a volume of the mode %s is open: %s", (mode, open) => expect(hasOpenVolumes(inventory(mode))).toBe(open));
 
+test("what is in a pool of ours and is not ours is no reason to run programs there", () => {
+  const open = (name: string) => hasOpenVolumes({ pools: [aPool({ volumes: [aVolume({ name, mode: 0o644 })] })] });
+  expect(["index.html", "disk.img", "seed.iso.txt"].map(open)).toEqual([false, false, false]);
+  expect(["disk.qcow2", "seed.iso", path.basename(image)].map(open)).toEqual([true, true, true]);
+});
+
 describe("before an update", () => {
   const there = (storageDir = dir, at = uri) => ({ uri: at, storageDir });
   const seen = async (storageDir = dir) => lookAtStorage(shell, storageDir, []);
