@@ -30,6 +30,12 @@ export const english = { LC_ALL: "C.UTF-8", LANGUAGE: "" };
 /** In place of the user's cache: an interactive virsh would write its history of commands there. */
 export const noCache = "/dev/null";
 
+/** In place of the user's file for line editing, by which an interactive virsh would read other words than were written to it. */
+const noLineEditing = { INPUTRC: "/dev/null" };
+
+/** Words that are longer than a line of so many columns, an interactive virsh echoes in pieces. */
+const ofTerminals = /^(COLUMNS|LINES)$/;
+
 /** No ssh dialog on a desktop. */
 const noDialog = { SSH_ASKPASS_REQUIRE: "never" };
 
@@ -68,7 +74,11 @@ export const programs: Record<ProgramKind, Rules> = {
     cleared: [/^PULUMI_/, ofLibvirt, ofProvider, ofOneRepository, ofRecords, /^TS_NODE_/, /^(no_)?grpc_proxy$/i],
     kept: new RegExp(`${ofEngine.source}|${loginsOfLibvirt.source}`),
   },
-  virsh: { set: { ...english, ...noDialog, XDG_CACHE_HOME: noCache }, cleared: [ofLibvirt], kept: loginsOfLibvirt },
+  virsh: {
+    set: { ...english, ...noDialog, ...noLineEditing, XDG_CACHE_HOME: noCache },
+    cleared: [ofLibvirt, ofTerminals],
+    kept: loginsOfLibvirt,
+  },
   script: { set: { ...english, ...noDialog }, cleared: [ofLibvirt, ofOneRepository, ofShells], kept: loginsOfLibvirt },
   terminal: { set: {}, cleared: [ofLibvirt], kept: loginsOfLibvirt },
   build: {

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { programEnvironment } from "../../../config/program-environment.ts";
+import { changeOwn, programEnvironment } from "../../../config/program-environment.ts";
 import { runCaptured, runInForeground } from "../../../daily/foreground.ts";
 import { Engine } from "../../../engine/engine.ts";
 import { shellFor } from "../../../host/shell.ts";
@@ -40,6 +40,8 @@ const odd = {
   LIBVIRT_AUTH_FILE: "/kept",
   VIRSH_DEBUG: "0",
   VIRSH_DEFAULT_CONNECT_URI: "odd:///",
+  INPUTRC: "kept",
+  COLUMNS: "5",
   TMPDIR: "/odd/gone",
   LANG: "tr_TR.UTF-8",
   LC_ALL: "xx_YY",
@@ -118,6 +120,8 @@ const forVirsh = {
   ...withoutLibvirt,
   ...english,
   XDG_CACHE_HOME: "/dev/null",
+  INPUTRC: "/dev/null",
+  COLUMNS: undefined,
   SSH_ASKPASS_REQUIRE: "never",
 };
 const forScripts = {
@@ -195,6 +199,20 @@ describe("whatever the user has exported", () => {
     rmSync(path.join(dir, "bin/virsh"));
     const [answer] = await virshSession("test:///default", [["domstate", "test"]]);
     expect(answer).toMatchObject({ ok: true, output: "running" });
+  });
+
+  test("nor does a file of the user's settings for line editing change what the real virsh is asked, or its answers", async () => {
+    rmSync(path.join(dir, "bin/virsh"));
+    const settings = 'set editing-mode vi\nset show-mode-in-prompt on\n"jj": vi-movement-mode\n';
+    writeFileSync(path.join(dir, ".inputrc"), settings);
+    const asked = { destroy: "failed to get domain 'testjj'", domstate: "failed to get domain 'testjj'" };
+    for (const place of [{ INPUTRC: `${dir}/.inputrc` }, { INPUTRC: undefined, HOME: dir }]) {
+      changeOwn(place);
+      const virsh = virshFor("test:///default", 8);
+      expect(await virsh.runPrivately("domstate", "test")).toBe("running");
+      for (const [verb, refusal] of Object.entries(asked))
+        await expect(virsh.runPrivately(verb, "testjj")).rejects.toThrow(refusal);
+    }
   });
 
   test("ssh to a host, scripts and what runs to its end have no odd shell, locale or folder", async () => {
