@@ -51,6 +51,7 @@ function writeSeedIso(file: string, { userData, metaData }: SeedContents): void 
 function makeIso(iso: string, files: string[]): void {
   try {
     execaSync("xorriso", [
+      "-no_rc", // holds only as the first word: no file of the user's settings has it do more, or less
       "-as",
       "genisoimage",
       "-quiet",
