@@ -1,4 +1,4 @@
-import { execa } from "execa";
+import { execa } from "../config/execa.ts";
 
 /** Fires when the bench is interrupted: what runs then is ended. */
 export const interruption = new AbortController();

@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { execaSync } from "execa";
 import { ownCache } from "../config/cache-folder.ts";
 import { UserError } from "../config/errors.ts";
+import { execaSync } from "../config/execa.ts";
 
 /** What cloud-init's NoCloud source reads: https://docs.cloud-init.io/en/latest/reference/datasources/nocloud.html */
 export interface SeedContents {

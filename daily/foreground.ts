@@ -43,7 +43,7 @@ const longestOutput = 8 * 1024 * 1024;
  * @throws UserError when it is not installed, or writes more than can be kept: it is ended then
  */
 export async function runCaptured([program, ...words]: CommandLine): Promise<ExecResult> {
-  const { execa } = await import("execa");
+  const { execa } = await import("../config/execa.ts");
   const ran = await execa(program, words, {
     env: programEnvironment("terminal"),
     extendEnv: false,

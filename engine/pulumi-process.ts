@@ -1,5 +1,5 @@
 import { PulumiCommand } from "@pulumi/pulumi/automation/index.js";
-import { execa } from "execa";
+import { execa } from "../config/execa.ts";
 
 /** What the Automation API wants to know of a `pulumi` that has ended. */
 interface Ended {

@@ -1,7 +1,7 @@
 import { access, chmod, mkdtemp, readdir, rm } from "node:fs/promises";
 import path from "node:path";
-import { execa } from "execa";
 import { type Issue, UserError } from "../config/errors.ts";
+import { execa } from "../config/execa.ts";
 import { programEnvironment } from "../config/program-environment.ts";
 import { requirePrograms, requireRoot } from "../host/programs.ts";
 import { removeWhenInterrupted } from "./leftovers.ts";

@@ -1,8 +1,8 @@
 import { chmodSync, existsSync, mkdirSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import path from "node:path";
-import { execa } from "execa";
 import { UserError } from "../config/errors.ts";
+import { execa } from "../config/execa.ts";
 import { programChanges } from "../config/program-environment.ts";
 import { userSshKeys } from "../config/user-ssh-keys.ts";
 import { lostHosts } from "../host/lost-hosts.ts";

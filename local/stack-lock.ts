@@ -3,8 +3,8 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { hostname } from "node:os";
 import path from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { execa } from "execa";
 import { UserError } from "../config/errors.ts";
+import { execa } from "../config/execa.ts";
 import { readPulumiProject } from "../config/pulumi-project.ts";
 import { usedBackend } from "./backend.ts";
 

@@ -1,6 +1,6 @@
-import { execa } from "execa";
 import type { ProjectOutput } from "../components/outputs.ts";
 import { UserError } from "../config/errors.ts";
+import { execa } from "../config/execa.ts";
 import { domainName } from "../config/names.ts";
 import { readPulumiProject, stackFileName, stackUrn } from "../config/pulumi-project.ts";
 import { runProgram } from "../config/run-program.ts";

@@ -1,5 +1,5 @@
-import { execa } from "execa";
 import { UserError } from "../config/errors.ts";
+import { execa } from "../config/execa.ts";
 import { type ApiConfig, apiConfigOf } from "./access.ts";
 
 /** For `pulumi` to read a stack's config, in milliseconds: a second, but for a slow backend. */

@@ -1,7 +1,7 @@
 import { existsSync, statSync } from "node:fs";
 import path from "node:path";
-import { execa } from "execa";
 import { UserError } from "../../config/errors.ts";
+import { execa } from "../../config/execa.ts";
 import { changeOwn, programEnvironment } from "../../config/program-environment.ts";
 import { orphansAmong, processesFound, reapOrphans } from "../../engine/orphans.ts";
 import { shellWord } from "../../host/shell.ts";

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
 /** What the host and the VM do in a test. */
 const host = vi.hoisted(() => ({ start: vi.fn(), ready: vi.fn(), select: vi.fn(), locks: vi.fn() }));
-vi.mock("execa", () => ({
+vi.mock("../../../config/execa.ts", () => ({
   execa: async (_: string, args: string[]) => ({
     ...(args[1] === "select" ? host.select() : {}),
     exitCode: 0,
