@@ -1,3 +1,4 @@
+import { UserError } from "../config/errors.ts";
 import type { TailnetSettings } from "../config/settings.ts";
 import type { HeadscaleAccess } from "./headscale.ts";
 import type { TailscaleAccess, TailscaleCredentials } from "./tailscale.ts";
@@ -14,21 +15,23 @@ export interface ApiConfig {
 
 /**
  * The API credentials that hold: what is configured, and what is not from the usual environment variables.
+ * @throws {UserError} for one of the environment's that is no word
  * @see https://www.pulumi.com/registry/packages/tailscale/installation-configuration/
  */
 export function withEnvironment(config: ApiConfig, environment: NodeJS.ProcessEnv): ApiConfig {
   const configured = Boolean(config.apiKey || config.oauthClientSecret);
+  const given = (name: string) => oneWord(environment[name], `environment: ${name}`);
   return {
     ...(configured
       ? config
       : {
-          apiKey: environment.TAILSCALE_API_KEY,
-          oauthClientId: environment.TAILSCALE_OAUTH_CLIENT_ID,
-          oauthClientSecret: environment.TAILSCALE_OAUTH_CLIENT_SECRET,
+          apiKey: given("TAILSCALE_API_KEY"),
+          oauthClientId: given("TAILSCALE_OAUTH_CLIENT_ID"),
+          oauthClientSecret: given("TAILSCALE_OAUTH_CLIENT_SECRET"),
         }),
     tailnet: config.tailnet ?? environment.TAILSCALE_TAILNET,
     baseUrl: config.baseUrl ?? environment.TAILSCALE_BASE_URL,
-    headscaleApiKey: config.headscaleApiKey ?? environment.HEADSCALE_API_KEY,
+    headscaleApiKey: config.headscaleApiKey ?? given("HEADSCALE_API_KEY"),
   };
 }
 
@@ -51,9 +54,35 @@ function credentialsIn({ apiKey, oauthClientId, oauthClientSecret }: ApiConfig):
   return oauthClientId && oauthClientSecret ? { clientId: oauthClientId, clientSecret: oauthClientSecret } : undefined;
 }
 
-/** What of the API's credentials is in a config, as Pulumi hands it over: without what is not there. */
+/**
+ * What of the API's credentials is in a config, as Pulumi hands it over: without what is not there.
+ *
+ * @throws {UserError} for one that is no word
+ */
 export function apiConfigOf(all: Record<string, string>): ApiConfig {
-  const keys = ["apiKey", "oauthClientId", "oauthClientSecret", "tailnet", "baseUrl"].map((key) => `tailscale:${key}`);
-  const found = [...keys, "project-vms:headscaleApiKey"].filter((key) => all[key]);
-  return Object.fromEntries(found.map((key) => [key.split(":")[1], all[key]]));
+  const credentials = [
+    ...["apiKey", "oauthClientId", "oauthClientSecret"].map(ofProvider),
+    "project-vms:headscaleApiKey",
+  ];
+  const found = [
+    ...credentials.map((key) => [key, oneWord(all[key], `the stack's config: ${key}`)] as const),
+    ...["tailnet", "baseUrl"].map(ofProvider).map((key) => [key, all[key]] as const),
+  ];
+  return Object.fromEntries(found.filter(([, value]) => value).map(([key, value]) => [key.split(":")[1], value]));
+}
+
+const ofProvider = (key: string) => `tailscale:${key}`;
+
+/** A credential without the line break that is often behind one. HTTP takes a word of ASCII, and its error shows what it does not take. */
+function oneWord(value: string | undefined, place: string): string | undefined {
+  const word = value?.trim();
+  if (!word) return undefined;
+  if (/^[!-~]+$/.test(word)) return word;
+  throw new UserError("The credentials of the tailnet's API cannot be used.", [
+    {
+      path: place,
+      rule: "must be one word of ASCII (not shown)",
+      remedy: "write the key or the secret there, alone",
+    },
+  ]);
 }

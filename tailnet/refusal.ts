@@ -80,6 +80,8 @@ function explain(status: number | undefined, permission: string): Explanation {
   }
 }
 
+/** Who repeats a secret may do so without the blanks around it, as fetch does. */
 function withoutSecrets(text: string, secrets: readonly string[]): string {
-  return secrets.filter(Boolean).reduce((shown, secret) => shown.replaceAll(secret, "[secret]"), text);
+  const words = secrets.map((secret) => secret.trim()).filter(Boolean);
+  return words.reduce((shown, secret) => shown.replaceAll(secret, "[secret]"), text);
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { type ApiConfig, accessOf, withEnvironment } from "../../../tailnet/access.ts";
+import { type ApiConfig, accessOf, apiConfigOf, withEnvironment } from "../../../tailnet/access.ts";
+import { messageOf } from "../config/samples.ts";
 
 describe("credentials", () => {
   const environment = { TAILSCALE_API_KEY: "env", TAILSCALE_TAILNET: "example.com", HEADSCALE_API_KEY: "hs" };
@@ -16,6 +17,42 @@ describe("credentials", () => {
 
   test("come from the environment where the config has none", () => {
     expect(withEnvironment({}, environment)).toMatchObject({ apiKey: "env", tailnet: "example.com" });
+  });
+
+  test("are without the blanks and line breaks around them; of blanks alone there are none", () => {
+    expect(withEnvironment({}, { TAILSCALE_API_KEY: " env\n", HEADSCALE_API_KEY: "\n" })).toEqual({ apiKey: "env" });
+    expect(apiConfigOf({ "tailscale:apiKey": "key\r\n", "project-vms:headscaleApiKey": " " })).toEqual({
+      apiKey: "key",
+    });
+  });
+
+  // HTTP takes none of them, and its error shows them.
+  test.each(["hush\n# of the laptop", "hush hush", "hush\0", "hush\u200b", "hüsh", "hush\x1b"])(
+    "that are more than a word, as %j, are refused before anything is asked, by their place alone",
+    (value) => {
+      const refusal = (place: string) =>
+        `The credentials of the tailnet's API cannot be used.\n  - ${place}: must be one word of ASCII (not shown)\n    write the key or the secret there, alone`;
+      const variables = [
+        "TAILSCALE_API_KEY",
+        "TAILSCALE_OAUTH_CLIENT_ID",
+        "TAILSCALE_OAUTH_CLIENT_SECRET",
+        "HEADSCALE_API_KEY",
+      ];
+      for (const name of variables)
+        expect(messageOf(() => withEnvironment({}, { [name]: value }))).toBe(refusal(`environment: ${name}`));
+      const keys = [
+        "tailscale:apiKey",
+        "tailscale:oauthClientId",
+        "tailscale:oauthClientSecret",
+        "project-vms:headscaleApiKey",
+      ];
+      for (const key of keys)
+        expect(messageOf(() => apiConfigOf({ [key]: value }))).toBe(refusal(`the stack's config: ${key}`));
+    },
+  );
+
+  test("of the environment that the config has others for are not looked at", () => {
+    expect(withEnvironment({ apiKey: "key" }, { TAILSCALE_API_KEY: "two words" })).toMatchObject({ apiKey: "key" });
   });
 });
 

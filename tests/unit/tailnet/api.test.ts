@@ -153,4 +153,11 @@ describe("a refusal says why and what to do", () => {
     server.answers({ status: 400, body: { message: "what is this hush you send?" } });
     await expect(ask()).rejects.toThrow("but says: what is this [secret] you send? (400)");
   });
+
+  test("nor one that HTTP does not take, which fetch shows without the blanks around it", async () => {
+    const { message } = await failure(
+      ask({ secrets: ["hush\nnow \n"], headers: { Authorization: "Bearer hush\nnow \n" } }),
+    );
+    expect(message).toContain('"Bearer [secret]" is an invalid header value');
+  });
 });
