@@ -111,7 +111,8 @@ exit $failed`;
 
 /**
  * Has a VM join its tailnet. One that has an identity there, on its project disk, goes on with it and needs no key; a key is
- * made or used only for one that has none, or whose device lacks the tag: that comes with the key.
+ * made or used only for one that has none, or whose device lacks the tag: that comes with the key. One for a single use is
+ * revoked afterwards, whatever the guest says of it.
  *
  * @param limitSeconds for all of it
  * @returns the node
@@ -139,16 +140,17 @@ export async function joinTailnet(
     if (isTagged) return node;
   }
   const auth = await takeJoinKey(key, () => apiOfCommand(process.env));
+  let hasJoined = false;
   try {
     await script([joinScript, "join", hostName(project), server], auth.key);
     const { node, isTagged } = await look();
     if (!isTagged) throw new Error(`the key that it joined with does not give it ${key.tag}`);
+    hasJoined = true;
     return node;
-  } catch (error) {
-    // A guest that was not let in, or does not say who it is, may have it still. Whatever keeps it from being revoked, it
-    // expires by itself.
-    await auth.revoke().catch(() => {});
-    throw error;
+  } finally {
+    // A guest may have it still, also one that says it is in: it may have been all the time. That a used one is revoked takes nothing
+    // from its device. Whatever keeps it from being revoked, it expires by itself.
+    if (!hasJoined || !key.reusable) await auth.revoke().catch(() => {});
   }
 }
 

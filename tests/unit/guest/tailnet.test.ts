@@ -58,11 +58,24 @@ test("a VM that is logged in has no key made", async () => {
   expect(inputs).toEqual([]);
 });
 
-test("one that is not is given its key on standard input alone, and what it has used is left as it is", async () => {
+test("one that is not is given its key on standard input alone, and that is good for nothing else, used or not", async () => {
   const { agent, inputs } = guest("NeedsLogin", { exitCode: 0, stderr: "" });
   await joinTailnet(agent, "web", { anew: true, key }, 1);
   expect(inputs).toEqual(["tskey-minted"]);
+  expect(asked()).toEqual(["POST /api/v2/tailnet/-/keys", "DELETE /api/v2/tailnet/-/keys/k1"]);
+});
+
+test("a key for more than one use stays, for what else has it", async () => {
+  const { agent } = guest("NeedsLogin", { exitCode: 0, stderr: "" });
+  await joinTailnet(agent, "web", { anew: true, key: { ...key, reusable: true } }, 1);
   expect(asked()).toEqual(["POST /api/v2/tailnet/-/keys"]);
+});
+
+test("a VM that has joined is not held to be outside where its key cannot be revoked", async () => {
+  const { agent } = guest("NeedsLogin", { exitCode: 0, stderr: "" });
+  server.answer = ({ method }) =>
+    method === "DELETE" ? { status: 403, body: { message: "no" } } : { body: { id: "k1", key: "tskey-minted" } };
+  expect(await joinTailnet(agent, "web", { anew: true, key }, 1)).toMatchObject({ id: "1" });
 });
 
 test("one that is logged in without the tag is given a key, and has it then", async () => {
