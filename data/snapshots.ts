@@ -1,4 +1,5 @@
-import { formatSize } from "../config/sizes.ts";
+import { UserError } from "../config/errors.ts";
+import { formatSize, TiB } from "../config/sizes.ts";
 import { shutDown } from "../guest/power.ts";
 import { type Shell, shellFor } from "../host/shell.ts";
 import { quoteForVirsh, virshFor } from "../host/virsh.ts";
@@ -8,7 +9,7 @@ import { domainState, explainLock, refuseSavedMemory, requireOwnDisk } from "./d
 import { GuestNotThawed, whileFrozen } from "./freeze.ts";
 import { runScript } from "./host-script.ts";
 import { diskNode, monitorAnswer, monitorRequest } from "./monitor.ts";
-import { type ProjectDisk, projectDisk, readDisk, type StorageHost } from "./project-disk.ts";
+import { type DiskFound, type ProjectDisk, projectDisk, readDisk, type StorageHost } from "./project-disk.ts";
 import { checkSnapshotName, findSnapshot, refuseTwin, safetyName } from "./snapshot-names.ts";
 
 export type { Snapshot } from "./disk-image.ts";
@@ -91,16 +92,17 @@ export async function deleteSnapshot(host: StorageHost, project: string, name: s
  * stands, the VM is not started and nothing is done with the disk but the same restore.
  *
  * @returns the name of the snapshot of the state before
- * @throws UserError when there is none of that name, the VM has saved memory that only the disk as it is fits, or a
- *   restore to another snapshot was cut off
+ * @throws UserError when there is none of that name, or none of its size can be, the VM has saved memory that only the disk as it
+ *   is fits, or a restore to another snapshot was cut off
  */
 export async function restoreSnapshot(host: StorageHost, project: string, name: string, log: Log): Promise<string> {
   checkSnapshotName(name);
   const disk = projectDisk(host, project);
   const shell = shellFor(host.uri);
-  const { virtualSize, snapshots } = await readDisk(shell, disk);
-  const { created, diskSize } = findSnapshot(name, snapshots);
-  const sizeThen = diskSize ?? virtualSize;
+  const found = await readDisk(shell, disk);
+  const { snapshots } = found;
+  const snapshot = findSnapshot(name, snapshots);
+  const size = await sizeAfter(shell, disk, found, snapshot);
   const domain = await domainState(disk);
   await requireOwnDisk(disk, domain);
   refuseSavedMemory(disk, domain);
@@ -114,8 +116,6 @@ export async function restoreSnapshot(host: StorageHost, project: string, name: 
     await shutDown(virsh, disk.domain, log);
   }
   const safety = safetyName(new Date(), snapshots);
-  // A restore that was cut off before the disk grew again has left it as small as its snapshot was.
-  const size = Math.max(virtualSize, ...snapshots.map((one) => one.diskSize ?? 0));
   const args = [disk.file, name, safety, String(size), shell.uri, ...(starts ? [disk.domain] : [])];
   const title = "The snapshot was not restored.";
   const printed = await runScript(shell, "restore.sh", args, title, { toTheEnd: true, onLine: log }).catch(
@@ -125,7 +125,10 @@ export async function restoreSnapshot(host: StorageHost, project: string, name: 
     },
   );
   const before = printed.trim();
-  log(`${project}: restored ${name} of ${created.toISOString()}; what was there before is the snapshot ${before}`);
+  log(
+    `${project}: restored ${name} of ${snapshot.created.toISOString()}; what was there before is the snapshot ${before}`,
+  );
+  const sizeThen = snapshot.diskSize ?? found.virtualSize;
   if (sizeThen < size)
     log(`${project}: its disk had ${formatSize(sizeThen)} then, and has its ${formatSize(size)} again`);
   if (starts) {
@@ -133,6 +136,37 @@ export async function restoreSnapshot(host: StorageHost, project: string, name: 
     log(`${disk.domain}: started again`);
   } else if (domain.state === "off") log(`${disk.domain} is off, as it was: ${startCommand(disk)}`);
   return before;
+}
+
+/** qcow2's own limit with its usual clusters of 64 KiB: a table of at most 32 MiB, each 8 bytes of which lead to 512 MiB. */
+const largestDisk = 2048 * TiB;
+const sector = 512;
+
+/** Prints what a restore has noted in its mark first, the name of the snapshot of the state before; nothing where there is none. */
+const readMark = '[ ! -e "$1" ] || head -n 1 "$1"';
+
+/**
+ * What size a disk has to have after a restore: that of now. One that was cut off before the disk grew again has left it as small as
+ * its snapshot was; then the snapshot of the state before knows. What the image says of all others does not matter.
+ *
+ * @throws UserError when QEMU could not give it that size: its mark would keep the VM off for ever
+ */
+async function sizeAfter(shell: Shell, disk: ProjectDisk, found: DiskFound, snapshot: Snapshot): Promise<number> {
+  const mark = `${disk.file}.restoring.${snapshot.name}`;
+  const before = (await shell.run(["sh", "-c", readMark, "sh", mark])).trim();
+  const counting = [snapshot, ...found.snapshots.filter(({ name }) => name === before)];
+  for (const { name, diskSize } of counting) {
+    if (diskSize === null || (diskSize <= largestDisk && diskSize % sector === 0)) continue;
+    throw new UserError("The snapshot was not restored.", [
+      {
+        path: `${disk.file}: snapshot ${name}`,
+        rule: `must be of a size that a disk can have, in whole sectors of ${sector} bytes up to ${formatSize(largestDisk)}`,
+        value: diskSize,
+        remedy: "go back to a backup: docs/data.md",
+      },
+    ]);
+  }
+  return Math.max(found.virtualSize, ...counting.map(({ diskSize }) => diskSize ?? 0));
 }
 
 const startCommand = ({ host, domain }: ProjectDisk) => `virsh -c '${host.uri}' start ${domain}`;

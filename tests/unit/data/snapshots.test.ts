@@ -1,10 +1,12 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { execaSync } from "execa";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { MiB } from "../../../config/sizes.ts";
 import { createSnapshot, deleteSnapshot, restoreSnapshot } from "../../../data/snapshots.ts";
+import { parseHeader, readStart } from "../../../images/qcow2.ts";
 
 let dir: string;
 let disk: string;
@@ -26,6 +28,17 @@ function hostWith(file: string) {
 }
 const log = () => {};
 
+/** Has a snapshot's entry in the image's table say another size. */
+function forgeSize(name: string, size: bigint): void {
+  const image = readFileSync(disk);
+  const found = image.indexOf(name, Number(image.readBigUInt64BE(64)));
+  // 40 bytes, then how much memory was saved, the size, and the id of one digit.
+  image.writeBigUInt64BE(size, found - 1 - 16);
+  writeFileSync(disk, image);
+}
+const sizeNow = () => parseHeader(readStart(disk))?.virtualSize;
+const qemuImg = (...args: string[]) => execaSync("qemu-img", args);
+
 describe.skipIf(!["virsh", "qemu-img"].every((name) => existsSync(`/usr/bin/${name}`)))("the disk of a VM", () => {
   beforeEach(() => {
     execaSync("qemu-img", ["create", "-q", "-f", "qcow2", disk, "64M"]);
@@ -46,5 +59,46 @@ describe.skipIf(!["virsh", "qemu-img"].every((name) => existsSync(`/usr/bin/${na
     const host = hostWith(disk);
     await expect(createSnapshot(host, "myapp", "now", log)).resolves.toMatchObject({ name: "now" });
     await expect(deleteSnapshot(host, "myapp", "before", log)).resolves.toBeUndefined();
+  });
+
+  describe("that is brought back to a snapshot", () => {
+    const tooBig = 0x7fff_ffff_ffff_0000n;
+
+    test("keeps its size, whatever the image says of other snapshots", async () => {
+      qemuImg("snapshot", "-c", "other", disk);
+      forgeSize("other", tooBig);
+      const before = await restoreSnapshot(hostWith(disk), "myapp", "before", log);
+      expect(before).toMatch(/^before-restore-/);
+      expect(sizeNow()).toBe(64 * MiB);
+      expect(readdirSync(path.dirname(disk))).toEqual(["project.qcow2"]);
+    });
+
+    test("has the size again that it had before a restore that was cut off", async () => {
+      qemuImg("resize", "-q", disk, "96M");
+      qemuImg("snapshot", "-c", "before-restore-1", disk);
+      qemuImg("snapshot", "-a", "before", disk);
+      writeFileSync(`${disk}.restoring.before`, "before-restore-1\nautostart\n");
+      await restoreSnapshot(hostWith(disk), "myapp", "before", log);
+      expect(sizeNow()).toBe(96 * MiB);
+    });
+
+    test.each([tooBig, 2n ** 51n + 512n, 100n])("that says %d bytes stays as it is", async (size) => {
+      forgeSize("before", size);
+      const image = readFileSync(disk);
+      await expect(restoreSnapshot(hostWith(disk), "myapp", "before", log)).rejects.toThrow(
+        `The snapshot was not restored.\n  - ${disk}: snapshot before: must be of a size that a disk can have, in whole sectors of 512 bytes up to 2048 TiB, but is ${Number(size)}\n    go back to a backup: docs/data.md`,
+      );
+      expect(readFileSync(disk).equals(image)).toBe(true);
+      expect(readdirSync(path.dirname(disk))).toEqual(["project.qcow2"]);
+    });
+
+    test("stays as it is where the snapshot of the state before says so", async () => {
+      qemuImg("snapshot", "-c", "before-restore-1", disk);
+      forgeSize("before-restore-1", tooBig);
+      writeFileSync(`${disk}.restoring.before`, "before-restore-1\n");
+      await expect(restoreSnapshot(hostWith(disk), "myapp", "before", log)).rejects.toThrow(
+        "snapshot before-restore-1: must be of a size",
+      );
+    });
   });
 });
