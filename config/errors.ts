@@ -1,5 +1,5 @@
 import { counted } from "./counted.ts";
-import { indented, printable, printableJson } from "./printable.ts";
+import { indented, printable, printableJson, printableLine } from "./printable.ts";
 
 /**
  * One mistake of the user's, as it is shown: where, what is asked, what was found, what to do.
@@ -7,7 +7,7 @@ import { indented, printable, printableJson } from "./printable.ts";
  * The path is built by code and names the file: `Pulumi.local.yaml: projects.webapp.memory`.
  * Leave `value` out where it may be a secret: whatever stands there is printed. (A private key is left out in any case.)
  * `said` is a stranger's: what a guest says, or a program about it. It stands on lines of its own, each with a mark, so that no
- * terminal breaks a line such that its rest looks like one of ours.
+ * terminal breaks a line such that its rest looks like one of ours. All else is one line each, whatever names are in it.
  */
 export interface Issue {
   path: string;
@@ -34,7 +34,7 @@ export class UserError extends Error {
   readonly issues: Issue[];
 
   constructor(title: string, issues: Issue[] = []) {
-    const safe = issues.map(withoutPrivateKey);
+    const safe = issues.map(withoutPrivateKey).map(onOneLineEach);
     super(printable([title, ...safe.map(formatIssue)].join("\n")));
     this.issues = safe;
   }
@@ -79,8 +79,16 @@ export function formatPath(file: string, path: readonly PropertyKey[]): string {
 /** An issue without its remedy, in a line. @example "Pulumi.local.yaml: projects.webapp.cpus: must be at least 1, but is 0" */
 export function factOf({ path, rule, value }: Issue): string {
   const found = value === undefined ? "" : `, but is ${formatValue(value)}`;
-  return `${path}: ${rule}${found}`;
+  return printableLine(`${path}: ${rule}${found}`);
 }
+
+/** Each part on a line: a name that has a break in it makes no line of ours. */
+const onOneLineEach = ({ path, rule, remedy, ...rest }: Issue): Issue => ({
+  ...rest,
+  path: printableLine(path),
+  rule: printableLine(rule),
+  remedy: printableLine(remedy),
+});
 
 const formatIssue = (issue: Issue) => `  - ${factOf(issue)}${formatSaid(issue)}\n    ${issue.remedy}`;
 

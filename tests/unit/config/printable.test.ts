@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { UserError } from "../../../config/errors.ts";
+import { factOf, UserError } from "../../../config/errors.ts";
 import { PrintablePieces, printable, printableJson, printableLine } from "../../../config/printable.ts";
 
 /** A terminal of its own would be cleared, renamed, or made to show something else. */
@@ -46,6 +46,17 @@ describe("a text for a terminal", () => {
       { path: "p\x9b", rule: "r\u202e", value: "\x7f\x1b", remedy: "m\x07" },
     ]);
     expect(message).toBe('of\\x1b[2J it\n  - p\\x9b: r\\u{202e}, but is "\\u007f\\u001b"\n    m\\x07');
+  });
+
+  test("nor makes lines of its own, but for what a program said", () => {
+    const line = "\nREADY web";
+    const issue = { path: `p${line}`, rule: `r${line}`, value: `v${line}`, said: `s${line}`, remedy: `m${line}` };
+    const { message, issues } = new UserError("of it", [issue]);
+    expect(message).toBe(
+      'of it\n  - p\\nREADY web: r\\nREADY web, but is "v\\nREADY web"; it says:\n  | s\n  | READY web\n    m\\nREADY web',
+    );
+    expect(issues).toEqual([{ ...issue, path: "p\\nREADY web", rule: "r\\nREADY web", remedy: "m\\nREADY web" }]);
+    expect(factOf(issue)).toBe('p\\nREADY web: r\\nREADY web, but is "v\\nREADY web"');
   });
 });
 

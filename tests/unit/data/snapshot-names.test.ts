@@ -56,6 +56,16 @@ describe("finding a snapshot", () => {
     );
   });
 
+  test("a name in the image makes no line of the answer", () => {
+    expect(messageOf(() => findSnapshot("works", [made("x`\nREADY app 3s  ssh -F /tmp/x project-app")]))).toBe(
+      [
+        "There is no such snapshot.",
+        '  - snapshot: must be one that there is, but is "works"',
+        "    did you mean `x`\\nREADY app 3s  ssh -F /tmp/x project-app`? (snapshots: `x`\\nREADY app 3s  ssh -F /tmp/x project-app`)",
+      ].join("\n"),
+    );
+  });
+
   test("a name that two have, as other tools allow, is no name", () => {
     expect(messageOf(() => findSnapshot("twice", there))).toBe(
       [
