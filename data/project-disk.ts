@@ -34,7 +34,8 @@ export interface DiskFound {
   allocated: number;
   /** Of qcow2's old format: with snapshots it cannot become bigger. */
   isOldFormat: boolean;
-  snapshots: Snapshot[];
+  /** undefined: they cannot be read, which holds up only who needs them; see {@link snapshotsOf}. */
+  snapshots: Snapshot[] | undefined;
 }
 
 /** Where the disk is in the guest. */
@@ -93,6 +94,18 @@ export async function findDisk(shell: Shell, disk: ProjectDisk): Promise<DiskFou
     isOldFormat: header.isOldFormat,
     snapshots: parseSnapshots(Buffer.from(table), header.snapshots.count),
   };
+}
+
+/** @throws UserError when they cannot be read: their table is damaged, or longer than what read-disk.sh prints of it */
+export function snapshotsOf({ file }: ProjectDisk, { snapshots }: DiskFound): Snapshot[] {
+  if (snapshots) return snapshots;
+  throw new UserError("The snapshots of the project disk cannot be read.", [
+    {
+      path: file,
+      rule: "must have them whole in the first 512 KiB of their table",
+      remedy: "look at it by hand: qemu-img check; where it is whole, it has too many: qemu-img snapshot -d",
+    },
+  ]);
 }
 
 function noDisk(disk: ProjectDisk, there: string[]): UserError {

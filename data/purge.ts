@@ -84,11 +84,16 @@ function nothing(disk: ProjectDisk, there: string[], projects: string[]): UserEr
   ]);
 }
 
+const withSnapshots = ({ snapshots }: DiskFound) =>
+  snapshots?.length === 0
+    ? []
+    : [snapshots ? `with ${counted(snapshots.length, "snapshot")}` : "with all its snapshots"];
+
 function facts(disk: ProjectDisk, found: DiskFound | undefined, backups: Backup[], withBackups: boolean): string[] {
   const lines = found
     ? [
         `${disk.file} on ${disk.host.uri}: ${formatSize(found.virtualSize)}, of which ${formatSize(found.allocated)} are used`,
-        ...(found.snapshots.length > 0 ? [`with ${counted(found.snapshots.length, "snapshot")}`] : []),
+        ...withSnapshots(found),
       ]
     : [`what is left of ${disk.folder} on ${disk.host.uri}`];
   if (backups.length === 0) return lines;

@@ -9,7 +9,7 @@ import { domainState, explainLock, refuseSavedMemory, requireOwnDisk } from "./d
 import { GuestNotThawed, whileFrozen } from "./freeze.ts";
 import { runScript } from "./host-script.ts";
 import { diskNode, monitorAnswer, monitorRequest } from "./monitor.ts";
-import { type DiskFound, type ProjectDisk, projectDisk, readDisk, type StorageHost } from "./project-disk.ts";
+import { type ProjectDisk, projectDisk, readDisk, type StorageHost, snapshotsOf } from "./project-disk.ts";
 import { checkSnapshotName, findSnapshot, refuseTwin, safetyName } from "./snapshot-names.ts";
 
 export type { Snapshot } from "./disk-image.ts";
@@ -32,8 +32,10 @@ const withSavedMemory =
 
 /** The snapshots of a project's disk, in the order in which they were made. Also while its VM runs. */
 export async function listSnapshots(host: StorageHost, project: string): Promise<Snapshot[]> {
-  return (await readDisk(shellFor(host.uri), projectDisk(host, project))).snapshots;
+  return readSnapshots(shellFor(host.uri), projectDisk(host, project));
 }
+
+const readSnapshots = async (shell: Shell, disk: ProjectDisk) => snapshotsOf(disk, await readDisk(shell, disk));
 
 /**
  * Makes a snapshot. A guest that runs is frozen for that moment, so that its filesystem is in order; where its agent
@@ -48,20 +50,20 @@ export async function createSnapshot(host: StorageHost, project: string, name: s
   checkSnapshotName(name);
   const disk = projectDisk(host, project);
   const shell = shellFor(host.uri);
-  const { snapshots, isOldFormat } = await readDisk(shell, disk);
-  refuseTwin(name, snapshots);
+  const found = await readDisk(shell, disk);
+  refuseTwin(name, snapshotsOf(disk, found));
   const domain = await domainState(disk);
   await requireOwnDisk(disk, domain);
   if (domain.state === "active") {
     await requireNoRestore(shell, disk);
     await snapshotLive(shell, disk, name, log);
-    if (isOldFormat) log(`${project}: ${oldFormat}`);
+    if (found.isOldFormat) log(`${project}: ${oldFormat}`);
   } else {
     if (domain.hasSavedMemory) log(`${project}: ${withSavedMemory}`);
     await onDisk(shell, disk, "create", name);
   }
   log(`${project}: made the snapshot ${name}`);
-  return findSnapshot(name, (await readDisk(shell, disk)).snapshots);
+  return findSnapshot(name, await readSnapshots(shell, disk));
 }
 
 /**
@@ -73,7 +75,7 @@ export async function deleteSnapshot(host: StorageHost, project: string, name: s
   checkSnapshotName(name);
   const disk = projectDisk(host, project);
   const shell = shellFor(host.uri);
-  findSnapshot(name, (await readDisk(shell, disk)).snapshots);
+  findSnapshot(name, await readSnapshots(shell, disk));
   const domain = await domainState(disk);
   await requireOwnDisk(disk, domain);
   if (domain.state === "active") {
@@ -100,9 +102,9 @@ export async function restoreSnapshot(host: StorageHost, project: string, name: 
   const disk = projectDisk(host, project);
   const shell = shellFor(host.uri);
   const found = await readDisk(shell, disk);
-  const { snapshots } = found;
+  const snapshots = snapshotsOf(disk, found);
   const snapshot = findSnapshot(name, snapshots);
-  const size = await sizeAfter(shell, disk, found, snapshot);
+  const size = Math.max(found.virtualSize, ...(await sizesToHave(shell, disk, snapshot, snapshots)));
   const domain = await domainState(disk);
   await requireOwnDisk(disk, domain);
   refuseSavedMemory(disk, domain);
@@ -146,17 +148,16 @@ const sector = 512;
 const readMark = '[ ! -e "$1" ] || head -n 1 "$1"';
 
 /**
- * What size a disk has to have after a restore: that of now. One that was cut off before the disk grew again has left it as small as
- * its snapshot was; then the snapshot of the state before knows. What the image says of all others does not matter.
+ * Which sizes besides that of now a disk has to have room for after a restore: the snapshot's, and, where a restore was cut off before
+ * the disk grew again, what the snapshot of the state before knows. What the image says of all others does not matter.
  *
- * @throws UserError when QEMU could not give it that size: its mark would keep the VM off for ever
+ * @throws UserError for one that QEMU could not give it: the mark of the restore would keep the VM off for ever
  */
-async function sizeAfter(shell: Shell, disk: ProjectDisk, found: DiskFound, snapshot: Snapshot): Promise<number> {
+async function sizesToHave(shell: Shell, disk: ProjectDisk, snapshot: Snapshot, there: Snapshot[]): Promise<number[]> {
   const mark = `${disk.file}.restoring.${snapshot.name}`;
   const before = (await shell.run(["sh", "-c", readMark, "sh", mark])).trim();
-  const counting = [snapshot, ...found.snapshots.filter(({ name }) => name === before)];
-  for (const { name, diskSize } of counting) {
-    if (diskSize === null || (diskSize <= largestDisk && diskSize % sector === 0)) continue;
+  return [snapshot, ...there.filter(({ name }) => name === before)].map(({ name, diskSize }) => {
+    if (diskSize === null || (diskSize <= largestDisk && diskSize % sector === 0)) return diskSize ?? 0;
     throw new UserError("The snapshot was not restored.", [
       {
         path: `${disk.file}: snapshot ${name}`,
@@ -165,8 +166,7 @@ async function sizeAfter(shell: Shell, disk: ProjectDisk, found: DiskFound, snap
         remedy: "go back to a backup: docs/data.md",
       },
     ]);
-  }
-  return Math.max(found.virtualSize, ...counting.map(({ diskSize }) => diskSize ?? 0));
+  });
 }
 
 const startCommand = ({ host, domain }: ProjectDisk) => `virsh -c '${host.uri}' start ${domain}`;

@@ -69,12 +69,12 @@ describe.skipIf(!existsSync("/usr/bin/qemu-img"))("an image that qemu-img made",
     qemuImg("snapshot", "-c", "third", "disk");
     const { snapshots } = header() ?? { snapshots: { count: -1, offset: 0 } };
     const read = parseSnapshots(bytes().subarray(snapshots.offset), snapshots.count);
-    expect(read.map(({ name, diskSize }) => [name, diskSize])).toEqual([
+    expect(read?.map(({ name, diskSize }) => [name, diskSize])).toEqual([
       ["first", 64 * MiB],
       ["a-name-of-another-length", 96 * MiB],
       ["third", 128 * MiB],
     ]);
-    for (const { created } of read) expect(created.getTime()).toBeGreaterThanOrEqual(before);
+    for (const { created } of read ?? []) expect(created.getTime()).toBeGreaterThanOrEqual(before);
   });
 
   test("of the old version tells no sizes of then", () => {
@@ -82,5 +82,31 @@ describe.skipIf(!existsSync("/usr/bin/qemu-img"))("an image that qemu-img made",
     qemuImg("snapshot", "-c", "first", "disk");
     const { snapshots } = header() ?? { snapshots: { count: -1, offset: 0 } };
     expect(parseSnapshots(bytes().subarray(snapshots.offset), snapshots.count)).toMatchObject([{ name: "first" }]);
+  });
+});
+
+describe("a table of snapshots", () => {
+  const entry = (extraLength: number, name: string) => {
+    const bytes = Buffer.alloc(72);
+    bytes.writeUInt16BE(name.length, 14);
+    bytes.writeUInt32BE(extraLength, 36);
+    bytes.writeBigUInt64BE(2n ** 26n, 48);
+    bytes.write(name, 40 + extraLength);
+    return bytes;
+  };
+  const whole = entry(24, "a");
+
+  test("of none is empty", () => {
+    expect(parseSnapshots(Buffer.alloc(0), 0)).toEqual([]);
+  });
+
+  test.each([
+    ["ends in an entry", Buffer.concat([whole, whole.subarray(0, 38)]), 2],
+    ["ends in a name", whole.subarray(0, 64), 1],
+    ["has fewer entries than there are", whole, 1_000_000],
+    ["says of an entry that it is longer", Buffer.from(whole).fill(0xff, 36, 40), 1],
+    ["is missing", Buffer.alloc(0), 1],
+  ])("that %s is none", (_, table, count) => {
+    expect(parseSnapshots(table, count)).toBeUndefined();
   });
 });

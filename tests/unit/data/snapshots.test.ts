@@ -5,7 +5,8 @@ import path from "node:path";
 import { execaSync } from "execa";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { MiB } from "../../../config/sizes.ts";
-import { createSnapshot, deleteSnapshot, restoreSnapshot } from "../../../data/snapshots.ts";
+import { createBackup } from "../../../data/backup.ts";
+import { createSnapshot, deleteSnapshot, listSnapshots, restoreSnapshot } from "../../../data/snapshots.ts";
 import { parseHeader, readStart } from "../../../images/qcow2.ts";
 
 let dir: string;
@@ -59,6 +60,28 @@ describe.skipIf(!["virsh", "qemu-img"].every((name) => existsSync(`/usr/bin/${na
     const host = hostWith(disk);
     await expect(createSnapshot(host, "myapp", "now", log)).resolves.toMatchObject({ name: "now" });
     await expect(deleteSnapshot(host, "myapp", "before", log)).resolves.toBeUndefined();
+  });
+
+  test("that has more snapshots than are read of it is backed up all the same", async () => {
+    const image = readFileSync(disk);
+    const at = Number(image.readBigUInt64BE(64));
+    const [start, name] = [image.subarray(at, at + 40), "1before"];
+    // Each as long as QEMU takes it: 1 KiB of what a later version may know more of it.
+    const entry = Buffer.concat([start, image.subarray(at + 40, at + 64), Buffer.alloc(1000), Buffer.from(name)]);
+    entry.writeUInt32BE(1024, 36);
+    const count = 500;
+    const table = Buffer.concat(
+      Array.from({ length: count }, () => Buffer.concat([entry], Math.ceil(entry.length / 8) * 8)),
+    );
+    const end = Math.ceil(image.length / 65536) * 65536;
+    image.writeUInt32BE(count, 60);
+    image.writeBigUInt64BE(BigInt(end), 64);
+    writeFileSync(disk, Buffer.concat([Buffer.concat([image], end), table]));
+    const host = hostWith(disk);
+    await expect(listSnapshots(host, "myapp")).rejects.toThrow(
+      `The snapshots of the project disk cannot be read.\n  - ${disk}: must have them whole in the first 512 KiB of their table\n    look at it by hand: qemu-img check; where it is whole, it has too many: qemu-img snapshot -d`,
+    );
+    expect(await createBackup(host, "myapp", {}, log)).toMatchObject({ name: expect.stringMatching(/^myapp-/) });
   });
 
   describe("that is brought back to a snapshot", () => {
