@@ -3,7 +3,7 @@ import path from "node:path";
 import type { ProjectOutput } from "../components/outputs.ts";
 import { markedStack } from "../config/names.ts";
 import { readPulumiProject } from "../config/pulumi-project.ts";
-import { storedOutput } from "../guest/stored.ts";
+import { storedOutputs } from "../guest/stored.ts";
 import { usedBackend } from "../local/backend.ts";
 
 /** What a stack's last update left in its state. */
@@ -109,8 +109,5 @@ function mayDelete({ inputs }: Resource): boolean {
     return true;
   }
 }
-
-const storedOutputs = (outputs: Record<string, ProjectOutput>) =>
-  Object.fromEntries(Object.entries(outputs).map(([name, output]) => [name, storedOutput(output, name)]));
 
 const isMap = (value: unknown): value is object => typeof value === "object" && value !== null;

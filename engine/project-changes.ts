@@ -4,6 +4,7 @@ import { readPulumiProject } from "../config/pulumi-project.ts";
 import type { VmChange } from "../config/records.ts";
 import { mayBeDeleted } from "../daily/stack-state.ts";
 import type { StorageHost } from "../data/project-disk.ts";
+import { storedOutputs } from "../guest/stored.ts";
 import { changeStack, type StackPlace } from "./change.ts";
 import { Engine, type Log } from "./engine.ts";
 import { type Told, vanishedVms } from "./events.ts";
@@ -175,4 +176,4 @@ export function describeReady({ name, ssh, secondsToReady }: ProjectOutput): str
   return `${secondsToReady === undefined ? "MADE" : "READY"} ${name}  ${ssh}`;
 }
 
-const projectsIn = (outputs: Record<string, unknown>) => (outputs.projects ?? {}) as Record<string, ProjectOutput>;
+const projectsIn = ({ projects }: Record<string, unknown>) => storedOutputs(projects as Record<string, ProjectOutput>);

@@ -63,10 +63,16 @@ export function storedOutput<Output>(value: Output, project: string) {
     addresses: list(addresses).filter(isGuestAddress),
     hostKeys: list(hostKeys).filter(isHostKey),
     tailnetName: nameIn(tailnetName, project),
-    tailnetAddresses: list(tailnetAddresses).filter(isTailnetAddress),
+    tailnetAddresses: tailnetAddresses === undefined ? undefined : list(tailnetAddresses).filter(isTailnetAddress),
     secondsToReady: isTime(secondsToReady) ? secondsToReady : undefined,
-    stages: storedStages(stages),
+    stages: stages === undefined ? undefined : storedStages(stages),
   };
+}
+
+/** The same of all VMs of a stack, by their names; none where the output is something else, such as a secret. */
+export function storedOutputs<Output>(projects: Record<string, Output> | undefined) {
+  const all = isMap(projects) ? projects : {};
+  return Object.fromEntries(Object.entries(all).map(([name, output]) => [name, storedOutput(output, name)]));
 }
 
 /** Seconds by the names of stages. */
