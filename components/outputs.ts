@@ -2,6 +2,7 @@ import { domainName, hostName } from "../config/names.ts";
 import type { Readiness } from "../guest/ready.ts";
 import type { GuestAddress, HostKey, TailnetAddress, TailnetName } from "../guest/values.ts";
 import type { Inventory } from "../host/inventory.ts";
+import { shellWord } from "../host/shell.ts";
 
 /** What a stack says of one project's VM. */
 export interface ProjectOutput {
@@ -52,9 +53,6 @@ export function projectOutput(name: string, { disks, ready, image, inventory, ss
     stages: ready?.stages,
   };
 }
-
-/** A word as a POSIX shell reads it back. */
-const shellWord = (text: string) => (/^[\w./@:+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
 
 /**
  * What somebody needs to know who has just brought the stack up, as text.

@@ -5,6 +5,7 @@ import { hostName, poolName } from "../config/names.ts";
 import { ownValue } from "../config/own-value.ts";
 import { stages } from "../config/records.ts";
 import type { BackupsFound } from "../data/backup-age.ts";
+import { shellWord } from "../host/shell.ts";
 import { virshSession } from "../host/virsh.ts";
 import { manualChanges } from "../vm/manual-changes.ts";
 import type { DiskStats } from "./domstats.ts";
@@ -76,7 +77,7 @@ export function vmStatus({ outline, vm }: OwnVm, { output, targets, sshConfig, i
     cpus,
     addresses: addressesOf(vm, targets),
     backup: backupOf(name, ownValue(projects, name) ?? {}, backups),
-    ssh: `ssh -F ${sshConfig} ${hostName(name)}`,
+    ssh: `ssh -F ${shellWord(sshConfig)} ${hostName(name)}`,
     tailnetName: output?.tailnetName ?? null,
     disks: {
       root: vm.disks.find(({ path, target }) => path.endsWith("/disk.qcow2") || target === "vda") ?? null,

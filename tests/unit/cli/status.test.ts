@@ -41,6 +41,12 @@ test("a VM is shown with what its host, its state and its SSH files know", () =>
   });
 });
 
+test("the command that logs in can be pasted, whatever folder the checkout is in", () => {
+  const known = { ...nothing, sshConfig: "/my work/it's $HOME/config" };
+  const { ssh } = vmStatus({ outline: anOutline(), vm: aVm() }, known);
+  expect(ssh).toBe(`ssh -F '/my work/it'\\''s $HOME/config' project-webapp`);
+});
+
 test("stages are in the order in which they pass, which the state does not keep", () => {
   const { stages } = vmStatus({ outline: anOutline(), vm: aVm() }, { ...nothing, output });
   expect(Object.keys(stages)).toEqual(["boot", "cloud-init", "docker"]);
