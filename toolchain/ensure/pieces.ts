@@ -78,7 +78,10 @@ export function goFlags({ variables, tags = [] }: Pick<GoPiece, "variables" | "t
 }
 
 /** What every stand-in is made of, below toolchain/: how it is run, and how it is served. */
-const common = ["plugin", ...["run-program", "errors", "printable", "counted"].map((name) => `../config/${name}.ts`)];
+const common = [
+  "plugin",
+  ...["run-program", "errors", "printable", "counted", "records", "names"].map((name) => `../config/${name}.ts`),
+];
 
 /** The stand-ins. */
 export function bundlePieces(): BundlePiece[] {
