@@ -5,7 +5,7 @@ import { type HostSettings, parseStackConfig, type StackConfig } from "../config
 import { stackFileName } from "../config/pulumi-project.ts";
 import { recordLine } from "../config/records.ts";
 import { checkStackFile } from "../config/stack-file.ts";
-import { newFolders, storageIssues } from "../config/storage-checks.ts";
+import { checkFolders, newFolders } from "../config/storage-checks.ts";
 import { skippedSshKeys, sshKeysOrOwn } from "../config/user-ssh-keys.ts";
 import { vmRequest } from "../config/vm-request.ts";
 import { readStackState } from "../daily/stack-state.ts";
@@ -129,8 +129,10 @@ async function lookWhereNew(config: StackConfig, host: HostSettings, inventory: 
     pulumi.log.warn(`${host.storageDir} on ${host.uri} could not be looked at before something is put there: ${look}`);
     return undefined;
   }
-  const issues = look ? storageIssues({ config, host, inventory, file }, look) : [];
-  if (issues.length > 0) throw new UserError(cannotGive(file), issues);
+  if (look === undefined) return undefined;
+  const { errors, warnings } = checkFolders({ config, host, inventory, file }, look);
+  if (errors.length > 0) throw new UserError(cannotGive(file), errors);
+  for (const warning of warnings) pulumi.log.warn(warning);
   return look;
 }
 

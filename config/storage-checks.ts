@@ -1,6 +1,6 @@
 import { posix } from "node:path";
 import { changeableSteps, type StorageLook } from "../host/storage-look.ts";
-import { formatPath, type Issue } from "./errors.ts";
+import { factOf, formatPath, type Issue } from "./errors.ts";
 import type { HostCheck } from "./host-checks.ts";
 import { baseFolder, basePoolName, consoleFolder, domainName, hostName, isConsoleLog, poolName } from "./names.ts";
 
@@ -19,8 +19,12 @@ export function newFolders({ config, inventory: { pools, domains } }: Pick<Check
   return [...base, ...projects.flatMap((name) => [name, consoleFolder(name)])];
 }
 
-/** What is at the place of folders of ours and is not ours: it would be closed, overwritten or removed with its VM. Pure. */
-export function storageIssues(check: Check, look: StorageLook): Issue[] {
+/**
+ * What is at the place of folders of ours and is not ours: it would be closed, overwritten or removed with its VM. Pure.
+ *
+ * @returns where others can put something else: an error while nothing of ours is there, else a warning, as for the VMs that are there
+ */
+export function checkFolders(check: Check, look: StorageLook): { errors: Issue[]; warnings: string[] } {
   const { config, host, inventory, file } = check;
   const storage = formatPath(file, ["host", "storageDir"]);
   const open = changeableSteps(look).map(({ path, why, remedy }) => ({
@@ -28,7 +32,8 @@ export function storageIssues(check: Check, look: StorageLook): Issue[] {
     rule: `must be where no other user of ${inventory.uri} can put other disks, but ${path} ${why}`,
     remedy: `${remedy}; or name another \`storageDir\``,
   }));
-  const issues = newFolders({ config, inventory }).flatMap((folder) => {
+  const isNew = !inventory.pools.some(({ name }) => name === basePoolName);
+  const foreign = newFolders({ config, inventory }).flatMap((folder) => {
     const name = folder.split(".")[0] ?? folder;
     const path = folder === baseFolder ? storage : formatPath(file, ["projects", name]);
     return folderIssues(path, {
@@ -39,7 +44,10 @@ export function storageIssues(check: Check, look: StorageLook): Issue[] {
       uri: inventory.uri,
     });
   });
-  return [...open, ...issues];
+  return {
+    errors: isNew ? [...open, ...foreign] : foreign,
+    warnings: isNew ? [] : open.map((issue) => `${factOf(issue)}: ${issue.remedy}`),
+  };
 }
 
 interface Place {

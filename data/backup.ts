@@ -44,7 +44,7 @@ export async function createBackup(
   await readDisk(shell, disk);
   const path = await runBackup(shell, disk, keep === undefined ? [] : ["--keep", String(keep)], { onLine: log });
   const made = (await backupsOf(shell, disk)).find((backup) => backup.path === path.trim());
-  if (!made) throw new Error(`the backup ${path.trim()} is gone`);
+  if (!made) throw new UserError(`The backup ${path.trim()} is gone`);
   return made;
 }
 

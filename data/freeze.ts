@@ -40,7 +40,7 @@ export async function whileFrozen(
 /** Reads what frozen.sh prints. */
 export function readFrozen(disk: ProjectDisk, printed: string): FrozenAnswer {
   const [line, frozen, thawed, seconds] = record.exec(printed) ?? [];
-  if (line === undefined) throw new Error(`${disk.domain}: freeze and thaw ended early: ${printed.trim()}`);
+  if (line === undefined) throw new UserError(`${disk.domain}: freeze and thaw ended early: ${printed.trim()}`);
   return {
     wasFrozen: frozen === "yes",
     output: printed.slice(0, -line.length),

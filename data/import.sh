@@ -159,7 +159,8 @@ unpack() {
   sync "$disk.partial"
 }
 
-# What is in a folder that a VM gets would be taken for the VM's own; an update looks at the same (config/storage-checks.ts).
+# What is in a folder that a VM gets would be taken for the VM's own. An update takes a root and a seed that are ours; a disk that is
+# imported gets new ones.
 refuse_strangers() {
   ! virsh_do pool-info "project-$project" >/dev/null 2>&1 || return 0
   theirs=$(find "$folder" -mindepth 1 -maxdepth 1 ! -name 'project.qcow2*' ! -name lost+found -printf '%f\n' | sort | head -n 4 | paste -sd ' ' -)

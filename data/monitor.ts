@@ -22,12 +22,12 @@ export function monitorRequest(execute: string, args?: object): string {
 /**
  * Reads QEMU's answer to a request about a project's disk.
  *
- * @throws UserError when something else is going on there, Error with QEMU's reason for everything else
+ * @throws UserError when something else is going on there, or with QEMU's reason, such as a full disk
  */
 export function monitorAnswer<Answer>(disk: ProjectDisk, json: string): Answer {
   const { return: answer, error } = JSON.parse(json) as { return?: Answer; error?: { desc: string } };
   if (!error) return answer as Answer;
-  if (!busy.test(error.desc)) throw new Error(`QEMU refused, for ${disk.domain}: ${error.desc}`);
+  if (!busy.test(error.desc)) throw new UserError(`QEMU refused, for ${disk.domain}: ${error.desc}`);
   throw new UserError("The project disk is in use.", [
     {
       path: disk.file,

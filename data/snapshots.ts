@@ -179,7 +179,7 @@ async function snapshotLive(shell: Shell, disk: ProjectDisk, name: string, log: 
   // Whatever became of the snapshot.
   if (notThawed) log(`${notThawed.path}: ${notThawed.rule}`);
   const answer = output.split("\n").find((line) => line.startsWith("{"));
-  if (!answer) throw new Error(`QEMU made no snapshot of ${disk.file}: ${output.trim()}`);
+  if (!answer) throw new UserError(`QEMU made no snapshot of ${disk.file}: ${output.trim()}`);
   monitorAnswer(disk, answer);
   if (!wasFrozen) log(`${disk.name}: the guest's agent did not freeze the disk: the snapshot is as after a power cut`);
   if (notThawed) throw new GuestNotThawed(`The snapshot ${name} was made, but the guest may be frozen.`, [notThawed]);

@@ -72,7 +72,9 @@ export function storedOutput<Output>(value: Output, project: string) {
 /** The same of all VMs of a stack, by their names; none where the output is something else, such as a secret. */
 export function storedOutputs<Output>(projects: Record<string, Output> | undefined) {
   const all = isMap(projects) ? projects : {};
-  return Object.fromEntries(Object.entries(all).map(([name, output]) => [name, storedOutput(output, name)]));
+  return Object.fromEntries(
+    Object.entries(all).map(([name, output]) => [name, isMap(output) ? storedOutput(output, name) : output]),
+  );
 }
 
 /** Seconds by the names of stages. */

@@ -1,6 +1,6 @@
 import { posix } from "node:path";
 import { factOf, UserError } from "../config/errors.ts";
-import { backupFolder, basePoolName, consoleFolder, poolName } from "../config/names.ts";
+import { basePoolName, consoleFolder, poolName } from "../config/names.ts";
 import type { Inventory, InventoryHost } from "./inventory.ts";
 import { type Shell, shellFor } from "./shell.ts";
 import { lookAtStorage, makeStorage, type StorageLook } from "./storage-look.ts";
@@ -151,7 +151,7 @@ export async function lookBeforeUpdate(
 ): Promise<StorageLook | string | undefined> {
   if (folders.length === 0) return undefined;
   try {
-    return await lookAtStorage(shellFor(uri), storageDir, [...folders, backupFolder]);
+    return await lookAtStorage(shellFor(uri), storageDir, folders);
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     return error.issues[0] ? factOf(error.issues[0]) : error.message;
@@ -174,7 +174,7 @@ export async function closeBeforeUpdate(
   const isNew = !inventory.pools.some(({ name }) => name === basePoolName);
   const isOpen = hasOpenVolumes(inventory);
   // libvirt makes it where no program can.
-  const inTheWay = isNew && look ? await ifPossible(() => makeStorage(shellFor(uri), look)) : undefined;
+  const inTheWay = isNew && (await ifPossible(() => make(shellFor(uri), storageDir, look)));
   if (inTheWay) {
     const rule = `must be made by this update, but another user of ${uri} has just made it`;
     const remedy = "look at what it is and remove it, then run this again";
@@ -186,6 +186,13 @@ export async function closeBeforeUpdate(
     return (await qemuOwnsDisks(shell)) && closeStorage(shell, storageDir, inventory, "close below");
   });
   return !left || left.length > 0;
+}
+
+/** One that could not be looked at, as where `find` is another one, is closed from the beginning all the same. */
+async function make(shell: Shell, storageDir: string, look: StorageLook | undefined): Promise<string | undefined> {
+  if (look) return makeStorage(shell, look);
+  await shell.run(["mkdir", "-p", "-m", "0711", "--", storageDir]);
+  return undefined;
 }
 
 /** Does something on a host; undefined where this user can run no program there, or may not do that. */

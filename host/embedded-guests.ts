@@ -98,7 +98,7 @@ async function whyNotStarted(virsh: Virsh, project: string): Promise<string | un
   } catch (error) {
     if (error instanceof VirshError) return `whether a restore of its disk was cut off is not known (${error.reason})`;
     if (!(error instanceof UserError)) throw error;
-    return error.issues.map(({ path, rule, remedy }) => `${path} ${rule}; ${remedy}`).join("; ");
+    return error.issues.map(({ path, rule, remedy }) => `${path} ${rule}; ${remedy}`).join("; ") || error.message;
   }
 }
 

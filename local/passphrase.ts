@@ -17,7 +17,7 @@ export function ensurePassphrase(root: string): void {
   if (existsSync(file)) return;
   writeFileSync(file, randomBytes(24).toString("base64url"), { mode: 0o600, flag: "wx" });
   const isNew = !existsSync(path.join(localDir(root), "state", ".pulumi", "stacks"));
-  if (isNew && usedBackend(root).isOwn) dropSalts(root);
+  if (isNew) dropSalts(root);
 }
 
 /** The engine takes PULUMI_CONFIG_PASSPHRASE before the file, also an empty one. What is in another backend may have another. */
@@ -40,7 +40,9 @@ interface SaltedFile {
 
 const salt = /^encryptionsalt:.*\n?/m;
 
+/** None where the stacks are in another backend: what is encrypted for that is under a passphrase of the user's. */
 export function saltedFiles(root: string): SaltedFile[] {
+  if (!usedBackend(root).isOwn) return [];
   return stacksIn(root).flatMap((stack) => {
     const name = stackFileName(root, stack);
     const text = readFileSync(path.join(root, name), "utf8");
@@ -58,11 +60,14 @@ export function dropSalts(root: string): void {
 export function wrongPassphrase(root: string, stack: string, said: string): UserError | undefined {
   if (!/\bincorrect passphrase\b/.test(said)) return undefined;
   const file = stackFileName(root, stack);
+  const place = usedBackend(root).isOwn
+    ? "write that one into .local/passphrase"
+    : "export that one as PULUMI_CONFIG_PASSPHRASE, or its file's path as PULUMI_CONFIG_PASSPHRASE_FILE";
   return new UserError(`The stack ${stack} cannot be opened.`, [
     {
       path: `${file}: encryptionsalt`,
       rule: "must be of the passphrase that is used here, but is of another one",
-      remedy: `write that one into .local/passphrase; if it is lost: take encryptionsalt and all values with \`secure:\` out of ${file}, and set those again`,
+      remedy: `${place}; if it is lost: take encryptionsalt and all values with \`secure:\` out of ${file}, and set those again`,
     },
   ]);
 }

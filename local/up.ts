@@ -61,9 +61,12 @@ async function main(): Promise<void> {
 
 async function selectStack(): Promise<void> {
   const args = ["stack", "select", "--create", stack];
-  const { failed, all } = await execa("pulumi", args, { cwd: projectRoot, reject: false, all: true });
+  const { failed, all } = await execa("pulumi", args, { cwd: projectRoot, stdin: "ignore", reject: false, all: true });
   if (!failed) return;
-  throw wrongPassphrase(projectRoot, stack, all) ?? new UserError(`pulumi ${args.join(" ")} did not succeed:\n${all}`);
+  throw (
+    wrongPassphrase(projectRoot, stack, all ?? "") ??
+    new UserError(`pulumi ${args.join(" ")} did not succeed:\n${all ?? ""}`)
+  );
 }
 
 /** Its output is the user's to see as it comes. On Ctrl-C the engine, which hears it too, ends in order, and is waited for. */

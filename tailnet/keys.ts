@@ -31,9 +31,16 @@ export interface TailscaleKeyRequest extends KeyRequest {
 export interface JoinKey {
   /** The key itself: a secret. */
   key: string;
-  /** Makes one that was not used worthless. */
+  /** Makes it worthless; a node that has joined with it stays. */
   revoke(): Promise<void>;
 }
+
+/** Nobody waits long for what its end brings about too. */
+const brief = (patience: Patience): Patience => ({
+  ...patience,
+  timeout: Math.min(patience.timeout, 5000),
+  tries: Math.min(patience.tries, 2),
+});
 
 /** The longest description that the Tailscale API takes. */
 const longestDescription = 50;
@@ -54,6 +61,7 @@ export async function mintTailscaleKey(
   patience: Patience = defaultPatience,
 ): Promise<JoinKey> {
   const client = new TailscaleClient(access, patience);
+  const briefly = new TailscaleClient(access, brief(patience));
   const keys = `${client.tailnetPath}/keys`;
   const permission = "make keys (scope auth_keys)";
   const create = { reusable, ephemeral, preauthorized: true, tags };
@@ -61,7 +69,7 @@ export async function mintTailscaleKey(
   const { id, key } = (await client.ask("POST", keys, permission, body)) as { id: string; key: string };
   return {
     key,
-    revoke: async () => void (await client.ask("DELETE", `${keys}/${encodeURIComponent(id)}`, permission)),
+    revoke: async () => void (await briefly.ask("DELETE", `${keys}/${encodeURIComponent(id)}`, permission)),
   };
 }
 
@@ -74,7 +82,7 @@ export async function mintTailscaleKey(
 export async function mintHeadscaleKey(
   access: HeadscaleAccess,
   request: HeadscaleKeyRequest,
-  patience?: Patience,
+  patience: Patience = defaultPatience,
 ): Promise<JoinKey> {
   const user = await findUser(access, request.user, patience);
   const body = {
@@ -86,8 +94,10 @@ export async function mintHeadscaleKey(
     aclTags: request.tags,
   };
   const answer = await askHeadscale(access, "POST", "/api/v1/preauthkey", body, patience);
-  const { key } = (answer as { preAuthKey: { key: string } }).preAuthKey;
-  const revoke = () => askHeadscale(access, "POST", "/api/v1/preauthkey/expire", { user, key }, patience);
+  const { id, key } = (answer as { preAuthKey: { id?: string; key: string } }).preAuthKey;
+  // Up to 0.27 the server goes by user and key, from 0.28 on by the id.
+  const what = { ...(id === undefined ? {} : { id }), user, key };
+  const revoke = () => askHeadscale(access, "POST", "/api/v1/preauthkey/expire", what, brief(patience));
   return { key, revoke: async () => void (await revoke()) };
 }
 

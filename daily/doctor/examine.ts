@@ -39,6 +39,7 @@ async function examineStack(name: string, root: string, log: Log): Promise<Exami
     return await examineHostOf(loadStack(name, root), log);
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
+    if (error.issues.length === 0) return [failure("config", error.message, "")];
     return error.issues.map((issue) => failure("config", factOf(issue), issue.remedy));
   }
 }

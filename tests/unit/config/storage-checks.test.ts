@@ -18,7 +18,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { seedIso } from "../../../cloud-init/seed-iso.ts";
 import { parseStackConfig } from "../../../config/parse.ts";
 import type { HostSettings } from "../../../config/settings.ts";
-import { newFolders, storageIssues } from "../../../config/storage-checks.ts";
+import { checkFolders, newFolders } from "../../../config/storage-checks.ts";
 import { shellFor } from "../../../host/shell.ts";
 import { lookAtStorage } from "../../../host/storage-look.ts";
 import { aDomain, anInventory, aPool } from "../found.ts";
@@ -42,13 +42,17 @@ const configOf = (projects: string[], storageDir: string) =>
     file,
   );
 
+/** What the last preview warned of. */
+let warned: string[];
+
 /** What the preview of a first update says, each with its remedy; nothing is changed by it. */
 async function refused(projects = ["web"], inventory = anInventory(), storageDir = dir): Promise<string[]> {
   const config = configOf(projects, storageDir);
   const folders = newFolders({ config, inventory });
   const look = await lookAtStorage(shellFor("qemu:///system"), storageDir, folders);
-  const issues = storageIssues({ config, host: config.host as HostSettings, inventory, file }, look);
-  return issues.map(({ path, rule, remedy }) => `${path}: ${rule} -> ${remedy}`);
+  const { errors, warnings } = checkFolders({ config, host: config.host as HostSettings, inventory, file }, look);
+  warned = warnings;
+  return errors.map(({ path, rule, remedy }) => `${path}: ${rule} -> ${remedy}`);
 }
 
 function write(name: string, text = "theirs"): string {
@@ -245,6 +249,9 @@ describe.runIf(process.getuid?.() === 0)("a folder for VMs that other users can 
     open();
     const step = path.join(top, at);
     expect(await refused()).toEqual([`${rule(step, why)} -> ${remedy(command, step)}`]);
+    // Where VMs are already, it is named and no more.
+    expect(await refused(["web"], anInventory({ pools: [aPool({ name: "project-vms-base" })] }))).toEqual([]);
+    expect(warned).toEqual([`${rule(step, why)}: ${remedy(command, step)}`]);
   });
 
   test("one in a folder for all with the sticky bit is not, before and after it is made", async () => {

@@ -193,6 +193,11 @@ describe("before an update", () => {
     expect(modeOf(".")).toBe("711");
   });
 
+  test("so it is where it could not be looked at before", async () => {
+    expect(await closeBeforeUpdate(there(), anInventory(), undefined)).toBe(false);
+    expect(modeOf(".")).toBe("711");
+  });
+
   test("also under a umask of 077 QEMU gets through the folders that are made above it", async () => {
     const umask = process.umask(0o077);
     const storageDir = path.join(dir, "deep/vms");

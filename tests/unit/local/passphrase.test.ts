@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { prepareCheckout } from "../../../local/checkout.ts";
+import { dropSalts, saltedFiles, wrongPassphrase } from "../../../local/passphrase.ts";
 
 let root: string;
 beforeEach(() => {
@@ -42,10 +43,22 @@ test.each<[string, () => void]>([
     "that has a state",
     () => mkdirSync(path.join(root, ".local/state/.pulumi/stacks/project-vms"), { recursive: true }),
   ],
-  ["whose state is elsewhere", () => vi.stubEnv("PULUMI_BACKEND_URL", "s3://bucket")],
+  ["whose state is in another backend", () => vi.stubEnv("PULUMI_BACKEND_URL", "s3://bucket")],
 ])("the salts of a checkout %s stay", (_, arrange) => {
   arrange();
   writeFileSync(file("local"), salt + config);
   prepareCheckout(root);
   expect(readFileSync(file("local"), "utf8")).toBe(salt + config);
+});
+
+test("what is under a passphrase for another backend is left alone, and its user is told about the variables", () => {
+  writeFileSync(file("local"), salt + config);
+  expect(saltedFiles(root)).toMatchObject([{ name: "Pulumi.local.yaml", hasSecrets: false }]);
+  vi.stubEnv("PULUMI_BACKEND_URL", "s3://bucket");
+  dropSalts(root);
+  expect(readFileSync(file("local"), "utf8")).toBe(salt + config);
+  expect(saltedFiles(root)).toEqual([]);
+  const [issue] = wrongPassphrase(root, "local", "error: incorrect passphrase")?.issues ?? [];
+  expect(issue?.remedy).toMatch(/^export that one as PULUMI_CONFIG_PASSPHRASE, or /);
+  expect(wrongPassphrase(root, "local", "error: no such stack")).toBeUndefined();
 });

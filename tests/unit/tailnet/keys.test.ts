@@ -51,6 +51,24 @@ test("a key that was not used is revoked", async () => {
   expect(JSON.parse(server.requests.at(-1)?.body ?? "")).toEqual({ user: "7", key: "0123" });
 });
 
+test("a server that has ids of keys is given the key's, by which newer ones go alone", async () => {
+  server.answers(users, { body: { preAuthKey: { id: "3", key: "0123" } } }, {});
+  await (await mint()).revoke();
+  expect(JSON.parse(server.requests.at(-1)?.body ?? "")).toEqual({ id: "3", user: "7", key: "0123" });
+});
+
+test("a server that no longer answers is asked twice to revoke", async () => {
+  server.answers(users, { body: { preAuthKey: { id: "3", key: "0123" } } });
+  const { revoke } = await mintHeadscaleKey({ kind: "headscale", url: server.url, apiKey: "hush" }, request, {
+    ...impatient,
+    tries: 4,
+  });
+  const asked = server.requests.length;
+  server.answers({ status: 503 }, { status: 503 }, { status: 503 }, { status: 503 });
+  await expect(revoke()).rejects.toThrow(UserError);
+  expect(server.requests.length - asked).toBe(2);
+});
+
 const tailscaleKey = { ...request, description: keyDescription("storage", "web") };
 const mintTailscale = () =>
   mintTailscaleKey(
