@@ -132,4 +132,6 @@ describe.skipIf(process.getuid?.() !== 0)("a project of another user's above", (
 test("the stacks of a checkout are those that it has files for", () => {
   for (const stack of ["storage", "local"]) writeFileSync(path.join(dir, `Pulumi.${stack}.yaml`), "");
   expect(stacksIn(dir)).toEqual(["local", "storage"]);
+  writeFileSync(path.join(dir, "Pulumi.yaml"), "name: project-vms\nstackConfigDir: nowhere\n");
+  expect(stacksIn(dir)).toEqual([]);
 });
