@@ -109,7 +109,7 @@ describe("a config with mistakes", () => {
     expect(exitCode).toBe(1);
     expect(findings.map(({ level, check }) => `${level} ${check}`)).toEqual([
       ...["failure config", "failure config", "ok engine"],
-      ...[expect.stringMatching(/ plugin processes$/), "ok lock"],
+      ...[expect.stringMatching(/ plugin processes$/), "ok lock", "ok state files"],
     ]);
     expect(findings.map(({ says }) => says)).toEqual(
       expect.arrayContaining([

@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
@@ -9,7 +9,7 @@ import { macAddress } from "../../../config/names.ts";
 import { parseStackConfig } from "../../../config/parse.ts";
 import { GiB } from "../../../config/sizes.ts";
 import { examineBackups, judgeBackups } from "../../../daily/doctor/backups.ts";
-import { examineOrphans } from "../../../daily/doctor/engine.ts";
+import { examineAttributes, examineOrphans } from "../../../daily/doctor/engine.ts";
 import { failure, isWell, mended, ok, warning } from "../../../daily/doctor/finding.ts";
 import { examineHost, examineState } from "../../../daily/doctor/host.ts";
 import { examineImages } from "../../../daily/doctor/images.ts";
@@ -369,6 +369,28 @@ test("what cannot be mended says why, and is an illness still", async () => {
   expect(isWell([left])).toBe(false);
   const bug = () => Promise.reject(new TypeError("bug"));
   await expect(mended(finding, bug)).rejects.toThrow("bug");
+});
+
+test("an empty file of attributes, which plain pulumi fails at, is named, and removed when it shall be", async () => {
+  const root = mkdtempSync(path.join(tmpdir(), "state-"));
+  try {
+    const stacks = path.join(root, ".local/state/.pulumi/stacks/project-vms");
+    mkdirSync(stacks, { recursive: true });
+    const attributes = path.join(stacks, "local.json.attrs");
+    writeFileSync(attributes, "{}");
+    expect(examineAttributes(root)).toMatchObject({ level: "ok", says: "the engine can read them" });
+    writeFileSync(attributes, "");
+    const found = examineAttributes(root);
+    expect(found).toMatchObject({
+      level: "failure",
+      says: `plain pulumi ends with "failed to load checkpoint: EOF": ${attributes} is empty`,
+      remedy: `rm ${attributes}`,
+    });
+    await found.mend?.();
+    expect([existsSync(attributes), examineAttributes(root).level]).toEqual([false, "ok"]);
+  } finally {
+    rmSync(root, { recursive: true });
+  }
 });
 
 test("plugin processes that were left behind are named, and ended when they shall be", async () => {
