@@ -40,7 +40,7 @@ export class UserError extends Error {
   }
 }
 
-/** A program that was not called rightly. Its text is empty where that has been said already. */
+/** A usage error. Its text is empty where it has been reported already. */
 export class UsageError extends UserError {}
 
 /**

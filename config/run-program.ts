@@ -2,7 +2,7 @@ import { inspect } from "node:util";
 import { UsageError, UserError } from "./errors.ts";
 import { sayable } from "./records.ts";
 
-/** Exit codes: 0 it is done, 1 it failed, 2 it was not called rightly. */
+/** Exit codes: 0 done, 1 failed, 2 usage error. */
 const failed = 1;
 const misused = 2;
 
@@ -34,7 +34,7 @@ function report(error: unknown): void {
 }
 
 /**
- * What is printed of an error that ends a program, or a part of its work: a user's matter without a stack trace, every other as the
+ * What is printed of an error that ends a program, or a part of its work: a UserError without a stack trace, every other as the
  * bug that it is. Of a bug only texts and traces: what else hangs on an error may be secret, and this is to be passed on.
  */
 export function failureText(error: unknown): string {

@@ -1,7 +1,6 @@
 import languageService from "@pulumi/pulumi/proto/language_grpc_pb.js";
-import { runProgram } from "../../config/run-program.ts";
 import { engineAddress } from "../plugin/arguments.ts";
-import { servePlugin } from "../plugin/serve.ts";
+import { runPlugin } from "../plugin/serve.ts";
 import { pulumiVersion } from "../plugin/version.ts";
 import { LanguageHost } from "./language-host.ts";
 
@@ -9,12 +8,10 @@ if (process.argv.some((argument) => /^--?version$/.test(argument))) {
   console.log(`v${pulumiVersion}`);
 } else {
   const host = new LanguageHost(engineAddress(process.argv.slice(2)));
-  runProgram(() =>
-    servePlugin({
-      service: languageService.LanguageRuntimeService,
-      handlers: host.handlers(),
-      standsInFor: `pulumi-language-nodejs ${pulumiVersion}`,
-      stop: () => host.stop(),
-    }),
-  );
+  runPlugin({
+    service: languageService.LanguageRuntimeService,
+    handlers: host.handlers(),
+    standsInFor: `pulumi-language-nodejs ${pulumiVersion}`,
+    stop: () => host.stop(),
+  });
 }

@@ -1,4 +1,5 @@
 import * as grpc from "@grpc/grpc-js";
+import { runProgram } from "../../config/run-program.ts";
 
 /** Answers one call. A thrown error becomes the call's error; `code` on it is the gRPC status. */
 export type UnaryHandler<Request, Response> = (request: Request) => Promise<Response> | Response;
@@ -49,7 +50,7 @@ export function notImplemented(what: string, standsInFor: string): StatusError {
  * Serves a plugin on a free port of the loopback interface, prints the port (which is how the engine learns it), and
  * leaves when the engine asks (SIGINT, SIGTERM) or is gone.
  */
-export async function servePlugin(plugin: PluginServer): Promise<void> {
+async function servePlugin(plugin: PluginServer): Promise<void> {
   // Taken before anything else: an engine that dies meanwhile must be noticed as well.
   const engine = process.ppid;
   const server = new grpc.Server({
@@ -74,6 +75,12 @@ export async function servePlugin(plugin: PluginServer): Promise<void> {
   // An engine that was killed outright sends no signal; its children are then somebody else's.
   setInterval(() => process.ppid !== engine && leave(), parentWatchInterval);
   process.stdout.write(`${port}\n`);
+}
+
+/** Runs a plugin. One that could not be started ends, whatever it has open: the engine shows what it printed. */
+export async function runPlugin(plugin: PluginServer): Promise<void> {
+  await runProgram(() => servePlugin(plugin));
+  if (process.exitCode) process.exit();
 }
 
 function implementation(plugin: PluginServer): grpc.UntypedServiceImplementation {
