@@ -81,12 +81,47 @@ keep_now() {
   exit "$status"
 }
 
+has_bitmaps() { printf '%s\n' "$info" | grep -qx ' *bitmaps:'; }
+
+# No restore goes past persistent bitmaps, which libvirt's checkpoints are: `qemu-img snapshot -a` refuses them.
+refuse_bitmaps() {
+  fail "$disk" "must have no persistent bitmaps, as checkpoints of libvirt are: no restore goes past them, and a repair would take all snapshots" "$1"
+}
+
+without_bitmaps() {
+  echo "give them up, which takes nothing of what is on the disk: for each that qemu-img info '$disk' names, qemu-img bitmap --remove '$disk' <name> and, if it is a checkpoint's, virsh -c '$uri' checkpoint-delete project-$project <name> --metadata; then try again"
+}
+
+read_info() { info=$(qemu-img info -f qcow2 "$disk" 2>&1) || { printf '%s\n' "$info" >&2 && exit 1; }; }
+
 begin() {
   # A disk of qcow2's old format could not become bigger once it has snapshots.
   qemu-img amend -q -f qcow2 -o compat=1.1 "$disk"
+  read_info
+  ! has_bitmaps || refuse_bitmaps "$(without_bitmaps)"
   before=$now
   mark "$before"
   keep_now "$before"
+}
+
+# A repair opens the image without its snapshots: should QEMU have to write the header then, for bitmaps or features that are no more
+# valid, it writes that there are none, and frees them (seen with QEMU 7.2). Any other program of its writes it with them.
+settle_header() {
+  read_info
+  if has_bitmaps; then
+    status=0
+    qemu-img check -q -f qcow2 "$disk" >/dev/null 2>&1 || status=$?
+    case $status in
+      0 | 3) refuse_bitmaps "$(without_bitmaps)" ;;
+      *) refuse_bitmaps "copy what is needed out of it: qemu-img convert -l <snapshot> -O qcow2 '$disk' <file>; or go back to a backup: docs/data.md" ;;
+    esac
+  fi
+  # The bits of features that a program that does not know them takes back.
+  case $(od -An -v -tx1 -j 88 -N 8 "$disk" | tr -d ' ')$info in
+    0000000000000000*warning:*bitmaps*) ;;
+    0000000000000000*) return ;;
+  esac
+  qemu-img amend -q -f qcow2 -o compat=1.1 "$disk"
 }
 
 # What the disk holds now is what the restore before left of it, unless a VM has written to it since. That may be off again, so whether
@@ -94,6 +129,7 @@ begin() {
 resume() {
   read -r before <"$mark"
   hold_autostart
+  settle_header
   status=0
   said=$(qemu-img check -q -r all -f qcow2 "$disk" 2>&1) || status=$?
   # 3: nothing is wrong, but some space is lost.

@@ -69,6 +69,27 @@ function makeDisk(): void {
   execaSync("qemu-io", ["-f", "qcow2", ...write(2), disk]);
 }
 
+/** The reference counts of the first clusters, as a restore that was cut off leaves them: too low. */
+function breakCounts(): void {
+  const bytes = readFileSync(disk);
+  const table = Number(bytes.readBigUInt64BE(48));
+  const block = Number(bytes.readBigUInt64BE(table));
+  bytes.fill(0, block + 200, block + 400);
+  writeFileSync(disk, bytes);
+}
+
+function setByte(offset: number, value: number): void {
+  const bytes = readFileSync(disk);
+  bytes[offset] = value;
+  writeFileSync(disk, bytes);
+}
+
+const addBitmap = () => execaSync("qemu-img", ["bitmap", "--add", disk, "checkpoint"]);
+const withBitmaps = () =>
+  `${disk}: must have no persistent bitmaps, as checkpoints of libvirt are: no restore goes past them, and a repair would take all snapshots`;
+const giveUp = () =>
+  `give them up, which takes nothing of what is on the disk: for each that qemu-img info '${disk}' names, qemu-img bitmap --remove '${disk}' <name> and, if it is a checkpoint's, virsh -c 'test:///x' checkpoint-delete project-myapp <name> --metadata; then try again`;
+
 /** Kills a program with all that it started, and waits until none of them has the disk. */
 async function killGroup(child: ChildProcess): Promise<void> {
   const closed = child.exitCode === null ? new Promise((resolve) => child.once("close", resolve)) : undefined;
@@ -156,6 +177,15 @@ esac`,
     expect([readFileSync(disk).equals(bytes), marks()]).toEqual([true, []]);
   });
 
+  test("of a disk with checkpoints of libvirt is refused before its first change, and goes through without them", async () => {
+    addBitmap();
+    const { exitCode, stderr } = await restore("first");
+    expect([exitCode, refused(stderr)]).toEqual([1, [withBitmaps(), giveUp()]]);
+    expect([marks(), snapshots(), check()]).toEqual([[], ["first", "other"], 0]);
+    execaSync("qemu-img", ["bitmap", "--remove", disk, "checkpoint"]);
+    expect(await restore("first")).toMatchObject({ exitCode: 0, stdout: "before" });
+  });
+
   describe("that was cut off", () => {
     const mark = () => path.join(folder, "project.qcow2.restoring.first");
     beforeEach(() => writeFileSync(mark(), "before\n"));
@@ -183,16 +213,42 @@ esac`,
     test("is done again on an image that is mended first", async () => {
       const first = contents("first");
       const now = contents();
-      // The reference counts of the first clusters, as a restore that was cut off leaves them: too low.
-      const bytes = readFileSync(disk);
-      const table = Number(bytes.readBigUInt64BE(48));
-      const block = Number(bytes.readBigUInt64BE(table));
-      bytes.fill(0, block + 200, block + 400);
-      writeFileSync(disk, bytes);
+      breakCounts();
       expect(check()).toBe(2);
       expect(await restore("first")).toMatchObject({ exitCode: 0, stdout: "before" });
       expect([marks(), check(), snapshots()]).toEqual([[], 0, ["first", "other", "before"]]);
       expect([contents().equals(first), contents("before").equals(now)]).toEqual([true, true]);
+    });
+
+    /** QEMU 7.2 writes the header of an image that it repairs without its snapshots. */
+    const headers: [string, () => unknown][] = [
+      ["a feature that QEMU does not know", () => setByte(88, 0x80)],
+      ["bitmaps that a program which does not know them made stale", () => [addBitmap(), setByte(95, 0)]],
+    ];
+    test.each(headers)("keeps all snapshots where the header has %s", async (_, change) => {
+      change();
+      expect(await restore("first")).toMatchObject({ exitCode: 0, stdout: "before" });
+      expect([marks(), check(), snapshots()]).toEqual([[], 0, ["first", "other", "before"]]);
+    });
+
+    test("is refused, and repairs nothing, while the disk has checkpoints of libvirt", async () => {
+      addBitmap();
+      const { exitCode, stderr } = await restore("first");
+      expect([exitCode, refused(stderr)]).toEqual([1, [withBitmaps(), giveUp()]]);
+      expect([marks().length, snapshots()]).toEqual([1, ["first", "other"]]);
+      execaSync("qemu-img", ["bitmap", "--remove", disk, "checkpoint"]);
+      expect(await restore("first")).toMatchObject({ exitCode: 0, stdout: "before" });
+    });
+
+    test("is refused where the disk would have to be repaired with checkpoints in it", async () => {
+      addBitmap();
+      breakCounts();
+      const { exitCode, stderr } = await restore("first");
+      expect([exitCode, refused(stderr)?.[1]]).toEqual([
+        1,
+        `copy what is needed out of it: qemu-img convert -l <snapshot> -O qcow2 '${disk}' <file>; or go back to a backup: docs/data.md`,
+      ]);
+      expect(snapshots()).toEqual(["first", "other"]);
     });
 
     test("keeps what the disk holds by then: a VM may have been started past the mark, and be off again", async () => {
