@@ -2,21 +2,89 @@ import { posix } from "node:path";
 import type { Shell } from "./shell.ts";
 
 /**
- * Prints what an image stands on, all the way down. One that is missing stands on nothing. Only what is said to be qcow2 is looked into:
- * what a guest wrote at the beginning of a raw disk is its own word.
+ * Prints which file each of those is that are named on its input, by device and inode behind all links, and so on down what it stands
+ * on. Only what is said to be qcow2 is looked into: what a guest wrote at the beginning of a raw disk is its own word.
  */
-const chainScript = `
-set -eu
+const lookScript = `
 export LC_ALL=C.UTF-8
-file=$1
-for _ in $(seq 200); do
-  [ -e "$file" ] || exit 0
-  said=$(timeout -k 5 60 qemu-img info -U -f qcow2 "$file")
-  file=$(printf '%s\\n' "$said" | sed -n 's/^backing file: .* (actual path: \\(.*\\))$/\\1/p; t; s/^backing file: //p')
-  [ -n "$file" ] || exit 0
-  printf '%s\\n' "$file"
-  printf '%s\\n' "$said" | grep -qx 'backing file format: qcow2' || exit 0
+look() {
+  format=$1 file=$2
+  for _ in $(seq 200); do
+    if ! id=$(stat -L -c %d:%i -- "$file" 2>&1); then
+      case $id in
+        *'No such file or directory' | *'Not a directory') printf 'missing %s %s\\n' "$format" "$file" ;;
+        *) printf 'unseen - %s\\nbecause - %s\\n' "$file" "$(printf %s "$id" | tail -n 1)" ;;
+      esac
+      return 0
+    fi
+    printf 'is %s %s\\n' "$id" "$file"
+    [ "$format" = qcow2 ] || return 0
+    if ! said=$(timeout -k 5 60 qemu-img info -U -f qcow2 "$file" 2>&1); then
+      printf 'unseen - %s\\nbecause - %s\\n' "$file" "$(printf %s "$said" | tail -n 1)"
+      return 0
+    fi
+    below=$(printf '%s\\n' "$said" | sed -n 's/^backing file: .* (actual path: \\(.*\\))$/\\1/p; t; s/^backing file: //p' | head -n 1)
+    format=$(printf '%s\\n' "$said" | sed -n 's/^backing file format: \\([a-z0-9]*\\)$/\\1/p' | head -n 1)
+    [ -n "$below" ] || return 0
+    file=$below format=\${format:-unknown}
+  done
+}
+while IFS= read -r line; do
+  echo "of - -"
+  look "\${line%% *}" "\${line#* }" </dev/null
 done`;
+
+/** A file of a host, as a domain, a volume or another file names it. */
+export interface NamedFile {
+  path: string;
+  /** What it is said to be; empty: nothing is said. @example "qcow2" */
+  format: string;
+}
+
+/** A file that was looked at. */
+export interface FileSeen {
+  path: string;
+  /** Its device and inode, behind all links. Undefined: it is missing, or cannot be looked at. */
+  id?: string;
+  /** Why it is not known which file it is, or what it stands on. */
+  unknown?: string;
+  /** Whether that is because it is not there, as on a disk that is not mounted just now. */
+  isMissing?: boolean;
+}
+
+/**
+ * Looks at files of a host, at all in one go: each with those that it stands on, all the way down. Of a domain that is off, libvirt does
+ * not tell.
+ *
+ * @returns for each of them the files seen, itself first; the last one tells why the chain is not known further, if it is not
+ */
+export async function lookBeneath(shell: Shell, files: NamedFile[]): Promise<FileSeen[][]> {
+  if (files.length === 0) return [];
+  const named = ({ path }: NamedFile) => path.includes("\n");
+  const asked = files.filter((file) => !named(file));
+  const stdin = asked.map(({ path, format }) => `${format || "unknown"} ${path}\n`).join("");
+  const answers = parseLook(await shell.run(["/bin/sh", "-c", lookScript], { stdin }));
+  return files.map((file) =>
+    named(file) ? [{ path: file.path, unknown: "it has a line break in its name" }] : (answers.shift() ?? []),
+  );
+}
+
+function parseLook(output: string): FileSeen[][] {
+  const all: FileSeen[][] = [];
+  for (const line of output.split("\n")) {
+    const [, kind, word = "", rest = ""] = /^(of|is|missing|unseen|because) (\S+) (.*)$/.exec(line) ?? [];
+    const chain = all.at(-1);
+    const last = chain?.at(-1);
+    if (kind === "of") all.push([]);
+    else if (kind === "is") chain?.push({ path: rest, id: word });
+    else if (kind === "because" && last) last.unknown = rest;
+    else if (kind === "unseen" && last?.path !== rest) chain?.push({ path: rest, unknown: "" });
+    // What is said to be something else than an overlay, and is not there, is nothing.
+    else if (kind === "missing" && ["qcow2", "unknown"].includes(word))
+      chain?.push({ path: rest, unknown: "it is not there", isMissing: true });
+  }
+  return all;
+}
 
 /** An image that stands on another one, or of which that cannot be known. */
 export interface OverlayFound {
@@ -25,15 +93,28 @@ export interface OverlayFound {
   unknown?: string;
 }
 
-/** The first of these images that stands on another one, somewhere down its chain. Of a domain that is off, libvirt does not tell. */
+/** The first of these qcow2 images that stands on another one, somewhere down its chain. One that is missing stands on nothing. */
 export async function overlayAmong(shell: Shell, images: string[], path: string): Promise<OverlayFound | undefined> {
-  for (const image of images) {
-    try {
-      const below = (await shell.run(["/bin/sh", "-c", chainScript, "chain", image])).split("\n");
-      if (below.some((file) => posix.normalize(file) === path)) return { image };
-    } catch (error) {
-      return { image, unknown: (error as Error).message };
+  const [first] = images;
+  if (first === undefined) return undefined;
+  try {
+    const own = { path, format: "raw" };
+    const [[file] = [], ...chains] = await lookBeneath(shell, [
+      own,
+      ...images.map((image) => ({ path: image, format: "qcow2" })),
+    ]);
+    for (const [i, chain] of chains.entries()) {
+      const image = images[i] as string;
+      if (chain.slice(1).some((below) => isSame(below, { path, ...file }))) return { image };
+      const unknown = chain.find((one) => one.unknown !== undefined && !one.isMissing)?.unknown;
+      if (unknown !== undefined) return { image, unknown };
     }
+  } catch (error) {
+    return { image: first, unknown: (error as Error).message };
   }
   return undefined;
 }
+
+/** Whether two names are of one file: by device and inode, or by what they say where one of them cannot be looked at. */
+export const isSame = (a: Pick<FileSeen, "path" | "id">, b: Pick<FileSeen, "path" | "id">) =>
+  (a.id !== undefined && a.id === b.id) || posix.normalize(a.path) === posix.normalize(b.path);

@@ -38,13 +38,22 @@ export const fileTypes = "dir,fs,netfs";
 
 /** Names of the pools that hold files and are active, or of all of them. */
 export async function filePools(virsh: Virsh, ...which: ["--all"] | []): Promise<string[]> {
-  const list = await virsh.run("pool-list", "--name", ...which, "--type", fileTypes);
-  return list.split("\n").flatMap((name) => name.trim() || []);
+  return namesIn(await virsh.run(...filePoolList(...which)));
 }
+
+/** The command that lists them. */
+export const filePoolList = (...which: ["--all"] | []) => ["pool-list", "--name", ...which, "--type", fileTypes];
+
+/** The names in a list of virsh's, which pads those of pools with blanks. */
+export const namesIn = (list: string) => list.split("\n").flatMap((name) => name.trim() || []);
 
 /** Names of a pool's volumes, with their paths on the host. */
 export async function volumesIn(virsh: Virsh, pool: string): Promise<Map<string, string>> {
-  const table = await virsh.run("vol-list", pool);
+  return parseVolumes(await virsh.run("vol-list", pool));
+}
+
+/** The same from what `virsh vol-list` prints. */
+export function parseVolumes(table: string): Map<string, string> {
   // With or without a header above: a volume's row ends in its absolute path. Both may hold blanks.
   const rows = table.split("\n").map((row) => /^\s*(\S[^/]*?)\s{2,}(\/.*?)\s*$/.exec(row));
   return new Map(rows.flatMap((row) => (row ? [[row[1] as string, row[2] as string]] : [])));

@@ -29,6 +29,9 @@ export interface Virsh {
   runPrivately(...args: string[]): Promise<string>;
 }
 
+/** A virsh that is asked much in one go as well, where each process would cost a host elsewhere a log-in. */
+export type BatchVirsh = Virsh & { readonly ask: Ask };
+
 /** A virsh command that failed: which one, how, and the last lines of what it said. */
 export class VirshError extends UserError {
   override readonly name = "VirshError";
@@ -68,9 +71,10 @@ const longestShown = 2000;
 const longestScript = 120_000;
 
 /** virsh for one libvirt, a process a command. Long transfers (`vol-upload`) need a longer limit, in seconds. */
-export function virshFor(uri: string, timeoutSeconds = 60): Virsh {
+export function virshFor(uri: string, timeoutSeconds = 60): BatchVirsh {
   return {
     uri,
+    ask: (batch) => virshSession(uri, batch, timeoutSeconds),
     run: async (...args) => {
       const [answer] = await virshSession(uri, [args], timeoutSeconds);
       if (!answer?.ok) throw new VirshError(uri, args, undefined, answer?.error ?? "no answer", true);

@@ -1,21 +1,45 @@
 import { posix } from "node:path";
 import { namePrefix } from "../config/names.ts";
-import { overlayAmong } from "../host/backing-files.ts";
-import { holdsConsole } from "../host/console-log.ts";
-import type { DiskDevice } from "../host/domain-devices.ts";
-import { disksOf } from "../host/domain-disks.ts";
-import { parseVolume, type VolumeXml } from "../host/libvirt-xml.ts";
-import { filePools, refreshPool, volumesIn } from "../host/pool-volumes.ts";
+import { type FileSeen, isSame, lookBeneath, type NamedFile } from "../host/backing-files.ts";
+import { isConsolePool } from "../host/console-log.ts";
+import { parseDevices } from "../host/domain-devices.ts";
+import { parsePool, parseVolume } from "../host/libvirt-xml.ts";
+import { filePoolList, namesIn, parseVolumes, refreshPool } from "../host/pool-volumes.ts";
 import type { Shell } from "../host/shell.ts";
-import { type Virsh, VirshError } from "../host/virsh.ts";
-import { names } from "./replace.ts";
+import { type Ask, type BatchAnswer, type BatchVirsh, VirshError } from "../host/virsh.ts";
+import { connected, unanswered } from "../host/virsh-answers.ts";
 
-/** A disk that is about to be deleted. */
-export interface DiskToDelete {
-  /** The domain that is its own. */
+/** Files of a project's that are to be deleted. */
+export interface OwnFiles {
+  /** The domain that they are of. */
   domain: string;
   pool: string;
-  path: string;
+  /** Absolute paths in the pool's folder. */
+  files: string[];
+}
+
+/** What else uses a file of a project's, or may. */
+export interface DiskUser {
+  /** Whether it is certain. Nothing is deleted that holds data, unless it is certain that nothing uses it. */
+  isKnown: boolean;
+  /** The project's file; undefined: it may be any of them. */
+  file?: string;
+  /** @example "the domain rescue uses it" */
+  fact: string;
+}
+
+/** A file that may be one of ours, or stand on one. */
+interface Suspect extends NamedFile {
+  /** What it means where it is ours, and where it stands on ours. */
+  same: string;
+  above: string;
+}
+
+/** What was found of who may use something. */
+interface Found {
+  suspects: Suspect[];
+  /** What is not known, as facts. */
+  unknown: string[];
 }
 
 /** What every project has in its pool: it stands on a base image, or on nothing. */
@@ -23,88 +47,199 @@ const standsElsewhere = (pool: string, volume: string) =>
   pool.startsWith(namePrefix) && ["disk.qcow2", "seed.iso"].includes(volume);
 
 /**
- * What else uses a disk: another domain that has it, or an overlay of it, now or after its next start; a volume in a pool whose backing
- * file it is, a clone that no domain has for one.
+ * What else uses files of a project's: another domain that has one, or an overlay of it, now or after its next start; a volume in a
+ * pool whose backing file it is, a clone that no domain has for one. Files are compared by what they are, behind all links. libvirt is
+ * asked four or five times, and the host's shell once, however many files, domains and volumes there are.
  *
- * @param shell asked about disks that are in no pool
- * @returns in words, also where it cannot be known; `undefined` when there is none
- * @throws VirshError when a domain that is there cannot be asked
+ * @throws UserError when libvirt does not list what there is
  */
-export async function otherUserOf(virsh: Virsh, shell: Shell, disk: DiskToDelete): Promise<string | undefined> {
-  const others = await disksOfOthers(virsh, disk.domain);
-  const user = others.find((one) => uses(one, disk));
-  if (user) return `the domain ${user.domain} uses it`;
-  const images = others.filter(({ format }) => format === "qcow2").map(({ source }) => source);
-  const volumes: VolumesSeen = { paths: new Set(), backing: [] };
-  const overlay = await overlayInPools(virsh, disk.path, volumes);
-  if (overlay) return overlay;
-  const inNoPool = (file: string) => posix.isAbsolute(file) && !volumes.paths.has(file);
-  const hidden = new Set([...images, ...volumes.backing].filter(inNoPool));
-  const { image, unknown } = (await overlayAmong(shell, [...hidden], disk.path)) ?? {};
-  if (image === undefined) return undefined;
-  return unknown === undefined ? `${image} stands on it` : `whether ${image} stands on it is not known: ${unknown}`;
+export async function usersOfFiles(virsh: BatchVirsh, shell: Shell, own: OwnFiles): Promise<DiskUser[]> {
+  const ask = connected(virsh.ask);
+  const pools = await lookAtPools(virsh, ask, own);
+  const domains = await lookAtDomains(ask, own, pools.paths);
+  const unknown = [...domains.unknown, ...pools.unknown].map((fact): DiskUser => ({ isKnown: false, fact }));
+  return [...(await compare(shell, own.files, [...domains.suspects, ...pools.suspects])), ...unknown];
 }
 
-/** A disk of a domain. */
-export type DiskOf = DiskDevice & { domain: string };
+/** What keeps a file from being deleted that holds data: whatever uses it, or may. */
+export const possibleUserOf = (users: DiskUser[], file: string) =>
+  knownUserOf(users, file) ?? users.find((user) => !user.isKnown && [undefined, file].includes(user.file))?.fact;
 
-/**
- * The disks of all domains but one.
- *
- * @throws VirshError when a domain that is there cannot be asked
- */
-export async function disksOfOthers(virsh: Virsh, own: string): Promise<DiskOf[]> {
-  const all: DiskOf[] = [];
-  for (const domain of (await names(virsh)).filter((name) => name !== own))
-    all.push(...(await disksOf(virsh, domain)).map((disk) => ({ ...disk, domain })));
-  return all;
+/** What keeps a file from being deleted that can be made again: whatever is certain to use it. */
+export const knownUserOf = (users: DiskUser[], file: string) =>
+  users.find((user) => user.isKnown && user.file === file)?.fact;
+
+/** The suspects that are ours, or stand on ours; and those of which it cannot be known. */
+async function compare(shell: Shell, files: string[], suspects: Suspect[]): Promise<DiskUser[]> {
+  if (suspects.length === 0) return [];
+  const all = [...files.map((path) => ({ path, format: "raw" })), ...suspects];
+  const chains = await lookBeneath(shell, all).catch((error: Error) => error);
+  if (chains instanceof Error) {
+    // What they are called is known all the same.
+    const fact = `whether anything stands on it is not known: ${chains.message}`;
+    const named = files.map((path) => ({ path }));
+    return [...suspects.flatMap((one) => usersIn(named, one, [])), { isKnown: false, fact }];
+  }
+  const ours = chains.splice(0, files.length).map(([seen], i): FileSeen => ({ path: files[i] as string, ...seen }));
+  return suspects.flatMap((one, i) => usersIn(ours, one, chains[i] ?? []));
 }
 
-/** Whether a disk of a domain is this one, or an overlay of it. */
-export const uses = ({ source, chain }: DiskDevice, { path, pool }: Pick<DiskToDelete, "path" | "pool">) =>
-  [source, ...chain].some((file) => posix.normalize(file) === path || file.startsWith(`${pool}/`));
-
-/** Volumes that were looked at, and the qcow2 images that they stand on. */
-interface VolumesSeen {
-  paths: Set<string>;
-  backing: string[];
+function usersIn(ours: FileSeen[], { path, same, above }: Suspect, chain: FileSeen[]): DiskUser[] {
+  const seen = chain.length > 0 ? chain : [{ path }];
+  const known = ours.flatMap((own): DiskUser[] => {
+    const at = seen.findIndex((below) => isSame(own, below));
+    return at < 0 ? [] : [{ isKnown: true, file: own.path, fact: at === 0 ? same : above }];
+  });
+  const end = chain.find(({ unknown }) => unknown !== undefined);
+  const where = end === undefined || end.path === path ? "" : `${end.path}: `;
+  const unseen = ours.flatMap((own): DiskUser[] => {
+    if (own.id !== undefined || chain.every(({ id }) => id === undefined)) return [];
+    return [
+      {
+        isKnown: false,
+        file: own.path,
+        fact: `whether ${path} is the same file, or stands on it, is not known: ours cannot be looked at`,
+      },
+    ];
+  });
+  const unknown = `whether ${path} stands on it is not known: ${where}${end?.unknown}`;
+  return [...known, ...(end ? [{ isKnown: false, fact: unknown }] : []), ...unseen];
 }
 
-/** @param seen is added to */
-async function overlayInPools(virsh: Virsh, path: string, seen: VolumesSeen): Promise<string | undefined> {
-  const active = await filePools(virsh);
-  for (const pool of await filePools(virsh, "--all")) {
-    const unknown = (why: string) => `whether a volume of the pool ${pool} stands on it is not known: ${why}`;
-    if (!active.includes(pool)) {
-      // Those of other projects, and of consoles beside them, hold what this program has put there.
-      if (pool.startsWith(namePrefix) || (await holdsConsole(virsh, pool, posix.join(path, "../..")))) continue;
-      return unknown("the pool is stopped");
+/** The disks of all other domains. */
+async function lookAtDomains(ask: Ask, own: OwnFiles, paths: Map<string, string>): Promise<Found> {
+  const [list] = await ask([["list", "--all", "--name"]]);
+  const others = namesIn(answered(list)).filter((name) => name !== own.domain);
+  const views = [[], ["--inactive"]];
+  const answers = await ask(others.flatMap((name) => views.map((view) => ["dumpxml", name, ...view])));
+  const failed = await stillThere(ask, ["list", "--all", "--name"], answers);
+  const found: Found = { suspects: [], unknown: [] };
+  for (const { command, error } of failed)
+    found.unknown.push(`whether the domain ${command[1]} uses it is not known: ${error}`);
+  const disks = answers.flatMap(({ ok, command, output }) =>
+    ok ? parseDevices(output).disks.map((disk) => ({ ...disk, domain: command[1] ?? "" })) : [],
+  );
+  const volumes = disks.flatMap(({ source, chain }) => [source, ...chain]).filter(isVolume);
+  const places = new Map([...(await pathsOf(ask, volumes, paths)), ...ownVolumes(own)]);
+  for (const { domain, source, chain, format } of disks)
+    for (const [i, name] of [source, ...chain].entries()) {
+      if (name === "") continue;
+      const path = isVolume(name) ? places.get(name) : name;
+      const same = `the domain ${domain} uses it`;
+      const above = `${path} stands on it`;
+      if (path !== undefined) found.suspects.push({ path, format: i === 0 ? format || "raw" : "raw", same, above });
+      else
+        found.unknown.push(`whether the domain ${domain} uses it is not known: where ${name} is, libvirt does not say`);
     }
-    try {
-      await refreshPool(virsh, pool);
-      for (const [volume, file] of await volumesIn(virsh, pool)) {
-        seen.paths.add(file);
-        if (standsElsewhere(pool, volume)) continue;
-        const { backingPath, backingFormat } = (await volumeOf(virsh, pool, volume)) ?? {};
-        if (!backingPath) continue;
-        if (posix.normalize(backingPath) === path) return `${file} stands on it`;
-        if (backingFormat === "qcow2") seen.backing.push(backingPath);
-      }
-    } catch (error) {
-      if (!(error instanceof VirshError)) throw error;
-      // As above: of another VM, with its pool. One that libvirt cannot read is stopped by that, and still there.
-      if ((await filePools(virsh, "--all")).includes(pool)) return unknown(error.reason);
+  return found;
+}
+
+/** A disk may be named by pool and volume. */
+const isVolume = (source: string) => source !== "" && !posix.isAbsolute(source);
+
+const ownVolumes = ({ pool, files }: OwnFiles) =>
+  files.map((file): [string, string] => [`${pool}/${posix.basename(file)}`, file]);
+
+/** Where volumes are, by `<pool>/<volume>`; those that libvirt does not tell of are not among them. */
+async function pathsOf(ask: Ask, volumes: string[], known: Map<string, string>): Promise<Map<string, string>> {
+  const others = [...new Set(volumes)].filter((name) => !known.has(name));
+  if (others.length === 0) return known;
+  const slash = (name: string) => name.indexOf("/");
+  const answers = await ask(
+    others.map((name) => ["vol-path", "--pool", name.slice(0, slash(name)), name.slice(slash(name) + 1)]),
+  );
+  const told = answers.flatMap(({ ok, output }, i): [string, string][] => (ok ? [[others[i] ?? "", output]] : []));
+  return new Map([...known, ...told]);
+}
+
+/** What the volumes of all pools of files stand on. */
+async function lookAtPools(
+  virsh: BatchVirsh,
+  ask: Ask,
+  own: OwnFiles,
+): Promise<Found & { paths: Map<string, string> }> {
+  const [all, active] = (await ask([filePoolList("--all"), filePoolList()])).map((list) => namesIn(answered(list)));
+  const found: Found = { suspects: [], unknown: await lookAtStopped(ask, own, all ?? [], active ?? []) };
+  const { tables, unread } = await listVolumes(virsh, ask, active ?? []);
+  const notKnown = (pool: string, why: string) =>
+    found.unknown.push(`whether a volume of the pool ${pool} stands on it is not known: ${why}`);
+  for (const [pool, why] of unread) notKnown(pool, why);
+  const volumes = tables.flatMap(([pool, table]) => [...table].map(([name, path]) => ({ pool, name, path })));
+  const paths = new Map(volumes.map(({ pool, name, path }) => [`${pool}/${name}`, path]));
+  const others = volumes.filter(({ pool, name }) => !standsElsewhere(pool, name));
+  const answers = await ask(others.map(({ pool, name }) => ["vol-dumpxml", name, "--pool", pool]));
+  for (const [i, { ok, output }] of answers.entries()) {
+    const { backingPath: path, backingFormat: format = "" } = ok ? parseVolume(output) : {};
+    if (!path) continue;
+    found.suspects.push({ path, format, same: `${others[i]?.path} stands on it`, above: `${path} stands on it` });
+  }
+  for (const [pool, why] of await unreadVolumes(ask, answers)) notKnown(pool, why);
+  return { ...found, paths };
+}
+
+/** Those of other projects, and of consoles beside them, hold what this program has put there. */
+async function lookAtStopped(ask: Ask, own: OwnFiles, all: string[], active: string[]): Promise<string[]> {
+  const stopped = all.filter((pool) => !active.includes(pool) && !pool.startsWith(namePrefix));
+  const answers = await ask(stopped.map((pool) => ["pool-dumpxml", pool]));
+  const storageDir = posix.join(own.files[0] ?? "", "../..");
+  return stopped
+    .filter((_, i) => !answers[i]?.ok || !isConsolePool(parsePool(answers[i].output), storageDir))
+    .map((pool) => `whether a volume of the pool ${pool} stands on it is not known: the pool is stopped`);
+}
+
+/** The volumes of pools, once libvirt has read them again; and the pools that it could not read, with the reason. */
+async function listVolumes(virsh: BatchVirsh, ask: Ask, pools: string[]) {
+  const answers = await ask(
+    pools.flatMap((pool) => [
+      ["pool-refresh", pool],
+      ["vol-list", pool],
+    ]),
+  );
+  const tables: [string, Map<string, string>][] = [];
+  const unread: [string, string][] = [];
+  for (const [i, pool] of pools.entries()) {
+    const [refreshed, listed] = answers.slice(2 * i, 2 * i + 2);
+    if (refreshed?.ok && listed?.ok) tables.push([pool, parseVolumes(listed.output)]);
+    else {
+      // Another process may be at work in it.
+      const why = await refreshPool(virsh, pool).then(() => undefined, reasonOf);
+      const [again] = await ask([["vol-list", pool]]);
+      if (why === undefined && again?.ok) tables.push([pool, parseVolumes(again.output)]);
+      else unread.push([pool, why ?? again?.error ?? ""]);
     }
   }
-  return undefined;
+  if (unread.length === 0) return { tables, unread };
+  // One that libvirt cannot read is stopped by that, and still there.
+  const [left] = await ask([filePoolList("--all")]);
+  return { tables, unread: unread.filter(([pool]) => namesIn(answered(left)).includes(pool)) };
 }
 
-/** `undefined` for one that was removed since it was listed. */
-async function volumeOf(virsh: Virsh, pool: string, volume: string): Promise<VolumeXml | undefined> {
-  try {
-    return parseVolume(await virsh.run("vol-dumpxml", volume, "--pool", pool));
-  } catch (error) {
-    if ((await volumesIn(virsh, pool)).has(volume)) throw error;
-    return undefined;
-  }
+function reasonOf(error: unknown): string {
+  if (error instanceof VirshError) return error.reason;
+  throw error;
+}
+
+/** The volumes that are still there, of those that did not let themselves be seen, by their pools. */
+async function unreadVolumes(ask: Ask, answers: BatchAnswer[]): Promise<[string, string][]> {
+  const failed = answers.filter(({ ok }) => !ok);
+  if (failed.length === 0) return [];
+  const lists = await ask(failed.map(({ command }) => ["vol-list", command[3] ?? ""]));
+  return failed.flatMap(({ command: [, name = "", , pool = ""], error }, i): [string, string][] => {
+    const list = lists[i];
+    return list?.ok && !parseVolumes(list.output).has(name) ? [] : [[pool, error]];
+  });
+}
+
+/** The failed answers about what is on a list still: what was removed meanwhile uses nothing. */
+async function stillThere(ask: Ask, list: string[], answers: BatchAnswer[]): Promise<BatchAnswer[]> {
+  const failed = answers.filter(({ ok }) => !ok);
+  if (failed.length === 0) return [];
+  const [again] = await ask([list]);
+  const left = namesIn(answered(again));
+  return failed.filter(({ command: [, name = ""] }) => left.includes(name));
+}
+
+function answered(answer: BatchAnswer | undefined): string {
+  if (answer?.ok) return answer.output;
+  throw unanswered(answer ?? { command: [], ok: false, output: "", error: "no answer" });
 }

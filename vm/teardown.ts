@@ -9,10 +9,10 @@ import { consoleLogFile, removeConsoleLog } from "../host/console-log.ts";
 import { type DomainMarks, parsePool } from "../host/libvirt-xml.ts";
 import { deleteVolume, refreshPool, volumesIn } from "../host/pool-volumes.ts";
 import { type Shell, shellFor } from "../host/shell.ts";
-import type { Virsh } from "../host/virsh.ts";
+import type { BatchVirsh, Virsh } from "../host/virsh.ts";
 import { type ApiConfig, accessOf } from "../tailnet/access.ts";
 import { removeVmDevice, type TailnetDevice, tailnetDevices, type VmIdentity } from "../tailnet/devices.ts";
-import { disksOfOthers, otherUserOf, uses } from "./disk-users.ts";
+import { type DiskUser, knownUserOf, possibleUserOf, usersOfFiles } from "./disk-users.ts";
 import { requireNoSavedMemory, requireOwnDisks } from "./domain-look.ts";
 import type { Log } from "./grow.ts";
 import { ownDisks } from "./manual-changes.ts";
@@ -40,7 +40,10 @@ export interface Teardown {
 /** Seconds for a guest to log out of its tailnet. */
 const logOutSeconds = 30;
 
-/** What goes with a VM in any case; all of it can be made again. */
+/** What others may use of what goes with a VM. */
+const ownFiles = ["disk.qcow2", "seed.iso", "project.qcow2"];
+
+/** What goes with a VM, unless others use it; all of it can be made again. */
 const isDisposable = (volume: string) => ["disk.qcow2", "seed.iso"].includes(volume) || isConsoleLog(volume);
 
 /**
@@ -54,10 +57,11 @@ const isDisposable = (volume: string) => ["disk.qcow2", "seed.iso"].includes(vol
  * @throws UserError when the domain is another stack's, has other disks than ours, or saved memory of a disk that stays: nothing
  *   is removed then; or, when all else is done, when the tailnet's API cannot be asked
  */
-export async function tearDown(virsh: Virsh, teardown: Teardown, api: ApiConfig, log: Log): Promise<void> {
+export async function tearDown(virsh: BatchVirsh, teardown: Teardown, api: ApiConfig, log: Log): Promise<void> {
   const { project, owner, storageDir, tailnet } = teardown;
   const domain = domainName(project);
   let device: DomainMarks["tailnet"];
+  let users: DiskUser[] | undefined;
   let { keepData } = teardown;
   const isThere = (await names(virsh)).includes(domain);
   if (isThere) {
@@ -76,11 +80,14 @@ export async function tearDown(virsh: Virsh, teardown: Teardown, api: ApiConfig,
     const access = tailnet && accessOf(tailnet, api);
     if (device && !access) await logOut(virsh, project, log);
     await shutDown(virsh, domain, log, shutdownSeconds, !keepData);
-    if (!keepData && (await openPool(virsh, project))) await deleteProjectDisk(virsh, project, log);
+    users = await usersIn(virsh, project);
+    if (!keepData && users) await deleteProjectDisk(virsh, project, users, log);
     else if (!keepData) log(`${project}: its project disk is kept, although keepData is false: its pool is gone`);
     await undefine(virsh, domain);
   } else if (!keepData) await sayThatUnknownIsKept(virsh, project, log);
-  await removeStorage(virsh, project, isThere, log);
+  // A domain that others renamed, and one that they copied, goes on with these disks.
+  if (!isThere) users = await usersIn(virsh, project);
+  if (users) await removeStorage(virsh, project, users, log);
   await removeFilter(virsh, project);
   if (storageDir !== undefined) await removeConsole(shellFor(virsh.uri), storageDir, project, log);
   if (tailnet) await removeDevice(project, tailnet, device, api, log);
@@ -142,15 +149,22 @@ async function openPool(virsh: Virsh, project: string): Promise<boolean> {
   return true;
 }
 
-/** @param hadDomain whether the domain that has just gone was its own; one that others renamed goes on with these disks */
-async function removeStorage(virsh: Virsh, project: string, hadDomain: boolean, log: Log): Promise<void> {
+/** What else uses the files in a project's pool, or may, right now; undefined: there is no pool. */
+async function usersIn(virsh: BatchVirsh, project: string): Promise<DiskUser[] | undefined> {
+  if (!(await openPool(virsh, project))) return undefined;
   const pool = poolName(project);
-  if (!(await openPool(virsh, project))) return;
-  const others = hadDomain ? [] : await disksOfOthers(virsh, domainName(project));
+  const files = [...(await volumesIn(virsh, pool))].flatMap(([name, path]) => (ownFiles.includes(name) ? [path] : []));
+  if (files.length === 0) return [];
+  return usersOfFiles(virsh, shellFor(virsh.uri), { domain: domainName(project), pool, files });
+}
+
+/** All in it can be made again: what is only not known to be unused is removed. */
+async function removeStorage(virsh: Virsh, project: string, users: DiskUser[], log: Log): Promise<void> {
+  const pool = poolName(project);
   for (const [volume, path] of await volumesIn(virsh, pool)) {
     if (!isDisposable(volume)) continue;
-    const user = others.find((disk) => uses(disk, { path, pool }));
-    if (user) log(`${project}: ${path} is kept: the domain ${user.domain} uses it`);
+    const user = knownUserOf(users, path);
+    if (user) log(`${project}: ${path} is kept: ${user}`);
     else await virsh.run("vol-delete", volume, "--pool", pool);
   }
   await removeIfEmpty(virsh, pool, log);
@@ -172,11 +186,10 @@ async function sayThatUnknownIsKept(virsh: Virsh, project: string, log: Log): Pr
   );
 }
 
-async function deleteProjectDisk(virsh: Virsh, project: string, log: Log): Promise<void> {
+async function deleteProjectDisk(virsh: Virsh, project: string, users: DiskUser[], log: Log): Promise<void> {
   const path = (await volumesIn(virsh, poolName(project))).get("project.qcow2");
   if (!path) return;
-  const disk = { domain: domainName(project), pool: poolName(project), path };
-  const user = await otherUserOf(virsh, shellFor(virsh.uri), disk);
+  const user = possibleUserOf(users, path);
   if (user) {
     log(`${project}: its project disk is kept, although keepData is false: ${user} (${path})`);
     return;

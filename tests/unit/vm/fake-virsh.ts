@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { type Virsh, VirshError } from "../../../host/virsh.ts";
+import { type BatchAnswer, type BatchVirsh, VirshError } from "../../../host/virsh.ts";
 import { headerLength } from "../../../images/qcow2.ts";
 
 /** A domain of the fake. */
@@ -26,7 +26,7 @@ export interface FakeDomain {
  * A libvirt that only remembers: domains, network filters, pools with volumes by name. A double of `virsh` for what is removed and what is
  * kept, which is looked at afterwards; real ones are in the end-to-end tests.
  */
-export class FakeVirsh implements Virsh {
+export class FakeVirsh implements BatchVirsh {
   readonly uri = "qemu:///system";
   readonly domains = new Map<string, FakeDomain>();
   readonly pools = new Map<
@@ -41,8 +41,11 @@ export class FakeVirsh implements Virsh {
   readonly filters = new Set<string>();
   /** All that changed anything. */
   readonly changes: string[] = [];
+  /** How often it was asked, many commands in one go counting as one. */
+  asked = 0;
 
   async run(...args: string[]): Promise<string> {
+    this.asked++;
     const [verb = "", first = ""] = args;
     const pool = args.includes("--pool") ? (args[args.indexOf("--pool") + 1] ?? "") : "";
     switch (verb) {
@@ -91,6 +94,22 @@ export class FakeVirsh implements Virsh {
   runPrivately(...args: string[]): Promise<string> {
     return this.run(...args);
   }
+
+  ask = async (batch: string[][]): Promise<BatchAnswer[]> => {
+    const asked = this.asked + 1;
+    const answers: BatchAnswer[] = [];
+    for (const command of batch) {
+      const answer = { command, ok: true, output: "", error: "" };
+      try {
+        answers.push({ ...answer, output: await this.run(...command) });
+      } catch (error) {
+        if (!(error instanceof VirshError)) throw error;
+        answers.push({ ...answer, ok: false, error: error.reason });
+      }
+    }
+    this.asked = asked;
+    return answers;
+  };
 
   private list(args: string[]): string {
     const [running, saved] = ["--state-running", "--with-managed-save"].map((option) => args.includes(option));

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, linkSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { execaSync } from "execa";
@@ -274,6 +274,130 @@ describe("the teardown of a VM", () => {
     expect(said).toContain(
       keptFor("whether a volume of the pool clones stands on it is not known: Input/output error"),
     );
+  });
+
+  describe("compares files by what they are", () => {
+    let dir: string;
+    beforeEach(() => {
+      dir = mkdtempSync(path.join(tmpdir(), "teardown-"));
+      mkdirSync(path.join(dir, "webapp"));
+      const pool = new Map(files.map((name) => [name, { path: path.join(dir, "webapp", name) }]));
+      for (const { path: file } of pool.values())
+        if (file.endsWith(".qcow2")) execaSync("qemu-img", ["create", "-q", "-f", "qcow2", file, "1M"]);
+        else writeFileSync(file, "");
+      virsh.pools.set("project-webapp", pool);
+      virsh.domains.set("project-webapp", { ...ours, disks: [] });
+    });
+    const own = () => path.join(dir, "webapp/project.qcow2");
+    const overlayOn = (base: string, name = "overlay") => {
+      const file = path.join(dir, name);
+      execaSync("qemu-img", ["create", "-q", "-u", "-f", "qcow2", "-F", "qcow2", "-b", base, file, "1M"]);
+      return file;
+    };
+    const keptHere = (why: string) => `webapp: its project disk is kept, although keepData is false: ${why} (${own()})`;
+
+    test.each<[string, (file: string) => void, string]>([
+      ["a symbolic link", (file) => symlinkSync("webapp", path.dirname(file)), "link/project.qcow2"],
+      ["another name of it", (file) => linkSync(own(), file), "other.qcow2"],
+    ])("a domain that has the project disk by %s uses it, and so does an image on that", async (_, make, name) => {
+      const file = path.join(dir, name);
+      make(file);
+      virsh.domains.set("rescue", { description: "", running: false, disks: [file] });
+      await run(false);
+      expect(left()).toEqual(["project.qcow2"]);
+      expect(said).toContain(keptHere("the domain rescue uses it"));
+      const overlay = overlayOn(file);
+      virsh.domains.set("rescue", { description: "", running: false, disks: [overlay] });
+      virsh.domains.set("project-webapp", { ...ours, disks: [], keepData: false });
+      await run(false);
+      expect(said).toContain(keptHere(`${overlay} stands on it`));
+      virsh.domains.delete("rescue");
+      virsh.pools.set("clones", new Map([["clone", { path: "/clones/clone", backing: file }]]));
+      virsh.domains.set("project-webapp", { ...ours, disks: [], keepData: false });
+      await run(false);
+      expect(said).toContain(keptHere("/clones/clone stands on it"));
+      expect(left()).toEqual(["project.qcow2"]);
+    });
+
+    test("an image that is missing, as on a disk that is not mounted, may stand on the project disk", async () => {
+      virsh.domains.set("far", { description: "", running: false, disks: ["/not/mounted.qcow2"] });
+      await run(false);
+      expect(left()).toEqual(["project.qcow2"]);
+      const unknown = "whether /not/mounted.qcow2 stands on it is not known";
+      expect(said).toContain(keptHere(`${unknown}: it is not there`));
+      const overlay = overlayOn("/not/mounted.qcow2");
+      virsh.domains.set("far", { description: "", running: false, disks: [overlay] });
+      virsh.domains.set("project-webapp", { ...ours, disks: [], keepData: false });
+      await run(false);
+      expect(said).toContain(
+        keptHere(`whether ${overlay} stands on it is not known: /not/mounted.qcow2: it is not there`),
+      );
+      virsh.domains.delete("far");
+      virsh.pools.set("clones", new Map([["clone", { path: "/clones/clone", backing: "/not/mounted.qcow2" }]]));
+      virsh.domains.set("project-webapp", { ...ours, disks: [], keepData: false });
+      await run(false);
+      expect(left()).toEqual(["project.qcow2"]);
+    });
+
+    test("a file that cannot be looked at may be the project disk", async () => {
+      symlinkSync("loop", path.join(dir, "loop"));
+      virsh.domains.set("far", { description: "", running: false, disks: [path.join(dir, "loop")] });
+      await run(false);
+      expect(left()).toEqual(["project.qcow2"]);
+      expect(said.join()).toContain(`whether ${dir}/loop stands on it is not known: stat: cannot stat`);
+    });
+
+    test("a raw disk that is missing, such as the image of a CD, is nothing", async () => {
+      virsh.domains.set("installed", { description: "", running: false, disks: ["/gone/install.iso"] });
+      const real = FakeVirsh.prototype.run.bind(virsh);
+      vi.spyOn(virsh, "run").mockImplementation(async (...args) =>
+        (await real(...args)).replace(/type='qcow2'(?=\/><source file='\/gone)/, "type='raw'"),
+      );
+      await run(false);
+      expect(virsh.pools.size).toBe(0);
+    });
+
+    test.each(["disk.qcow2", "seed.iso"])("keeps %s while others are known to use it", async (name) => {
+      const file = path.join(dir, "webapp", name);
+      virsh.domains.set("copy", { description: ours.description, running: true, disks: [file] });
+      await run(true);
+      expect(left()).toEqual([name, "project.qcow2"]);
+      expect(said).toContain(`webapp: ${file} is kept: the domain copy uses it`);
+    });
+
+    test("keeps a root disk that an image in another folder stands on, and says so", async () => {
+      const overlay = overlayOn(path.join(dir, "webapp/disk.qcow2"));
+      virsh.domains.set("copy", { description: "", running: false, disks: [overlay] });
+      await run(true);
+      expect(left()).toEqual(["disk.qcow2", "project.qcow2"]);
+      expect(said).toContain(`webapp: ${dir}/webapp/disk.qcow2 is kept: ${overlay} stands on it`);
+    });
+
+    test("takes root disk and seed, which can be made again, where it is only not known who uses them", async () => {
+      virsh.pools.set("isos", new Map());
+      virsh.stopped.add("isos");
+      virsh.domains.set("far", { description: "", running: false, disks: ["/not/mounted.qcow2"] });
+      await run(false);
+      expect(left()).toEqual(["project.qcow2"]);
+    });
+
+    test("asks libvirt once for all, however many domains and pools there are", async () => {
+      const asked: number[] = [];
+      for (const count of [1, 20]) {
+        for (let i = 0; i < count; i++) {
+          const overlay = overlayOn(own(), `overlay-${count}-${i}`);
+          virsh.domains.set(`other-${i}`, { description: "", running: false, disks: [overlay] });
+          virsh.pools.set(`pool-${i}`, new Map([["clone", { path: `/clones/${i}`, backing: own() }]]));
+        }
+        virsh.domains.set("project-webapp", { ...ours, disks: [] });
+        virsh.pools.set("project-webapp", new Map([["project.qcow2", { path: own() }]]));
+        virsh.asked = 0;
+        await run(false);
+        expect(left()).toEqual(["project.qcow2"]);
+        asked.push(virsh.asked);
+      }
+      expect(asked[1]).toBe(asked[0]);
+    });
   });
 
   test("keeps a project disk while a pool is stopped that may have a clone of it", async () => {
