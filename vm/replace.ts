@@ -5,8 +5,10 @@ import { formatSize } from "../config/sizes.ts";
 import { isRunning, shutDown } from "../guest/power.ts";
 import { parseDomain, parseVolume } from "../host/libvirt-xml.ts";
 import { deleteVolume, refreshPool, startOfVolume, volumesIn } from "../host/pool-volumes.ts";
-import type { Virsh, VirshError } from "../host/virsh.ts";
+import { shellFor } from "../host/shell.ts";
+import type { BatchVirsh, Virsh, VirshError } from "../host/virsh.ts";
 import { headerLength, notByItself, parseHeader } from "../images/qcow2.ts";
+import { knownUserOf, usersOfFiles } from "./disk-users.ts";
 import { requireNoSavedMemory, requireOwnDisks } from "./domain-look.ts";
 import type { Log } from "./grow.ts";
 import { isOwnedBy } from "./leftovers.ts";
@@ -80,23 +82,43 @@ export async function putByDomain(virsh: Virsh, project: string, place: VmPlace,
  * Before a root disk or a seed is made anew: the guest is shut down in order and the old one removed. There is no other volume
  * that this would remove.
  *
- * @throws UserError when the domain is somebody else's, has other disks than ours, or saved memory
+ * @throws UserError when the domain is somebody else's, has other disks than ours, or saved memory; or when something else uses the file
  */
 export async function makeWayForVolume(
-  virsh: Virsh,
+  virsh: BatchVirsh,
   project: string,
   volume: DisposableVolume,
   place: VmPlace,
   log: Log,
 ): Promise<void> {
   const domain = domainName(project);
-  if ((await names(virsh)).includes(domain)) {
+  const isThere = (await names(virsh)).includes(domain);
+  if (isThere) {
     await requireUnmoved(virsh, project, place);
     await requireNoSavedMemory(virsh, project, place.owner);
-    await shutDownToStartAgain(virsh, domain, log);
   }
   await refreshPool(virsh, poolName(project));
+  await requireUnused(virsh, project, volume);
+  if (isThere) await shutDownToStartAgain(virsh, domain, log);
   await deleteVolume(virsh, poolName(project), volume);
+}
+
+/** What can be made again is refused only to what is certain to use it: a pool of ISO images that is stopped is no reason. */
+async function requireUnused(virsh: BatchVirsh, project: string, volume: DisposableVolume): Promise<void> {
+  const pool = poolName(project);
+  const path = (await volumesIn(virsh, pool)).get(volume);
+  if (path === undefined) return;
+  const own = { domain: domainName(project), pool, files: [path] };
+  const user = knownUserOf(await usersOfFiles(virsh, shellFor(virsh.uri), own), path);
+  if (user === undefined) return;
+  throw new UserError(`The ${volume} of ${project} is not made anew. Nothing was changed.`, [
+    {
+      path,
+      rule: `must not be used by anything else, but ${user}`,
+      remedy:
+        "take it from that domain; have an image that stands on it stand alone (qemu-img rebase -b ''), or remove that",
+    },
+  ]);
 }
 
 /**

@@ -134,10 +134,42 @@ describe("a VM whose memory was saved when it was stopped", () => {
 });
 
 describe("before a root disk is made anew", () => {
+  const root = "/vms/webapp/disk.qcow2";
   test("the guest is shut down and the old one goes, and nothing else", async () => {
     await makeWayForVolume(virsh, "webapp", "disk.qcow2", place, log);
     expect(volumes()).toEqual(["project.qcow2"]);
     expect(virsh.domains.get("project-webapp")).toMatchObject({ running: false });
+  });
+
+  test.each<[string, () => unknown, string]>([
+    [
+      "another domain has it",
+      () => virsh.domains.set("copy", { description: "", running: false, disks: [root] }),
+      "the domain copy uses it",
+    ],
+    [
+      "a volume of another pool stands on it",
+      () => virsh.pools.set("clones", new Map([["clone", { path: "/clones/clone", backing: root }]])),
+      "/clones/clone stands on it",
+    ],
+  ])("nothing is done while %s", async (_, change, fact) => {
+    change();
+    await expect(makeWayForVolume(virsh, "webapp", "disk.qcow2", place, log)).rejects.toThrow(
+      [
+        "The disk.qcow2 of webapp is not made anew. Nothing was changed.",
+        `  - ${root}: must not be used by anything else, but ${fact}`,
+        "    take it from that domain; have an image that stands on it stand alone (qemu-img rebase -b ''), or remove that",
+      ].join("\n"),
+    );
+    expect(virsh.changes).toEqual([]);
+  });
+
+  test("it goes where it is only not known who uses it: a pool of ISO images may be stopped", async () => {
+    virsh.pools.set("isos", new Map());
+    virsh.stopped.add("isos");
+    virsh.domains.set("far", { description: "", running: false, disks: ["/not/mounted.qcow2"] });
+    await makeWayForVolume(virsh, "webapp", "disk.qcow2", place, log);
+    expect(volumes()).toEqual(["project.qcow2"]);
   });
 
   test("it must have room for its image, or nothing is removed", async () => {
