@@ -122,7 +122,11 @@ refuse_volumes() {
     below=$(printf '%s\n' "$xml" | sed -n '/<backingStore>/,/<\/backingStore>/p')
     next=$(printf '%s\n' "$below" | sed -n 's/.*<path>\(.*\)<\/path>.*/\1/p' | plain)
     further=''
-    case $below in *"<format type='qcow2'"*) further=$(printf '%s\n' "$next" | files_beneath) || exit ;; esac
+    case $below in
+      *"<format type='qcow2'"*) further=$(printf '%s\n' "$next" | files_beneath) || exit ;;
+      *"<format type="* | '') ;;
+      *) require_there "$next" ;;
+    esac
     base=$(printf '%s\n' "$next" "$further" | first_of_ours)
     [ -z "$base" ] || fail "$file" "must not stand on $base" "have it stand alone (qemu-img rebase -b ''), or remove it"
   done
@@ -165,24 +169,43 @@ overlays_in() {
     /<\/disk>/ && type == "qcow2" { print source; type = "" }' | files_in
 }
 
-# One that is missing is none of ours. A chain has 200 files at most, as libvirt has it.
+# What an image on a disk that is not mounted just now stands on is not known.
+require_there() {
+  [ -e "$1" ] || fail "$1" "must be there, or it cannot be known whether it stands on a disk in $folder" \
+    "mount the disk that it is on; if it is gone for good, remove the domain or volume that names it"
+}
+
+# A chain has 200 files at most, as libvirt has it.
 files_beneath() {
   while IFS= read -r file; do
     for _ in $(seq 200); do
-      [ -e "$file" ] || break
+      require_there "$file"
       said=$(timeout -k 5 "$ANSWER" qemu-img info -U -f qcow2 "$file" 2>&1) ||
         fail "$file" "must let be seen what it stands on" "look at that disk of another VM: qemu-img info '$file'"
       file=$(printf '%s\n' "$said" | sed -n 's/^backing file: .* (actual path: \(.*\))$/\1/p; t; s/^backing file: //p')
       [ -n "$file" ] || break
       printf '%s\n' "$file"
-      printf '%s\n' "$said" | grep -qx 'backing file format: qcow2' || break
+      case $(printf '%s\n' "$said" | sed -n 's/^backing file format: //p') in
+        qcow2) ;;
+        '') require_there "$file" && break ;;
+        *) break ;;
+      esac
     done
   done
+}
+
+# One that is missing is none of ours; of one that cannot be looked at that is not known.
+require_seen() {
+  said=$(stat -L -- "$1" 2>&1 >/dev/null) || case $said in
+    *'No such file or directory' | *'Not a directory') ;;
+    *) fail "$1" "must let be seen which file it is ($said)" "look at it there; or remove the domain or volume that names it" ;;
+  esac
 }
 
 # The first file that is one of those that would go, by whatever path.
 first_of_ours() {
   while IFS= read -r file; do
+    [ -z "$file" ] || require_seen "$file"
     for name in $VOLUMES; do
       # shellcheck disable=SC3013 # dash, bash and busybox have it
       [ ! "$file" -ef "$folder/$name" ] || { echo "$file" && return; }

@@ -120,6 +120,13 @@ describe("a purge", () => {
     expect(readdirSync(folder)).toEqual(["project.qcow2"]);
   });
 
+  /** An image that stands on one that is missing. */
+  const overlayOn = (format: string) => {
+    const overlay = path.join(dir, "overlay.qcow2");
+    execaSync("qemu-img", ["create", "-q", "-u", "-f", "qcow2", "-F", format, "-b", "/nowhere/base", overlay, "1M"]);
+    return overlay;
+  };
+
   /** A pool `clones`, with one volume that has this backing file. */
   const clones = (backing: string, more = "", format = "qcow2") => `${more}
   *"pool-list --all --name --type "* | *"pool-list --name --type "*) echo "clones   "; echo "project-myapp   " ;;
@@ -128,7 +135,7 @@ describe("a purge", () => {
   *"vol-dumpxml /clones/my clone.qcow2")
     echo "<volume><target><path>/clones/my clone.qcow2</path></target>"
     printf '  <backingStore>\n    <path>%s</path>\n' "${escaped(backing)}"
-    printf "    <format type='${format}'/>\n  </backingStore>\n</volume>\n" ;;
+    printf "    ${format && `<format type='${format}'/>`}\n  </backingStore>\n</volume>\n" ;;
   *"vol-path --pool clones my clone.qcow2") echo '${path.join(dir, "link.qcow2").replaceAll("'", "'\\''")}' ;;`;
 
   test.each(["live", "inactive"])(
@@ -192,7 +199,9 @@ describe("a purge", () => {
   });
 
   test("is not held up by a volume that stands on something else, and is asked about all of them", async () => {
-    libvirt({ broken: clones("/base/debian.qcow2") });
+    const base = path.join(dir, "debian.qcow2");
+    execaSync("qemu-img", ["create", "-q", "-f", "qcow2", base, "1M"]);
+    libvirt({ broken: clones(base) });
     expect(await purge()).toMatchObject({ exitCode: 0, stderr: "" });
     expect(existsSync(folder)).toBe(false);
     const asked = readFileSync(path.join(dir, "asked"), "utf8");
@@ -283,11 +292,40 @@ describe("a purge", () => {
     expect(existsSync(disk)).toBe(true);
   });
 
-  test("is not held up by another domain's disk whose base is missing", async () => {
-    const overlay = path.join(dir, "overlay.qcow2");
-    execaSync("qemu-img", ["create", "-q", "-u", "-f", "qcow2", "-F", "qcow2", "-b", "/nowhere/base", overlay, "1M"]);
-    libvirt({ live: qcow2(`file='${escaped(overlay)}'`) });
+  const gone = (file: string) =>
+    `${file}: must be there, or it cannot be known whether it stands on a disk in ${folder}`;
+
+  test.each<[string, () => World]>([
+    ["another domain's disk", () => ({ live: qcow2("file='/nowhere/base'") })],
+    ["the base of another domain's disk", () => ({ live: qcow2(`file='${escaped(overlayOn("qcow2"))}'`) })],
+    ["what a volume stands on", () => ({ broken: clones("/nowhere/base") })],
+    ["what a volume stands on, of a format that is not said,", () => ({ broken: clones("/nowhere/base", "", "") })],
+  ])("is refused while %s is missing, as on a disk that is not mounted", async (_, world) => {
+    libvirt(world());
+    const { exitCode, stderr } = await purge();
+    expect([exitCode, refused(stderr)]).toEqual([1, gone("/nowhere/base")]);
+    expect(existsSync(disk)).toBe(true);
+  });
+
+  test.each<[string, () => World]>([
+    ["a raw disk of another domain", () => ({ live: source("file='/nowhere/install.iso'") })],
+    ["a raw base of one", () => ({ live: qcow2(`file='${escaped(overlayOn("raw"))}'`) })],
+    ["a raw base of a volume", () => ({ broken: clones("/nowhere/base", "", "raw") })],
+  ])("is not held up by %s that is missing: it stands on nothing", async (_, world) => {
+    libvirt(world());
     expect((await purge()).exitCode).toBe(0);
+  });
+
+  test("is refused while it cannot be seen which file another domain has", async () => {
+    const loop = path.join(dir, "loop");
+    symlinkSync("loop", loop);
+    libvirt({ live: source(`file='${escaped(loop)}'`) });
+    const { exitCode, stderr } = await purge();
+    expect([exitCode, refused(stderr)?.replace(/\(.*\)/, "(…)")]).toEqual([
+      1,
+      `${loop}: must let be seen which file it is (…)`,
+    ]);
+    expect(existsSync(disk)).toBe(true);
   });
 
   test("does not follow what a guest wrote at the beginning of a raw disk", async () => {
