@@ -4,6 +4,7 @@ import { findProject } from "../vm/plan.ts";
 import { diskIssues, poolsToStart } from "./disk-checks.ts";
 import { formatPath, type Issue } from "./errors.ts";
 import {
+  copies,
   filterIssues,
   foreignDomains,
   foreignPools,
@@ -65,7 +66,7 @@ export function checkAgainstHost(
       ...capacityIssues(check),
     ],
     pools: poolsToStart(check),
-    warnings: [...stoppedNetworks(check), ...overcommitment(check)],
+    warnings: [...stoppedNetworks(check), ...copies(check), ...overcommitment(check)],
   };
 }
 

@@ -1,6 +1,7 @@
 import { posix } from "node:path";
 
-import type { DomainFound, NetworkFound, PoolFound } from "../host/inventory.ts";
+import type { DomainFound, Inventory, NetworkFound, PoolFound } from "../host/inventory.ts";
+import { describeCopies, isCopy } from "../vm/copies.ts";
 import { isOwnedBy } from "../vm/leftovers.ts";
 import { networkOf, overlaps, parseCidr } from "./cidr.ts";
 import { counted } from "./counted.ts";
@@ -63,9 +64,7 @@ export function foreignDomains({ config, host, inventory, stack, formerName, fil
       issues.push({ path, rule, remedy: "choose another name, or remove that domain yourself if nobody needs it" });
     }
     const folder = `${posix.join(host.storageDir, name)}/`;
-    const user = inventory.domains.find(
-      (one) => one.name !== domain && one.diskPaths.some((disk) => disk.startsWith(folder)),
-    );
+    const user = inventory.domains.find((one) => one.name !== domain && usesDisksIn(inventory, folder, one));
     if (user) {
       const rule = `its disks in ${folder} are used by the domain \`${user.name}\` on ${inventory.uri}, which is not ours`;
       issues.push({
@@ -76,6 +75,29 @@ export function foreignDomains({ config, host, inventory, stack, formerName, fil
     }
     return issues;
   });
+}
+
+/**
+ * Whether a domain is known to have one of our disks, or an image that stands on one. A copy that virt-manager has made has its disks
+ * beside ours, and shares the seed, which is only read.
+ */
+function usesDisksIn({ pools }: Inventory, folder: string, { diskPaths, devices = [] }: DomainFound): boolean {
+  const own = ["disk.qcow2", "project.qcow2"].map((name) => `${folder}${name}`);
+  const chains = devices.flatMap(({ disks }) => disks.flatMap(({ chain }) => chain));
+  const volumes = new Map(pools.flatMap((pool) => pool.volumes.map((volume) => [volume.path, volume] as const)));
+  const isOnOurs = (file: string, depth = 0): boolean => {
+    if (own.includes(file)) return true;
+    if (!file.startsWith(folder) || file === `${folder}seed.iso`) return false;
+    const volume = volumes.get(file);
+    if (volume?.backingPath === undefined || depth > volumes.size) return false;
+    return isOnOurs(posix.normalize(volume.backingPath), depth + 1);
+  };
+  return [...diskPaths, ...chains].some((file) => isOnOurs(posix.normalize(file)));
+}
+
+/** What bears the mark of a stack, and is none of its VMs. */
+export function copies({ inventory, stack, file }: HostCheck): string[] {
+  return describeCopies(inventory.domains, stack).map((text) => `${formatPath(file, ["projects"])}: ${text}`);
 }
 
 /**
@@ -180,8 +202,10 @@ function taken(
   return [{ path: formatPath(file, ["host", "network", "cidr"]), rule, value: cidr, remedy }];
 }
 
-function described({ description = "", state }: DomainFound): string {
+function described(domain: DomainFound): string {
+  const { description = "", state } = domain;
   const stack = markedStack(description);
+  if (stack !== undefined && isCopy(domain)) return `it is a copy of a VM of the stack \`${stack}\` (${state})`;
   if (stack !== undefined) return `it is of the Project VMs stack \`${stack}\` (${state})`;
   return description
     ? `its description is ${JSON.stringify(description)} (${state})`

@@ -4,6 +4,7 @@ import type { HostSettings } from "../config/settings.ts";
 import type { GuestAddress } from "../guest/values.ts";
 import { leasesIn } from "../host/leases.ts";
 import { type Ask, type BatchAnswer, VirshError, withVirshSession } from "../host/virsh.ts";
+import { isCopy } from "../vm/copies.ts";
 import { type DiskStats, type DomainStats, domstatsCommand, parseDomstats } from "./domstats.ts";
 
 /** A VM on a host, whoever made it. */
@@ -56,16 +57,32 @@ async function look({ uri, storageDir, network }: LookHost, ask: Ask): Promise<H
   const domains = parseDomstats(stats.output).filter(({ name }) => name.startsWith(namePrefix));
   const names = domains.map(({ name }) => name.slice(namePrefix.length));
   const idle = projectsOf(pools).filter((name) => !names.includes(name));
-  const answers = await ask([...names.map((name) => ["desc", domainName(name)]), ...idle.flatMap(diskQuestions)]);
-  const disks = answers.slice(names.length);
+  const suspects = domains.filter(mayBeCopy).map(({ name }) => name);
+  const answers = await ask([
+    ...names.map((name) => ["desc", domainName(name)]),
+    ...suspects.map((name) => ["domuuid", name]),
+    ...idle.flatMap(diskQuestions),
+  ]);
+  const uuids = answers.slice(names.length, names.length + suspects.length);
+  const copied = domains.filter((domain) => {
+    const uuid = uuids[suspects.indexOf(domain.name)];
+    return uuid !== undefined && isCopy({ ...identityOf(domain), uuid: uuid.output.trim() });
+  });
+  const disks = answers.slice(names.length + suspects.length);
   return {
     vms: domains.map((domain, i) => {
       const name = names[i] ?? "";
-      return { ...domain, name, stack: ownerIn(answers[i]), addresses: addressesIn(leases, name) };
+      const stack = copied.includes(domain) ? undefined : ownerIn(answers[i]);
+      return { ...domain, name, stack, addresses: addressesIn(leases, name) };
     }),
     disks: idle.flatMap((name, i) => idleDisk(name, storageDir, disks.slice(2 * i, 2 * i + 2))),
   };
 }
+
+const identityOf = ({ name, disks }: DomainStats) => ({ name, uuid: "", diskPaths: disks.map(({ path }) => path) });
+
+/** Whether a domain could be a copy of a VM: then its UUID tells, which is asked of no other. */
+const mayBeCopy = (domain: DomainStats) => isCopy(identityOf(domain));
 
 function projectsOf({ output }: BatchAnswer): string[] {
   const pools = output.split("\n").map((line) => line.trim());

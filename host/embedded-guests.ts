@@ -4,8 +4,10 @@ import path from "node:path";
 import { UserError } from "../config/errors.ts";
 import { namePrefix } from "../config/names.ts";
 import { shutDown } from "../guest/power.ts";
+import { isCopyXml } from "../vm/copies.ts";
 import { requireNoRestore } from "../vm/restore-mark.ts";
 import type { EmbeddedHost, Log } from "./embedded.ts";
+import { parseDomain } from "./libvirt-xml.ts";
 import { type Virsh, VirshError, virshFor, virshSession } from "./virsh.ts";
 
 /** The names of what is active on a host and defined there for good. */
@@ -81,9 +83,7 @@ export async function startAgain(host: EmbeddedHost, running: Running, log: Log)
 async function startable(host: EmbeddedHost, domains: string[], log: Log): Promise<string[]> {
   const virsh = virshFor(host.uri);
   const reasons = await Promise.all(
-    domains.map((name) =>
-      name.startsWith(namePrefix) ? whyNotStarted(virsh, name.slice(namePrefix.length)) : undefined,
-    ),
+    domains.map((name) => (name.startsWith(namePrefix) ? whyNotStarted(virsh, name) : undefined)),
   );
   return domains.filter((name, i) => {
     if (reasons[i] !== undefined) log(`embedded host: ${name} is not started: ${reasons[i]}`);
@@ -91,9 +91,11 @@ async function startable(host: EmbeddedHost, domains: string[], log: Log): Promi
   });
 }
 
-async function whyNotStarted(virsh: Virsh, project: string): Promise<string | undefined> {
+async function whyNotStarted(virsh: Virsh, domain: string): Promise<string | undefined> {
   try {
-    await requireNoRestore(virsh, project);
+    // A copy that virt-manager made has no pool of ours.
+    if (!isCopyXml(parseDomain(await virsh.run("dumpxml", domain))))
+      await requireNoRestore(virsh, domain.slice(namePrefix.length));
     return undefined;
   } catch (error) {
     if (error instanceof VirshError) return `whether a restore of its disk was cut off is not known (${error.reason})`;

@@ -1,7 +1,8 @@
 import { posix } from "node:path";
-import { namePrefix, ownerMark, poolName } from "../config/names.ts";
+import { namePrefix, poolName } from "../config/names.ts";
 import type { VmChange } from "../config/records.ts";
 import type { DomainFound, Inventory, VolumeFound } from "../host/inventory.ts";
+import { bearsMark, type Identity, isCopy } from "./copies.ts";
 import { findProject, usage } from "./plan.ts";
 
 /** The projects that a host has, beside those of a stack's config. */
@@ -27,9 +28,9 @@ export interface KeptDisk {
   remove: string;
 }
 
-/** Whether a domain bears a stack's mark. */
-export function isOwnedBy({ description = "" }: Pick<DomainFound, "description">, owner: string): boolean {
-  return description.split("\n").some((line) => line.trim() === ownerMark(owner));
+/** Whether a domain is a VM of a stack: it bears its mark, and is no copy of one that does. */
+export function isOwnedBy(domain: Identity & Pick<DomainFound, "description">, owner: string): boolean {
+  return bearsMark(domain.description ?? "", owner) && !isCopy(domain);
 }
 
 interface Removed {

@@ -1,8 +1,8 @@
 import { networkDomain } from "../config/names.ts";
-import { parseNetwork } from "../host/libvirt-xml.ts";
+import { parseDomain, parseNetwork } from "../host/libvirt-xml.ts";
 import type { Virsh } from "../host/virsh.ts";
+import { bearsMark, isCopyXml } from "./copies.ts";
 import type { Log } from "./grow.ts";
-import { isOwnedBy } from "./leftovers.ts";
 import { names } from "./replace.ts";
 
 /** What the teardown of a stack's network must know. */
@@ -45,7 +45,8 @@ async function othersOn(virsh: Virsh, network: string, owner: string): Promise<s
   const others: string[] = [];
   for (const domain of await names(virsh)) {
     if (!isIn(network, await interfacesOf(virsh, domain))) continue;
-    if (!isOwnedBy({ description: await virsh.run("desc", domain) }, owner)) others.push(domain);
+    const found = parseDomain(await virsh.run("dumpxml", domain));
+    if (!bearsMark(found.description ?? "", owner) || isCopyXml(found)) others.push(domain);
   }
   return others;
 }

@@ -8,10 +8,10 @@ import { deleteVolume, refreshPool, startOfVolume, volumesIn } from "../host/poo
 import { shellFor } from "../host/shell.ts";
 import type { BatchVirsh, Virsh, VirshError } from "../host/virsh.ts";
 import { headerLength, notByItself, parseHeader } from "../images/qcow2.ts";
+import { bearsMark, isCopyXml } from "./copies.ts";
 import { knownUserOf, usersOfFiles } from "./disk-users.ts";
 import { requireNoSavedMemory, requireOwnDisks } from "./domain-look.ts";
 import type { Log } from "./grow.ts";
-import { isOwnedBy } from "./leftovers.ts";
 import { ownDisks } from "./manual-changes.ts";
 import { markStarting, marksOf } from "./marks.ts";
 import { requireNoOverlay } from "./overlays.ts";
@@ -153,15 +153,18 @@ async function requireUnmoved(virsh: Virsh, project: string, { owner, storageDir
   await requireOwnDisks(virsh, project, ownDisks(storageDir, project), owner);
 }
 
-/** @throws UserError when a domain does not bear this owner's mark */
+/** @throws UserError when a domain does not bear this owner's mark, or is a copy of one that does */
 export async function requireOwn(virsh: Virsh, domain: string, owner: string): Promise<void> {
   const description = (await virsh.run("desc", domain)).trim();
-  if (isOwnedBy({ description }, owner)) return;
+  const isMarked = bearsMark(description, owner);
+  if (isMarked && !isCopyXml(parseDomain(await virsh.run("dumpxml", domain)))) return;
   throw new UserError(`The domain ${domain} on this host belongs to somebody else.`, [
     {
       path: domain,
-      rule: `a domain that is taken up must be marked "${ownerMark(owner)}"`,
-      value: description,
+      rule: isMarked
+        ? "must be a VM of this stack, but is a copy of one, with its mark and other disks (virt-manager, virt-clone)"
+        : `a domain that is taken up must be marked "${ownerMark(owner)}"`,
+      ...(isMarked ? {} : { value: description }),
       remedy: "rename the project, or remove that domain by hand if it is not needed",
     },
   ]);

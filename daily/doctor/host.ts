@@ -11,6 +11,7 @@ import type { DomainFound, Inventory, PoolFound } from "../../host/inventory.ts"
 import { shellWord } from "../../host/shell.ts";
 import type { Virsh } from "../../host/virsh.ts";
 import { withXmlFile } from "../../host/xml-file.ts";
+import { describeCopies } from "../../vm/copies.ts";
 import { isOwnedBy, unknownVmRemedy } from "../../vm/leftovers.ts";
 import { detachedDisks, giveMemoryUp, manualChanges, ownDisks, transientIssue } from "../../vm/manual-changes.ts";
 import {
@@ -40,6 +41,7 @@ export function examineHost(stack: Stack, inventory: Inventory, virsh: Virsh, fo
     ...networkFilters(stack, inventory, virsh),
     ...pools(stack, inventory, virsh),
     ...byHand(stack, inventory, virsh),
+    ...copiesOn(stack, inventory),
     space(stack, inventory),
     memory(stack, inventory),
     ...errors.map(({ path, rule, remedy }) => failure("config", `${path}: ${rule}`, remedy)),
@@ -192,6 +194,12 @@ function byHand({ host, name: stack }: Stack, { domains, uri }: Inventory, virsh
   });
   if (ills.length > 0) return ills;
   return [ok("VMs", `${counted(ours.length, "VM")}, none of them changed by other means than this program`)];
+}
+
+/** What virt-manager copied with our marks in it. */
+function copiesOn({ name: stack }: Stack, { domains, uri }: Inventory): Examined[] {
+  const remedy = `give it another description, if it is to stay: virsh -c '${uri}' edit <name>`;
+  return describeCopies(domains, stack).map((text) => warning("VMs", text, remedy));
 }
 
 /** A VM that only runs is defined again as it runs. */

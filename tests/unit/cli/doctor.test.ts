@@ -194,6 +194,14 @@ describe("a host", () => {
     expect((await ills({ domains: [others] })).said.join()).not.toContain("failure VMs");
   });
 
+  test("with a copy that virt-manager made of a VM of ours names it, and takes it for none of ours", async () => {
+    const devices = [devicesWith({ vda: "/vms/webapp/disk-clone.qcow2", vdb: "/vms/webapp/project-clone.qcow2" })];
+    const copy = aDomain({ name: "project-webapp-clone", devices, diskPaths: ["/vms/webapp/disk-clone.qcow2"] });
+    expect((await ills({ domains: [aDomain({ devices: [devicesWith()] }), copy] })).said).toEqual([
+      "warning VMs: the domain `project-webapp-clone` bears the mark of this stack, but is none of its VMs: a copy (virt-manager, virt-clone), or one that was renamed; it is left alone",
+    ]);
+  });
+
   test("with a VM of ours whose memory is saved tells what to do first", async () => {
     const saved = aDomain({ state: "shut off", hasSavedMemory: true });
     expect((await ills({ domains: [saved] })).said).toEqual([

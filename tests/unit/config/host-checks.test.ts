@@ -293,6 +293,23 @@ describe("a host that cannot do it", () => {
   });
 });
 
+it("leaves what virt-manager has copied of a VM alone, with its disks beside ours, and names it", () => {
+  const names = ["disk-clone.qcow2", "project-clone.qcow2", "seed.iso"];
+  const folder = "/srv/vms/webapp";
+  const description = "project-vms stack storage";
+  const clone = domain({
+    ...{ name: "project-webapp-clone", uuid: "c10e", description },
+    diskPaths: names.map((name) => `${folder}/${name}`),
+  });
+  const volumes = names.map((name) => ({ ...projectDisk, name, path: `${folder}/${name}` }));
+  const ours = domain({ description, diskPaths: [`${folder}/project.qcow2`] });
+  const found = { domains: [ours, clone], pools: [pool({ volumes: [projectDisk, ...volumes] })] };
+  expect(check({ found }).errors).toEqual([]);
+  expect(warnings({ found })).toEqual([
+    "Pulumi.local.yaml: projects: the domain `project-webapp-clone` bears the mark of this stack, but is none of its VMs: a copy (virt-manager, virt-clone), or one that was renamed; it is left alone",
+  ]);
+});
+
 describe("what belongs to somebody else is refused", () => {
   const another = "choose another name, or remove that domain yourself if nobody needs it";
   const foreign = `projects.webapp: the domain \`project-webapp\` on ${uri} belongs to somebody else:`;
@@ -320,6 +337,30 @@ describe("what belongs to somebody else is refused", () => {
       { domains: [domain({ description: "project-vms stack storage2" })] },
       `${foreign} it is of the Project VMs stack \`storage2\` (running)`,
       another,
+    ],
+    [
+      "a copy of another VM of the stack",
+      {
+        domains: [domain({ description: "project-vms stack storage", diskPaths: ["/srv/vms/api/disk-clone.qcow2"] })],
+      },
+      `${foreign} it is a copy of a VM of the stack \`storage\` (running)`,
+      another,
+    ],
+    [
+      "a domain with an image on one of our disks",
+      {
+        domains: [domain({ name: "rescue", diskPaths: ["/srv/vms/webapp/top"] })],
+        pools: [
+          pool({
+            volumes: [
+              { ...projectDisk, name: "top", path: "/srv/vms/webapp/top", backingPath: "/srv/vms/webapp/below" },
+              { ...projectDisk, name: "below", path: "/srv/vms/webapp/below", backingPath: projectDisk.path },
+            ],
+          }),
+        ],
+      },
+      `projects.webapp: its disks in /srv/vms/webapp/ are used by the domain \`rescue\` on ${uri}, which is not ours`,
+      "choose another name or another storageDir, or take those disks from that domain",
     ],
     [
       "a domain that uses our disks",

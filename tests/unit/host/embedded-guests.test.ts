@@ -27,8 +27,11 @@ beforeEach(() => {
   virsh = new FakeVirsh();
   started.length = 0;
   said = [];
-  for (const name of ["web", "api"])
+  for (const name of ["web", "api"]) {
+    const disks = [`/vms/${name}/project.qcow2`];
+    virsh.domains.set(`project-${name}`, { description: "project-vms stack storage", running: false, disks });
     virsh.pools.set(`project-${name}`, new Map([["project.qcow2", { path: `/vms/${name}/project.qcow2` }]]));
+  }
 });
 
 const startAll = async () => {
@@ -65,6 +68,13 @@ describe("a host that starts again starts all that ran", () => {
         "embedded host: project-web is not started: the pool project-web must show whether a restore of the project disk of web was cut off, but is not on qemu:///system any more; define it again: project-vm doctor --fix",
       ],
     });
+  });
+
+  test("also a copy of a VM that virt-manager made, which has no pool of ours", async () => {
+    const copy = { description: "project-vms stack storage", running: false, disks: ["/vms/web/project-clone.qcow2"] };
+    virsh.domains.set("project-api", copy);
+    virsh.pools.delete("project-api");
+    expect(await startAll()).toEqual({ started: ["project-web", "project-api", "mine"], refusals: [] });
   });
 
   test("but a guest whose pool cannot be listed", async () => {

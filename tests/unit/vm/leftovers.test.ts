@@ -66,6 +66,11 @@ describe("VMs whose entry is gone", () => {
       { ...view({ domains: [aDomain()] }), removable: ["webapp"] },
       ["webapp: VM removed, data kept: /vms/webapp/project.qcow2 (50 GiB, 3 GiB used)"],
     ],
+    [
+      "that virt-manager copied from one of its own",
+      view({ domains: [aDomain({ name: "project-webapp-clone", diskPaths: ["/vms/webapp/disk-clone.qcow2"] })] }),
+      [],
+    ],
     ["whose entry is there", view({ domains: [aDomain()] }, ["webapp"]), []],
     ["of another stack", view({ domains: [aDomain({ description: "project-vms stack raider" })] }), []],
     ["of nobody we know", view({ domains: [aDomain({ name: "webapp" })] }), []],

@@ -6,6 +6,7 @@ import { tearDownNetwork } from "../../../vm/network.ts";
 interface Vm {
   stack: string;
   networks: string[];
+  disk?: string;
 }
 
 const teardown = { uri: "qemu:///system", name: "storage-net", owner: "storage" };
@@ -28,8 +29,8 @@ const virsh: Virsh = {
         return Object.keys(vms).join("\n");
       case "domiflist":
         return table(vms[name]?.networks ?? []);
-      case "desc":
-        return `project-vms stack ${vms[name]?.stack}\n`;
+      case "dumpxml":
+        return `<domain><name>${name}</name><uuid>u</uuid><description>project-vms stack ${vms[name]?.stack}</description><memory>1</memory><devices><disk><source file="${vms[name]?.disk ?? ""}"/></disk></devices></domain>`;
       case "net-list":
         return networks.join("\n");
       case "net-dumpxml":
@@ -59,6 +60,16 @@ describe("the network of a stack that is destroyed", () => {
     vms = { "project-docs": { stack: "storage", networks: ["storage-net"] } };
     await tearDownNetwork(virsh, teardown, (line) => said.push(line));
     expect({ networks, said }).toEqual({ networks: ["default"], said: [] });
+  });
+
+  test("stays for a copy that virt-manager has made of one of its VMs, marks and all", async () => {
+    const disk = "/vms/docs/disk-clone.qcow2";
+    vms = { "project-docs-clone": { stack: "storage", networks: ["storage-net"], disk } };
+    await tearDownNetwork(virsh, teardown, (line) => said.push(line));
+    expect({ networks, said }).toEqual({
+      networks: ["default", "storage-net"],
+      said: ["storage-net: kept, for project-docs-clone is on it"],
+    });
   });
 
   test("goes although others' VMs are on another one", async () => {

@@ -68,6 +68,15 @@ describe("before a domain is defined anew", () => {
     expect(volumes()).toEqual(["disk.qcow2", "project.qcow2"]);
   });
 
+  test("a copy of another VM of the stack, with its mark, is refused and goes on", async () => {
+    const copied = ["/vms/api/disk-clone.qcow2", "/vms/api/project-clone.qcow2"];
+    virsh.domains.set("project-webapp", { ...ours, disks: copied, uuid: "another" });
+    await expect(makeWayForDomain(virsh, "webapp", place, log)).rejects.toThrow(
+      "project-webapp: must be a VM of this stack, but is a copy of one, with its mark and other disks (virt-manager, virt-clone)\n",
+    );
+    expect(virsh.changes).toEqual([]);
+  });
+
   test("somebody else's is refused and goes on", async () => {
     virsh.domains.set("project-webapp", { ...ours, description: "mine" });
     await expect(makeWayForDomain(virsh, "webapp", place, log)).rejects.toThrow(
