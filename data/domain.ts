@@ -1,7 +1,7 @@
 import { UserError } from "../config/errors.ts";
-import { ShellError, shellFor } from "../host/shell.ts";
-import { hostUnreachable } from "../host/unreachable.ts";
-import { VirshError, virshFor, virshSession } from "../host/virsh.ts";
+import { ShellError, shellFor, shellWord } from "../host/shell.ts";
+import { answerOrNone, hostUnreachable } from "../host/unreachable.ts";
+import { type Virsh, VirshError, virshFor, virshSession } from "../host/virsh.ts";
 import { requireOwnDisks } from "../vm/domain-look.ts";
 import { runScript } from "./host-script.ts";
 import type { ProjectDisk } from "./project-disk.ts";
@@ -48,6 +48,25 @@ export function refuseSavedMemory({ host, domain }: ProjectDisk, { hasSavedMemor
       path: domain,
       rule: "must not have saved memory, which fits only the disk as it is",
       remedy: `start it and shut it down, or give that memory up: virsh -c '${host.uri}' managedsave-remove ${domain}`,
+    },
+  ]);
+}
+
+/**
+ * Looks before a guest is shut down for a restore that restore.sh would then refuse.
+ *
+ * @throws UserError when libvirt has checkpoints of a VM, which no restore goes past
+ */
+export async function refuseCheckpoints(virsh: Virsh, { domain }: ProjectDisk): Promise<void> {
+  // Not every driver of libvirt has them.
+  const list = await answerOrNone(virsh.run("checkpoint-list", domain, "--name"));
+  const [first] = list.split("\n").filter(Boolean);
+  if (first === undefined) return;
+  throw new UserError("The snapshot was not restored.", [
+    {
+      path: domain,
+      rule: "must have no checkpoints of libvirt, which keep bitmaps in its disk: no restore goes past them",
+      remedy: `remove them while it runs: virsh -c '${virsh.uri}' checkpoint-delete ${domain} ${shellWord(first)}`,
     },
   ]);
 }

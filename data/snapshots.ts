@@ -3,9 +3,10 @@ import { formatSize, TiB } from "../config/sizes.ts";
 import { shutDown } from "../guest/power.ts";
 import { type Shell, shellFor } from "../host/shell.ts";
 import { quoteForVirsh, virshFor } from "../host/virsh.ts";
+import { requireUnused } from "../vm/disk-users.ts";
 import { markStarting, marksOf } from "../vm/marks.ts";
 import type { Snapshot } from "./disk-image.ts";
-import { domainState, explainLock, refuseSavedMemory, requireOwnDisk } from "./domain.ts";
+import { domainState, explainLock, refuseCheckpoints, refuseSavedMemory, requireOwnDisk } from "./domain.ts";
 import { GuestNotThawed, whileFrozen } from "./freeze.ts";
 import { runScript } from "./host-script.ts";
 import { diskNode, monitorAnswer, monitorRequest } from "./monitor.ts";
@@ -95,7 +96,7 @@ export async function deleteSnapshot(host: StorageHost, project: string, name: s
  *
  * @returns the name of the snapshot of the state before
  * @throws UserError when there is none of that name, or none of its size can be, the VM has saved memory that only the disk as it
- *   is fits, or a restore to another snapshot was cut off
+ *   is fits, something else uses the disk, libvirt keeps checkpoints in it, or a restore to another snapshot was cut off
  */
 export async function restoreSnapshot(host: StorageHost, project: string, name: string, log: Log): Promise<string> {
   checkSnapshotName(name);
@@ -110,6 +111,8 @@ export async function restoreSnapshot(host: StorageHost, project: string, name: 
   refuseSavedMemory(disk, domain);
   const wasActive = domain.state === "active";
   const virsh = virshFor(host.uri);
+  await requireUnused(virsh, shell, disk, disk.file, "The snapshot was not restored.");
+  if (wasActive) await refuseCheckpoints(virsh, disk);
   // One that was cut off had shut it down to start it again.
   const starts = wasActive || (domain.state === "off" && (await marksOf(virsh, disk.domain)).starting === true);
   if (wasActive) {

@@ -1,4 +1,5 @@
 import { posix } from "node:path";
+import { UserError } from "../config/errors.ts";
 import { namePrefix } from "../config/names.ts";
 import { type FileSeen, isSame, lookBeneath, type NamedFile } from "../host/backing-files.ts";
 import { isConsolePool } from "../host/console-log.ts";
@@ -68,6 +69,28 @@ export const possibleUserOf = (users: DiskUser[], file: string) =>
 /** What keeps a file from being deleted that can be made again: whatever is certain to use it. */
 export const knownUserOf = (users: DiskUser[], file: string) =>
   users.find((user) => user.isKnown && user.file === file)?.fact;
+
+/**
+ * Looks right before a file of a project's is changed beneath its users, or deleted to be made again. What is only not known is no
+ * reason to refuse that: a pool of ISO images may be stopped.
+ *
+ * @param title of the error
+ * @throws UserError when something else is certain to use the file
+ */
+export async function requireUnused(
+  virsh: BatchVirsh,
+  shell: Shell,
+  { domain, pool }: Pick<OwnFiles, "domain" | "pool">,
+  path: string,
+  title: string,
+): Promise<void> {
+  const user = knownUserOf(await usersOfFiles(virsh, shell, { domain, pool, files: [path] }), path);
+  if (user === undefined) return;
+  const rule = `must not be used by anything else, but ${user}`;
+  const remedy =
+    "take it from that domain; have an image that stands on it stand alone (qemu-img rebase -b ''), or remove that";
+  throw new UserError(title, [{ path, rule, remedy }]);
+}
 
 /** The suspects that are ours, or stand on ours; and those of which it cannot be known. */
 async function compare(shell: Shell, files: string[], suspects: Suspect[]): Promise<DiskUser[]> {

@@ -9,7 +9,7 @@ import { shellFor } from "../host/shell.ts";
 import type { BatchVirsh, Virsh, VirshError } from "../host/virsh.ts";
 import { headerLength, notByItself, parseHeader } from "../images/qcow2.ts";
 import { bearsMark, isCopyXml } from "./copies.ts";
-import { knownUserOf, usersOfFiles } from "./disk-users.ts";
+import { requireUnused } from "./disk-users.ts";
 import { requireNoSavedMemory, requireOwnDisks } from "./domain-look.ts";
 import type { Log } from "./grow.ts";
 import { ownDisks } from "./manual-changes.ts";
@@ -97,28 +97,13 @@ export async function makeWayForVolume(
     await requireUnmoved(virsh, project, place);
     await requireNoSavedMemory(virsh, project, place.owner);
   }
-  await refreshPool(virsh, poolName(project));
-  await requireUnused(virsh, project, volume);
-  if (isThere) await shutDownToStartAgain(virsh, domain, log);
-  await deleteVolume(virsh, poolName(project), volume);
-}
-
-/** What can be made again is refused only to what is certain to use it: a pool of ISO images that is stopped is no reason. */
-async function requireUnused(virsh: BatchVirsh, project: string, volume: DisposableVolume): Promise<void> {
   const pool = poolName(project);
+  await refreshPool(virsh, pool);
   const path = (await volumesIn(virsh, pool)).get(volume);
-  if (path === undefined) return;
-  const own = { domain: domainName(project), pool, files: [path] };
-  const user = knownUserOf(await usersOfFiles(virsh, shellFor(virsh.uri), own), path);
-  if (user === undefined) return;
-  throw new UserError(`The ${volume} of ${project} is not made anew. Nothing was changed.`, [
-    {
-      path,
-      rule: `must not be used by anything else, but ${user}`,
-      remedy:
-        "take it from that domain; have an image that stands on it stand alone (qemu-img rebase -b ''), or remove that",
-    },
-  ]);
+  const title = `The ${volume} of ${project} is not made anew. Nothing was changed.`;
+  if (path !== undefined) await requireUnused(virsh, shellFor(virsh.uri), { domain, pool }, path, title);
+  if (isThere) await shutDownToStartAgain(virsh, domain, log);
+  await deleteVolume(virsh, pool, volume);
 }
 
 /**

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -19,12 +19,15 @@ beforeEach(async () => {
 });
 afterEach(() => rm(dir, { recursive: true, force: true }));
 
-/** A host by libvirt's own mock, whose VM `myapp` is off and has that file as its second disk. */
-function hostWith(file: string) {
-  const device = `<disk type='file' device='disk'><source file='${file}'/><target dev='vdb' bus='virtio'/></disk>`;
+/** A host by libvirt's own mock, whose VM `myapp` is off and has that file as its second disk; and a domain with another file. */
+function hostWith(file: string, others?: string) {
   const isOff = "<test:runstate>5</test:runstate>";
-  const domain = `<domain type='test' xmlns:test='http://libvirt.org/schemas/domain/test/1.0'><name>project-myapp</name><memory>1024</memory><os><type>hvm</type></os><devices>${device}</devices>${isOff}</domain>`;
-  writeFileSync(path.join(dir, "node.xml"), `<node>${domain}</node>`);
+  const domain = (name: string, disk: string) => {
+    const device = `<disk type='file' device='disk'><driver type='qcow2'/><source file='${disk}'/><target dev='vdb' bus='virtio'/></disk>`;
+    return `<domain type='test' xmlns:test='http://libvirt.org/schemas/domain/test/1.0'><name>${name}</name><memory>1024</memory><os><type>hvm</type></os><devices>${device}</devices>${isOff}</domain>`;
+  };
+  const domains = [domain("project-myapp", file), ...(others ? [domain("rescue", others)] : [])].join("");
+  writeFileSync(path.join(dir, "node.xml"), `<node>${domains}</node>`);
   return { uri: `test://${dir}/node.xml`, storageDir: path.join(dir, "vms") };
 }
 const log = () => {};
@@ -53,6 +56,19 @@ describe.skipIf(!["virsh", "qemu-img"].every((name) => existsSync(`/usr/bin/${na
     await expect(restoreSnapshot(host, "myapp", "before", log)).rejects.toThrow(refusal);
     await expect(createSnapshot(host, "myapp", "now", log)).rejects.toThrow(refusal);
     await expect(deleteSnapshot(host, "myapp", "before", log)).rejects.toThrow(refusal);
+    expect(readFileSync(disk).equals(before)).toBe(true);
+  });
+
+  test("that another domain's image stands on, by whatever path, is not restored beneath it", async () => {
+    const link = path.join(dir, "link");
+    symlinkSync(path.dirname(disk), link);
+    const overlay = path.join(dir, "overlay.qcow2");
+    execaSync("qemu-img", ["create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", `${link}/project.qcow2`, overlay]);
+    const host = hostWith(disk, overlay);
+    const before = readFileSync(disk);
+    await expect(restoreSnapshot(host, "myapp", "before", log)).rejects.toThrow(
+      `The snapshot was not restored.\n  - ${disk}: must not be used by anything else, but ${overlay} stands on it\n    take it from that domain; have an image that stands on it stand alone (qemu-img rebase -b ''), or remove that`,
+    );
     expect(readFileSync(disk).equals(before)).toBe(true);
   });
 
