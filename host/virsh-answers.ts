@@ -1,8 +1,11 @@
 import { UserError } from "../config/errors.ts";
 import type { Ask, BatchAnswer } from "./virsh.ts";
 
-/** What virsh says of what was removed, or stopped, since it was listed. */
-const isGone = (error: string) => /failed to get (domain|network|pool|vol)|is not active/.test(error);
+/** What virsh, or libvirt by it, says of what was removed, or stopped, since it was listed. */
+export const isGone = (error: string) =>
+  /failed to get (domain|network|pool|vol|nwfilter)|(Domain|Network|Network filter|Storage pool|Storage volume) not found|is not active/.test(
+    error,
+  );
 
 /** What it says of a volume whose file was removed, with libvirt or past it. */
 const noVolume = /failed to get vol '(.*?)'|no storage vol with matching (?:name|path) '(?:.*\/)?(.*?)'/;

@@ -2,6 +2,7 @@ import { networkDomain } from "../config/names.ts";
 import { parseDomain, parseNetwork } from "../host/libvirt-xml.ts";
 import type { Virsh } from "../host/virsh.ts";
 import { bearsMark, isCopyXml } from "./copies.ts";
+import { againIfGone } from "./gone.ts";
 import type { Log } from "./grow.ts";
 import { names } from "./replace.ts";
 
@@ -33,7 +34,11 @@ export async function removeNetwork(virsh: Virsh, name: string, owner: string): 
  *
  * @throws VirshError when a VM that is there does not tell which networks it is on
  */
-export async function tearDownNetwork(virsh: Virsh, { name, owner }: NetworkTeardown, log: Log): Promise<void> {
+export function tearDownNetwork(virsh: Virsh, teardown: NetworkTeardown, log: Log): Promise<void> {
+  return againIfGone(() => tearDownOnce(virsh, teardown, log));
+}
+
+async function tearDownOnce(virsh: Virsh, { name, owner }: NetworkTeardown, log: Log): Promise<void> {
   const others = await othersOn(virsh, name, owner);
   if (others.length === 0) return removeNetwork(virsh, name, owner);
   const are = others.length === 1 ? "is" : "are";

@@ -14,6 +14,7 @@ import { type ApiConfig, accessOf } from "../tailnet/access.ts";
 import { removeVmDevice, type TailnetDevice, tailnetDevices, type VmIdentity } from "../tailnet/devices.ts";
 import { type DiskUser, knownUserOf, possibleUserOf, usersOfFiles } from "./disk-users.ts";
 import { requireNoSavedMemory, requireOwnDisks } from "./domain-look.ts";
+import { againIfGone } from "./gone.ts";
 import type { Log } from "./grow.ts";
 import { ownDisks } from "./manual-changes.ts";
 import { marksOf } from "./marks.ts";
@@ -57,7 +58,11 @@ const isDisposable = (volume: string) => ["disk.qcow2", "seed.iso"].includes(vol
  * @throws UserError when the domain is another stack's, has other disks than ours, or saved memory of a disk that stays: nothing
  *   is removed then; or, when all else is done, when the tailnet's API cannot be asked
  */
-export async function tearDown(virsh: BatchVirsh, teardown: Teardown, api: ApiConfig, log: Log): Promise<void> {
+export function tearDown(virsh: BatchVirsh, teardown: Teardown, api: ApiConfig, log: Log): Promise<void> {
+  return againIfGone(() => tearDownOnce(virsh, teardown, api, log));
+}
+
+async function tearDownOnce(virsh: BatchVirsh, teardown: Teardown, api: ApiConfig, log: Log): Promise<void> {
   const { project, owner, storageDir, tailnet } = teardown;
   const domain = domainName(project);
   let device: DomainMarks["tailnet"];

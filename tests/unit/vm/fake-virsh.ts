@@ -22,6 +22,10 @@ export interface FakeDomain {
   uuid?: string;
 }
 
+/** As virsh says it, whatever was asked of what is not there. */
+const gone = (what: "domain" | "pool" | "vol" | "nwfilter", name: string) =>
+  new VirshError("fake", [name], undefined, `failed to get ${what} '${name}'`, true);
+
 /**
  * A libvirt that only remembers: domains, network filters, pools with volumes by name. A double of `virsh` for what is removed and what is
  * kept, which is looked at afterwards; real ones are in the end-to-end tests.
@@ -81,6 +85,7 @@ export class FakeVirsh implements BatchVirsh {
         writeFileSync(args[2] ?? "", this.startOf(pool, first));
         return "";
     }
+    this.requireThere(verb, first, pool);
     this.changes.push([verb, ...args.slice(1)].join(" "));
     if (verb === "shutdown" || verb === "destroy") this.domain(first).running = false;
     if (verb === "resume") delete this.domain(first).state;
@@ -89,6 +94,14 @@ export class FakeVirsh implements BatchVirsh {
     if (verb === "vol-delete") this.volumes(pool).delete(first);
     if (verb === "pool-undefine") this.pools.delete(first);
     return "";
+  }
+
+  /** As libvirt does: nothing is taken away that is not there. */
+  private requireThere(verb: string, name: string, pool: string): void {
+    if (verb === "undefine") this.domain(name);
+    if (verb === "nwfilter-undefine" && !this.filters.has(name)) throw gone("nwfilter", name);
+    if (verb.startsWith("pool-")) this.volumes(name);
+    if (verb === "vol-delete" && !this.volumes(pool).has(name)) throw gone("vol", name);
   }
 
   runPrivately(...args: string[]): Promise<string> {
@@ -121,13 +134,13 @@ export class FakeVirsh implements BatchVirsh {
 
   private domain(name: string): FakeDomain {
     const found = this.domains.get(name);
-    if (!found) throw new VirshError("fake", ["dominfo", name], 1, "no such domain");
+    if (!found) throw gone("domain", name);
     return found;
   }
 
   private volumes(pool: string) {
     const found = this.pools.get(pool);
-    if (!found) throw new VirshError("fake", ["vol-list", pool], 1, "no such pool");
+    if (!found) throw gone("pool", pool);
     return found;
   }
 

@@ -114,6 +114,35 @@ describe("the network of a stack that is destroyed", () => {
   });
 
   test.each([
+    ["net-dumpxml", "failed to get network 'storage-net'"],
+    ["net-destroy", "error: Requested operation is not valid: network is not active"],
+    ["net-undefine", "Network not found: no network with matching uuid"],
+  ])("goes although what a killed engine had asked for took it away before `%s`", async (verb, reason) => {
+    const overtaken: Virsh = {
+      ...virsh,
+      run: async (...args) => {
+        if (args[0] !== verb || !networks.includes("storage-net")) return virsh.run(...args);
+        networks = ["default"];
+        throw new VirshError(virsh.uri, args, undefined, reason, true);
+      },
+    };
+    await tearDownNetwork(overtaken, teardown, (line) => said.push(line));
+    expect({ networks, said }).toEqual({ networks: ["default"], said: [] });
+  });
+
+  test("stays, and fails, where libvirt goes on saying that it is not there", async () => {
+    const odd: Virsh = {
+      ...virsh,
+      run: async (...args) => {
+        if (args[0] !== "net-undefine") return virsh.run(...args);
+        throw new VirshError(virsh.uri, args, undefined, "failed to get network 'storage-net'", true);
+      },
+    };
+    const removing = tearDownNetwork(odd, teardown, (line) => said.push(line));
+    await expect(removing).rejects.toThrow("net-undefine storage-net failed: failed to get network 'storage-net'");
+  });
+
+  test.each([
     [["storage-net"], "their only one"],
     [["default", "storage-net"], "their second one"],
   ])("stays while others' VMs are on it: %s, %s", async (theirs) => {

@@ -203,6 +203,57 @@ describe("the teardown of a VM", () => {
     expect([...virsh.filters]).toEqual(["project-web", "clean-traffic"]);
   });
 
+  /**
+   * The teardown of an engine that was killed, which has asked libvirt for one last thing, and the one of the next update.
+   *
+   * @param last which of its changes that is
+   * @param until the call of the next one before which it is done
+   * @returns whether both come so far
+   */
+  async function overtaken(keepData: boolean, last: number, until: number): Promise<boolean> {
+    Object.assign(virsh.domains.get("project-webapp") ?? {}, { keepData });
+    virsh.filters.add("project-webapp");
+    const { run: real } = FakeVirsh.prototype;
+    let doLast: (() => Promise<unknown>) | undefined;
+    let calls = 0;
+    const spy = vi.spyOn(virsh, "run").mockImplementation(async (...args) => {
+      const isChange = /delete|undefine|destroy|shutdown/.test(args[0] ?? "");
+      if (!isChange || calls++ < last) return real.apply(virsh, args);
+      doLast = () => real.apply(virsh, args);
+      throw new Error("killed");
+    });
+    await run(keepData).catch(() => undefined);
+    calls = 0;
+    spy.mockImplementation(async (...args) => {
+      if (calls++ === until) await doLast?.().catch(() => undefined);
+      return real.apply(virsh, args);
+    });
+    await run(keepData);
+    spy.mockRestore();
+    return doLast !== undefined && calls > until;
+  }
+
+  test.each([[true], [false]])(
+    "goes through while what a killed one had asked for last is still done (keepData %s)",
+    async (keepData) => {
+      const seen: number[] = [];
+      for (let last = 0; seen.length === last; last++) {
+        for (let until = 0, more = true; more; until++) {
+          virsh = new FakeVirsh();
+          virsh.domains.set("project-webapp", { ...ours, running: false });
+          virsh.pools.set("project-webapp", new Map(files.map((name) => [name, { path: `/vms/webapp/${name}` }])));
+          more = await overtaken(keepData, last, until);
+          if (more) seen[last] = until;
+          expect([virsh.domains.size, virsh.filters.size]).toEqual([0, 0]);
+          if (keepData) expect(left()).toEqual(["project.qcow2"]);
+        }
+      }
+      // Its changes, and the calls of the next one for each.
+      expect(seen.length).toBeGreaterThan(4);
+      expect(Math.min(...seen)).toBeGreaterThan(4);
+    },
+  );
+
   test.each([[true], [false]])("done again finds nothing left to do (keepData %s)", async (keepData) => {
     await run(keepData);
     const after = left();
