@@ -126,14 +126,15 @@ require_room() {
     fail "$dir" "must have $(mib "$need") free, but has $(mib "$have")" "free space there, or keep fewer backups"
 }
 
+# Only a clear answer counts: the disk of a guest that writes is not to be read.
 is_active() {
-  status=0
-  state=$(virsh_do domstate "$domain" 2>/dev/null) || status=$?
-  [ "$status" -lt 124 ] ||
-    fail "$uri" "must answer within $ANSWER s, but does not say whether $domain runs" "look at libvirt there, and restart it"
-  case $state in
-    '' | 'shut off') return 1 ;;
-  esac
+  if state=$(virsh_do domstate "$domain" 2>/dev/null) && [ -n "$state" ]; then
+    [ "$state" != 'shut off' ]
+    return
+  fi
+  # There is no state of a VM that is not there.
+  if domains=$(virsh_do list --all --name) && ! printf '%s\n' "$domains" | grep -qxF "$domain"; then return 1; fi
+  fail "$uri" "must answer within $ANSWER s, but does not say whether $domain runs" "look at libvirt there, and restart it"
 }
 
 # What its guest had not yet written stands in its saved memory alone.

@@ -199,6 +199,24 @@ describe.skipIf(!existsSync("/usr/bin/qemu-io"))("the backup of a disk", () => {
     expect(files()).toEqual([]);
   });
 
+  test.each([
+    ["fails", "exit 1"],
+    ["says nothing", ":"],
+  ])("of a VM of which libvirt does not say whether it runs (it %s) is none: it may write", async (_, domstate) => {
+    runningVm({ domstate });
+    const { stderr, exitCode, stdout } = await run();
+    expect([exitCode, stdout, stderr]).toEqual([
+      1,
+      "",
+      refusal(
+        "qemu:///system",
+        "must answer within 60 s, but does not say whether project-myapp runs",
+        "look at libvirt there, and restart it",
+      ),
+    ]);
+    expect(files()).toEqual([]);
+  });
+
   test("of a VM that stops before its disk is copied is none", async () => {
     runningVm({ job: "None" });
     const { stdout, stderr, exitCode } = await run();
