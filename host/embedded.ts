@@ -11,7 +11,7 @@ import { clearLeftovers, killHost, launch, mountsBelow, waitFor } from "./embedd
 import { bringUplink, isUplinkToChange } from "./embedded-uplink.ts";
 import { kvmWorks } from "./kvm.ts";
 import { withLock } from "./lock.ts";
-import { embeddedRoot, markFile } from "./lost-hosts.ts";
+import { downCommand, embeddedRoot, markFile } from "./lost-hosts.ts";
 import { requirePrograms, requireRoot } from "./programs.ts";
 import { VirshError, virshSession } from "./virsh.ts";
 
@@ -138,14 +138,14 @@ async function start(host: EmbeddedHost, log: Log): Promise<void> {
  * run.
  *
  * @param guestSeconds how long guests may take to shut down; then they are forced off, and it is said which
- * @param nothingStays whether the host is to be removed, disks and all
- * @throws UserError when one is paused and does not resume: the host goes on
+ * @param cutsPower whether guests lose their power also where else the host goes on, as when it is to be removed, disks and all
+ * @throws UserError when one is paused and does not resume, or libvirt does not say whether they are off: the host goes on
  */
 export async function stopEmbeddedHost(
   host: EmbeddedHost,
   log: Log,
   guestSeconds = limits.guests,
-  nothingStays = false,
+  cutsPower = false,
 ): Promise<void> {
   if (!existsSync(host.dir)) {
     log("embedded host: there is none");
@@ -161,19 +161,40 @@ export async function stopEmbeddedHost(
       return;
     }
     await rememberRunning(host);
-    // A libvirtd that died is being restarted at this moment.
-    const answering = await waitFor("libvirtd to answer", limits.restart, () => answers(host)).catch(() => "no");
-    if (answering === "no") log("embedded host: libvirtd does not answer, its guests are cut off");
-    else
-      await shutDownGuests(host, guestSeconds, log, nothingStays).catch((error: unknown) => {
-        // Of one that stays paused its user has to know first; where virsh fails there is nothing to wait for.
-        if (error instanceof UserError && !(error instanceof VirshError)) throw error;
-        log(`embedded host: its guests are cut off: ${printable((error as Error).message)}`);
-      });
+    await endGuests(host, log, guestSeconds, cutsPower);
     await killHost(host);
     await clearLeftovers(host);
     log("embedded host: stopped; disks and definitions are kept");
   });
+}
+
+/** Only libvirt says whether a guest is off: where it does not, the guest keeps its power, unless that may be cut. */
+async function endGuests(host: EmbeddedHost, log: Log, guestSeconds: number, cutsPower: boolean): Promise<void> {
+  // A libvirtd that died is being restarted at this moment.
+  const unknown = await waitFor("libvirtd to answer", limits.restart, () => answers(host)).then(
+    () => whyUnknown(shutDownGuests(host, guestSeconds, log, cutsPower)),
+    () => `no answer within ${limits.restart} s`,
+  );
+  if (unknown === undefined) return;
+  if (cutsPower) return log(`embedded host: its guests are cut off: ${unknown}`);
+  throw new UserError("The embedded host was not stopped, and no guest's power was cut.", [
+    {
+      path: host.dir,
+      rule: `must tell whether its guests are off, but its libvirt does not: ${unknown}`,
+      remedy: `try again; to cut the power of all that still run, with the loss of what they have not written: ${downCommand(host.checkout)} FORCE=yes`,
+    },
+  ]);
+}
+
+/** @throws UserError about a guest that stays paused: of that its user has to know first */
+async function whyUnknown(guestsEnd: Promise<void>): Promise<string | undefined> {
+  try {
+    await guestsEnd;
+    return undefined;
+  } catch (error) {
+    if (error instanceof UserError && !(error instanceof VirshError)) throw error;
+    return printable((error as Error).message);
+  }
 }
 
 /** How the host is, at this moment. */

@@ -66,6 +66,10 @@ export function lostRemedy({ checkout }: Pick<LostHost, "checkout">): string {
   );
 }
 
+/** What stops the host of a checkout, in any checkout where its own is gone. */
+export const downCommand = (checkout: string) =>
+  isGone(checkout) ? `make down GONE=${makeWord(checkout)}` : "make down";
+
 /** Both in a line. */
 export const lostHostLine = (lost: LostHost) => `${describeLost(lost)}; ${lostRemedy(lost)}`;
 

@@ -31,6 +31,18 @@ export function checkoutOfHost(environment: NodeJS.ProcessEnv = process.env, los
 }
 
 /**
+ * Whether `make down` cuts the power of guests that it cannot shut down, or of which libvirt does not tell: by `FORCE=yes`.
+ *
+ * @throws UserError for any other word
+ */
+export function cutsPower({ FORCE: force }: NodeJS.ProcessEnv = process.env): boolean {
+  if (!force) return false;
+  if (force === "yes") return true;
+  const remedy = "to cut the power of guests that cannot be shut down: FORCE=yes; else leave it out";
+  throw new UserError("Nothing was stopped.", [{ path: "FORCE", rule: "must be yes", value: force, remedy }]);
+}
+
+/**
  * Makes what Pulumi needs in a checkout and git does not keep: the folder of the state, and the passphrase of its
  * secrets. What is there stays as it is: without its passphrase a stack's secrets are lost. Only what could keep the engine
  * from reading a state that an older version wrote is removed.

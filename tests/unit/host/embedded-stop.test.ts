@@ -1,13 +1,14 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { UserError } from "../../../config/errors.ts";
 import { embeddedHostFor, stopEmbeddedHost } from "../../../host/embedded.ts";
 import { VirshError } from "../../../host/virsh.ts";
+import { cutsPower } from "../../../local/checkout.ts";
 
-/** What shutting down the guests comes to in a test, and what ends the host. */
-const host = vi.hoisted(() => ({ shutDown: vi.fn(), kill: vi.fn() }));
+/** Whether libvirt answers in a test, what shutting down the guests comes to, and what ends the host. */
+const host = vi.hoisted(() => ({ answers: true, shutDown: vi.fn(), kill: vi.fn() }));
 vi.mock("../../../host/embedded-look.ts", async (original) => ({ ...(await original()), findProcesses: () => [1] }));
 vi.mock("../../../host/embedded-guests.ts", async (original) => ({
   ...(await original()),
@@ -16,7 +17,9 @@ vi.mock("../../../host/embedded-guests.ts", async (original) => ({
 }));
 vi.mock("../../../host/embedded-process.ts", async (original) => ({
   ...(await original()),
-  waitFor: async () => undefined,
+  waitFor: async () => {
+    if (!host.answers) throw new Error("waited");
+  },
   killHost: host.kill,
   clearLeftovers: async () => false,
 }));
@@ -25,24 +28,73 @@ vi.mock("../../../host/programs.ts", async (original) => ({ ...(await original()
 let dir: string;
 beforeEach(() => {
   dir = mkdtempSync(path.join(tmpdir(), "stop-"));
+  host.answers = true;
   host.kill.mockReset();
+  host.shutDown.mockReset();
 });
 afterEach(() => rmSync(dir, { recursive: true }));
 
-async function stop(failure: Error): Promise<string[]> {
-  host.shutDown.mockRejectedValue(failure);
-  const lines: string[] = [];
-  await stopEmbeddedHost({ ...embeddedHostFor(dir), dir }, (line) => lines.push(line));
-  return lines;
+let lines: string[];
+async function stop({ checkout = dir, cutsPower = false } = {}): Promise<void> {
+  lines = [];
+  const host = { ...embeddedHostFor(checkout), dir };
+  await stopEmbeddedHost(host, (line) => lines.push(line), undefined, cutsPower);
 }
+const refusal = (reason: string, command: string) =>
+  [
+    "The embedded host was not stopped, and no guest's power was cut.",
+    `  - ${dir}: must tell whether its guests are off, but its libvirt does not: ${reason}`,
+    `    try again; to cut the power of all that still run, with the loss of what they have not written: ${command} FORCE=yes`,
+  ].join("\n");
 
-test("a virsh that fails while guests shut down does not keep the host from ending", async () => {
-  const lines = await stop(new VirshError("test:///", ["shutdown", "project-app"], 1, "no connection"));
-  expect(lines[0]).toMatch(/^embedded host: its guests are cut off: virsh -c test:\/\/\/ shutdown project-app failed/);
-  expect(host.kill).toHaveBeenCalledTimes(1);
+const failed = new VirshError("test:///", ["shutdown", "project-app"], 1, "no connection");
+
+describe("a host whose libvirt does not tell whether its guests are off keeps them on", () => {
+  test("where one answer did not come", async () => {
+    host.shutDown.mockRejectedValue(failed);
+    await expect(stop()).rejects.toThrow(refusal(failed.message, "make down"));
+    expect(host.kill).not.toHaveBeenCalled();
+  });
+
+  test("where none comes", async () => {
+    host.answers = false;
+    await expect(stop()).rejects.toThrow(refusal("no answer within 30 s", "make down"));
+    expect([host.kill.mock.calls, host.shutDown.mock.calls]).toEqual([[], []]);
+  });
+
+  test("and has them stopped from elsewhere, where its checkout is gone", async () => {
+    host.answers = false;
+    const checkout = path.join(dir, "gone");
+    await expect(stop({ checkout })).rejects.toThrow(
+      refusal("no answer within 30 s", `make down GONE=${path.join(dir, "gone")}`),
+    );
+  });
+
+  test.each([
+    ["one answer did not come", true, `embedded host: its guests are cut off: ${failed.message}`],
+    ["none comes", false, "embedded host: its guests are cut off: no answer within 30 s"],
+  ])("unless their power may be cut (%s)", async (_, answers, line) => {
+    host.answers = answers;
+    host.shutDown.mockRejectedValue(failed);
+    await stop({ cutsPower: true });
+    expect(lines[0]).toBe(line);
+    expect(host.kill).toHaveBeenCalledTimes(1);
+  });
 });
 
-test("a guest that is paused and does not resume does", async () => {
-  await expect(stop(new UserError("project-app is paused."))).rejects.toThrow("project-app is paused.");
+test("so does one with a guest that is paused and does not resume", async () => {
+  host.shutDown.mockRejectedValue(new UserError("project-app is paused."));
+  await expect(stop()).rejects.toThrow("project-app is paused.");
   expect(host.kill).not.toHaveBeenCalled();
+});
+
+test("`make down` cuts power by FORCE=yes alone", () => {
+  expect([cutsPower({}), cutsPower({ FORCE: "" }), cutsPower({ FORCE: "yes" })]).toEqual([false, false, true]);
+  expect(() => cutsPower({ FORCE: "1" })).toThrow(
+    [
+      "Nothing was stopped.",
+      '  - FORCE: must be yes, but is "1"',
+      "    to cut the power of guests that cannot be shut down: FORCE=yes; else leave it out",
+    ].join("\n"),
+  );
 });
