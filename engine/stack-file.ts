@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { chmodSync, chownSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, linkSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
 import { parse } from "yaml";
 import { readEngineConfig, writtenKey } from "../config/engine-config.ts";
@@ -133,6 +133,19 @@ export function writeWhole(file: string, text: string): void {
     // Whose file it was can still write to it after a `sudo project-vm`.
     if (process.getuid?.() === 0) chownSync(partial, uid, gid);
     renameSync(partial, place);
+  } finally {
+    rmSync(partial, { force: true });
+  }
+}
+
+/** Makes a file of its user's alone that is there whole or not at all; one that another process has made meanwhile stays. */
+export function writeNew(file: string, text: string): void {
+  const partial = `${file}.${randomUUID()}.partial`;
+  try {
+    writeFileSync(partial, text, { mode: 0o600, flush: true });
+    linkSync(partial, file);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
   } finally {
     rmSync(partial, { force: true });
   }

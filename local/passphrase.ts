@@ -1,22 +1,30 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
 import { UserError } from "../config/errors.ts";
 import { stackFileName } from "../config/pulumi-project.ts";
 import { stacksIn } from "../daily/stacks.ts";
-import { writeWhole } from "../engine/stack-file.ts";
+import { writeNew, writeWhole } from "../engine/stack-file.ts";
 import { localDir } from "../host/resolve.ts";
 import { usedBackend } from "./backend.ts";
 
 /** The passphrase of what is encrypted in a checkout's own backend, and in its stacks' files. */
 const passphraseFile = (root: string) => path.join(localDir(root), "passphrase");
 
-/** Makes a checkout's passphrase, if there is none: without its passphrase a stack's secrets are lost. */
+/**
+ * Makes a checkout's passphrase, if there is none: without its passphrase a stack's secrets are lost. One that is empty, as a full disk or
+ * a kill may have left it, is none while nothing is encrypted: the engine would take it, and encrypt for everybody to read.
+ */
 export function ensurePassphrase(root: string): void {
   const file = passphraseFile(root);
-  if (existsSync(file)) return;
-  writeFileSync(file, randomBytes(24).toString("base64url"), { mode: 0o600, flag: "wx" });
   const isNew = !existsSync(path.join(localDir(root), "state", ".pulumi", "stacks"));
+  if (existsSync(file)) {
+    const isOfUse =
+      readFileSync(file, "utf8").trim() !== "" || !isNew || saltedFiles(root).some(({ hasSecrets }) => hasSecrets);
+    if (isOfUse) return;
+    rmSync(file);
+  }
+  writeNew(file, randomBytes(24).toString("base64url"));
   if (isNew) dropSalts(root);
 }
 

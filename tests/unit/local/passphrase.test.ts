@@ -1,12 +1,25 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { prepareCheckout } from "../../../local/checkout.ts";
 import { dropSalts, saltedFiles, wrongPassphrase } from "../../../local/passphrase.ts";
 
+/** As a full disk has it, or a kill: the file is made, but nothing gets into it. */
+const disk = vi.hoisted(() => ({ isFull: false }));
+vi.mock("node:fs", async (original) => {
+  const fs = await original<typeof import("node:fs")>();
+  const writeFile: typeof fs.writeFileSync = (file, text, options) => {
+    if (!disk.isFull) return fs.writeFileSync(file, text, options);
+    fs.writeFileSync(file, "", options);
+    throw new Error("ENOSPC: no space left on device");
+  };
+  return { ...fs, writeFileSync: writeFile };
+});
+
 let root: string;
 beforeEach(() => {
+  disk.isFull = false;
   root = mkdtempSync(path.join(tmpdir(), "passphrase-"));
   vi.stubEnv("PULUMI_BACKEND_URL", undefined);
   writeFileSync(
@@ -61,4 +74,45 @@ test("what is under a passphrase for another backend is left alone, and its user
   const [issue] = wrongPassphrase(root, "local", "error: incorrect passphrase")?.issues ?? [];
   expect(issue?.remedy).toMatch(/^export that one as PULUMI_CONFIG_PASSPHRASE, or /);
   expect(wrongPassphrase(root, "local", "error: no such stack")).toBeUndefined();
+});
+
+const passphrase = () => readFileSync(path.join(root, ".local/passphrase"), "utf8");
+const real = /^[\w-]{32}$/;
+
+test("a passphrase is written whole or not at all", () => {
+  mkdirSync(path.join(root, ".local"));
+  disk.isFull = true;
+  expect(() => prepareCheckout(root)).toThrow("no space left");
+  expect(readdirSync(path.join(root, ".local"))).toEqual(["state"]);
+  disk.isFull = false;
+  prepareCheckout(root);
+  expect(passphrase()).toMatch(real);
+  const before = passphrase();
+  prepareCheckout(root);
+  expect(passphrase()).toBe(before);
+  expect(readdirSync(path.join(root, ".local")).sort()).toEqual(["passphrase", "state"]);
+});
+
+describe("a passphrase that is empty, as a kill may have left it,", () => {
+  beforeEach(() => {
+    mkdirSync(path.join(root, ".local"));
+    writeFileSync(path.join(root, ".local/passphrase"), "\n");
+  });
+
+  test("is made again while nothing is encrypted", () => {
+    writeFileSync(file("local"), salt + config);
+    prepareCheckout(root);
+    expect(passphrase()).toMatch(real);
+    expect(statSync(path.join(root, ".local/passphrase")).mode & 0o777).toBe(0o600);
+    expect(readFileSync(file("local"), "utf8")).toBe(config);
+  });
+
+  test.each<[string, () => void]>([
+    ["a state", () => mkdirSync(path.join(root, ".local/state/.pulumi/stacks"), { recursive: true })],
+    ["a stack's secrets", () => writeFileSync(file("storage"), salt + secret)],
+  ])("stays where it may have encrypted %s", (_, arrange) => {
+    arrange();
+    prepareCheckout(root);
+    expect(passphrase()).toBe("\n");
+  });
 });
