@@ -19,6 +19,7 @@ export function diskIssues(check: HostCheck): Issue[] {
     return [
       ...unfinished,
       ...overlays(check, name, found),
+      ...unreadDiskIssues(check, name),
       ...lostDiskIssues(check, name, found),
       ...projectDiskIssues(check, name, settings, found),
       ...rootDiskIssues(check, name, settings, found),
@@ -74,12 +75,26 @@ export function poolsToStart(check: HostCheck): Issue[] {
   });
 }
 
+/** Whether libvirt lists a project disk and tells nothing of it. */
+const isUnread = ({ inventory }: HostCheck, name: string) =>
+  inventory.pools.some((pool) => pool.name === poolName(name) && pool.unread?.includes("project.qcow2"));
+
+/** A project disk that cannot be read, with a VM or kept without one: it is there, and no new one may be begun. */
+function unreadDiskIssues(check: HostCheck, name: string): Issue[] {
+  if (!isUnread(check, name)) return [];
+  const disk = posix.join(check.host.storageDir, name, "project.qcow2");
+  const rule = `its project disk ${disk} is there, and must let libvirt read what it is, but does not`;
+  const remedy = `see what is wrong with that file: virsh -c '${check.inventory.uri}' vol-dumpxml project.qcow2 --pool ${poolName(name)}; then try again`;
+  return [{ path: placeOf(check, name), rule, remedy }];
+}
+
 /** A project disk that is not in its pool, though its VM has it. */
 function lostDiskIssues(check: HostCheck, name: string, found: ProjectFound): Issue[] {
   const { inventory, host } = check;
   const folder = posix.join(host.storageDir, name);
   const pool = inventory.pools.find((one) => one.name === poolName(name));
-  if (!isUnseen(check, name, found) || !pool?.active || posix.normalize(pool.path) !== folder) return [];
+  if (isUnread(check, name) || !isUnseen(check, name, found) || !pool?.active || posix.normalize(pool.path) !== folder)
+    return [];
   const rule = `its project disk ${folder}/project.qcow2 must be there, but libvirt does not see it`;
   const give = `virsh -c '${inventory.uri}' undefine ${domainName(name)}`;
   const remedy = `put that file back; if it is lost: ${give}, then \`project-vm import\` a backup, or begin with a new disk`;

@@ -242,7 +242,11 @@ async function withVolumes(storageDir: string, pools: Omit<PoolFound, "volumes">
     parseVolumeNames(output, ours.find((pool) => pool.uuid === uuid)?.path ?? "").map((name) => [uuid, name]),
   );
   const answers = await ask(wanted.map(([pool = "", name = ""]) => ["vol-dumpxml", "--pool", pool, name]));
+  // What was stopped since it was listed has volumes like any other, but they cannot be seen.
+  const isStopped = (uuid: string) =>
+    ours.some((pool) => pool.uuid === uuid) && !lists.some(({ command }) => command[1] === uuid);
   return pools.map((pool) => {
+    if (isStopped(pool.uuid)) return { ...pool, active: false, volumes: [] };
     const told = answers.filter(({ command }) => command[2] === pool.uuid);
     const unread = told.flatMap((answer) => {
       const name = answer.command[3] ?? "";

@@ -91,6 +91,19 @@ describe("disks that are there", () => {
     });
   });
 
+  test.each([
+    ["kept", []],
+    ["of a VM", [aDomain({ ...vm, diskPaths: ["/vms/webapp/project.qcow2"] })]],
+  ])("a project disk that libvirt lists and cannot read is there: no new one is begun (%s)", (_, domains) => {
+    expect(errors({}, [], domains, [aPool({ unread: ["project.qcow2"] })])).toBe(
+      mistake(
+        ": its project disk /vms/webapp/project.qcow2 is there, and must let libvirt read what it is, but does not",
+        "see what is wrong with that file: virsh -c 'qemu:///system' vol-dumpxml project.qcow2 --pool project-webapp; then try again",
+      ),
+    );
+    expect(errors({}, [], [], [aPool({ unread: ["disk.qcow2"] })])).toBe("");
+  });
+
   test("a pool that is stopped may have a kept disk; one that an update was making when it was killed has none", () => {
     expect(errors({}, [], [], [aPool({ active: false })])).toBe(
       mistake(

@@ -185,6 +185,17 @@ process.exitCode = spawnSync("virsh", args, { stdio: "inherit", env: { ...proces
       expect(await poolAfter("vol-dumpxml --pool project-app other.qcow2")).toEqual([[], ["disk.qcow2"]]);
     });
 
+    test("is stopped, is not taken for an empty pool that runs", async () => {
+      const pool = `<pool type='dir'><name>project-app</name><uuid>${randomUUID()}</uuid><target><path>/vms/app</path></target><volume type='file'><name>project.qcow2</name><capacity>1</capacity></volume></pool>`;
+      await writeFile(path.join(dir, "node.xml"), `<node>${pool}</node>`);
+      const { pools } = await lookWith(
+        "vol-list",
+        "pool-destroy project-app; vol-list project-app",
+        `test://${dir}/node.xml`,
+      );
+      expect(pools).toMatchObject([{ name: "project-app", active: false, volumes: [] }]);
+    });
+
     test.each(["dumpxml", "vol-list", "vol-dumpxml"])(
       "has no answer for a lost connection, is not taken for gone: %s",
       async (verb) => {
