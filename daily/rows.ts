@@ -61,9 +61,12 @@ export function vmRows(
   ].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-/** A VM's project disk, which is told by its name or, on an overlay over it, by its place. */
-export const projectDiskOf = ({ disks }: VmFound) =>
-  disks.find(({ path, target }) => path.endsWith("/project.qcow2") || target === "vdb");
+/** A VM's project disk. */
+export const projectDiskOf = ({ disks }: VmFound) => diskOf(disks, "project.qcow2", "vdb");
+
+/** A disk of a VM, which is told by its file's name or, on an overlay over that, by its place. */
+export const diskOf = (disks: VmFound["disks"], file: string, place: string) =>
+  disks.find(({ path }) => path.endsWith(`/${file}`)) ?? disks.find(({ target }) => target === place);
 
 /** A running VM without a lease: its address, if it has one, is none of libvirt's. */
 export const hasNoLease = ({ state, addresses }: VmFound) => state === "running" && addresses.length === 0;

@@ -11,7 +11,7 @@ import { manualChanges } from "../vm/manual-changes.ts";
 import type { DiskStats } from "./domstats.ts";
 import { findVm, type OwnVm } from "./find-vm.ts";
 import { type Outline, readOutline } from "./outline.ts";
-import { addressesOf, backupOf, type KnownOfStack, projectDiskOf, type VmRow } from "./rows.ts";
+import { addressesOf, backupOf, diskOf, type KnownOfStack, projectDiskOf, type VmRow } from "./rows.ts";
 import { sshConfigOf, sshTargets } from "./ssh-targets.ts";
 import { readStackState } from "./stack-state.ts";
 import { wantedBackups } from "./wanted-backups.ts";
@@ -80,7 +80,7 @@ export function vmStatus({ outline, vm }: OwnVm, { output, targets, sshConfig, i
     ssh: `ssh -F ${shellWord(sshConfig)} ${hostName(name)}`,
     tailnetName: output?.tailnetName ?? null,
     disks: {
-      root: vm.disks.find(({ path, target }) => path.endsWith("/disk.qcow2") || target === "vda") ?? null,
+      root: diskOf(vm.disks, "disk.qcow2", "vda") ?? null,
       project: projectDiskOf(vm) ?? null,
     },
     problems: problemsOf({ outline, vm }).map((issue) => `${factOf(issue)}; ${issue.remedy}`),

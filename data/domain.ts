@@ -35,7 +35,10 @@ export async function domainState({ host, domain }: ProjectDisk): Promise<Domain
  *   is no VM, when such an overlay stands on it
  */
 export async function requireOwnDisk({ host, name, file, domain }: ProjectDisk, { state }: DomainState): Promise<void> {
-  if (state !== "none") return requireOwnDisks(virshFor(host.uri), name, { vdb: file });
+  if (state !== "none") {
+    await requireOwnDisks(virshFor(host.uri), name, { vdb: file });
+    return;
+  }
   const shell = shellFor(host.uri);
   await runScript(shell, "own-disk.sh", [file, domain, shell.uri, "60"], "Nothing was done with the project disk.");
 }

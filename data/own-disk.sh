@@ -15,27 +15,31 @@ fail() {
 
 virsh_do() { timeout -k 5 "$answer" virsh -q -c "$uri" "$@"; }
 
-# Of the disks that a definition has, ours or the one in its place: as the same device or, where it has ours no more, as another one,
-# for people change the bus of a disk. Prints "ours <device>", or "other <device> <file>".
+# Of the disks that a definition has, ours or the one in its place: as the same device or, where the domain has ours no more, as another one,
+# for people change the bus of a disk, and a transform may name it otherwise. Prints "ours <device>", or "other <device> <file>".
 # Usage: ours_or_other <--inactive, where it is what the domain starts by>
 ours_or_other() {
-  other='' ours=''
+  place='' other='' ours=''
   while read -r device target file; do
     [ "$device" = disk ] || continue
-    if is_ours "$file" "$1"; then
+    if is_file "$disk" "$file" "$1"; then
       ours=$target
     elif [ "$target" = vdb ]; then
-      other="vdb $file" ours=''
-      break
-    elif [ -n "$1" ] && [ "$target" != vda ] && [ "$target" != vdc ] && is_qcow2 "$file"; then
+      place=$file
+    elif [ -n "$1" ] && ! is_beside "$target" "$file" "$1" && is_qcow2 "$file"; then
       other="$target $file"
     fi
   done
-  if [ -n "$ours" ]; then
+  if [ -n "$ours" ] && { [ -z "$place" ] || ! stands_on_ours "$place"; }; then
     echo "ours $ours"
-  elif [ -n "$other" ]; then
-    printf 'other %s\n' "$other"
+  elif [ -n "$place$other" ]; then
+    printf 'other %s\n' "${place:+vdb }${place:-$other}"
   fi
+}
+
+# Whether a disk is the root disk or the seed, or in the root disk's place, where what is no root disk stands on that.
+is_beside() {
+  [ "$1" = vda ] || is_file "${disk%/*}/disk.qcow2" "$2" "$3" || is_file "${disk%/*}/seed.iso" "$2" "$3"
 }
 
 # Nothing else is an overlay. What is not there, or on the network, may be one.
@@ -46,15 +50,36 @@ is_qcow2() {
   [ "$magic" = ' 51 46 49 fb' ]
 }
 
+# Whether ours is among the files that another one stands on, of which there are 200 at most, as libvirt has it.
+stands_on_ours() {
+  below=$1 left=200
+  while [ -n "$below" ] && is_qcow2 "$below"; do
+    below=$(file_below "$below") || exit
+    left=$((left - 1))
+    # shellcheck disable=SC3013 # dash, bash and busybox have it
+    if [ "$below" -ef "$disk" ] || [ "$left" -eq 0 ]; then return 0; fi
+  done
+  return 1
+}
+
+# The file that an image stands on; nothing where it stands alone.
+file_below() {
+  said=$(timeout -k 5 "$answer" qemu-img info -U -f qcow2 "$1" 2>&1) ||
+    fail "$1" "must be readable to qemu-img, or it cannot be known whether it is an overlay of the disk" \
+      "look at it, and move it away if it is nothing of use: qemu-img info '$1'"
+  printf '%s\n' "$said" | sed -n 's/^backing file: .* (actual path: \(.*\))$/\1/p; t; s/^backing file: //p'
+}
+
 # domblklist's lines without the type, whose columns are as wide as they need be.
 cut_type() { sed 's/^ *[^ ]* *//'; }
 
-# It may be named as a volume of its pool, which has the domain's name.
-is_ours() {
-  # shellcheck disable=SC3013 # dash, bash and busybox have it
-  [ ! "$1" -ef "$disk" ] || return 0
+# Whether a disk is that file of our folder; it may be named as a volume of its pool, which has the domain's name.
+# Usage: is_file <file> <the disk's> <--inactive, or nothing>
+is_file() {
+  # shellcheck disable=SC3013
+  if [ "$1" = "$2" ] || [ "$1" -ef "$2" ]; then return 0; fi
   # shellcheck disable=SC2086 # no word, where it is empty
-  [ "$1" = "${disk##*/}" ] && virsh_do dumpxml "$domain" $2 | grep -q "<source pool='$domain' volume='$1'"
+  [ "$2" = "${1##*/}" ] && virsh_do dumpxml "$domain" $3 | grep -q "<source pool='$domain' volume='$2'"
 }
 
 # Without its domain, nothing else tells of an external snapshot. Only what is a qcow2 image can be its overlay.
@@ -62,10 +87,7 @@ refuse_overlays() {
   for file in "${disk%/*}"/*; do
     # shellcheck disable=SC3013
     if [ ! -f "$file" ] || [ "$file" -ef "$disk" ] || ! is_qcow2 "$file"; then continue; fi
-    said=$(timeout -k 5 "$answer" qemu-img info -U -f qcow2 "$file" 2>&1) ||
-      fail "$file" "must be readable to qemu-img, or it cannot be known whether it is an overlay of the disk" \
-        "look at it, and move it away if it is nothing of use: qemu-img info '$file'"
-    below=$(printf '%s\n' "$said" | sed -n 's/^backing file: .* (actual path: \(.*\))$/\1/p; t; s/^backing file: //p')
+    below=$(file_below "$file")
     # shellcheck disable=SC3013
     [ ! "$below" -ef "$disk" ] || fail "$disk" \
       "must have no overlay, but $file stands on it: what was written since that snapshot is there alone" \

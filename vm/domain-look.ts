@@ -5,7 +5,7 @@ import type { Virsh } from "../host/virsh.ts";
 import { movedDiskIssue, movedDisks, refuseManualChanges, savedMemoryIssue } from "./manual-changes.ts";
 
 /** What a domain has now, and what it is defined with: while it runs, these may be two. */
-export async function devicesOf(virsh: Virsh, domain: string): Promise<DomainDevices[]> {
+export async function devicesOf(virsh: Virsh, domain: string): Promise<[now: DomainDevices, defined: DomainDevices]> {
   const now = parseDevices(await virsh.run("dumpxml", domain));
   return [now, parseDevices(await virsh.run("dumpxml", domain, "--inactive"))];
 }
@@ -15,6 +15,7 @@ export async function devicesOf(virsh: Virsh, domain: string): Promise<DomainDev
  * was written to another file since, such as the overlay of an external snapshot.
  *
  * @param own our files, by the device that they are in the guest
+ * @returns the devices of the domain as it is now
  * @throws UserError naming domain, disk, file and remedy; VirshError when libvirt does not tell
  */
 export async function requireOwnDisks(
@@ -22,15 +23,17 @@ export async function requireOwnDisks(
   project: string,
   own: Record<string, string>,
   stack?: string,
-): Promise<void> {
+): Promise<DomainDevices> {
   const domain = domainName(project);
-  const moved = movedDisks(project, own, await devicesOf(virsh, domain));
-  if (moved.length === 0) return;
+  const [now, defined] = await devicesOf(virsh, domain);
+  const moved = movedDisks(project, own, [now, defined]);
+  if (moved.length === 0) return now;
   const place = { uri: virsh.uri, project, stack, isOff: !(await isRunning(virsh, domain)) };
   refuseManualChanges(
     project,
     moved.map((disk) => movedDiskIssue(disk, place)),
   );
+  return now;
 }
 
 /**

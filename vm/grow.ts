@@ -9,6 +9,7 @@ import { refreshPool } from "../host/pool-volumes.ts";
 import type { Virsh } from "../host/virsh.ts";
 import { requireNoSavedMemory, requireOwnDisks } from "./domain-look.ts";
 import { hostFull, resumeAfterFullHost } from "./host-full.ts";
+import { targetOf } from "./manual-changes.ts";
 
 /** Takes a line on what was done. */
 export type Log = (line: string) => void;
@@ -17,7 +18,7 @@ export type Log = (line: string) => void;
 interface GrowingDisk {
   role: "root" | "project";
   volume: "disk.qcow2" | "project.qcow2";
-  /** Device name in the domain. */
+  /** Device name in the domain, where nothing has given it another. */
   target: "vda" | "vdb";
 }
 
@@ -63,9 +64,11 @@ async function growVolume(virsh: Virsh, project: string, disk: GrowingDisk, size
   const { capacity, path } = parseVolume(await virsh.run("vol-dumpxml", disk.volume, "--pool", pool));
   if (capacity >= size) return false;
   const domain = domainName(project);
-  await requireOwnDisks(virsh, project, { [disk.target]: path });
-  if (await isRunning(virsh, domain)) await virsh.run("blockresize", domain, disk.target, `${size}B`);
-  else {
+  const devices = await requireOwnDisks(virsh, project, { [disk.target]: path });
+  if (await isRunning(virsh, domain)) {
+    const target = targetOf(project, path, devices) ?? disk.target;
+    await virsh.run("blockresize", domain, target, `${size}B`);
+  } else {
     await requireNoSavedMemory(virsh, project);
     await virsh.run("vol-resize", disk.volume, `${size}B`, "--pool", pool);
   }

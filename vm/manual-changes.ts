@@ -21,7 +21,8 @@ export interface MovedDisk {
 }
 
 /** The devices that our definition makes of disks: root, project disk and seed. */
-const ownTargets = ["vda", "vdb", "vdc"];
+const rootTarget = "vda";
+const ownTargets = [rootTarget, "vdb", "vdc"];
 
 /** Where a domain is, for commands that people type. */
 export interface DomainPlace {
@@ -34,7 +35,7 @@ export interface DomainPlace {
 
 /** The files that hold something, by the device that they are in the guest. */
 export const ownDisks = (storageDir: string, project: string): Record<string, string> => ({
-  vda: posix.join(storageDir, project, "disk.qcow2"),
+  [rootTarget]: posix.join(storageDir, project, "disk.qcow2"),
   vdb: posix.join(storageDir, project, "project.qcow2"),
 });
 
@@ -42,26 +43,30 @@ export const ownDisks = (storageDir: string, project: string): Record<string, st
 const isFile = ({ source }: DiskDevice, project: string, file: string) =>
   source === `${poolName(project)}/${posix.basename(file)}` || posix.normalize(source) === posix.normalize(file);
 
+/** The device that this file is in a domain, whatever it is called there; undefined: the domain has it not. */
+export const targetOf = (project: string, file: string, { disks }: DomainDevices) =>
+  disks.find((disk) => isFile(disk, project, file))?.target;
+
 /**
  * The disks of a domain that are in the place of ours: as the same device or, where the domain has ours no more, as another one, for
- * people change the bus of a disk.
+ * people change the bus of a disk. Where it has ours under another name, only an overlay over ours is.
  *
  * @param views what a domain is now and, where it runs, what it is defined as
  */
 export function movedDisks(project: string, own: Record<string, string>, views: DomainDevices[]): MovedDisk[] {
-  // Each device of ours is looked at by itself.
-  const isOwn = (disk: DiskDevice) =>
-    ownTargets.includes(disk.target) || Object.values(own).some((file) => isFile(disk, project, file));
   const moved = Object.entries(own).flatMap(([target, ours]) =>
-    views.flatMap(({ disks }, i) => {
-      const isGone = !disks.some((disk) => disk.target === target || isFile(disk, project, ours));
+    views.flatMap((view, i) => {
+      const isThere = targetOf(project, ours, view) !== undefined;
+      const isGone = !isThere && !view.disks.some((disk) => disk.target === target);
       // Of a guest that runs, libvirt tells what a disk stands on; it may have ejected ours, which its next start brings back.
       const mayStandOnOurs = (disk: DiskDevice) =>
         disk.chain.includes(ours) || (i === views.length - 1 && disk.format === "qcow2");
-      return disks
-        .filter((disk) =>
-          disk.target === target ? !isFile(disk, project, ours) : isGone && !isOwn(disk) && mayStandOnOurs(disk),
-        )
+      const isInPlace = (disk: DiskDevice) =>
+        disk.target === target
+          ? !isThere || disk.chain.includes(ours)
+          : isGone && !isBeside(disk, project, ours) && mayStandOnOurs(disk);
+      return view.disks
+        .filter((disk) => !isFile(disk, project, ours) && isInPlace(disk))
         .map((disk): MovedDisk => {
           const isOverlay = disk.chain.length === 0 ? "unknown" : disk.chain.includes(ours) ? "yes" : "no";
           return { target: disk.target, ours, file: disk.source || "nothing", isOverlay };
@@ -72,6 +77,13 @@ export function movedDisks(project: string, own: Record<string, string>, views: 
     (one, i) => i === moved.findIndex(({ target, file }) => target === one.target && file === one.file),
   );
 }
+
+/** Whether a disk is another file of ours in the same folder, or is in a root's place, which is looked at by itself. */
+const isBeside = (disk: DiskDevice, project: string, ours: string) =>
+  disk.target === rootTarget ||
+  ["disk.qcow2", "project.qcow2", "seed.iso"].some((name) =>
+    isFile(disk, project, posix.join(posix.dirname(ours), name)),
+  );
 
 /** The devices of ours that a domain has not after its next start, with nothing in their place: others detached them. */
 export function detachedDisks(project: string, own: Record<string, string>, views: DomainDevices[]): string[] {

@@ -87,6 +87,17 @@ test("a VM whose name every object has is in the config only where it is written
   expect(vmStatus({ outline, vm }, nothing).inConfig).toBe(true);
 });
 
+test("a VM whose disks are under other names is shown with them, whatever is in their places", () => {
+  const disk = (target: string, path: string) => ({ target, path, size: 50, used: 3 });
+  const [more, root, project] = [
+    disk("vdb", "/srv/more.img"),
+    disk("vdc", "/vms/webapp/disk.qcow2"),
+    disk("vdd", "/vms/webapp/project.qcow2"),
+  ];
+  const { disks } = vmStatus({ outline: anOutline(), vm: aVm({ disks: [more, root, project] }) }, nothing);
+  expect(disks).toEqual({ root, project });
+});
+
 test("a VM on an overlay over its disk is shown with that disk, and what is to be done", () => {
   const overlay = { target: "vdb", path: "/vms/webapp/project.s1", size: 50, used: 3 };
   const { disks, problems } = vmStatus({ outline: anOutline(), vm: aVm({ disks: [overlay] }) }, nothing);

@@ -40,7 +40,8 @@ const ok = (answer: unknown) => `echo '${JSON.stringify({ return: answer })}'`;
 const silence = "exec sleep 60";
 
 /** One that has it running: freezes, copies as QEMU would, thaws, and tells of the job. */
-const disks = (file: string) => {
+const disks = (...files: string[]) => files.map(disksLine).join("; ");
+const disksLine = (file: string) => {
   const [name = "", target = "vdb"] = file.split(" as ");
   return `printf ' file   disk     ${target}      %s\\n' ${name.startsWith("volume:") ? name.slice(7) : `"$STORAGE/myapp/${name}"`}`;
 };
@@ -50,7 +51,7 @@ const runningVm = ({
   freeze = ok(1),
   thaw = ok(1),
   domstate = "echo running",
-  runs = "project.qcow2",
+  runs = "project.qcow2" as string | string[],
   defined = "",
   saved = "",
 } = {}) =>
@@ -62,8 +63,8 @@ case $* in
   *"list --all --name") echo project-myapp ;;
   *--with-managed-save) echo "${saved}" ;;
   *domstate*) ${domstate} ;;
-  *"domblklist project-myapp --details --inactive") ${disks(defined || runs)} ;;
-  *domblklist*) ${disks(runs)} ;;
+  *"domblklist project-myapp --details --inactive") ${disks(...[defined || runs].flat())} ;;
+  *domblklist*) ${disks(...[runs].flat())} ;;
   *dumpxml*) echo "<source pool='project-myapp' volume='project.qcow2' index='1'/>" ;;
   *guest-ping*) ${ok({})} ;;
   *guest-fsfreeze-freeze*) ${freeze} ;;
@@ -151,6 +152,26 @@ describe.skipIf(!existsSync("/usr/bin/qemu-io"))("the backup of a disk", () => {
       /^error: project-myapp: must have .* as sda, but has .*\/project\.s1\n.* blockcommit project-myapp sda /,
     );
     expect(files()).toEqual([]);
+  });
+
+  test("that a VM has under another name, beside another's in its place, is made as well", async () => {
+    const other = path.join(dir, "other.qcow2");
+    execaSync("qemu-img", ["create", "-q", "-f", "qcow2", other, "1M"]);
+    const both = ["../../other.qcow2", "project.qcow2 as vdd"];
+    runningVm({ domstate: "echo 'shut off'", runs: both });
+    expect(await run()).toMatchObject({ stderr: "", exitCode: 0 });
+    runningVm({ runs: both });
+    expect(await run("--stdout")).toMatchObject({ exitCode: 0 });
+    execaSync("qemu-img", ["rebase", "-q", "-u", "-F", "qcow2", "-b", disk(), other]);
+    expect((await run()).stderr).toMatch(/^error: project-myapp: must have .* as vdb, but has .*\/other\.qcow2\n/);
+  });
+
+  test("that a VM has as an overlay in the seed's place is refused", async () => {
+    runningVm({ domstate: "echo 'shut off'", runs: ["disk.qcow2 as vda", "project.s1 as vdc"] });
+    expect((await run()).stderr).toMatch(/^error: project-myapp: must have .* as vdc, but has .*\/project\.s1\n/);
+    expect(files()).toEqual([]);
+    runningVm({ domstate: "echo 'shut off'", runs: ["disk.s1 as vda", "seed.iso as vdc"] });
+    expect(await run()).toMatchObject({ stderr: "", exitCode: 0 });
   });
 
   test("whose VM others have undefined after an external snapshot is refused: it would miss all that was written since", async () => {

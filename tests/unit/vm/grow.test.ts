@@ -41,6 +41,16 @@ describe("disks of a VM", () => {
     ]);
   });
 
+  test("grow under whatever name they have in the guest", async () => {
+    const disks = ["/vms/project.qcow2", "/srv/more.img", "/vms/disk.qcow2"];
+    virsh.domains.set("project-webapp", { description: "", running: true, disks });
+    await grow({ project: 3 * GiB, root: 4 * GiB });
+    expect(virsh.changes).toEqual([
+      `blockresize project-webapp vda ${3 * GiB}B`,
+      `blockresize project-webapp vdc ${4 * GiB}B`,
+    ]);
+  });
+
   test.each([true, false])("do not grow under or over an overlay (running: %s)", async (running) => {
     const disks = ["/vms/disk.qcow2", "/vms/project.s1"];
     virsh.domains.set("project-webapp", { description: "", running, disks });

@@ -46,10 +46,10 @@ describe("a domain whose disks are not ours", () => {
   const back = `put ${ours} back in its place: ${virsh} edit project-webapp`;
 
   /** Without vdb, and with a disk on another bus, as virt-manager changes it. */
-  const onOtherBus = (source: string, chain: string[] = []) => {
+  const onOtherBus = (source: string, chain: string[] = [], target = "sda") => {
     const { disks, ...rest } = devicesWith();
-    const other = { target: "sda", source, format: "qcow2", chain };
-    return { ...rest, disks: [...disks.filter(({ target }) => target !== "vdb"), other] };
+    const other = { target, source, format: "qcow2", chain };
+    return { ...rest, disks: [...disks.filter((disk) => !["vdb", target].includes(disk.target)), other] };
   };
 
   test("is reported in full: domain, disk, file and remedy", () => {
@@ -96,6 +96,10 @@ describe("a domain whose disks are not ours", () => {
     ],
     ["on another bus, as what stands on ours while it runs", [onOtherBus("/s1", [ours]), devicesWith()], ["sda"]],
     ["none, ours on another bus", [onOtherBus(ours)], []],
+    ["none, ours under another name beside another one", [devicesWith({ vdb: "/srv/more.img", vdd: ours })], []],
+    ["ours under another name beside its overlay", [devicesWith({ vdb: "/s1", vdd: ours }, [ours])], ["vdb"]],
+    ["in the seed's place, as an overlay", [onOtherBus("/vms/webapp/project.s1", [], "vdc")], ["vdc"]],
+    ["none, its seed under another name", [onOtherBus("/vms/webapp/seed.iso", [], "vde")], []],
     ["none, ejected by its guest beside another one", [onOtherBus("/srv/more.qcow2"), devicesWith()], []],
   ])("is reported once for each disk: %s", (_, devices, disks) => {
     const rules = changes(devices ? { devices } : {}).map(({ rule }) => / as (\w+), /.exec(rule)?.[1]);
