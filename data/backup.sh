@@ -285,6 +285,9 @@ main() {
   for program in virsh qemu-img flock setsid sha512sum; do
     command -v "$program" >/dev/null || fail "$program" "must be on the PATH of the host" "install it there"
   done
+  # What is written below a disk that is away is no backup when it comes back, and counts for none of those there.
+  mounted=$(cat "${0%/*}/mounted.sh")
+  sh -c "$mounted" mounted.sh "$folder" "$dir"
   [ -e "$disk" ] || fail "$disk" "must be there" "name a project that has a disk"
   no_restore=$(cat "${0%/*}/no-restore.sh")
   sh -c "$no_restore" no-restore.sh "$disk"

@@ -21,9 +21,6 @@ export interface Backup {
   size: number;
 }
 
-/** Prints the size and the name of each file in a folder, if it is there; `ls` says when that may not be known. */
-const listScript = '[ -e "$1" ] || exit 0; cd "$1" && ls >/dev/null && { stat -c "%s %n" ./* 2>/dev/null || :; }';
-
 /**
  * Makes a backup of a project's disk. Its VM may run: the guest's filesystem is frozen for a moment only, then the copy
  * is made beside its work. Where the guest's agent does not answer, the backup is as after a power cut, which is said.
@@ -77,7 +74,7 @@ export function runBackup(
 
 /** The same on a host that is being worked on. */
 export async function backupsOf(shell: Shell, { name: project, backups }: ProjectDisk): Promise<Backup[]> {
-  const files = parseFiles(await shell.run(["sh", "-c", listScript, "sh", backups]));
+  const files = parseFiles(await runScript(shell, "list-backups.sh", [backups], "The backups cannot be listed."));
   return [...files].flatMap(([name, size]) => {
     const created = stampIn(name, project);
     return created && files.has(`${name}.sha512`) ? [{ name, path: `${backups}/${name}`, created, size }] : [];

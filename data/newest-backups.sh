@@ -1,6 +1,6 @@
 #!/bin/sh
 # Tells of projects' disks and finished backups what a list of VMs needs, with one look however many projects there are.
-# Only reads. What this user may not see is an error, for it is not known then whether it is there.
+# Only reads. What this user may not see, or is on a disk that is not mounted, is an error, for it is not known then whether it is there.
 #
 # Usage: newest-backups.sh <storageDir> <project>...
 # Prints `now <seconds>`, `disk <when it was made, in seconds; 0: not known> <project>/project.qcow2` for each disk, and
@@ -21,13 +21,20 @@ found=$( (ls -d "$storage/." && cd "$storage" && stat -c 'disk %W %n' "$@") 2>&1
   [ -z "$unknown" ] || { echo "$unknown" >&2 && exit 1; }
 }
 printf '%s\n' "$found"
-[ -d "$storage/backups" ] || exit 0
-cd "$storage/backups"
-for disk; do
-  project=${disk%/project.qcow2}
-  [ -e "$project" ] || continue
-  [ -r "$project" ] || { echo "$storage/backups/$project: Permission denied" >&2 && exit 1; }
-  for file in "$project"/*.qcow2; do
-    [ ! -e "$file.sha512" ] || echo "backups/$file"
+if [ -d "$storage/backups" ]; then
+  cd "$storage/backups"
+  for disk; do
+    project=${disk%/project.qcow2}
+    [ -e "$project" ] || continue
+    [ -r "$project" ] || { echo "$storage/backups/$project: Permission denied" >&2 && exit 1; }
+    for file in "$project"/*.qcow2; do
+      [ ! -e "$file.sha512" ] || echo "backups/$file"
+    done
   done
+fi
+for disk; do
+  set -- "$@" "$storage/$disk" "$storage/backups/${disk%/project.qcow2}"
+  shift
 done
+mounted=$(cat "${0%/*}/mounted.sh")
+sh -c "$mounted" mounted.sh "$storage" "$@"

@@ -11,6 +11,7 @@ import { scriptText } from "../../../data/host-script.ts";
 import { projectDisk } from "../../../data/project-disk.ts";
 import { shellFor } from "../../../host/shell.ts";
 import { withLimits } from "./limits.ts";
+import { onMachine } from "./on-machine.ts";
 
 const script = path.resolve("data/backup.sh");
 /** The same with short limits, and a copy of what it hands on; as it goes to a host. */
@@ -461,6 +462,28 @@ esac`,
       ),
     );
     expect(files()).toEqual([]);
+  });
+
+  test("is not put below a disk that is not mounted, where it would be gone with the next mount, and counts for none there", async () => {
+    const machine = await mkdtemp(path.join(tmpdir(), "machine-"));
+    mkdirSync(path.join(machine, "units"));
+    writeFileSync(path.join(machine, "mounts"), "");
+    writeFileSync(
+      path.join(machine, "fstab"),
+      `/dev/sdb1 ${path.join(storage, "backups").replaceAll(" ", "\\040")} ext4\n`,
+    );
+    const args = ["-c", onMachine(scriptText("backup.sh"), machine), "backup.sh", "--keep", "1", "myapp", storage, "x"];
+    const { exitCode, stderr } = await execa("sh", args, { env: env(), reject: false });
+    await rm(machine, { recursive: true });
+    expect([exitCode, stderr]).toEqual([
+      1,
+      refusal(
+        backups,
+        `must be on what ${machine}/fstab mounts at ${storage}/backups, but nothing is mounted there now`,
+        `mount it: mount '${storage}/backups'; if there is no such disk any more, take it out of ${machine}/fstab`,
+      ),
+    ]);
+    expect(existsSync(backups)).toBe(false);
   });
 
   test("of a project without a disk is refused", async () => {

@@ -1,0 +1,86 @@
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { execa } from "execa";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { scriptText } from "../../../data/host-script.ts";
+import { onMachine } from "./on-machine.ts";
+
+let dir: string;
+beforeEach(() => {
+  dir = mkdtempSync(path.join(tmpdir(), "mounted-"));
+  mkdirSync(path.join(dir, "units"));
+  writeFileSync(path.join(dir, "mounts"), "");
+});
+afterEach(() => rmSync(dir, { recursive: true }));
+
+const run = async (script: string, ...args: string[]) => {
+  const { exitCode, stdout, stderr } = await execa("sh", ["-c", onMachine(scriptText(script), dir), script, ...args], {
+    reject: false,
+  });
+  return { exitCode, stdout, stderr };
+};
+const at = (...names: string[]) => path.join(dir, ...names);
+const refusal = (place: string, by: string, point: string, how: string) =>
+  [
+    `error: ${place}: must be on what ${by} mounts at ${point}, but nothing is mounted there now`,
+    `remedy: mount it: ${how}; if there is no such disk any more, take it out of ${by}`,
+  ].join("\n");
+const byFstab = (place: string, point: string) => refusal(place, at("fstab"), point, `mount '${point}'`);
+const passes = { exitCode: 0, stdout: "", stderr: "" };
+
+describe("a place on a disk that is to be mounted", () => {
+  test("is refused while that is not", async () => {
+    writeFileSync(at("fstab"), `/dev/sdb1 ${at("disk")} ext4 noauto 0 0\n`);
+    for (const place of [at("disk"), at("disk/backups/webapp")])
+      expect(await run("mounted.sh", "/", place)).toEqual({
+        ...passes,
+        exitCode: 1,
+        stderr: byFstab(place, at("disk")),
+      });
+    expect(await run("mounted.sh", at("disk2"), at())).toEqual(passes);
+    writeFileSync(at("mounts"), `36 35 98:0 / ${at("disk")} rw - ext4 /dev/sdb1 rw\n`);
+    expect(await run("mounted.sh", at("disk/backups"))).toEqual(passes);
+  });
+
+  test("is told by the nearest mount point, whatever is in its name, and through links", async () => {
+    const [far, near] = [at("far"), at("far", "it's disk 2")];
+    mkdirSync(near, { recursive: true });
+    symlinkSync(near, at("link"));
+    writeFileSync(at("fstab"), `UUID=1 ${far} ext4\n\tUUID=2\t${near.replaceAll(" ", "\\040")}\text4\n`);
+    writeFileSync(at("mounts"), `36 35 98:0 / ${far} rw - ext4 /dev/sdb1 rw\n`);
+    expect((await run("mounted.sh", far, at("link/vms"))).stderr).toBe(byFstab(at("link/vms"), near));
+    writeFileSync(at("mounts"), `36 35 98:0 / ${near.replaceAll(" ", "\\040")} rw - ext4 /dev/sdb2 rw\n`);
+    expect(await run("mounted.sh", at("link/vms"))).toEqual(passes);
+  });
+
+  test("is told by systemd's mount units", async () => {
+    writeFileSync(at("units", "srv-my\\x2ddisk.mount"), `[Mount]\nWhat=/dev/sdb1\nWhere=${at("my-disk")}\n`);
+    expect((await run("mounted.sh", at("my-disk/vms"))).stderr).toBe(
+      refusal(at("my-disk/vms"), "srv-my\\x2ddisk.mount", at("my-disk"), "systemctl start 'srv-my\\x2ddisk.mount'"),
+    );
+  });
+
+  test("is none that is commented out, swap, or the root", async () => {
+    writeFileSync(
+      at("fstab"),
+      `# UUID=1 ${at("a")} ext4\n#/dev/sdb1 ${at("b")} ext4\nUUID=3 none swap\nUUID=4 / ext4\n\n`,
+    );
+    symlinkSync("/dev/null", at("units", "tmp.mount"));
+    expect(await run("mounted.sh", at("a"), at("b"), "/")).toEqual(passes);
+  });
+});
+
+describe("backups on a disk that is not mounted are not known to be gone:", () => {
+  test.each([
+    ["newest-backups.sh", () => [at("vms"), "webapp"], "backups/webapp"],
+    ["list-backups.sh", () => [at("vms/backups/webapp")], "backups/webapp"],
+  ])("%s", async (script, args, place) => {
+    mkdirSync(at("vms/backups"), { recursive: true });
+    writeFileSync(at("fstab"), `/dev/sdb1 ${at("vms/backups")} ext4\n`);
+    const { exitCode, stderr } = await run(script, ...args());
+    expect([exitCode, stderr]).toEqual([1, byFstab(at("vms", place), at("vms/backups"))]);
+    writeFileSync(at("mounts"), `36 35 98:0 / ${at("vms/backups")} rw - ext4 /dev/sdb1 rw\n`);
+    expect(await run(script, ...args())).toMatchObject({ exitCode: 0, stderr: "" });
+  });
+});
