@@ -9,6 +9,7 @@ import { checkFolders, newFolders } from "../config/storage-checks.ts";
 import { skippedSshKeys, sshKeysOrOwn } from "../config/user-ssh-keys.ts";
 import { vmRequest } from "../config/vm-request.ts";
 import { readStackState } from "../daily/stack-state.ts";
+import { requireMounted } from "../data/mounted.ts";
 import { sshFilePaths, writeSshFiles } from "../guest/ssh-files.ts";
 import { closeBeforeUpdate, lookBeforeUpdate } from "../host/closed-storage.ts";
 import { type Inventory, takeInventory } from "../host/inventory.ts";
@@ -61,6 +62,10 @@ async function program({ running = true }: StackProgramOptions) {
   for (const warning of warnings) pulumi.log.warn(warning);
   const issues = [...errors, ...pools];
   if (issues.length > 0) throw new UserError(cannotGive(file), issues);
+  const hasDisk = (name: string) => findProject(found, host.settings.storageDir, name).projectDisk !== undefined;
+  const unseen = Object.keys(config.projects).filter((name) => !hasDisk(name));
+  // No new one is begun below a disk that is away.
+  await requireMounted(host.settings, unseen, cannotGive(file));
   const look = await lookWhereNew(config, host.settings, found, file);
   if (!pulumi.runtime.isDryRun() && (await closeBeforeUpdate(host.settings, found, look)))
     pulumi.log.warn(openDisks(stack));
@@ -74,10 +79,8 @@ async function program({ running = true }: StackProgramOptions) {
   const view = { ...placed, removable };
   for (const change of describeRemovals(view)) pulumi.log.info(recordLine(change));
   if (!config.host) {
-    const isNew = (name: string) => !findProject(inventory, view.storageDir, name).projectDisk;
-    const added = names.filter(isNew);
     // Each update would look for lost hosts otherwise.
-    const lines = added.length > 0 ? describeLostDisks(added, lostHosts()) : [];
+    const lines = unseen.length > 0 ? describeLostDisks(unseen, lostHosts()) : [];
     for (const line of lines) pulumi.log.warn(line);
   }
   const vmHost = new VmHost(stack, {

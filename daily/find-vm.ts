@@ -2,7 +2,14 @@ import { closest } from "fastest-levenshtein";
 import { UserError } from "../config/errors.ts";
 import { domainName } from "../config/names.ts";
 import { ownValue } from "../config/own-value.ts";
-import { describeMoved, embeddedHosts, type HostFolder, hostMovedFrom, movedRemedy } from "../host/lost-hosts.ts";
+import {
+  describeMoved,
+  embeddedHosts,
+  type HostFolder,
+  hostMovedFrom,
+  movedRemedy,
+  whyHostIsAway,
+} from "../host/lost-hosts.ts";
 import { type HostFound, lookAtVms, type VmFound } from "./look.ts";
 import { type Outline, readOutline } from "./outline.ts";
 import { readStackState } from "./stack-state.ts";
@@ -29,6 +36,7 @@ export async function findVm(stack: string, name: string, folder: string): Promi
   if (vm?.stack === stack) return { outline, vm };
   await refuseMoved(name, outline);
   const [state, others] = await Promise.all([readStackState(outline.root, stack), otherStacks(outline)]);
+  await refuseAway(name, outline, state?.uri);
   throw noSuchVm(name, { outline, found, inState: state?.vms ?? [], others, formerName: state?.formerName });
 }
 
@@ -45,6 +53,19 @@ export async function refuseMoved(name: string, { root, stack, host, projects }:
   if (hosts.length === 0 || !ownValue(projects, name)) return;
   const former = hostMovedFrom(hosts, (await readStackState(root, stack))?.uri, here);
   if (former) throw movedAway(name, host.uri, former);
+}
+
+/**
+ * @param uri the libvirt that the stack was last on
+ * @throws UserError when the disks of a VM that is not seen are on a disk that is not mounted
+ */
+async function refuseAway(name: string, { host, projects }: Outline, uri: string | undefined): Promise<void> {
+  if (!ownValue(projects, name)) return;
+  const title = `What there is of ${name} is not known.`;
+  const away = whyHostIsAway(uri);
+  if (away) throw new UserError(title, [away]);
+  const { requireMounted } = await import("../data/mounted.ts"); // which only an error needs
+  await requireMounted(host, [name], title);
 }
 
 /** The error for a VM on the host that its checkout was moved away from. Pure. */

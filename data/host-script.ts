@@ -1,9 +1,7 @@
 import { readFileSync } from "node:fs";
 import { type Issue, UserError } from "../config/errors.ts";
 import { type RunOptions, type Shell, ShellError, shellWord } from "../host/shell.ts";
-
-/** What the scripts' `fail` prints: what is wrong, the rule, the remedy. */
-const refusal = /^error: (.*?): (must .*)\nremedy: (.*)$/m;
+import { refusalIn } from "./refusal.ts";
 
 /** Where a script reads another of this folder that it hands on: on its host there is no such file. */
 const companion = /\$\(cat "\$\{0%\/\*\}\/([\w-]+\.sh)"\)/g;
@@ -30,9 +28,8 @@ export async function runScript(
     return await shell.run(["sh", "-c", scriptText(script), script, ...args], { ...options, onLine: progress });
   } catch (error) {
     if (!(error instanceof ShellError)) throw error;
-    const [, path, rule, remedy] = refusal.exec(error.stderr) ?? [];
-    if (path === undefined || rule === undefined || remedy === undefined) throw error;
-    const issue = { path, rule, remedy };
+    const issue = refusalIn(error.stderr);
+    if (!issue) throw error;
     throw typeof refused === "string" ? new UserError(refused, [issue]) : refused(issue, error.exitCode);
   }
 }

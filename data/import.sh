@@ -186,6 +186,8 @@ main() {
   project=$1 uri=$3 source=$4 bytes=${5:-} sha512=${6:-} shown=${7:-$4}
   folder=$2/$project
   disk=$folder/project.qcow2
+  mounted=$(cat "${0%/*}/mounted.sh")
+  sh -c "$mounted" mounted.sh "$folder"
   new_folder=yes
   [ ! -d "$folder" ] || new_folder=''
   (umask 066 && mkdir -p "$folder")

@@ -266,5 +266,8 @@ folder=$2/$project
 disk=$folder/project.qcow2
 backups=$2/backups/$project
 console=$2/$project.console
+# What is on a disk that is not mounted would stay, and nothing would lead to it.
+mounted=$(cat "${0%/*}/mounted.sh")
+sh -c "$mounted" mounted.sh "$folder" "$backups" "$console"
 remove_disk
 [ "$4" != yes ] || remove_backups

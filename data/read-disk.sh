@@ -1,6 +1,7 @@
 #!/bin/sh
 # Prints what a project disk's file says of itself: its allocated bytes, then base64 of its header and of its table of
 # snapshots, one a line. Without a disk: `none`, then the projects that have one. Only reads, also while a VM runs.
+# On a disk that is not mounted it is not known whether it is there.
 #
 # Usage: read-disk.sh <storageDir> <project>
 set -eu
@@ -16,6 +17,8 @@ big_endian() {
 }
 base64_line() { base64 | tr -d '\n' && echo; }
 
+mounted=$(cat "${0%/*}/mounted.sh")
+sh -c "$mounted" mounted.sh "$1/$2"
 # Not `test`, to which what may not be seen is not there.
 if ! found=$(ls -d "$disk" 2>&1); then
   case $found in

@@ -12,6 +12,7 @@ import { bringUplink, isUplinkToChange } from "./embedded-uplink.ts";
 import { kvmWorks } from "./kvm.ts";
 import { withLock } from "./lock.ts";
 import { downCommand, embeddedRoot, markFile } from "./lost-hosts.ts";
+import { whyAway } from "./mounted.ts";
 import { requirePrograms, requireRoot } from "./programs.ts";
 import { VirshError, virshSession } from "./virsh.ts";
 
@@ -83,6 +84,7 @@ export function embeddedHostFor(projectRoot: string): EmbeddedHost {
  */
 export async function startEmbeddedHost(host: EmbeddedHost, log: Log): Promise<void> {
   requireRoot("The embedded host");
+  requireMounted(host, "The embedded host is not started.");
   await requirePrograms();
   await withLock(host.dir, limits.lock, log, async () => {
     if (findProcesses(host).length > 0) {
@@ -148,6 +150,7 @@ export async function stopEmbeddedHost(
   cutsPower = false,
 ): Promise<void> {
   if (!existsSync(host.dir)) {
+    requireMounted(host, "Whether there is an embedded host is not known.");
     log("embedded host: there is none");
     return;
   }
@@ -210,6 +213,7 @@ export async function embeddedHostStatus(host: EmbeddedHost): Promise<EmbeddedSt
  * @throws {UserError} while it runs, when something is mounted in the folder, or when that is not an embedded host's
  */
 export async function wipeEmbeddedHost(host: EmbeddedHost): Promise<void> {
+  requireMounted(host, "The embedded host is not removed.");
   if (!existsSync(host.dir)) return;
   const refuse = (rule: string, remedy: string) =>
     new UserError("The embedded host is not removed.", [{ path: host.dir, rule, remedy }]);
@@ -232,6 +236,12 @@ export async function wipeEmbeddedHost(host: EmbeddedHost): Promise<void> {
   );
   // The last one takes the common folder with it; others keep it.
   await rmdir(embeddedRoot).catch(() => {});
+}
+
+/** @throws UserError where the host's folder, or its disks', is on a disk that is not mounted: what is there now is not the host */
+function requireMounted({ dir, storageDir }: EmbeddedHost, title: string): void {
+  const away = whyAway(dir, storageDir);
+  if (away) throw new UserError(title, [away]);
 }
 
 async function answers(host: EmbeddedHost): Promise<boolean> {

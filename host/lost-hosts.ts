@@ -1,6 +1,8 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
+import type { Issue } from "../config/errors.ts";
 import { findProcesses } from "./embedded-look.ts";
+import { whyAway } from "./mounted.ts";
 
 /** The folder of all embedded hosts on this machine. */
 export const embeddedRoot = "/var/lib/project-vms";
@@ -37,7 +39,7 @@ export function lostHosts(root = embeddedRoot): LostHost[] {
 
 /**
  * The embedded hosts of this machine. Those that no start of this version has seen do not tell their checkout, and what cannot be
- * read is not known: neither is among them. Changes nothing.
+ * read, or is on a disk that is not mounted, is not known: neither is among them. Changes nothing.
  */
 export function embeddedHosts(root = embeddedRoot): HostFolder[] {
   return entriesOf(root)
@@ -47,6 +49,7 @@ export function embeddedHosts(root = embeddedRoot): HostFolder[] {
       if (textOf(path.join(dir, markFile)) !== dir || checkout === undefined) return [];
       const folders = entriesOf(path.join(dir, "vms"));
       const projects = folders.filter((name) => existsSync(path.join(dir, "vms", name, "project.qcow2"))).sort();
+      if (projects.length === 0 && whyAway(path.join(dir, "vms"))) return [];
       return [{ dir, checkout, isGone: isGone(checkout), projects }];
     });
 }
@@ -81,6 +84,12 @@ export const lostHostLine = (lost: LostHost) => `${describeLost(lost)}; ${lostRe
  */
 export const hostMovedFrom = (hosts: HostFolder[], uri: string | undefined, here: { dir: string; uri: string }) =>
   uri === here.uri ? undefined : hosts.find(({ dir }) => dir !== here.dir && uri?.includes(`socket=${dir}/`));
+
+/** Why nothing is known of the embedded host that a stack was last on: its folder is on a disk that is not mounted. */
+export function whyHostIsAway(uri: string | undefined): Issue | undefined {
+  const [, dir] = /[?&]socket=(.*)\/run\/libvirt\/libvirt-sock$/.exec(uri ?? "") ?? [];
+  return dir === undefined ? undefined : whyAway(dir, path.join(dir, "vms"));
+}
 
 /** What became of a checkout whose stack was on another one's host. */
 export const describeMoved = ({ checkout, isGone }: Pick<HostFolder, "checkout" | "isGone">) =>
@@ -130,7 +139,8 @@ function entriesOf(folder: string): string[] {
 /** Only what is certainly not there is gone. */
 function isGone(checkout: string): boolean {
   try {
-    return path.isAbsolute(checkout) && statSync(checkout, { throwIfNoEntry: false }) === undefined;
+    const isThere = !path.isAbsolute(checkout) || statSync(checkout, { throwIfNoEntry: false }) !== undefined;
+    return !isThere && whyAway(checkout) === undefined;
   } catch {
     return false;
   }

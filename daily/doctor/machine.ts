@@ -1,4 +1,5 @@
 import path from "node:path";
+import { runScript } from "../../data/host-script.ts";
 import { guardFolders, passagesOf, qemuId } from "../../host/embedded-files.ts";
 import type { Inventory } from "../../host/inventory.ts";
 import { kvmWorks } from "../../host/kvm.ts";
@@ -51,6 +52,7 @@ function kvmThere(virtualization: Inventory["virtualization"]): Examined {
 
 /** QEMU runs as a user of its own, who must get through all folders on the way; nobody else may change what is in them. */
 async function folder(storageDir: string, shell: Shell): Promise<Examined> {
+  await runScript(shell, "mounted.sh", [storageDir], "The folder for VMs is not known.");
   const changeable = changeableSteps(await lookAtStorage(shell, storageDir, []));
   if (changeable.length > 0) {
     const says = `other users there can put other disks in place of these: ${changeable.map(({ path, why }) => `${path} ${why}`).join(", ")}`;

@@ -44,6 +44,20 @@ test("a host in order", async () => {
   ]);
 });
 
+test("one whose folder for VMs is on a disk that is not mounted", async () => {
+  const said = "error: /vms: must be on what /etc/fstab mounts at /vms\nremedy: mount it\n";
+  const run = async (argv: string[]) => {
+    if (argv.includes("mounted.sh")) throw new ShellError("there", argv, 1, said);
+    return "";
+  };
+  const found = await examineMachine({ uri, virtualization: "kvm" }, "/vms", { uri, run });
+  expect(found[1]).toMatchObject({
+    level: "warning",
+    says: "could not be looked at: /vms: must be on what /etc/fstab mounts at /vms",
+    remedy: "mount it",
+  });
+});
+
 test("one on which nothing was made yet, without KVM and AppArmor", async () => {
   expect(await examined({ folders: "755 0 root /\n", virtualization: "emulated" })).toEqual([
     "warning KVM: libvirt there does not offer it: VMs are emulated -> load the kernel's kvm modules there",

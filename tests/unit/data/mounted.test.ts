@@ -1,10 +1,19 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { execa } from "execa";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { scriptText } from "../../../data/host-script.ts";
+import { requireMounted } from "../../../data/mounted.ts";
+import { ShellError } from "../../../host/shell.ts";
 import { onMachine } from "./on-machine.ts";
+
+/** A host whose programs say this. */
+const there = vi.hoisted(() => ({ run: async (): Promise<string> => "" }));
+vi.mock("../../../host/shell.ts", async (original) => ({
+  ...(await original<object>()),
+  shellFor: (uri: string) => ({ uri, run: () => there.run() }),
+}));
 
 let dir: string;
 beforeEach(() => {
@@ -71,8 +80,9 @@ describe("a place on a disk that is to be mounted", () => {
   });
 });
 
-describe("backups on a disk that is not mounted are not known to be gone:", () => {
+describe("what is on a disk that is not mounted is not known to be gone:", () => {
   test.each([
+    ["read-disk.sh", () => [at("vms"), "backups"], "backups"],
     ["newest-backups.sh", () => [at("vms"), "webapp"], "backups/webapp"],
     ["list-backups.sh", () => [at("vms/backups/webapp")], "backups/webapp"],
   ])("%s", async (script, args, place) => {
@@ -82,5 +92,27 @@ describe("backups on a disk that is not mounted are not known to be gone:", () =
     expect([exitCode, stderr]).toEqual([1, byFstab(at("vms", place), at("vms/backups"))]);
     writeFileSync(at("mounts"), `36 35 98:0 / ${at("vms/backups")} rw - ext4 /dev/sdb1 rw\n`);
     expect(await run(script, ...args())).toMatchObject({ exitCode: 0, stderr: "" });
+  });
+
+  test.each([
+    ["purge.sh", () => ["webapp", at("vms"), "test:///x", "no"]],
+    ["import.sh", () => ["webapp", at("vms"), "test:///x", at("image.qcow2")]],
+  ])("%s does nothing", async (script, args) => {
+    writeFileSync(at("fstab"), `/dev/sdb1 ${at("vms")} ext4\n`);
+    const { exitCode, stderr } = await run(script, ...args());
+    expect([exitCode, stderr]).toEqual([1, byFstab(at("vms/webapp"), at("vms"))]);
+    expect(existsSync(at("vms"))).toBe(false);
+  });
+
+  test("no new disk is begun in its place", async () => {
+    writeFileSync(at("fstab"), `/dev/sdb1 ${at("vms")} ext4\n`);
+    const { stderr } = await run("mounted.sh", at("vms/webapp"));
+    there.run = () => Promise.reject(new ShellError("here", ["sh"], 1, stderr));
+    const host = { uri: "test:///x", storageDir: at("vms") };
+    const fact = byFstab(at("vms/webapp"), at("vms")).replace("error: ", "  - ").replace("remedy: ", "    ");
+    await expect(requireMounted(host, ["webapp"], "It is not given.")).rejects.toThrow(`It is not given.\n${fact}`);
+    await requireMounted(host, [], "It is not given.");
+    there.run = () => Promise.reject(new ShellError("here", ["sh"], 127, "sh: not found"));
+    await requireMounted(host, ["webapp"], "It is not given.");
   });
 });

@@ -1,14 +1,19 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { UserError } from "../../../config/errors.ts";
-import { embeddedHostFor, stopEmbeddedHost } from "../../../host/embedded.ts";
+import { type Issue, UserError } from "../../../config/errors.ts";
+import { embeddedHostFor, startEmbeddedHost, stopEmbeddedHost, wipeEmbeddedHost } from "../../../host/embedded.ts";
 import { VirshError } from "../../../host/virsh.ts";
 import { cutsPower } from "../../../local/checkout.ts";
 
 /** Whether libvirt answers in a test, what shutting down the guests comes to, and what ends the host. */
-const host = vi.hoisted(() => ({ answers: true, shutDown: vi.fn(), kill: vi.fn() }));
+const host = vi.hoisted(() => ({
+  away: undefined as Issue | undefined,
+  answers: true,
+  shutDown: vi.fn(),
+  kill: vi.fn(),
+}));
 vi.mock("../../../host/embedded-look.ts", async (original) => ({ ...(await original()), findProcesses: () => [1] }));
 vi.mock("../../../host/embedded-guests.ts", async (original) => ({
   ...(await original()),
@@ -23,11 +28,13 @@ vi.mock("../../../host/embedded-process.ts", async (original) => ({
   killHost: host.kill,
   clearLeftovers: async () => false,
 }));
+vi.mock("../../../host/mounted.ts", () => ({ whyAway: () => host.away }));
 vi.mock("../../../host/programs.ts", async (original) => ({ ...(await original()), requireRoot: () => undefined }));
 
 let dir: string;
 beforeEach(() => {
   dir = mkdtempSync(path.join(tmpdir(), "stop-"));
+  host.away = undefined;
   host.answers = true;
   host.kill.mockReset();
   host.shutDown.mockReset();
@@ -86,6 +93,18 @@ test("so does one with a guest that is paused and does not resume", async () => 
   host.shutDown.mockRejectedValue(new UserError("project-app is paused."));
   await expect(stop()).rejects.toThrow("project-app is paused.");
   expect(host.kill).not.toHaveBeenCalled();
+});
+
+test.each([
+  ["starts", "The embedded host is not started.", startEmbeddedHost],
+  ["stops", "Whether there is an embedded host is not known.", stopEmbeddedHost],
+  ["is removed", "The embedded host is not removed.", wipeEmbeddedHost],
+])("none %s whose folder is on a disk that is not mounted", async (_, title, action) => {
+  host.away = { path: "/hosts/a", rule: "must be on what /etc/fstab mounts", remedy: "mount it" };
+  const nowhere = { ...embeddedHostFor(dir), dir: path.join(dir, "none") };
+  const refusal = `${title}\n  - /hosts/a: must be on what /etc/fstab mounts\n    mount it`;
+  await expect(action(nowhere, () => undefined)).rejects.toThrow(refusal);
+  expect(existsSync(nowhere.dir)).toBe(false);
 });
 
 test("`make down` cuts power by FORCE=yes alone", () => {

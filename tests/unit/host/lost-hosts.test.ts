@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { embeddedHostFor } from "../../../host/embedded.ts";
 import { noteCheckout } from "../../../host/embedded-files.ts";
 import {
@@ -14,11 +14,22 @@ import {
   lostHosts,
   lostRemedy,
   movedRemedy,
+  whyHostIsAway,
 } from "../../../host/lost-hosts.ts";
 import { checkoutOfHost } from "../../../local/checkout.ts";
 
+/** Places on disks that are not mounted. */
+const disks = vi.hoisted(() => ({ away: [] as string[] }));
+vi.mock("../../../host/mounted.ts", () => ({
+  whyAway: (...places: string[]) => {
+    const path = places.find((place) => disks.away.some((one) => place.startsWith(one)));
+    return path === undefined ? undefined : { path, rule: "must be mounted", remedy: "mount it" };
+  },
+}));
+
 let root: string;
 beforeEach(() => {
+  disks.away = [];
   root = mkdtempSync(path.join(tmpdir(), "lost-hosts-"));
 });
 afterEach(() => rmSync(root, { recursive: true, force: true }));
@@ -57,6 +68,25 @@ describe("an embedded host", () => {
     await aHost("unknown", path.join(root, "x".repeat(300)));
     expect(lostHosts(root)).toEqual([]);
     expect(lostHosts(path.join(root, "none"))).toEqual([]);
+  });
+
+  test("whose checkout, or whose disks, are on a disk that is not mounted is not known, rather than lost", async () => {
+    const [gone, usb] = [path.join(root, "gone"), path.join(root, "usb")];
+    await aHost("a-1", path.join(usb, "a"), ["demo"]);
+    const dir = await aHost("b-1", gone);
+    expect(lostHosts(root)).toHaveLength(2);
+    disks.away = [usb];
+    expect(lostHosts(root).map((host) => host.dir)).toEqual([dir]);
+    disks.away = [path.join(dir, "vms")];
+    expect(lostHosts(root).map((host) => host.dir)).toEqual([path.join(root, "a-1")]);
+  });
+
+  test("that a stack was on is not known to be gone where its folder is on such a disk", () => {
+    const uri = "qemu+unix:///system?socket=/hosts/a-1/run/libvirt/libvirt-sock";
+    expect(whyHostIsAway(uri)).toBeUndefined();
+    disks.away = ["/hosts"];
+    expect(whyHostIsAway(uri)?.path).toBe("/hosts/a-1");
+    expect([whyHostIsAway("qemu:///system"), whyHostIsAway(undefined)]).toEqual([undefined, undefined]);
   });
 
   test("that is lost is named with what it has, and with what can be done", () => {
