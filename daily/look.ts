@@ -4,6 +4,7 @@ import type { HostSettings } from "../config/settings.ts";
 import type { GuestAddress } from "../guest/values.ts";
 import { leasesIn } from "../host/leases.ts";
 import { type Ask, type BatchAnswer, VirshError, withVirshSession } from "../host/virsh.ts";
+import { connected, whatIsThere } from "../host/virsh-answers.ts";
 import { isCopy } from "../vm/copies.ts";
 import { type DiskStats, type DomainStats, domstatsCommand, parseDomstats } from "./domstats.ts";
 
@@ -36,12 +37,12 @@ const timeLimit = 30;
  * Looks at the VMs of a host, over its libvirt, in one or two questions however many there are. The inventory sees more, and
  * takes ten times as long. Changes nothing.
  *
- * @throws UserError when the host does not answer
+ * @throws UserError when the host does not answer, or no more before all is known
  * @example const { vms } = await lookAtVms(stack.host)
  */
 export async function lookAtVms(host: LookHost): Promise<HostFound> {
   try {
-    return await withVirshSession(host.uri, (ask) => look(host, ask), timeLimit);
+    return await withVirshSession(host.uri, (ask) => look(host, connected(ask)), timeLimit);
   } catch (error) {
     if (!(error instanceof VirshError)) throw error;
     // Loaded only now: a list of VMs is to be there at once.
@@ -63,21 +64,27 @@ async function look({ uri, storageDir, network }: LookHost, ask: Ask): Promise<H
     ...suspects.map((name) => ["domuuid", name]),
     ...idle.flatMap(diskQuestions),
   ]);
-  const uuids = answers.slice(names.length, names.length + suspects.length);
-  const copied = domains.filter((domain) => {
-    const uuid = uuids[suspects.indexOf(domain.name)];
+  // Whose a VM is of which libvirt does not tell, is not known: it is nobody else's.
+  const descriptions = whatIsThere(answers.slice(0, names.length));
+  const uuids = whatIsThere(answers.slice(names.length, names.length + suspects.length));
+  const isCopied = (domain: DomainStats) => {
+    const uuid = answerAbout(domain.name, uuids);
     return uuid !== undefined && isCopy({ ...identityOf(domain), uuid: uuid.output.trim() });
-  });
+  };
   const disks = answers.slice(names.length + suspects.length);
   return {
-    vms: domains.map((domain, i) => {
+    vms: domains.flatMap((domain, i) => {
       const name = names[i] ?? "";
-      const stack = copied.includes(domain) ? undefined : ownerIn(answers[i]);
-      return { ...domain, name, stack, addresses: addressesIn(leases, name) };
+      const description = answerAbout(domain.name, descriptions);
+      if (!description) return [];
+      const stack = isCopied(domain) ? undefined : ownerIn(description);
+      return [{ ...domain, name, stack, addresses: addressesIn(leases, name) }];
     }),
     disks: idle.flatMap((name, i) => idleDisk(name, storageDir, disks.slice(2 * i, 2 * i + 2))),
   };
 }
+
+const answerAbout = (domain: string, answers: BatchAnswer[]) => answers.find(({ command }) => command[1] === domain);
 
 const identityOf = ({ name, disks }: DomainStats) => ({ name, uuid: "", diskPaths: disks.map(({ path }) => path) });
 
@@ -103,8 +110,8 @@ function idleDisk(name: string, storageDir: string, [pool, volume]: BatchAnswer[
 }
 
 /** The stack in the mark that `ownerMark` makes. */
-function ownerIn(description: BatchAnswer | undefined): string | undefined {
-  return /^[ \t]*project-vms stack (\S+)[ \t]*$/m.exec(description?.output ?? "")?.[1];
+function ownerIn({ output }: BatchAnswer): string | undefined {
+  return /^[ \t]*project-vms stack (\S+)[ \t]*$/m.exec(output)?.[1];
 }
 
 /** A network that libvirt gives no addresses on has no leases. */

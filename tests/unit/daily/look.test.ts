@@ -1,53 +1,56 @@
 import { beforeEach, expect, test, vi } from "vitest";
-import { domainUuid } from "../../../config/names.ts";
 import { lookAtVms } from "../../../daily/look.ts";
-import { anOutline } from "./samples.ts";
+import type { BatchAnswer } from "../../../host/virsh.ts";
 
-let domains: Record<string, { uuid: string; disks: string[] }>;
-const asked: string[] = [];
-
+/** What a host answers to a question, by its verb; an Error says why it does not. */
+let answers: Record<string, string | Error>;
 vi.mock("../../../host/virsh.ts", async (original) => ({
   ...(await original<object>()),
-  withVirshSession: (_: string, use: (ask: (batch: string[][]) => unknown) => unknown) =>
-    use(async (batch) => batch.map((command) => ({ command, ok: true, output: answer(command), error: "" }))),
+  withVirshSession: (_: string, use: (ask: (batch: string[][]) => Promise<BatchAnswer[]>) => unknown) =>
+    use(async (batch) =>
+      batch.map((command) => {
+        const answer = answers[command[0] ?? ""] ?? "";
+        const said = answer instanceof Error ? { ok: false, output: "", error: answer.message } : undefined;
+        return { command, ...(said ?? { ok: true, output: String(answer), error: "" }) };
+      }),
+    ),
 }));
 
-/** As virsh says it of domains that are all of the stack `storage`, by their marks. */
-function answer([verb = "", name = ""]: string[]): string {
-  asked.push([verb, name].join(" "));
-  if (verb === "desc") return "project-vms stack storage";
-  if (verb === "domuuid") return domains[name]?.uuid ?? "";
-  if (verb !== "domstats") return "";
-  return Object.entries(domains)
-    .map(([domain, { disks }]) =>
-      [
-        `Domain: '${domain}'`,
-        "  state.state=1",
-        `  block.count=${disks.length}`,
-        ...disks.map((disk, i) => `  block.${i}.path=${disk}`),
-      ].join("\n"),
-    )
-    .join("\n\n");
-}
-
+const host = {
+  uri: "qemu+ssh://root@storage/system",
+  storageDir: "/vms",
+  network: { kind: "existing", name: "lan" } as const,
+};
 beforeEach(() => {
-  asked.length = 0;
+  answers = {
+    domstats: "Domain: 'project-webapp'\n  state.state=1\n",
+    "pool-list": " project-old \n",
+    desc: "project-vms stack storage",
+    "pool-dumpxml": "<path>/vms/old</path>",
+    "vol-info": "Capacity: 50\nAllocation: 3\n",
+  };
 });
 
-test("a copy that virt-manager made is no VM of the stack; the UUID is asked of what may be one alone", async () => {
-  domains = {
-    "project-webapp": { uuid: domainUuid("webapp"), disks: ["/vms/webapp/project.qcow2"] },
-    "project-moved": { uuid: domainUuid("moved"), disks: ["/elsewhere/disk.qcow2"] },
-    "project-webapp-clone": { uuid: "2b7d", disks: ["/vms/webapp/project-clone.qcow2"] },
-  };
-  const { vms } = await lookAtVms(anOutline().host);
-  expect(Object.fromEntries(vms.map(({ name, stack }) => [name, stack]))).toEqual({
-    webapp: "storage",
-    moved: "storage",
-    "webapp-clone": undefined,
-  });
-  expect(asked.filter((words) => words.startsWith("domuuid"))).toEqual([
-    "domuuid project-moved",
-    "domuuid project-webapp-clone",
-  ]);
+test("VMs with their stacks, and kept disks", async () => {
+  const { vms, disks } = await lookAtVms(host);
+  expect(vms).toMatchObject([{ name: "webapp", state: "running", stack: "storage" }]);
+  expect(disks).toEqual([{ name: "old", path: "/vms/old/project.qcow2", size: 50, used: 3 }]);
+});
+
+const lost = "Disconnected from qemu:///system due to end of file; failed to get domain 'project-webapp'";
+
+test.each([
+  ["desc", lost, "whose a VM is"],
+  ["desc", "Timed out during operation: cannot acquire state change lock", "whose a VM is"],
+  ["vol-info", lost, "whether there is a kept disk"],
+  ["net-dhcp-leases", lost, "whether a VM has an address"],
+])("a host that does not answer %s (%s) is not known: %s", async (verb, why) => {
+  answers[verb] = new Error(why);
+  await expect(lookAtVms(host)).rejects.toThrow(`must be answered by the host's libvirt (${why})`);
+});
+
+test("a VM that was removed meanwhile is not there, and is nobody else's; a network without leases has none", async () => {
+  answers.desc = new Error("failed to get domain 'project-webapp'");
+  answers["net-dhcp-leases"] = new Error("failed to get network 'lan'");
+  expect((await lookAtVms(host)).vms).toEqual([]);
 });
