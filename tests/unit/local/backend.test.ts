@@ -1,6 +1,7 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import path from "node:path";
+import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { readStackState } from "../../../daily/stack-state.ts";
 import { usedBackend } from "../../../local/backend.ts";
@@ -94,6 +95,28 @@ test("the state that is shown is the one of the backend that is used", async () 
   process.env.PULUMI_BACKEND_URL = "file://./elsewhere";
   expect(await readStackState(root, "local")).toMatchObject({ vms: [], outputs: {} });
   process.env.PULUMI_BACKEND_URL = "s3://bucket";
+  expect(await readStackState(root, "local")).toBeUndefined();
+});
+
+test("a state that the backend compresses is read as well, and what it wrote last holds", async () => {
+  const stacks = path.join(root, ".local/state/.pulumi/stacks/project-vms");
+  mkdirSync(stacks, { recursive: true });
+  const state = (uri: string) =>
+    JSON.stringify({
+      checkpoint: { latest: { resources: [{ type: "pulumi:providers:libvirt", urn: "urn", inputs: { uri } }] } },
+    });
+  const write = (name: string, content: string | Buffer, minute: number) => {
+    writeFileSync(path.join(stacks, name), content);
+    utimesSync(path.join(stacks, name), minute * 60, minute * 60);
+  };
+  const uri = async () => (await readStackState(root, "local"))?.uri;
+  write("local.json.gz", gzipSync(state("compressed")), 2);
+  expect(await uri()).toBe("compressed");
+  write("local.json", state("plain"), 2);
+  expect(await uri()).toBe("compressed");
+  write("local.json", state("plain"), 3);
+  expect(await uri()).toBe("plain");
+  write("local.json.gz", gzipSync(state("compressed")).subarray(0, 30), 4);
   expect(await readStackState(root, "local")).toBeUndefined();
 });
 
