@@ -68,9 +68,10 @@ async function useImage(image: Image): Promise<void> {
 async function cloudInitDone({ uri, virtualization }: Workload, vm: string): Promise<void> {
   const guest = new Guest(virshFor(uri), vm);
   const limit = limits[virtualization];
-  const end = Date.now() + limit.boot * 1000;
+  const end = performance.now() + limit.boot * 1000;
   while (!(await guest.answers())) {
-    if (Date.now() > end) throw new Error(`${guest.name}: the guest agent did not answer within ${limit.boot} s`);
+    if (performance.now() > end)
+      throw new Error(`${guest.name}: the guest agent did not answer within ${limit.boot} s`);
     await delay(500);
   }
   await guest.cloudInitDone(limit["cloud-init"]);

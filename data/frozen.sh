@@ -26,6 +26,9 @@ fail() {
   exit 1
 }
 
+# Seconds for limits: others set the clock of the day.
+clock() { cut -d . -f 1 /proc/uptime; }
+
 # With a limit for this question alone: `virsh guest-agent-timeout` would set one for everybody who asks this agent, and
 # there is no way to see which one was set before.
 agent() {
@@ -56,7 +59,7 @@ freeze() {
 # A thaw may come to nothing where an agent has too much to do (0), or thaw and answer too late (then the next one is 0).
 # An agent that was silent may have the freeze before it still.
 thaw() {
-  asked_since=$(date +%s) late=
+  asked_since=$(clock) late=
   while :; do
     count=$(ask '{"execute":"guest-fsfreeze-thaw"}' "$THAW")
     case $count in
@@ -65,7 +68,7 @@ thaw() {
       0) [ "$frozen$late" = yes ] || return 0 ;;
       *) return 0 ;;
     esac
-    [ $(($(date +%s) - asked_since)) -lt "$THAWED" ] || return 1
+    [ $(($(clock) - asked_since)) -lt "$THAWED" ] || return 1
     sleep 1
   done
 }

@@ -84,12 +84,12 @@ export class GuestAgent {
     timeoutSeconds: number,
     input?: string | Buffer,
   ): Promise<ExecBytes> {
-    const asked = Date.now();
+    const asked = performance.now();
     const end = asked + timeoutSeconds * 1000;
     const data = input === undefined ? {} : { "input-data": Buffer.from(input).toString("base64") };
     const command = { path, arg, "capture-output": true, ...data };
     const late = () => new AgentError(this.domain, `${path} has not ended after ${timeoutSeconds} s`);
-    const left = () => (end - Date.now()) / 1000;
+    const left = () => (end - performance.now()) / 1000;
     // To be told of a program's start is worth more than its time: one that was started and is not waited for would go on.
     const { pid } = await this.ask("guest-exec", startedAnswer, command, input !== undefined);
     while (left() > 0) {
@@ -103,7 +103,7 @@ export class GuestAgent {
         };
       }
       // The agent tells nothing by itself.
-      await delay(Math.min(pauseAfter(Date.now() - asked), Math.max(0, left() * 1000)));
+      await delay(Math.min(pauseAfter(performance.now() - asked), Math.max(0, left() * 1000)));
     }
     throw late();
   }

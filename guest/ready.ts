@@ -76,14 +76,14 @@ export async function waitUntilReady(
   log: ProgressLog,
   tailnet?: TailnetJoin,
 ): Promise<Readiness> {
-  const started = Date.now();
+  const started = performance.now();
   const taken: Partial<Record<Stage, number>> = {};
   const report = (stage: Stage, state: VmProgress["state"], seconds: number) => {
     const progress: VmProgress = { guest: guest.name, stage, state, seconds };
     log(sentence(progress), progress);
   };
   const run = async <T>(stage: Stage, step: (limitSeconds: number) => Promise<T>): Promise<T> => {
-    const since = Date.now();
+    const since = performance.now();
     const heartbeat = setInterval(() => report(stage, "waiting", secondsSince(since)), heartbeatSeconds * 1000);
     try {
       const result = await step(limit[stage]);
@@ -127,13 +127,13 @@ const describeRenamed = (called: string) =>
 
 /** Asks again and again until the answer is truthy; a question that is still open when the time is over is left at that. */
 async function until<T>(ask: () => Promise<T | false>, limitSeconds: number, otherwise: string): Promise<T> {
-  const started = Date.now();
+  const started = performance.now();
   const end = started + limitSeconds * 1000;
   const late = () => new Error(`${otherwise} within ${limitSeconds} s`);
-  for (let left = limitSeconds; left > 0; left = (end - Date.now()) / 1000) {
+  for (let left = limitSeconds; left > 0; left = (end - performance.now()) / 1000) {
     const answer = await inTime(ask(), left, late);
     if (answer) return answer;
-    await delay(pauseAfter(Date.now() - started));
+    await delay(pauseAfter(performance.now() - started));
   }
   throw late();
 }
@@ -144,4 +144,4 @@ async function allSettledOrFirstError(work: Promise<unknown>[]): Promise<void> {
 }
 
 const nonEmpty = <T>(list: T[]): T[] | false => (list.length > 0 ? list : false);
-const secondsSince = (moment: number) => Math.round((Date.now() - moment) / 100) / 10;
+const secondsSince = (moment: number) => Math.round((performance.now() - moment) / 100) / 10;

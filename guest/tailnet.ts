@@ -124,9 +124,9 @@ export async function joinTailnet(
   { server = "", domain, anew, key }: TailnetJoin,
   limitSeconds: number,
 ): Promise<TailnetNode> {
-  const end = Date.now() + limitSeconds * 1000;
+  const end = performance.now() + limitSeconds * 1000;
   const script = (words: string[], secret?: string) => {
-    const left = Math.ceil((end - Date.now()) / 1000);
+    const left = Math.ceil((end - performance.now()) / 1000);
     if (left <= 0) throw new Error(`it is not in the tailnet after ${limitSeconds} s`);
     return run(agent, ["/bin/sh", "-c", ...words], left, secret);
   };

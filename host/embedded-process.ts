@@ -96,9 +96,9 @@ export async function waitFor(
   limitSeconds: number,
   isSo: () => boolean | Promise<boolean>,
 ): Promise<void> {
-  const end = Date.now() + limitSeconds * 1000;
+  const end = performance.now() + limitSeconds * 1000;
   while (!(await isSo())) {
-    if (Date.now() > end) throw new UserError(`waited ${limitSeconds} s for ${what}`);
+    if (performance.now() > end) throw new UserError(`waited ${limitSeconds} s for ${what}`);
     await sleep(50);
   }
 }

@@ -111,7 +111,7 @@ export async function ensureHostRuns(root: string, uri: string, log: Log): Promi
 }
 
 async function start(host: EmbeddedHost, log: Log): Promise<void> {
-  const started = Date.now();
+  const started = performance.now();
   await rememberRunning(host);
   if (await clearLeftovers(host)) log("embedded host: cleared what a crash had left");
   const kvm = await kvmWorks();
@@ -129,7 +129,7 @@ async function start(host: EmbeddedHost, log: Log): Promise<void> {
     await clearLeftovers(host);
     throw await startFailure(host, error);
   }
-  log(`embedded host: libvirtd answers after ${((Date.now() - started) / 1000).toFixed(1)} s (${host.dir})`);
+  log(`embedded host: libvirtd answers after ${((performance.now() - started) / 1000).toFixed(1)} s (${host.dir})`);
   await bringUplink(host, log);
   await startAgain(host, await recallRunning(host), log);
 }

@@ -20,14 +20,14 @@ const isBusy = (error: unknown) => error instanceof VirshError && error.reason.i
  * @throws VirshError when it still fails after that, or after five seconds for another reason
  */
 export async function refreshPool(virsh: Virsh, pool: string, busySeconds = otherwiseSeconds): Promise<void> {
-  const started = Date.now();
+  const started = performance.now();
   for (;;) {
     try {
       await virsh.run("pool-refresh", pool);
       return;
     } catch (error) {
       const limit = isBusy(error) ? busySeconds : otherwiseSeconds;
-      if (Date.now() - started >= limit * 1000) throw error;
+      if (performance.now() - started >= limit * 1000) throw error;
       await delay(pause);
     }
   }

@@ -116,8 +116,8 @@ export function virshSession(uri: string, batch: string[][], timeoutSeconds = 60
  * @param timeoutSeconds for all of it
  */
 export async function withVirshSession<T>(uri: string, use: (ask: Ask) => Promise<T>, timeoutSeconds = 60): Promise<T> {
-  const end = Date.now() + timeoutSeconds * 1000;
-  const open = (args: string[]) => new VirshProcess(uri, args, timeoutSeconds, (end - Date.now()) / 1000);
+  const end = performance.now() + timeoutSeconds * 1000;
+  const open = (args: string[]) => new VirshProcess(uri, args, timeoutSeconds, (end - performance.now()) / 1000);
   if (isLocal(uri)) return use(withWholeLists((batch) => askByScripts(open, batch)));
   const session = new InputSession(() => open([]));
   let before: Promise<unknown> = Promise.resolve();

@@ -43,10 +43,10 @@ export async function buildImage(recipe: Recipe, output: string, log: (line: str
   await requirePrograms(programs);
   await requireBuilders();
   const work = await newWorkFolder(output);
-  const started = Date.now();
+  const started = performance.now();
   const lines: string[] = [];
   let stage = "start";
-  const say = () => log(`building the base image: ${stage}, ${Math.round((Date.now() - started) / 1000)} s`);
+  const say = () => log(`building the base image: ${stage}, ${Math.round((performance.now() - started) / 1000)} s`);
   const heartbeat = setInterval(say, heartbeatSeconds * 1000);
   let callOff = () => {};
   try {

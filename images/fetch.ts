@@ -148,7 +148,7 @@ class Silence {
 /** Says now and then how much has come. */
 class Meter {
   private bytes = 0;
-  private readonly started = Date.now();
+  private readonly started = performance.now();
   private said = this.started;
 
   constructor(
@@ -161,8 +161,8 @@ class Meter {
 
   add(bytes: number): void {
     this.bytes += bytes;
-    if (Date.now() - this.said < progressSeconds * 1000) return;
-    this.said = Date.now();
+    if (performance.now() - this.said < progressSeconds * 1000) return;
+    this.said = performance.now();
     const of = this.size ? ` of ${Math.round(this.size / MiB)}` : "";
     this.log(
       `fetching ${this.url}: ${Math.round(this.bytes / MiB)}${of} MiB, ${Math.round((this.said - this.started) / 1000)} s`,

@@ -104,14 +104,14 @@ async function upload(
   readQcow2(image.file, image.name);
   const { size } = await stat(image.file);
   await requireRoom(virsh, pool, size);
-  const started = Date.now();
+  const started = performance.now();
   log(`uploading ${image.name} to the host's pool (${formatSize(size)})`);
   await virsh.run("vol-create-as", pool, image.name, `${image.virtualSize}`, "--format", "qcow2", "--allocation", "0");
   await virsh.run("vol-upload", image.name, image.file, "--pool", pool);
   await writeMark(virsh, image, pool);
   // Another image may be on its way into the same pool, in this very update.
   await refreshPool(virsh, pool, uploadSeconds);
-  log(`uploaded ${image.name}, ${Math.round((Date.now() - started) / 1000)} s`);
+  log(`uploaded ${image.name}, ${Math.round((performance.now() - started) / 1000)} s`);
 }
 
 /** Only what no VM stands on: an overlay without its base is lost. */

@@ -48,7 +48,7 @@ export async function growDisks(
   always = false,
 ): Promise<void> {
   if (always) await resumeAfterFullHost(virsh, project, log);
-  const end = Date.now() + filesystemSeconds * 1000;
+  const end = performance.now() + filesystemSeconds * 1000;
   try {
     for (const disk of [growingDisks.project, growingDisks.root]) {
       const grown = await growVolume(virsh, project, disk, sizes[disk.role], log);
@@ -105,7 +105,7 @@ async function growFilesystem(
     return;
   }
   const command = ["/bin/sh", "-c", growScript, "grow", diskSerial(project, role), role] as const;
-  const left = Math.max(1, Math.ceil((end - Date.now()) / 1000));
+  const left = Math.max(1, Math.ceil((end - performance.now()) / 1000));
   const result = await agent.exec([...command], left);
   if (result.exitCode === 0) return;
   const lastLines = guestText(`${result.stdout}${result.stderr}`.trim().split("\n").slice(-3).join("\n"));

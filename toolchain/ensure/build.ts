@@ -47,15 +47,15 @@ export async function ensurePiece(
  */
 export async function buildGoPiece(piece: GoPiece, folder: string, position: string, log: Log): Promise<void> {
   const title = `building ${piece.title} from Go modules (${position})`;
-  const started = Date.now();
+  const started = performance.now();
   log(`${title}, ${piece.expected} the first time`);
-  const heartbeat = setInterval(() => log(`${title} … ${clock(Date.now() - started)}`), heartbeatInterval);
+  const heartbeat = setInterval(() => log(`${title} … ${clock(performance.now() - started)}`), heartbeatInterval);
   try {
     await runGo(piece, ["build", ...goFlags(piece), "-o", join(folder, piece.name), piece.package]);
   } finally {
     clearInterval(heartbeat);
   }
-  log(`built ${piece.title} in ${clock(Date.now() - started)}`);
+  log(`built ${piece.title} in ${clock(performance.now() - started)}`);
 }
 
 function runGo(piece: GoPiece, args: string[]): Promise<void> {

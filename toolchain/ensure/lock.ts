@@ -15,7 +15,7 @@ const lockHeartbeat = 30_000;
  */
 export async function takeLock(cache: string, log: Log): Promise<() => Promise<void>> {
   mkdirSync(cache, { recursive: true });
-  const started = Date.now();
+  const started = performance.now();
   let said = Number.NEGATIVE_INFINITY;
   for (;;) {
     try {
@@ -24,8 +24,8 @@ export async function takeLock(cache: string, log: Log): Promise<() => Promise<v
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ELOCKED") throw error;
     }
-    if (Date.now() - said >= lockHeartbeat) {
-      said = Date.now();
+    if (performance.now() - said >= lockHeartbeat) {
+      said = performance.now();
       log(`another run is making the toolchain, waiting … ${clock(said - started)}`);
     }
     await new Promise((resolve) => setTimeout(resolve, lockPoll));

@@ -27,7 +27,7 @@ export async function getDevice(
   if (failures.length > 0) return { failures };
   const by = given.hostname === undefined ? "name" : "hostname";
   const wanted = given[by] ?? "";
-  const end = Date.now() + (parseDuration(given.waitFor ?? "0s") ?? 0);
+  const end = performance.now() + (parseDuration(given.waitFor ?? "0s") ?? 0);
   for (;;) {
     try {
       const [found] = await client.devices([[by, wanted]]);
@@ -35,7 +35,8 @@ export async function getDevice(
       return { result: { ...describeDevice(found), ...(given.waitFor ? { waitFor: given.waitFor } : {}) } };
     } catch (error) {
       const waited = given.waitFor ? `failed after maximum of retries within ${given.waitFor}: ` : "";
-      if (Date.now() + interval > end) throw new Error(`Failed to fetch devices: ${waited}${(error as Error).message}`);
+      if (performance.now() + interval > end)
+        throw new Error(`Failed to fetch devices: ${waited}${(error as Error).message}`);
     }
     await sleep(interval);
   }
