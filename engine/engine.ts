@@ -191,6 +191,8 @@ export class Engine {
     this.log(`${this.stack}: there is no state of this stack yet: beginning one`);
     const file = path.join(this.root, stackFileName(this.root, this.stack));
     const text = readFileSync(file, "utf8");
+    // An engine that was killed while it began it may have left its lock alone.
+    await releaseDeadLocks(this.root, this.stack, this.log);
     const stack = await Stack.create(this.stack, workspace);
     writeWhole(file, withSalt(text, readFileSync(file, "utf8")));
     return stack;

@@ -1,11 +1,11 @@
-import { readFileSync, statSync } from "node:fs";
+import { readFileSync, rmSync, statSync } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { hostname } from "node:os";
 import path from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { UserError } from "../config/errors.ts";
-import { execa } from "../config/execa.ts";
 import { readPulumiProject } from "../config/pulumi-project.ts";
+import { shellWord } from "../host/shell.ts";
 import { usedBackend } from "./backend.ts";
 
 /** Who holds a lock of Pulumi's file backend, as it writes it down. */
@@ -15,6 +15,8 @@ export interface StackLock {
   username: string;
   /** Whose its file is; undefined: not known. */
   uid?: number;
+  /** Absolute path. */
+  file: string;
 }
 
 /**
@@ -44,45 +46,47 @@ async function readLock(file: string, wasUnreadable = false): Promise<StackLock 
   if (text === undefined) return undefined;
   try {
     const { uid } = await stat(file);
-    return { ...(JSON.parse(text) as StackLock), uid };
+    return { ...(JSON.parse(text) as StackLock), uid, file };
   } catch {
     if (!wasUnreadable) {
       await setTimeout(writingTime);
       return readLock(file, true);
     }
     // A kill or a power cut leaves it empty or cut off: the process that wrote it is gone.
-    return { pid: 0, hostname: hostname(), username: "unknown" };
+    return { pid: 0, hostname: hostname(), username: "unknown", file };
   }
 }
 
 /**
  * Releases a stack's locks when all who took them are dead: an update that was killed, or lost its power, leaves its
- * lock behind. A lock of a living process, or of another machine, stays, and Pulumi says who holds it.
+ * lock behind. A lock of a living process, or of another machine, stays, and Pulumi says who holds it. `pulumi cancel` would do no more,
+ * and does nothing for a stack that was being begun, or removed, when its engine was killed: it finds no such stack.
  *
- * @throws UserError when the engine does not release it
+ * @throws UserError when this user may not
  */
 export async function releaseDeadLocks(projectRoot: string, stack: string, log: (line: string) => void): Promise<void> {
   const locks = await readLocks(projectRoot, stack);
   if (locks.length === 0 || locks.some(isHeld)) return;
   log(`releasing the lock of an update that did not finish (process ${locks.map(({ pid }) => pid).join(", ")})`);
-  const { failed, stderr } = await execa("pulumi", ["cancel", "--yes", "--stack", stack], {
-    cwd: projectRoot,
-    reject: false,
-  });
-  if (failed) throw notReleased(stack, stderr ?? "");
+  for (const { file } of locks) {
+    try {
+      for (const one of [file, `${file}.attrs`]) rmSync(one, { force: true });
+    } catch (error) {
+      throw notReleased(stack, file, error as Error);
+    }
+  }
 }
 
 /** What releases a stack's lock by hand, whoever holds it, and where that can be typed. */
 export const cancelCommand = (stack: string) =>
   `\`pulumi cancel -s ${stack}\` (in a shell of \`eval "$(make -s env)"\`)`;
 
-function notReleased(stack: string, said: string): UserError {
-  const reason = said.trim().split("\n").slice(-3).join("; ");
+function notReleased(stack: string, file: string, { message }: Error): UserError {
   return new UserError("The lock of an update that did not finish could not be released.", [
     {
-      path: `stack ${stack}`,
-      rule: `must be released by \`pulumi cancel\` (${reason})`,
-      remedy: `see what keeps it: ${cancelCommand(stack)}`,
+      path: file,
+      rule: `must be removable by this user: no process holds the stack ${stack} by it (${message})`,
+      remedy: `remove it as its owner: rm ${shellWord(file)}`,
     },
   ]);
 }

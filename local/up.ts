@@ -31,8 +31,9 @@ async function main(): Promise<void> {
   await ensureSshKey(projectRoot, log);
   await startEmbeddedHost(host, log);
   for (const lost of lostHosts()) log(lostHostLine(lost));
-  await selectStack();
+  // Before the stack is looked for: of one whose engine was killed while it began it, there may be the lock alone.
   await releaseDeadLocks(projectRoot, stack, log);
+  await selectStack();
   const held = (await readLocks(projectRoot, stack)).filter(isHeld);
   if (held.length > 0)
     throw stackLocked(

@@ -2,10 +2,9 @@ import { existsSync, statSync } from "node:fs";
 import path from "node:path";
 import { UserError } from "../../config/errors.ts";
 import { execa } from "../../config/execa.ts";
-import { changeOwn, programEnvironment } from "../../config/program-environment.ts";
+import { programEnvironment } from "../../config/program-environment.ts";
 import { orphansAmong, processesFound, reapOrphans } from "../../engine/orphans.ts";
 import { shellWord } from "../../host/shell.ts";
-import { checkoutEnvironment, prepareCheckout } from "../../local/checkout.ts";
 import { isHeld, readLocks, releaseDeadLocks } from "../../local/stack-lock.ts";
 import { attributesIn, dropAttributes } from "../../local/state-attributes.ts";
 import { cacheFolder } from "../../toolchain/ensure/places.ts";
@@ -72,12 +71,9 @@ async function locks(root: string, stack: string, log: Log): Promise<Examined> {
     return ok("lock", `an update is going on: process ${holder.pid} of ${holder.username} on ${holder.hostname}`);
   }
   if (found.length === 0) return ok("lock", "nobody holds the stack's");
-  const mend = async () => {
-    prepareCheckout(root);
-    changeOwn({ ...checkoutEnvironment(root), ...toolchainEnvironment() });
-    await releaseDeadLocks(root, stack, log);
-  };
+  const mend = () => releaseDeadLocks(root, stack, log);
   const pids = found.map(({ pid }) => pid).join(", ");
   const says = `an update that was killed left its lock behind (process ${pids})`;
-  return failure("lock", says, `pulumi cancel -s ${stack}, then pulumi up -s ${stack}`, mend);
+  const files = found.map(({ file }) => shellWord(file)).join(" ");
+  return failure("lock", says, `rm ${files}, then pulumi up -s ${stack}`, mend);
 }

@@ -1,4 +1,6 @@
+import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
 import path from "node:path";
 import { expect, test, vi } from "vitest";
 import { mayBegin } from "../../../cli/change.ts";
@@ -36,6 +38,22 @@ test.each([
 test("in the checkout's own one a plan begins it, as it always did", async () => {
   delete process.env.PULUMI_BACKEND_URL;
   await planStack(double.place(), silent);
+  expect(double.asked()).toContain("stack init");
+});
+
+test("an apply begins it where an engine left its lock which was killed while it did", async () => {
+  const locks = path.join(double.root, "elsewhere/.pulumi/locks/organization/project-vms/storage");
+  mkdirSync(locks, { recursive: true });
+  const { pid } = spawnSync("true");
+  writeFileSync(path.join(locks, "1.json"), JSON.stringify({ pid, hostname: hostname(), username: "me" }));
+  double.replace(pulumi.replace('"stack init "*)', `"stack init "*) [ ! -e ${locks}/1.json ] || exit 255;`));
+  const said: string[] = [];
+  await applyStack(
+    double.place(true),
+    async () => false,
+    (line) => said.push(line),
+  );
+  expect(said).toContain(`releasing the lock of an update that did not finish (process ${pid})`);
   expect(double.asked()).toContain("stack init");
 });
 

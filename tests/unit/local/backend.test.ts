@@ -127,7 +127,8 @@ test("a project that was given another name in Pulumi.yaml has its state and its
   for (const folder of folders) mkdirSync(folder, { recursive: true });
   writeFileSync(path.join(folders[0], "local.json"), '{"checkpoint":{}}');
   const lock = { pid: 1, hostname: "laptop", username: "me" };
-  writeFileSync(path.join(folders[1], "1.json"), JSON.stringify(lock));
+  const file = path.join(folders[1], "1.json");
+  writeFileSync(file, JSON.stringify(lock));
   expect(await readStackState(root, "local")).toMatchObject({ vms: [], outputs: {} });
-  expect(await readLocks(root, "local")).toEqual([{ ...lock, uid: process.getuid?.() }]);
+  expect(await readLocks(root, "local")).toEqual([{ ...lock, uid: process.getuid?.(), file }]);
 });

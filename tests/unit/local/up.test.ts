@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
 /** What the host and the VM do in a test. */
-const host = vi.hoisted(() => ({ start: vi.fn(), ready: vi.fn(), select: vi.fn(), locks: vi.fn() }));
+const host = vi.hoisted(() => ({ start: vi.fn(), ready: vi.fn(), select: vi.fn(), locks: vi.fn(), release: vi.fn() }));
 vi.mock("../../../config/execa.ts", () => ({
   execa: async (_: string, args: string[]) => ({
     ...(args[1] === "select" ? host.select() : {}),
@@ -21,7 +21,7 @@ vi.mock("../../../host/lost-hosts.ts", async (original) => ({ ...(await original
 vi.mock("../../../local/checkout.ts", () => ({ projectRoot: process.cwd(), ensureSshKey: async () => undefined }));
 vi.mock("../../../local/stack-lock.ts", async (original) => ({
   ...(await original()),
-  releaseDeadLocks: async () => undefined,
+  releaseDeadLocks: async () => host.release(),
   readLocks: async () => host.locks(),
 }));
 
@@ -30,6 +30,7 @@ beforeEach(() => {
   host.start.mockReset();
   host.ready.mockReset();
   host.select.mockReset();
+  host.release.mockReset();
   host.locks.mockReset().mockReturnValue([]);
 });
 afterEach(() => {
@@ -63,6 +64,15 @@ test("a VM whose wait fails by a virsh is told like one that is not ready", asyn
   const { VirshError } = await import("../../../host/virsh.ts");
   host.ready.mockRejectedValue(new VirshError("qemu:///system", ["dominfo", "project-app"], 1, "gone"));
   expect((await up()).failure).toBe("virsh -c qemu:///system dominfo project-app failed (exit code 1): gone");
+});
+
+test("a lock that an engine left which was killed while it began the stack is released before the stack is looked for", async () => {
+  host.select.mockImplementation(() => {
+    if (host.release.mock.calls.length > 0) return {};
+    return { failed: true, all: "error: could not create stack: the stack is currently locked by 1 lock(s)." };
+  });
+  host.ready.mockResolvedValue({ addresses: [], hostKeys: [] });
+  expect((await up()).failure).toBe("");
 });
 
 test("a stack that another update works on is told with who that is, and not with how to take its lock", async () => {
