@@ -1,8 +1,9 @@
-import { lstatSync, realpathSync } from "node:fs";
+import { lstatSync } from "node:fs";
 import { homedir, userInfo } from "node:os";
 import path from "node:path";
 import { UserError } from "./errors.ts";
 import { othersMayChange } from "./folder-rights.ts";
+import { realPath } from "./real-path.ts";
 
 /**
  * What is kept for all checkouts of a user: the engine, base images, seeds. It may be deleted at any time, at the cost of a new
@@ -26,15 +27,6 @@ function refuseOthers(folder: string, users: number[]): void {
     const why = found && othersMayChange({ ...found, isFolder: found.isDirectory() }, trusted);
     if (why) throw foreign(step, why);
     if (step === path.dirname(step)) return;
-  }
-}
-
-/** Of what is there of it: the rest is made by this user. */
-function realPath(folder: string): string {
-  try {
-    return realpathSync(folder);
-  } catch {
-    return folder === path.dirname(folder) ? folder : path.join(realPath(path.dirname(folder)), path.basename(folder));
   }
 }
 

@@ -3,6 +3,7 @@ import { homedir } from "node:os";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { readPulumiProject } from "../config/pulumi-project.ts";
+import { realPath } from "../config/real-path.ts";
 import { localDir } from "../host/resolve.ts";
 
 /** Where Pulumi keeps the state of a checkout's stacks. */
@@ -11,11 +12,14 @@ export interface Backend {
   name: string;
   /** The folder of a backend of files; undefined for all others. */
   folder: string | undefined;
-  /** Whether it is the checkout's own, `.local/state`. */
+  /** Whether it is the checkout's own, `.local/state`, however it is spelled. */
   isOwn: boolean;
 }
 
 const scheme = "file://";
+
+/** The folder of a checkout's own backend. */
+export const ownFolder = (root: string) => path.join(localDir(root), "state");
 
 /** In a URL: the backend writes no files of attributes beside a state (state-attributes.ts). */
 const skipping = "metadata=skip";
@@ -27,7 +31,8 @@ const skipping = "metadata=skip";
 export function usedBackend(root: string, environment: NodeJS.ProcessEnv = process.env): Backend {
   const url = usedUrl(root, environment);
   const folder = url?.startsWith(scheme) ? folderOf(url, root) : undefined;
-  return { name: nameOf(url), folder, isOwn: folder === path.join(localDir(root), "state") };
+  const isOwn = folder !== undefined && realPath(folder) === realPath(ownFolder(root));
+  return { name: nameOf(url), folder, isOwn };
 }
 
 const usedUrl = (root: string, environment: NodeJS.ProcessEnv) => environment.PULUMI_BACKEND_URL || urlIn(root);

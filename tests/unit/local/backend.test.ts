@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import path from "node:path";
 import { gzipSync } from "node:zlib";
@@ -24,6 +24,18 @@ test("without a word it is the checkout's own, also in a folder whose name looks
   const own = { name: "file://./.local/state", folder: path.join(root, ".local/state"), isOwn: true };
   expect([used(), used("")]).toEqual([own, own]);
   expect(used(`file://${encodeURIComponent(root).replaceAll("%2F", "/")}/.local/state?metadata=skip`).isOwn).toBe(true);
+});
+
+test("the checkout's own is known through symbolic links, whichever of the two names has them", () => {
+  const link = path.join(root, "link");
+  symlinkSync(path.join(root, ".local"), link);
+  const url = `file://${path.join(link, "state").replaceAll("%", "%25")}`;
+  mkdirSync(path.join(root, ".local"));
+  expect([used(`${url}?metadata=skip`).isOwn, used(`${url}/other`).isOwn]).toEqual([true, false]); // nothing was written yet
+  mkdirSync(path.join(root, "disk"));
+  symlinkSync(path.join(root, "disk"), path.join(root, ".local/state"));
+  expect(used("file://./disk").isOwn).toBe(true);
+  expect(used(url).isOwn).toBe(true);
 });
 
 test("in such a folder the engine is given the whole URL, encoded, and in no other", () => {

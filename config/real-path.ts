@@ -1,0 +1,11 @@
+import { realpathSync } from "node:fs";
+import path from "node:path";
+
+/** A path without symbolic links, as far as there is something at it. */
+export function realPath(place: string): string {
+  try {
+    return realpathSync(place);
+  } catch {
+    return place === path.dirname(place) ? place : path.join(realPath(path.dirname(place)), path.basename(place));
+  }
+}
