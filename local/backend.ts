@@ -5,6 +5,7 @@ import { pathToFileURL } from "node:url";
 import { readPulumiProject } from "../config/pulumi-project.ts";
 import { realPath } from "../config/real-path.ts";
 import { localDir } from "../host/resolve.ts";
+import { shellWord } from "../host/shell.ts";
 
 /** Where Pulumi keeps the state of a checkout's stacks. */
 export interface Backend {
@@ -59,10 +60,21 @@ function folderOf(url: string, root: string): string | undefined {
 export function ownBackend(root: string, environment: NodeJS.ProcessEnv): { PULUMI_BACKEND_URL?: string } {
   const { folder, isOwn } = usedBackend(root, environment);
   if (!isOwn || folder === undefined) return {};
-  const [, query = ""] = usedUrl(root, environment)?.split("?") ?? [];
-  if (query.split("&").includes(skipping) && !/[%?#]/.test(folder)) return {};
+  if (skips(usedUrl(root, environment)) && !/[%?#]/.test(folder)) return {};
   return { PULUMI_BACKEND_URL: `${pathToFileURL(folder).href}?${skipping}` };
 }
+
+/** How a backend of files is told to write no attributes; undefined where it is, and for other backends. */
+export function skipRemedy(root: string, environment: NodeJS.ProcessEnv = process.env): string | undefined {
+  const url = usedUrl(root, environment);
+  if (!url?.startsWith(scheme) || skips(url)) return undefined;
+  const better = `${url}${url.includes("?") ? "&" : "?"}${skipping}`;
+  // A shell takes `?` for a pattern, and `&` for the end of a command.
+  if (environment.PULUMI_BACKEND_URL) return `export PULUMI_BACKEND_URL=${shellWord(better)}`;
+  return `in Pulumi.yaml, \`url: ${better}\` under \`backend\``;
+}
+
+const skips = (url = "") => (url.split("?")[1] ?? "").split("&").includes(skipping);
 
 const nameOf = (url: string | undefined) =>
   url === undefined ? "that `pulumi login` chose" : (url.split("?")[0] ?? "").replace(/\/\/[^/@]*@/, "//");

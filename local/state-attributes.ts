@@ -1,28 +1,60 @@
-import { readdirSync, rmSync } from "node:fs";
+import { readdirSync, rmSync, statSync } from "node:fs";
 import path from "node:path";
-import { localDir } from "../host/resolve.ts";
+import { ownFolder, usedBackend } from "./backend.ts";
+
+/** The files of attributes, `….attrs`, beside the states in a folder. */
+export interface Attributes {
+  files: string[];
+  /** Those of them that an engine fails at. */
+  empty: string[];
+  /** The folders that could not be looked at. */
+  unread: string[];
+}
+
+/** What the backend writes below `.pulumi`. In a home, Pulumi has its plugins and templates there too. */
+const written = ["stacks", "locks", "history", "backups"];
 
 /**
- * Removes the files of attributes, `….attrs`, that an engine under another URL of the backend wrote beside a checkout's state.
+ * Removes the files of attributes that an engine under another URL of the backend wrote: all beside a checkout's own state, and in
+ * the folder of another backend that is used here, which is for others as well, the empty ones.
  * No engine needs them. One that was killed while it wrote such a file leaves it empty, and from then on each command says only
  * "failed to load checkpoint: EOF": `?metadata=skip` in the URL keeps the backend (fileblob of gocloud.dev, v0.46) from writing
- * them, not from reading one that is there, and an empty one would stay for ever.
+ * them, not from reading one that is there, and an empty one would stay for ever. What this user may not remove stays.
  */
-export function dropAttributes(projectRoot: string): void {
-  for (const file of attributesIn(projectRoot)) rmSync(file, { force: true });
+export function dropAttributes(root: string): void {
+  const { folder } = usedBackend(root);
+  const elsewhere = folder === undefined ? [] : attributesIn(folder).empty;
+  for (const file of [...attributesIn(ownFolder(root)).files, ...elsewhere]) remove(file);
 }
 
-/** The files of attributes beside a checkout's state. */
-export function attributesIn(projectRoot: string): string[] {
-  const state = path.join(localDir(projectRoot), "state", ".pulumi");
-  return filesBelow(state).flatMap((name) => (name.endsWith(".attrs") ? path.join(state, name) : []));
+/** @param folder of a backend of files */
+export function attributesIn(folder: string): Attributes {
+  const found: Attributes = { files: [], empty: [], unread: [] };
+  look(path.join(folder, ".pulumi"), found, (name) => written.includes(name));
+  return found;
 }
 
-function filesBelow(dir: string): string[] {
+function look(folder: string, found: Attributes, isEntered = (_: string) => true): void {
   try {
-    return readdirSync(dir, { recursive: true, encoding: "utf8" });
+    for (const entry of readdirSync(folder, { withFileTypes: true })) {
+      const place = path.join(folder, entry.name);
+      if (entry.isDirectory()) {
+        if (isEntered(entry.name)) look(place, found);
+      } else if (entry.name.endsWith(".attrs")) {
+        found.files.push(place);
+        if (statSync(place, { throwIfNoEntry: false })?.size === 0) found.empty.push(place);
+      }
+    }
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-    return []; // nothing was written yet
+    // Nothing was written yet, or it is gone.
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") found.unread.push(folder);
+  }
+}
+
+function remove(file: string): void {
+  try {
+    rmSync(file, { force: true });
+  } catch (error) {
+    if (!["EACCES", "EPERM", "EROFS"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
   }
 }

@@ -1,10 +1,11 @@
-import { existsSync, statSync } from "node:fs";
+import { existsSync } from "node:fs";
 import path from "node:path";
 import { UserError } from "../../config/errors.ts";
 import { execa } from "../../config/execa.ts";
 import { programEnvironment } from "../../config/program-environment.ts";
 import { orphansAmong, processesFound, reapOrphans } from "../../engine/orphans.ts";
 import { shellWord } from "../../host/shell.ts";
+import { skipRemedy, usedBackend } from "../../local/backend.ts";
 import { isHeld, readLocks, releaseDeadLocks } from "../../local/stack-lock.ts";
 import { attributesIn, dropAttributes } from "../../local/state-attributes.ts";
 import { cacheFolder } from "../../toolchain/ensure/places.ts";
@@ -26,12 +27,34 @@ export async function examineEngine(root: string, stack: string, log: Log): Prom
   return Promise.all([toolchain(), examineOrphans(cacheFolder()), locks(root, stack, log), examineAttributes(root)]);
 }
 
-/** An engine reads none that is there, but fails at one that is empty. */
+/** An engine reads attributes that are there, and fails at empty ones. Looked at is the folder of the backend that it uses here. */
 export function examineAttributes(root: string): Examined {
-  const empty = attributesIn(root).filter((file) => statSync(file, { throwIfNoEntry: false })?.size === 0);
-  if (empty.length === 0) return ok("state files", "the engine can read them");
-  const says = `plain pulumi ends with "failed to load checkpoint: EOF": ${empty.join(", ")} is empty`;
-  return failure("state files", says, `rm ${empty.map(shellWord).join(" ")}`, async () => dropAttributes(root));
+  const check = "state files";
+  const { name, folder } = usedBackend(root);
+  if (folder === undefined) {
+    const says = `not looked at: the backend ${name} is no folder that is known here`;
+    return warning(check, says, "see by `pulumi stack ls` whether the engine can read them");
+  }
+  const { empty, unread } = attributesIn(folder);
+  const skip = skipRemedy(root);
+  if (empty.length > 0) {
+    const says = `plain pulumi ends with "failed to load checkpoint: EOF": ${empty.join(", ")} is empty`;
+    const remedy = [`rm ${empty.map(shellWord).join(" ")}`, ...(skip ? [skip] : [])].join("; then ");
+    return failure(check, says, remedy, async () => removeEmpty(root, folder));
+  }
+  if (unread.length > 0) {
+    const says = `not looked at: this user cannot read ${unread.join(", ")}`;
+    return warning(check, says, "run the doctor as the user whose they are");
+  }
+  if (skip === undefined) return ok(check, "the engine can read them");
+  const says = `the URL of the backend ${name} is without metadata=skip: an engine that is killed can leave a state that none can read`;
+  return warning(check, says, skip);
+}
+
+function removeEmpty(root: string, folder: string): void {
+  dropAttributes(root);
+  const { empty } = attributesIn(folder);
+  if (empty.length > 0) throw new UserError(`this user may not remove ${empty.join(", ")}`);
 }
 
 async function toolchain(): Promise<Examined> {

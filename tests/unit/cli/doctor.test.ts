@@ -401,6 +401,75 @@ test("an empty file of attributes, which plain pulumi fails at, is named, and re
   }
 });
 
+describe("state files of a backend that PULUMI_BACKEND_URL names", () => {
+  let root: string;
+  beforeEach(() => {
+    root = mkdtempSync(path.join(tmpdir(), "state-"));
+  });
+  afterEach(() => {
+    vi.unstubAllEnvs();
+    rmSync(root, { recursive: true });
+  });
+  const skips = "is without metadata=skip: an engine that is killed can leave a state that none can read";
+
+  test("an empty file of attributes in its folder is named with what keeps it from coming back, and removed", async () => {
+    vi.stubEnv("PULUMI_BACKEND_URL", `file://${root}/elsewhere`);
+    const stacks = path.join(root, "elsewhere/.pulumi/stacks/project-vms");
+    mkdirSync(stacks, { recursive: true });
+    const attributes = path.join(stacks, "local.json.attrs");
+    writeFileSync(attributes, "");
+    const found = examineAttributes(root);
+    const remedy = `export PULUMI_BACKEND_URL='file://${root}/elsewhere?metadata=skip'`;
+    expect(found).toMatchObject({
+      level: "failure",
+      says: `plain pulumi ends with "failed to load checkpoint: EOF": ${attributes} is empty`,
+      remedy: `rm ${attributes}; then ${remedy}`,
+    });
+    await found.mend?.();
+    expect(existsSync(attributes)).toBe(false);
+    const says = `the URL of the backend file://${root}/elsewhere ${skips}`;
+    expect(examineAttributes(root)).toEqual(warning("state files", says, remedy));
+  });
+
+  test.each([
+    ["file:///none?metadata=skip", ok("state files", "the engine can read them")],
+    [
+      "file:///none?no_tmp_dir=true",
+      warning(
+        "state files",
+        `the URL of the backend file:///none ${skips}`,
+        "export PULUMI_BACKEND_URL='file:///none?no_tmp_dir=true&metadata=skip'",
+      ),
+    ],
+    [
+      "s3://bucket/x?region=eu",
+      warning(
+        "state files",
+        "not looked at: the backend s3://bucket/x is no folder that is known here",
+        "see by `pulumi stack ls` whether the engine can read them",
+      ),
+    ],
+    [
+      "file:///dev/null",
+      warning(
+        "state files",
+        "not looked at: this user cannot read /dev/null/.pulumi",
+        "run the doctor as the user whose they are",
+      ),
+    ],
+  ])("%s", (url, finding) => {
+    vi.stubEnv("PULUMI_BACKEND_URL", url);
+    expect(examineAttributes(root)).toEqual(finding);
+  });
+
+  test("Pulumi.yaml's is changed there", () => {
+    writeFileSync(path.join(root, "Pulumi.yaml"), "name: project-vms\nbackend:\n  url: file://./.local/state\n");
+    expect(examineAttributes(root).remedy).toBe(
+      "in Pulumi.yaml, `url: file://./.local/state?metadata=skip` under `backend`",
+    );
+  });
+});
+
 test("plugin processes that were left behind are named, and ended when they shall be", async () => {
   const folder = mkdtempSync(path.join(tmpdir(), "toolchains-"));
   try {

@@ -1,34 +1,67 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { prepareCheckout } from "../../../local/checkout.ts";
 import { attributesIn, dropAttributes } from "../../../local/state-attributes.ts";
 
+let root: string;
+beforeEach(() => {
+  root = mkdtempSync(path.join(tmpdir(), "attributes-"));
+  vi.stubEnv("PULUMI_BACKEND_URL", undefined);
+});
+afterEach(() => {
+  vi.unstubAllEnvs();
+  rmSync(root, { recursive: true });
+});
+
+function write(file: string, text: string): string {
+  const place = path.join(root, file);
+  mkdirSync(path.dirname(place), { recursive: true });
+  writeFileSync(place, text);
+  return place;
+}
+
 test("attributes of an older state go, empty or not; nothing else does, and none need be there", () => {
-  const root = mkdtempSync(path.join(tmpdir(), "attributes-"));
-  try {
-    dropAttributes(root);
-    const state = path.join(root, ".local/state/.pulumi");
-    const files = [
-      "meta.yaml",
-      "stacks/project-vms/local.json",
-      "stacks/project-vms/local.json.bak",
-      "locks/organization/project-vms/local/1.json",
-      "history/project-vms/local/local-1.history.json",
-    ];
-    for (const [i, file] of files.entries()) {
-      mkdirSync(path.dirname(path.join(state, file)), { recursive: true });
-      writeFileSync(path.join(state, file), "{}");
-      writeFileSync(path.join(state, `${file}.attrs`), i % 2 === 0 ? "" : "{}");
-    }
-    expect(attributesIn(root)).toHaveLength(files.length);
-    dropAttributes(root);
-    expect(attributesIn(root)).toEqual([]);
-    const left = readdirSync(state, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
-    expect(left.map((entry) => path.relative(state, path.join(entry.parentPath, entry.name))).sort()).toEqual(
-      files.sort(),
-    );
-  } finally {
-    rmSync(root, { recursive: true });
+  dropAttributes(root);
+  const state = path.join(root, ".local/state/.pulumi");
+  const files = [
+    "meta.yaml",
+    "stacks/project-vms/local.json",
+    "stacks/project-vms/local.json.bak",
+    "locks/organization/project-vms/local/1.json",
+    "history/project-vms/local/local-1.history.json",
+  ];
+  for (const [i, file] of files.entries()) {
+    mkdirSync(path.dirname(path.join(state, file)), { recursive: true });
+    writeFileSync(path.join(state, file), "{}");
+    writeFileSync(path.join(state, `${file}.attrs`), i % 2 === 0 ? "" : "{}");
   }
+  expect(attributesIn(path.join(root, ".local/state"))).toMatchObject({ files: { length: files.length }, unread: [] });
+  dropAttributes(root);
+  expect(attributesIn(path.join(root, ".local/state"))).toEqual({ files: [], empty: [], unread: [] });
+  const left = readdirSync(state, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  expect(left.map((entry) => path.relative(state, path.join(entry.parentPath, entry.name))).sort()).toEqual(
+    files.sort(),
+  );
+});
+
+test("in the folder of another backend that is used here only empty ones go, and none of what else Pulumi has in a home", () => {
+  vi.stubEnv("PULUMI_BACKEND_URL", `file://${root}/elsewhere`);
+  const own = write(".local/state/.pulumi/stacks/project-vms/local.json.attrs", "{}");
+  const empty = write("elsewhere/.pulumi/stacks/project-vms/local.json.attrs", "");
+  const kept = [
+    write("elsewhere/.pulumi/stacks/project-vms/other.json.attrs", "{}"),
+    write("elsewhere/.pulumi/plugins/resource-x/x.attrs", ""),
+    write("unused/.pulumi/stacks/project-vms/local.json.attrs", ""),
+  ];
+  prepareCheckout(root);
+  expect([own, empty, ...kept].filter((file) => existsSync(file))).toEqual(kept);
+});
+
+test("what cannot be looked at is told, and keeps nothing from being prepared", () => {
+  vi.stubEnv("PULUMI_BACKEND_URL", `file://${root}/elsewhere`);
+  write("elsewhere/.pulumi", "no folder");
+  prepareCheckout(root);
+  expect(attributesIn(path.join(root, "elsewhere")).unread).toEqual([path.join(root, "elsewhere/.pulumi")]);
 });
