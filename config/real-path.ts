@@ -9,3 +9,8 @@ export function realPath(place: string): string {
     return place === path.dirname(place) ? place : path.join(realPath(path.dirname(place)), path.basename(place));
   }
 }
+
+/** Whether a path leads to a folder, or to what is below it, however each is spelled. */
+export function isWithin(place: string, folder: string): boolean {
+  return `${realPath(place)}/`.startsWith(`${realPath(folder)}/`);
+}

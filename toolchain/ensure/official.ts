@@ -17,6 +17,7 @@ import { pipeline } from "node:stream/promises";
 import type { ReadableStream } from "node:stream/web";
 import { promisify } from "node:util";
 import { programEnvironment } from "../../config/program-environment.ts";
+import { isWithin } from "../../config/real-path.ts";
 import { bridgeVersion, commandVersion, libvirtVersion, pulumiVersion, tailscaleVersion } from "../plugin/version.ts";
 import type { Log } from "./build.ts";
 
@@ -43,7 +44,7 @@ export interface FoundPulumi {
 }
 
 /**
- * Finds the first `pulumi` on PATH that is not one of ours.
+ * Finds the first `pulumi` on PATH that is not one of ours, nor leads to one.
  *
  * @param path the value of PATH
  * @param cache the folder of our own toolchains
@@ -51,7 +52,7 @@ export interface FoundPulumi {
 export function findPulumi(path: string, cache: string): FoundPulumi | undefined {
   for (const folder of path.split(delimiter)) {
     const program = join(folder, "pulumi");
-    if (folder === "" || folder.startsWith(cache) || !isExecutable(program)) continue;
+    if (folder === "" || !isExecutable(program) || isWithin(program, cache)) continue;
     const { size, mtimeMs } = statSync(program);
     return { folder, identity: `${program} ${size} ${mtimeMs}` };
   }

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { ownCache } from "../../config/cache-folder.ts";
+import { realPath } from "../../config/real-path.ts";
 
 /** The folder of this file's parent: the sources of the toolchain. */
 export const sourceFolder = join(import.meta.dirname, "..");
@@ -11,11 +12,12 @@ export const checkoutFolder = join(sourceFolder, "..");
 
 /**
  * Where toolchains are kept, outside of any checkout; it may be deleted at any time, at the cost of a new build.
+ * Its path is the real one: by whichever links a shell leads there, it is one place, and processes run from it.
  *
  * @throws UserError when another user can change what is there
  */
 export function cacheFolder(environment: NodeJS.ProcessEnv = process.env): string {
-  return join(ownCache(environment), "toolchain");
+  return realPath(join(ownCache(environment), "toolchain"));
 }
 
 /** A short digest of texts: their order and their borders count. */

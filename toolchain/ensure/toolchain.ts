@@ -1,6 +1,16 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { basename, delimiter, join } from "node:path";
 import { UserError } from "../../config/errors.ts";
+import { isWithin, realPath } from "../../config/real-path.ts";
 import { pulumiVersion } from "../plugin/version.ts";
 import { buildBundle, buildGoPiece, ensurePiece, type Log } from "./build.ts";
 import { layOut, type PieceFolders } from "./layout.ts";
@@ -48,7 +58,7 @@ export function toolchainEnvironment(): Record<string, string> {
   const toolchain = readToolchain(toolchainFolder());
   if (!toolchain) throw new UserError("The Pulumi toolchain is not there yet.\n  make prepare makes it.");
   const cache = cacheFolder();
-  const others = (process.env.PATH ?? "").split(delimiter).filter((folder) => !folder.startsWith(cache));
+  const others = (process.env.PATH ?? "").split(delimiter).filter((folder) => !isWithin(folder, cache));
   return {
     PATH: [toolchain.bin, ...others].join(delimiter),
     PULUMI_HOME: toolchain.home,
@@ -77,7 +87,7 @@ function readToolchain(folder: string): Toolchain | undefined {
   const file = join(folder, "toolchain.json");
   if (!existsSync(file)) return undefined;
   const { place, ...toolchain }: NotedToolchain = JSON.parse(readFileSync(file, "utf8"));
-  return place === folder ? toolchain : undefined;
+  return realPath(place) === folder ? toolchain : undefined;
 }
 
 /** Makes the toolchain beside its place and moves it there when it is whole. */
@@ -90,15 +100,32 @@ async function makeToolchain(cache: string, place: string, log: Log): Promise<To
     home: officialPlugins ? officialHome : join(place, "home"),
     officialPlugins,
   };
-  rmSync(place, { recursive: true, force: true });
   const partial = `${place}.partial`;
   rmSync(partial, { recursive: true, force: true });
   mkdirSync(partial, { recursive: true });
   if (!officialPlugins) layOut(partial, place, await makePieces(cache, bin === undefined, log));
   const noted: NotedToolchain = { place, ...toolchain };
   writeFileSync(join(partial, "toolchain.json"), `${JSON.stringify(noted, null, 2)}\n`);
-  renameSync(partial, place);
+  replace(cache, place, partial);
   return toolchain;
+}
+
+/** Puts a whole folder in its place. What was there is put aside first, in one step: an engine may be at work in it. */
+function replace(cache: string, place: string, whole: string): void {
+  const old = `${place}.old-`;
+  if (existsSync(place)) renameSync(place, mkdtempSync(old));
+  renameSync(whole, place);
+  for (const name of readdirSync(cache).filter((one) => one.startsWith(basename(old))))
+    removeIfPossible(join(cache, name));
+}
+
+/** An engine at work writes there; what stays is no toolchain's place, and goes the next time. */
+function removeIfPossible(folder: string): void {
+  try {
+    rmSync(folder, { recursive: true, force: true });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === undefined) throw error;
+  }
 }
 
 /** The folder of an official CLI that is new enough, installed if need be and possible. */

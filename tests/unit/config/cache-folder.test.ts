@@ -31,6 +31,8 @@ test("a link of one's own leads there, and a folder with the sticky bit may be o
   symlinkSync(path.join(dir, "disk"), base);
   chmodSync(dir, 0o1777);
   expect(own()).toBe(path.join(base, "project-vms"));
+  // Toolchains are noted, and processes known, by their real paths.
+  expect(cacheFolder({ XDG_CACHE_HOME: base })).toBe(path.join(dir, "disk/project-vms/toolchain"));
 });
 
 test.skipIf(process.getuid?.() !== 0)("so may one of who has become root by sudo", () => {

@@ -9,12 +9,13 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { build } from "esbuild";
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { UserError } from "../../../config/errors.ts";
@@ -33,6 +34,19 @@ import { cacheFolder, checkoutFolder, digestOf } from "../../../toolchain/ensure
 import { ensureToolchain, toolchainEnvironment } from "../../../toolchain/ensure/toolchain.ts";
 import * as versions from "../../../toolchain/plugin/version.ts";
 
+/** The folder with a file of this name cannot be removed, as while an engine writes its logs there. */
+const busy = vi.hoisted(() => ({ file: "" }));
+vi.mock("node:fs", async (original) => {
+  const fs = await original<typeof import("node:fs")>();
+  const rmSync: typeof fs.rmSync = (path, options) => {
+    if (busy.file !== "" && fs.existsSync(`${path}/${busy.file}`)) {
+      throw Object.assign(new Error(`ENOTEMPTY: directory not empty, rm '${path}'`), { code: "ENOTEMPTY" });
+    }
+    fs.rmSync(path, options);
+  };
+  return { ...fs, rmSync };
+});
+
 let folder: string;
 let lines: string[];
 const log = (line: string) => void lines.push(line);
@@ -42,6 +56,7 @@ beforeEach(() => {
   lines = [];
 });
 afterEach(() => {
+  busy.file = "";
   vi.unstubAllEnvs();
   rmSync(folder, { recursive: true });
 });
@@ -90,6 +105,19 @@ describe("an official Pulumi on PATH", () => {
     const path = [ours, join(folder, "none"), join(folder, "one"), join(folder, "two")].join(":");
     expect(findPulumi(path, join(folder, "cache"))?.folder).toBe(join(folder, "one"));
     expect(findPulumi(ours, join(folder, "cache"))).toBeUndefined();
+  });
+
+  test("one of ours stays ours by another path, and a neighbour of the cache is not", () => {
+    program("cache/abc/bin/pulumi");
+    program("cache-of-mine/pulumi");
+    symlinkSync(join(folder, "cache"), join(folder, "link"));
+    mkdirSync(join(folder, "home"));
+    symlinkSync(join(folder, "cache/abc/bin/pulumi"), join(folder, "home/pulumi"));
+    for (const cache of ["cache", "link"].map((name) => join(folder, name))) {
+      for (const place of ["cache/abc/bin", "link/abc/bin", "home"])
+        expect([place, findPulumi(join(folder, place), cache)]).toEqual([place, undefined]);
+      expect(findPulumi(join(folder, "cache-of-mine"), cache)?.folder).toBe(join(folder, "cache-of-mine"));
+    }
   });
 
   test("new enough, with its language host", () => {
@@ -353,6 +381,56 @@ describe("the toolchain", () => {
     expect((await ensureToolchain(log)).home).toBe(join(cacheFolder(), "official-home"));
     expect(toolchainEnvironment().PULUMI_HOME).toContain(join(folder, "moved"));
   });
+
+  test("whose cache is reached by a link is the same one, and stays as it is", async () => {
+    officialPulumi("usr/bin");
+    vi.stubEnv("XDG_CACHE_HOME", join(folder, "cache"));
+    vi.stubEnv("PATH", `${join(folder, "usr/bin")}:${process.env.PATH}`);
+    await ensureToolchain(log);
+    const place = dirname(noted());
+    writeFileSync(join(place, "in-use"), "");
+    symlinkSync(join(folder, "cache"), join(folder, "link"));
+    vi.stubEnv("XDG_CACHE_HOME", join(folder, "link"));
+    vi.stubEnv("PATH", `${join(folder, "link/project-vms/toolchain/bin")}:${process.env.PATH}`);
+    expect(toolchainEnvironment().PATH).not.toContain(join(folder, "link"));
+    await ensureToolchain(log);
+    expect(existsSync(join(place, "in-use"))).toBe(true);
+    // One that was noted by its link, as earlier versions did.
+    const text = readFileSync(noted(), "utf8");
+    writeFileSync(noted(), text.replace(`"place": "${folder}/cache/`, `"place": "${folder}/link/`));
+    expect(readFileSync(noted(), "utf8")).not.toBe(text);
+    vi.stubEnv("XDG_CACHE_HOME", join(folder, "cache"));
+    await ensureToolchain(log);
+    expect(existsSync(join(place, "in-use"))).toBe(true);
+  });
+
+  test("that is replaced under an engine at work is whole at its place, and what could not be removed is none", async () => {
+    officialPulumi("usr/bin");
+    vi.stubEnv("XDG_CACHE_HOME", join(folder, "cache"));
+    vi.stubEnv("PATH", `${join(folder, "usr/bin")}:${process.env.PATH}`);
+    await ensureToolchain(log);
+    const cache = cacheFolder();
+    const place = dirname(noted());
+    writeFileSync(noted(), readFileSync(noted(), "utf8").replace(place, "/elsewhere"));
+    writeFileSync(join(place, "in-use"), "");
+    busy.file = "in-use";
+    await ensureToolchain(log);
+    expect(toolchainEnvironment().PULUMI_HOME).toBe(join(cache, "official-home"));
+    expect(readdirSync(place)).toEqual(["toolchain.json"]);
+    const old = () => readdirSync(cache).filter((name) => name.startsWith(`${basename(place)}.`));
+    expect(old()).toHaveLength(1);
+    busy.file = "";
+    writeFileSync(noted(), readFileSync(noted(), "utf8").replace(place, "/elsewhere"));
+    await ensureToolchain(log);
+    expect(old()).toEqual([]);
+  });
+
+  /** The only toolchain's note. */
+  function noted(): string {
+    const places = readdirSync(cacheFolder()).map((name) => join(cacheFolder(), name, "toolchain.json"));
+    const [file = ""] = places.filter((one) => /^[0-9a-f]+$/.test(basename(dirname(one))) && existsSync(one));
+    return file;
+  }
 
   test("a lock that nobody has released is waited for, and said so", async () => {
     officialPulumi("usr/bin");
