@@ -23,11 +23,8 @@ STAMP='[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]T[0-9][0-9][0-9][0-9][0-9][0-9]Z'
 
 say() { echo "$project: $*" >&2; }
 
-# What is wrong, which rule it breaks, what to do.
-fail() {
-  printf 'error: %s: %s\nremedy: %s\n' "$1" "$2" "$3" >&2
-  exit 1
-}
+refusal=$(cat "${0%/*}/refusal.sh")
+eval "$refusal"
 
 # Seconds for limits: others set the clock of the day.
 clock() { cut -d . -f 1 /proc/uptime; }
@@ -81,7 +78,7 @@ end_job() {
   while virsh_do backup-dumpxml "$domain" 2>/dev/null | grep -qF "$(xml_text "$dir/")"; do
     virsh_do domjobabort "$domain" 2>/dev/null || true
     [ "$(clock)" -lt "$end" ] ||
-      fail "$domain" "must end the job of the backup before within $ANSWER s, but does not" "virsh -c '$uri' domjobabort $domain"
+      fail "$domain" "must end the job of the backup before within $ANSWER s, but does not" "virsh -c $(shell_word "$uri") domjobabort $domain"
     sleep 0.2
   done
 }
@@ -149,7 +146,6 @@ say_saved_memory() {
 }
 
 xml_text() { printf %s "$1" | sed 's/&/\&amp;/g; s/</\&lt;/g; s/>/\&gt;/g; s/"/\&quot;/g'; }
-virsh_word() { printf "'%s'" "$(printf %s "$1" | sed "s/'/'\\\\''/g")"; }
 
 # QEMU copies the disk as it is at this moment to $copy, while the VM goes on.
 copy_live() {
@@ -162,7 +158,7 @@ copy_live() {
 END
   # Whose job it was that ended last is forgotten.
   virsh_do domjobinfo "$domain" --completed >/dev/null 2>&1 || true
-  begin_job "$(virsh_word "$dir/$project-$stamp.job.partial")"
+  begin_job "$(shell_word "$dir/$project-$stamp.job.partial")"
   wait_for_job
   live=
 }
@@ -171,7 +167,7 @@ END
 begin_job() {
   said=$dir/$project-$stamp.said.partial
   frozen_script=$(cat "${0%/*}/frozen.sh")
-  setsid sh -c "$frozen_script" frozen.sh "$folder" "$uri" "$domain" "$MOUNT" \
+  setsid sh -c "$frozen_script" "${0%/*}/frozen.sh" "$folder" "$uri" "$domain" "$MOUNT" \
     "backup-begin $domain --backupxml $1" </dev/null >"$said" 2>&1 9<&- &
   frozen=$!
   wait "$frozen" || true
@@ -218,7 +214,7 @@ wait_for_job() {
 pack() {
   packed=$dir/$project-$stamp.qcow2.partial
   by_itself=$(cat "${0%/*}/by-itself.sh")
-  sh -c "$by_itself" by-itself.sh "$1" 9<&-
+  sh -c "$by_itself" "${0%/*}/by-itself.sh" "$1" 9<&-
   say_packed &
   beat=$!
   # The lock on the image is kept: nobody else writes to it meanwhile.
@@ -264,7 +260,7 @@ expire() {
 
 make_backup() {
   own_disk=$(cat "${0%/*}/own-disk.sh")
-  target=$(sh -c "$own_disk" own-disk.sh "$disk" "$domain" "$uri" "$ANSWER" 9<&-)
+  target=$(sh -c "$own_disk" "${0%/*}/own-disk.sh" "$disk" "$domain" "$uri" "$ANSWER" 9<&-)
   if is_active && [ -n "$target" ]; then
     require_room 2
     copy_live "$target"
@@ -293,7 +289,7 @@ main() {
   sh -c "$mounted" mounted.sh "$folder" "$dir"
   [ -e "$disk" ] || fail "$disk" "must be there" "name a project that has a disk"
   no_restore=$(cat "${0%/*}/no-restore.sh")
-  sh -c "$no_restore" no-restore.sh "$disk"
+  sh -c "$no_restore" "${0%/*}/no-restore.sh" "$disk"
   # QEMU itself writes below: it may pass through, and sees nothing.
   (umask 066 && mkdir -p "$dir")
   exec 9<"$dir"

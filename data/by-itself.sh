@@ -6,11 +6,11 @@
 #        by-itself.sh <image from elsewhere> <its name>
 set -eu
 
+refusal=$(cat "${0%/*}/refusal.sh")
+eval "$refusal"
+
 # Which rule it breaks, and what to do about an image from elsewhere.
-fail() {
-  printf 'error: %s: %s\nremedy: %s\n' "$shown" "$1" "${project_disk:-$2}" >&2
-  exit 1
-}
+refuse() { fail "$shown" "$1" "${project_disk:-$2}"; }
 
 # Hexadecimal digits of the header.
 digits() { echo "$header" | cut -c "$1"; }
@@ -18,10 +18,10 @@ digits() { echo "$header" | cut -c "$1"; }
 shown=${2:-$1} project_disk=''
 [ $# -gt 1 ] || project_disk='another program has written that: keep the file to look into it, and go back to a backup (docs/data.md)'
 header=$(od -An -v -tx1 -N 80 "$1" | tr -d ' \n')
-[ "$(digits 1-8)" = 514649fb ] || fail "must be a qcow2 image" "convert it: qemu-img convert -O qcow2"
+[ "$(digits 1-8)" = 514649fb ] || refuse "must be a qcow2 image" "convert it: qemu-img convert -O qcow2"
 others=no
 [ "$(digits 17-32)" = 0000000000000000 ] || others=yes
 # Version 3 has a bit that says that the data is in a file of its own.
 [ "$(digits 9-16)" = 00000002 ] || case $(digits 160) in [4-7c-f]) others=yes ;; esac
-[ "$others" = no ] || fail "must not need another file beside it" "make it one: qemu-img convert -O qcow2"
-[ "$(digits 65-72)" = 00000000 ] || fail "must not be encrypted" "decrypt it with qemu-img convert"
+[ "$others" = no ] || refuse "must not need another file beside it" "make it one: qemu-img convert -O qcow2"
+[ "$(digits 65-72)" = 00000000 ] || refuse "must not be encrypted" "decrypt it with qemu-img convert"

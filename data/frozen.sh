@@ -20,11 +20,8 @@ THAW=10     # for one answer to a thaw
 THAWED=60   # in which it is asked to thaw, again and again
 LIBVIRT=45  # that libvirt may take itself to put a question: 30 for its lock on the agent, twice 5 for `guest-sync`
 
-# What is wrong, which rule it breaks, what to do.
-fail() {
-  printf 'error: %s: %s\nremedy: %s\n' "$1" "$2" "$3" >&2
-  exit 1
-}
+refusal=$(cat "${0%/*}/refusal.sh")
+eval "$refusal"
 
 # Seconds for limits: others set the clock of the day.
 clock() { cut -d . -f 1 /proc/uptime; }
@@ -81,7 +78,7 @@ run_command() {
 folder=$1 uri=$2 domain=$3 mountpoint=$4 command=$5
 exec 8<"$folder"
 flock -w "$LOCK" 8 ||
-  fail "$folder" "must be released within $LOCK s by the program that works on the disk" "wait until that has ended; who it is: fuser -v '$folder'"
+  fail "$folder" "must be released within $LOCK s by the program that works on the disk" "wait until that has ended; who it is: fuser -v $(shell_word "$folder")"
 frozen=no thawed=yes
 freeze
 output=$(run_command) || true

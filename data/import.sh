@@ -21,11 +21,8 @@ MEMORY=1048576
 
 say() { echo "$project: $*" >&2; }
 
-# What is wrong, which rule it breaks, what to do.
-fail() {
-  printf 'error: %s: %s\nremedy: %s\n' "$1" "$2" "$3" >&2
-  exit 1
-}
+refusal=$(cat "${0%/*}/refusal.sh")
+eval "$refusal"
 
 # An image from outside can keep it busy for as long as it likes. In the foreground, for Ctrl-C to end it.
 qemu_img() {
@@ -53,7 +50,7 @@ others_may_write() { find -L "$1" -maxdepth 0 '(' ! -uid 0 -o -perm /022 ')' | g
 
 require_by_itself() {
   by_itself=$(cat "${0%/*}/by-itself.sh")
-  sh -c "$by_itself" by-itself.sh "$image" "$shown"
+  sh -c "$by_itself" "${0%/*}/by-itself.sh" "$image" "$shown"
 }
 
 # What its owner writes to it meanwhile is not in the copy that is examined and unpacked. Before that no program of QEMU's reads what it
@@ -67,7 +64,7 @@ copy() {
   # shellcheck disable=SC3045 # in blocks of 512 bytes, as dash, bash and busybox have it
   (trap '' XFSZ && ulimit -f $(((size + 511) / 512)) && qemu_img "$UNPACK" convert -f raw -O raw "$image" "$disk.received") ||
     fail "$shown" "must be readable within $UNPACK s, in use by no other program, and must not grow while it is copied" \
-      "see what qemu-img says above; who has it: fuser -v '$shown'"
+      "see what qemu-img says above; who has it: fuser -v $(shell_word "$shown")"
   # Raw images end with a whole block.
   truncate -s "$size" "$disk.received"
   image=$disk.received

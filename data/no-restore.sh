@@ -6,13 +6,14 @@
 # Usage: no-restore.sh <file> [<the snapshot that it may be being restored to>]
 set -eu
 
+refusal=$(cat "${0%/*}/refusal.sh")
+eval "$refusal"
+
 for mark in "$1".restoring.*; do
   snapshot=${mark##*.restoring.}
   [ -e "$mark" ] || continue
   [ "$snapshot" != "${2:-}" ] || continue
   project=$(basename "$(dirname "$1")")
-  printf 'error: %s: %s\nremedy: %s\n' "$1" \
-    "must first be restored to its snapshot $snapshot: that restore was cut off, or has not ended yet" \
-    "project-vm snapshot restore $project $snapshot" >&2
-  exit 1
+  fail "$1" "must first be restored to its snapshot $snapshot: that restore was cut off, or has not ended yet" \
+    "project-vm snapshot restore $project $snapshot"
 done

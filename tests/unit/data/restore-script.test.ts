@@ -7,6 +7,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { execa, execaSync } from "execa";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { scriptText } from "../../../data/host-script.ts";
+import { shellWord } from "../../../host/shell.ts";
 
 /** How many restores are killed; more by hand, to measure. */
 const kills = Number(process.env.RESTORE_KILLS ?? 10);
@@ -88,7 +89,7 @@ const addBitmap = () => execaSync("qemu-img", ["bitmap", "--add", disk, "checkpo
 const withBitmaps = () =>
   `${disk}: must have no persistent bitmaps, as checkpoints of libvirt are: no restore goes past them, and a repair would take all snapshots`;
 const giveUp = () =>
-  `give them up, which takes nothing of what is on the disk: for each that qemu-img info '${disk}' names, qemu-img bitmap --remove '${disk}' <name> and, if it is a checkpoint's, virsh -c 'test:///x' checkpoint-delete project-myapp <name> --metadata; then try again`;
+  `give them up, which takes nothing of what is on the disk: for each that qemu-img info ${shellWord(disk)} names, qemu-img bitmap --remove ${shellWord(disk)} <name> and, if it is a checkpoint's, virsh -c 'test:///x' checkpoint-delete project-myapp <name> --metadata; then try again`;
 
 /** Kills a program with all that it started, and waits until none of them has the disk. */
 async function killGroup(child: ChildProcess): Promise<void> {
@@ -246,7 +247,7 @@ esac`,
       const { exitCode, stderr } = await restore("first");
       expect([exitCode, refused(stderr)?.[1]]).toEqual([
         1,
-        `copy what is needed out of it: qemu-img convert -l <snapshot> -O qcow2 '${disk}' <file>; or go back to a backup: docs/data.md`,
+        `copy what is needed out of it: qemu-img convert -l <snapshot> -O qcow2 ${shellWord(disk)} <file>; or go back to a backup: docs/data.md`,
       ]);
       expect(snapshots()).toEqual(["first", "other"]);
     });
