@@ -121,16 +121,18 @@ function rootDiskIssues(check: HostCheck, name: string, settings: ProjectSetting
   return [{ path: placeOf(check, name, "rootDisk"), rule, value: formatSize(settings.rootDisk), remedy }];
 }
 
+/** What is to be done with a project disk that leads to other files: to flatten it is to give its guest what they hold. */
+export const notOurs = "move that file away (nothing of ours made it), or choose another name for the project";
+
 /** Why a volume is no project disk; its path is the file's on the host. */
 export function foreignDisk({ path, format, backingPath }: VolumeFound): Issue[] {
-  const remedy = "move that file away (nothing of ours made it), or choose another name for the project";
   if (format !== "qcow2") {
     const rule = `its project disk ${path} must be a qcow2 image, but is ${format || "something unknown"}`;
-    return [{ path, rule, remedy }];
+    return [{ path, rule, remedy: notOurs }];
   }
   if (!backingPath) return [];
   const rule = `its project disk ${path} must stand alone, but has the backing file ${backingPath}`;
-  return [{ path, rule, remedy: `flatten it (qemu-img convert -O qcow2), or ${remedy}` }];
+  return [{ path, rule, remedy: notOurs }];
 }
 
 /** The least size in whole MiB that a disk has room in, as it would be written. */

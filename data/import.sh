@@ -50,7 +50,7 @@ others_may_write() { find -L "$1" -maxdepth 0 '(' ! -uid 0 -o -perm /022 ')' | g
 
 require_by_itself() {
   by_itself=$(cat "${0%/*}/by-itself.sh")
-  sh -c "$by_itself" "${0%/*}/by-itself.sh" "$image" "$shown"
+  sh -c "$by_itself" "${0%/*}/by-itself.sh" "$image" "$shown" "$owner"
 }
 
 # What its owner writes to it meanwhile is not in the copy that is examined and unpacked. Before that no program of QEMU's reads what it
@@ -119,6 +119,8 @@ receive() {
     [ -f "$source" ] || fail "$source" "must be a file on the host" "name one that is there"
     hold
     refuse_links
+    # Where others may write to it, nobody knows whose it is what it names.
+    owner=$(find -L "$image" -maxdepth 0 ! -perm /022 -printf %U)
     others_may_write "$image" && copy
     [ -e "$source.sha512" ] || return 0
     sha512=$(digest_beside)
@@ -140,7 +142,7 @@ examine() {
     0 | 3) ;;
     2) fail "$shown" "must be whole, but is corrupt" "take another backup; \`qemu-img check\` says what is wrong" ;;
     *) fail "$shown" "must let itself be checked by qemu-img within $EXAMINE s and $((MEMORY / 1024)) MiB of memory, but does not (exit code $status)" \
-      "take another backup, or rewrite the image where it is from: qemu-img convert -O qcow2" ;;
+      "take another backup, or have whoever made the image rewrite it: qemu-img convert -O qcow2" ;;
   esac
 }
 
@@ -180,7 +182,7 @@ already() {
 }
 
 main() {
-  project=$1 uri=$3 source=$4 bytes=${5:-} sha512=${6:-} shown=${7:-$4}
+  project=$1 uri=$3 source=$4 bytes=${5:-} sha512=${6:-} shown=${7:-$4} owner=''
   folder=$2/$project
   disk=$folder/project.qcow2
   mounted=$(cat "${0%/*}/mounted.sh")

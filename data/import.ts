@@ -6,7 +6,7 @@ import { formatSize } from "../config/sizes.ts";
 import { takeInventory } from "../host/inventory.ts";
 import { type RunOptions, shellFor } from "../host/shell.ts";
 import { isLocal } from "../host/virsh.ts";
-import { notByItself, parseHeader, readStart } from "../images/qcow2.ts";
+import { convertedByOwner, notByItself, parseHeader, readStart } from "../images/qcow2.ts";
 import { sha512 } from "./digest.ts";
 import { runScript } from "./host-script.ts";
 import { type ProjectDisk, projectDisk, type StorageHost } from "./project-disk.ts";
@@ -84,6 +84,8 @@ interface OwnFile {
   held: string;
   /** Bytes. */
   size: number;
+  /** Number of the user who alone may write to it; undefined: others may too. */
+  owner?: number;
 }
 
 const refused = (path: string, rule: string, remedy: string) => new UserError(title, [{ path, rule, remedy }]);
@@ -109,7 +111,8 @@ async function withOwnFile<T>(file: string, work: (file: OwnFile) => Promise<T>)
       const rule = "must have no other name (a hard link), which another user may have made";
       throw refused(file, rule, "name a copy of it, if it is the file that you mean");
     }
-    return await work({ path: file, held, size: found.size });
+    const isOwners = (found.mode & 0o022) === 0;
+    return await work({ path: file, held, size: found.size, ...(isOwners ? { owner: found.uid } : {}) });
   } finally {
     await handle.close();
   }
@@ -137,10 +140,10 @@ async function openFile(file: string): Promise<FileHandle | undefined> {
 }
 
 /** What can be told of a file before all of it has been sent to a host. The host looks again. */
-async function refuseStranger({ path, held }: OwnFile): Promise<void> {
+async function refuseStranger({ path, held, owner }: OwnFile): Promise<void> {
   const header = parseHeader(readStart(held));
-  if (!header) throw refused(path, "must be a qcow2 image", "convert it: qemu-img convert -O qcow2");
-  const refusal = notByItself(header);
+  if (!header) throw refused(path, "must be a qcow2 image", convertedByOwner("convert it", owner));
+  const refusal = notByItself(header, owner);
   if (refusal) throw refused(path, refusal.rule, refusal.remedy);
 }
 

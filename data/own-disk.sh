@@ -67,6 +67,15 @@ file_below() {
   printf '%s\n' "$said" | sed -n 's/^backing file: .* (actual path: \(.*\))$/\1/p; t; s/^backing file: //p' | head -n 1
 }
 
+# Whether an image's data is in a file of its own, by the bit that by-itself.sh looks at: that file would be written into ours.
+has_data_file() {
+  case $(od -An -v -tx1 -j 4 -N 76 "$1" | tr -d ' \n') in
+    00000002*) return 1 ;;
+    *[4-7c-f]) ;;
+    *) return 1 ;;
+  esac
+}
+
 # domblklist's lines without the type, whose columns are as wide as they need be.
 cut_type() { sed 's/^ *[^ ]* *//'; }
 
@@ -86,9 +95,13 @@ refuse_overlays() {
     if [ ! -f "$file" ] || [ "$file" -ef "$disk" ] || ! is_qcow2 "$file"; then continue; fi
     below=$(file_below "$file")
     # shellcheck disable=SC3013
-    [ ! "$below" -ef "$disk" ] || fail "$disk" \
+    [ "$below" -ef "$disk" ] || continue
+    ! has_data_file "$file" || fail "$disk" \
+      "must have no overlay, but $file stands on it, and has its data in a file of its own, which no snapshot's overlay has" \
+      "move that file away: a guest that had it as a raw disk may have written so"
+    fail "$disk" \
       "must have no overlay, but $file stands on it: what was written since that snapshot is there alone" \
-      "write it back into ours: qemu-img commit -b $(shell_word "$disk") $(shell_word "$file"); if a blockcommit has done so, move that file away"
+      "if it is a snapshot's overlay, not a disk that its guest had as raw, write it back into ours: qemu-img commit -b $(shell_word "$disk") $(shell_word "$file"); if a blockcommit has done so, move it away"
   done
 }
 

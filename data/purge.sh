@@ -125,8 +125,14 @@ refuse_volumes() {
       *) require_there "$next" ;;
     esac
     base=$(printf '%s\n' "$next" "$further" | first_of_ours)
-    [ -z "$base" ] || fail "$file" "must not stand on $base" "have it stand alone (qemu-img rebase -b ''), or remove it"
+    [ -z "$base" ] || fail "$file" "must not stand on $base" "$(gone_or_copied "$file")"
   done
+}
+
+# To have it stand alone is to give its owner what is on ours: whoever may not read that can lay an image on it.
+gone_or_copied() {
+  owner=$(stat -L -c %u -- "$1" 2>/dev/null) || owner='<owner>'
+  echo "remove it, or have its owner copy it elsewhere first: sudo -u '#$owner' qemu-img convert -O qcow2 $(shell_word "$1") <file>"
 }
 
 # A volume that was removed meanwhile stands on nothing.

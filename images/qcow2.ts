@@ -41,14 +41,23 @@ export function readQcow2(file: string, shownAs = file): ImageHeader {
 /**
  * Why an image of a stranger's is not used, as a base image or as a project disk: the file that it needs would be read on
  * the host, whatever it is, and nobody there has its key. undefined: it stands by itself. by-itself.sh looks for the same.
+ *
+ * @param owner number of the user who alone may write to it; undefined: it is not known
  */
-export function notByItself(header: ImageHeader): Pick<Issue, "rule" | "remedy"> | undefined {
-  const flat = "qemu-img convert -O qcow2";
+export function notByItself(header: ImageHeader, owner?: number): Pick<Issue, "rule" | "remedy"> | undefined {
   if (header.needsOtherFile) {
-    return { rule: "must not need another file beside it", remedy: `make it one: ${flat}` };
+    return { rule: "must not need another file beside it", remedy: convertedByOwner("make it one", owner) };
   }
-  if (header.isEncrypted) return { rule: "must not be encrypted", remedy: "decrypt it with qemu-img convert" };
+  if (header.isEncrypted) return { rule: "must not be encrypted", remedy: convertedByOwner("decrypt it", owner) };
   return undefined;
+}
+
+/** What is to be done with such an image: by its owner, for root would read whatever it names. by-itself.sh says the same. */
+export function convertedByOwner(what: string, owner?: number): string {
+  const command = "qemu-img convert -O qcow2";
+  if (owner === undefined) return `have whoever made it ${what}: ${command}`;
+  if (owner === process.getuid?.()) return `where you know what it names, ${what}: ${command}`;
+  return `have its owner ${what}, not root, who may read more: sudo -u '#${owner}' ${command}`;
 }
 
 /**

@@ -87,8 +87,9 @@ export async function requireUnused(
   const user = knownUserOf(await usersOfFiles(virsh, shell, { domain, pool, files: [path] }), path);
   if (user === undefined) return;
   const rule = `must not be used by anything else, but ${user}`;
-  const remedy =
-    "take it from that domain; have an image that stands on it stand alone (qemu-img rebase -b ''), or remove that";
+  // To have an image stand alone is to give its owner what is on ours: whoever may not read that can lay one on it.
+  const copy = "sudo -u <owner> qemu-img convert -O qcow2";
+  const remedy = `take it from that domain; remove an image that stands on it, or have its owner copy that elsewhere first: ${copy}`;
   throw new UserError(title, [{ path, rule, remedy }]);
 }
 

@@ -48,8 +48,11 @@ function overlayIssue({ path, modified: ours = 0 }: Volume, { path: overlay, mod
     };
   }
   const rule = `must have no overlay, but ${overlay} stands on it, and has what was written since that snapshot`;
+  // What a guest wrote on a raw disk may name any file of the host as its data, which would be written into ours.
+  const look = `qemu-img info --backing-chain ${shellWord(overlay)} | grep 'data file:'`;
   const commit = `qemu-img commit -b ${shellWord(path)} ${shellWord(overlay)}`;
-  return { path, rule, remedy: `on the host, write it back into ours: ${commit}; then ${away}` };
+  const which = "if it is a snapshot's overlay, not a disk that its guest had as raw";
+  return { path, rule, remedy: `on the host, ${which}, write it back into ours: ${look} || ${commit}; then ${away}` };
 }
 
 /**

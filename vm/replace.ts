@@ -1,4 +1,4 @@
-import { foreignDisk } from "../config/disk-checks.ts";
+import { foreignDisk, notOurs } from "../config/disk-checks.ts";
 import { UserError } from "../config/errors.ts";
 import { domainName, domainUuid, isConsoleLog, ownerMark, poolName } from "../config/names.ts";
 import { formatSize } from "../config/sizes.ts";
@@ -180,7 +180,7 @@ export async function requireDataDisk(virsh: Virsh, project: string): Promise<vo
     const header = parseHeader(await startOfVolume(virsh, pool, "project.qcow2", headerLength));
     const issue = header && notByItself(header);
     if (!issue) return;
-    issues.push({ path: volume.path, rule: `its project disk ${issue.rule}`, remedy: issue.remedy });
+    issues.push({ path: volume.path, rule: `its project disk ${issue.rule}`, remedy: notOurs });
   }
   throw new UserError(`The project disk of ${project} is not taken up. Nothing on it was changed.`, issues);
 }

@@ -350,8 +350,12 @@ describe("an import", () => {
     };
     await reason(image("none"), "must be a file", "name a backup, or another qcow2 image");
     writeFileSync(image("text"), "x".repeat(1000));
-    await reason(image("text"), "must be a qcow2 image", "convert it: qemu-img convert -O qcow2");
-    const one = "make it one: qemu-img convert -O qcow2";
+    await reason(
+      image("text"),
+      "must be a qcow2 image",
+      "where you know what it names, convert it: qemu-img convert -O qcow2",
+    );
+    const one = "where you know what it names, make it one: qemu-img convert -O qcow2";
     await reason(create("overlay", "-b", exported, "-F", "qcow2"), "must not need another file beside it", one);
     await reason(create("split", "-o", "data_file=/etc/passwd.raw", "1M"), "must not need another file beside it", one);
     rmSync("/etc/passwd.raw");

@@ -155,7 +155,7 @@ describe("disks that are there", () => {
     expect(errors({}, [aVolume({ backingPath: "/etc/secrets.qcow2" })], [])).toBe(
       mistake(
         ": its project disk /vms/webapp/project.qcow2 must stand alone, but has the backing file /etc/secrets.qcow2",
-        "flatten it (qemu-img convert -O qcow2), or move that file away (nothing of ours made it), or choose another name for the project",
+        "move that file away (nothing of ours made it), or choose another name for the project",
       ),
     );
   });
@@ -167,7 +167,7 @@ describe("disks that are there", () => {
     const written = (file: string) =>
       mistake(
         `: its disk /vms/webapp/project.qcow2 must have no overlay, but ${file} stands on it, and has what was written since that snapshot`,
-        `on the host, write it back into ours: qemu-img commit -b /vms/webapp/project.qcow2 ${file}; then move ${file} away`,
+        `on the host, if it is a snapshot's overlay, not a disk that its guest had as raw, write it back into ours: qemu-img info --backing-chain ${file} | grep 'data file:' || qemu-img commit -b /vms/webapp/project.qcow2 ${file}; then move ${file} away`,
       );
 
     test("is to be written back first, all of its chain", () => {

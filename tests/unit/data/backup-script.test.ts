@@ -182,12 +182,28 @@ describe.skipIf(!existsSync("/usr/bin/qemu-io"))("the backup of a disk", () => {
       refusal(
         disk(),
         `must have no overlay, but ${overlay} stands on it: what was written since that snapshot is there alone`,
-        `write it back into ours: qemu-img commit -b ${shellWord(disk())} ${shellWord(overlay)}; if a blockcommit has done so, move that file away`,
+        `if it is a snapshot's overlay, not a disk that its guest had as raw, write it back into ours: qemu-img commit -b ${shellWord(disk())} ${shellWord(overlay)}; if a blockcommit has done so, move it away`,
       ),
     );
     expect(files()).toEqual([]);
     writeFileSync(overlay, Buffer.from("QFI\xfb is all that is left of it", "latin1"));
     expect((await run()).stderr).toContain(`error: ${overlay}: must be readable to qemu-img, or it cannot be known`);
+    expect(files()).toEqual([]);
+  });
+
+  test("is not written over with a file that a raw disk's guest named as its data beside it", async () => {
+    const [theirs, secret] = [path.join(storage, "myapp/scratch.raw"), path.join(dir, "secret")];
+    const named = ["-o", `data_file=${secret}`, "-F", "qcow2", "-b", disk()];
+    execaSync("qemu-img", ["create", "-q", "-f", "qcow2", ...named, theirs]);
+    writeFileSync(secret, "secret".repeat(100_000));
+    const { stderr } = await run();
+    expect(stderr).toBe(
+      refusal(
+        disk(),
+        `must have no overlay, but ${theirs} stands on it, and has its data in a file of its own, which no snapshot's overlay has`,
+        "move that file away: a guest that had it as a raw disk may have written so",
+      ),
+    );
     expect(files()).toEqual([]);
   });
 
@@ -562,9 +578,7 @@ esac`,
     // All that the script uses, but for that one.
     const bin = path.join(dir, "few");
     mkdirSync(bin);
-    const wanted = ["sh", "qemu-img", "flock", "setsid", "sha512sum", "virsh"].filter(
-      (name) => name !== program,
-    );
+    const wanted = ["sh", "qemu-img", "flock", "setsid", "sha512sum", "virsh"].filter((name) => name !== program);
     for (const name of wanted) fake(`../few/${name}`, "exit 1");
     for (const name of ["cat", "tr"]) fake(`../few/${name}`, `exec /usr/bin/${name} "$@"`);
     const { stderr } = await execa("/bin/sh", [script, "myapp", storage, "x"], { env: { PATH: bin }, reject: false });

@@ -89,15 +89,18 @@ test("a folder of somebody else's, which libvirt has no pool on, is refused and 
   expect(readdirSync(folder).sort()).toEqual(["disk.qcow2", "html", "project.qcow2.partial"]);
 });
 
+/** What is to be done with an image: by its owner. */
+const command = "qemu-img convert -O qcow2";
+const mends = (what: string, owner = process.getuid?.() ?? 0) =>
+  owner === 0
+    ? `where you know what it names, ${what}: ${command}`
+    : `have its owner ${what}, not root, who may read more: sudo -u '#${owner}' ${command}`;
+
 describe("an image on the host", () => {
-  const needsOne = "must not need another file beside it\nremedy: make it one: qemu-img convert -O qcow2";
+  const needsOne = `must not need another file beside it\nremedy: ${mends("make it one")}`;
   test.each<[string, () => Buffer, string]>([
-    [
-      "that is text",
-      () => Buffer.from("x".repeat(1000)),
-      "must be a qcow2 image\nremedy: convert it: qemu-img convert -O qcow2",
-    ],
-    ["that is empty", () => Buffer.alloc(0), "must be a qcow2 image\nremedy: convert it: qemu-img convert -O qcow2"],
+    ["that is text", () => Buffer.from("x".repeat(1000)), `must be a qcow2 image\nremedy: ${mends("convert it")}`],
+    ["that is empty", () => Buffer.alloc(0), `must be a qcow2 image\nremedy: ${mends("convert it")}`],
     ["that stands on another", () => imageOn(fifo()), needsOne],
     ["whose data is elsewhere", () => imageWithDataFile(fifo()), needsOne],
   ])("%s is refused, and what it names is not opened", async (_, bytes, reason) => {
@@ -106,6 +109,26 @@ describe("an image on the host", () => {
     const { exitCode, stderr } = await importOf(file);
     expect([exitCode, stderr]).toEqual([1, `error: ${file}: ${reason}`]);
     expect(existsSync(path.join(dir, "vms/webapp"))).toBe(false);
+  });
+
+  // Root would read what the header names into the image that it then imports.
+  test.skipIf(process.getuid?.() !== 0).each<[string, number, number, string]>([
+    ["is its user's to mend", nobody, 0o644, mends("make it one", nobody)],
+    ["that others may write to is nobody's to mend here", 0, 0o666, `have whoever made it make it one: ${command}`],
+    [
+      "of a user that others may write to is not the user's",
+      nobody,
+      0o664,
+      `have whoever made it make it one: ${command}`,
+    ],
+  ])("on a file that its owner may not read %s", async (_, owner, mode, remedy) => {
+    const file = path.join(dir, "image.qcow2");
+    writeFileSync(file, imageOn("/etc/shadow"));
+    chownSync(file, owner, owner);
+    chmodSync(file, mode);
+    const { stderr } = await importOf(file);
+    expect(stderr).toBe(`error: ${file}: must not need another file beside it
+remedy: ${remedy}`);
   });
 
   test.skipIf(process.getuid?.() !== 0).each([
@@ -244,7 +267,7 @@ describe("an image on the host", () => {
     const { exitCode, stderr } = await importOf(file);
     const rule =
       "must let itself be checked by qemu-img within 3600 s and 1024 MiB of memory, but does not (exit code 1)";
-    const remedy = "take another backup, or rewrite the image where it is from: qemu-img convert -O qcow2";
+    const remedy = "take another backup, or have whoever made the image rewrite it: qemu-img convert -O qcow2";
     expect([exitCode, stderr]).toEqual([1, `error: ${file}: ${rule}\nremedy: ${remedy}`]);
   });
 

@@ -59,6 +59,52 @@ test.skipIf(process.getuid?.() !== 0).each([
   expect(runScript).not.toHaveBeenCalled();
 });
 
+test.skipIf(process.getuid?.() !== 0).each<[string, number, number, string[], string, string]>([
+  [
+    "stands on another",
+    65534,
+    0o644,
+    ["-b", "/etc/shadow", "-F", "raw"],
+    "must not need another file beside it",
+    "have its owner make it one, not root, who may read more: sudo -u '#65534' qemu-img convert -O qcow2",
+  ],
+  [
+    "stands on another, and is root's",
+    0,
+    0o644,
+    ["-b", "/etc/shadow", "-F", "raw"],
+    "must not need another file beside it",
+    "where you know what it names, make it one: qemu-img convert -O qcow2",
+  ],
+  [
+    "stands on another, which others may write to",
+    0,
+    0o646,
+    ["-b", "/etc/shadow", "-F", "raw"],
+    "must not need another file beside it",
+    "have whoever made it make it one: qemu-img convert -O qcow2",
+  ],
+  [
+    "is of another format, which may name files as well",
+    65534,
+    0o644,
+    [],
+    "must be a qcow2 image",
+    "have its owner convert it, not root, who may read more: sudo -u '#65534' qemu-img convert -O qcow2",
+  ],
+])(
+  "one that %s is its owner's to mend: root would read what it names",
+  async (_, owner, mode, options, rule, remedy) => {
+    execaSync("qemu-img", ["create", "-q", "-f", options.length > 0 ? "qcow2" : "qed", ...options, file, "1M"]);
+    chownSync(file, owner, owner);
+    chmodSync(file, mode);
+    await expect(importOf(file)).rejects.toThrow(`Nothing was imported.
+  - ${file}: ${rule}
+    ${remedy}`);
+    expect(runScript).not.toHaveBeenCalled();
+  },
+);
+
 test.each([
   ["a folder", () => mkdirSync(path.join(dir, "x"))],
   ["a pipe that nobody writes to", () => execaSync("mkfifo", [path.join(dir, "x")])],

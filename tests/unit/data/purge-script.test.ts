@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -7,6 +7,7 @@ import { execa, execaSync } from "execa";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { scriptText } from "../../../data/host-script.ts";
 import { refusalIn } from "../../../data/refusal.ts";
+import { shellWord } from "../../../host/shell.ts";
 import { withLimits } from "./limits.ts";
 
 let dir: string;
@@ -181,6 +182,25 @@ describe("a purge", () => {
     expect(existsSync(disk)).toBe(true);
   });
 
+  test.each([0, 65534])("does not have an image stand alone that user %i laid on the disk", async (owner) => {
+    const overlay = path.join(dir, "mine.qcow2");
+    execaSync("qemu-img", ["create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", disk, overlay]);
+    const isRoot = process.getuid?.() === 0;
+    if (isRoot) chownSync(overlay, owner, owner);
+    writeFileSync(path.join(dir, "rows"), ` mine.qcow2   ${overlay}\n`);
+    const xml = `<volume>\n  <backingStore>\n    <path>${escaped(disk)}</path>\n    <format type='qcow2'/>\n  </backingStore>\n</volume>`;
+    writeFileSync(path.join(dir, "mine.xml"), xml);
+    const seen = `*"vol-list clones") cat "$WORLD/rows" ;; *"vol-dumpxml $WORLD/mine.qcow2") cat "$WORLD/mine.xml" ;;`;
+    libvirt({ broken: clones("", seen) });
+    const user = isRoot ? owner : process.getuid?.();
+    const copy = `sudo -u '#${user}' qemu-img convert -O qcow2 ${shellWord(overlay)} <file>`;
+    expect(refusalIn((await purge()).stderr)).toEqual({
+      path: overlay,
+      rule: `must not stand on ${disk}`,
+      remedy: `remove it, or have its owner copy it elsewhere first: ${copy}`,
+    });
+  });
+
   test("is refused while such a volume stands on it by way of an image that is in no pool", async () => {
     const below = path.join(dir, "below.qcow2");
     execaSync("qemu-img", ["create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", disk, below]);
@@ -202,7 +222,10 @@ describe("a purge", () => {
   });
 
   test.each([
-    ["a backing file", (file: string) => ["-F", "qcow2", "-b", `${file}: must be mended\nbacking file: ${forged}`, file]],
+    [
+      "a backing file",
+      (file: string) => ["-F", "qcow2", "-b", `${file}: must be mended\nbacking file: ${forged}`, file],
+    ],
     ["a snapshot", (file: string) => [file], `x\nbacking file: ${forged}`],
     ["a data file", (file: string) => ["-o", `data_file=${dir}/data\nbacking file: ${forged}`, file]],
   ])("shows no remedy that a neighbour's header words by the name of %s", async (_, words, snapshot?: string) => {

@@ -32,7 +32,9 @@ describe("a name that others chose", () => {
     // The same as it comes from a host.
     const script = `printf '%s\\n' "$1" "$2" >&2; exit 1`;
     const words = ["sh", "-c", script, "sh", `error: /a: must ${seen}`, `remedy: look at ${seen}`];
-    const error = await shellFor("qemu:///system").run(words).catch((one) => one);
+    const error = await shellFor("qemu:///system")
+      .run(words)
+      .catch((one) => one);
     expect(refusalIn(error.stderr)).toEqual({ path: "/a", rule: `must ${seen}`, remedy: `look at ${seen}` });
   });
 
@@ -51,7 +53,7 @@ ${forged}" >&2; fail /b "must be readable" "see above"`,
   });
   afterEach(() => rm(dir, { recursive: true, force: true }));
 
-  test.each(["plain", "two words", "y';touch pwned;'", "$(touch pwned)", "`touch pwned`", "\\", "--", "it's \"x\""])(
+  test.each(["plain", "two words", "y';touch pwned;'", "$(touch pwned)", "`touch pwned`", "\\", "--", 'it\'s "x"'])(
     "is one word of a command: %s",
     async (name) => {
       const { stdout } = await run('printf "printf %%s %s" "$(shell_word "$1")"', name);

@@ -67,7 +67,7 @@ describe.skipIf(!["virsh", "qemu-img"].every((name) => existsSync(`/usr/bin/${na
     const host = hostWith(disk, overlay);
     const before = readFileSync(disk);
     await expect(restoreSnapshot(host, "myapp", "before", log)).rejects.toThrow(
-      `The snapshot was not restored.\n  - ${disk}: must not be used by anything else, but ${overlay} stands on it\n    take it from that domain; have an image that stands on it stand alone (qemu-img rebase -b ''), or remove that`,
+      `The snapshot was not restored.\n  - ${disk}: must not be used by anything else, but ${overlay} stands on it\n    take it from that domain; remove an image that stands on it, or have its owner copy that elsewhere first: sudo -u <owner> qemu-img convert -O qcow2`,
     );
     expect(readFileSync(disk).equals(before)).toBe(true);
   });

@@ -55,7 +55,7 @@ describe("before a domain is defined anew", () => {
       [
         "webapp is not defined on its disks. Nothing on them was changed.",
         "  - /vms/webapp/project.qcow2: must have no overlay, but /snapshots/webapp.s1 stands on it, and has what was written since that snapshot",
-        "    on the host, write it back into ours: qemu-img commit -b /vms/webapp/project.qcow2 /snapshots/webapp.s1; then move /snapshots/webapp.s1 away",
+        "    on the host, if it is a snapshot's overlay, not a disk that its guest had as raw, write it back into ours: qemu-img info --backing-chain /snapshots/webapp.s1 | grep 'data file:' || qemu-img commit -b /vms/webapp/project.qcow2 /snapshots/webapp.s1; then move /snapshots/webapp.s1 away",
       ].join("\n"),
     );
     expect(virsh.changes).toEqual([]);
@@ -167,7 +167,7 @@ describe("before a root disk is made anew", () => {
       [
         "The disk.qcow2 of webapp is not made anew. Nothing was changed.",
         `  - ${root}: must not be used by anything else, but ${fact}`,
-        "    take it from that domain; have an image that stands on it stand alone (qemu-img rebase -b ''), or remove that",
+        "    take it from that domain; remove an image that stands on it, or have its owner copy that elsewhere first: sudo -u <owner> qemu-img convert -O qcow2",
       ].join("\n"),
     );
     expect(virsh.changes).toEqual([]);
