@@ -1,4 +1,5 @@
 import { posix } from "node:path";
+import { rawDisks } from "../host/domain-disks.ts";
 import type { VolumeFound } from "../host/inventory.ts";
 import { shellWord } from "../host/shell.ts";
 import { isOwnedBy } from "../vm/leftovers.ts";
@@ -39,7 +40,7 @@ function unfinishedRestores(check: HostCheck, name: string): Issue[] {
 function overlays(check: HostCheck, name: string, { domain }: ProjectFound): Issue[] {
   const pool = check.inventory.pools.find((one) => one.name === poolName(name));
   if (domain || !pool) return [];
-  return overlayIssues(pool.volumes).map(({ path, rule, remedy }) => ({
+  return overlayIssues(pool.volumes, rawDisks(check.inventory)).map(({ path, rule, remedy }) => ({
     path: placeOf(check, name),
     rule: `its disk ${path} ${rule}`,
     remedy,

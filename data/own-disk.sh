@@ -23,11 +23,11 @@ ours_or_other() {
       ours=$target
     elif [ "$target" = vdb ]; then
       place=$file
-    elif [ -n "$1" ] && ! is_beside "$target" "$file" "$1" && is_qcow2 "$file"; then
+    elif [ -n "$1" ] && ! is_beside "$target" "$file" "$1" && ! is_raw "$target" "$1" && is_qcow2 "$file"; then
       other="$target $file"
     fi
   done
-  if [ -n "$ours" ] && { [ -z "$place" ] || ! stands_on_ours "$place"; }; then
+  if [ -n "$ours" ] && { [ -z "$place" ] || is_raw vdb "$1" || ! stands_on_ours "$place"; }; then
     echo "ours $ours"
   elif [ -n "$place$other" ]; then
     printf 'other %s\n' "${place:+vdb }${place:-$other}"
@@ -37,6 +37,18 @@ ours_or_other() {
 # Whether a disk is the root disk or the seed, or in the root disk's place, where what is no root disk stands on that.
 is_beside() {
   [ "$1" = vda ] || is_file "${disk%/*}/disk.qcow2" "$2" "$3" || is_file "${disk%/*}/seed.iso" "$2" "$3"
+}
+
+# Whether the domain has a disk as raw: it stands on nothing, and what it begins with is its guest's own word.
+# Usage: is_raw <device> <--inactive, or nothing>
+is_raw() {
+  # shellcheck disable=SC2086 # no word, where it is empty
+  virsh_do dumpxml "$domain" $2 </dev/null | awk -v target="dev='$1'" '
+    /<disk / { raw = 0 }
+    /<driver .*type=.raw./ { raw = 1 }
+    /<target / && raw && index($0, target) { found = 1 }
+    /<\/disk>/ { raw = 0 }
+    END { exit !found }'
 }
 
 # Nothing else is an overlay. What is not there, or on the network, may be one.

@@ -54,12 +54,15 @@ refuse_used() {
 
 # By the definition that a domain runs by, and by the one that it starts by; with the files beneath its disks.
 refuse_domains() {
+  raws=''
   uuids=$(ask list --all --uuid) || exit
   for uuid in $uuids; do
     for which in '' --inactive; do
       # shellcheck disable=SC2086 # one option or none
       xml=$(virsh_do dumpxml "$uuid" $which) || xml=$(gone_since "$uuid") || exit
-      files=$(printf '%s\n' "$xml" | files_in && printf '%s\n' "$xml" | overlays_in | files_beneath) || exit
+      files=$(printf '%s\n' "$xml" | files_in && printf '%s\n' "$xml" | disks_as qcow2 | files_beneath) || exit
+      raw=$(printf '%s\n' "$xml" | disks_as raw) || exit
+      raws=$(printf '%s\n' "$raws" "$raw")
       user=$(printf '%s\n' "$files" | first_of_ours)
       [ -z "$user" ] ||
         fail "$(printf '%s\n' "$xml" | sed -n 's/^ *<name>\(.*\)<\/name>.*/\1/p' | head -n 1)" \
@@ -115,6 +118,7 @@ refuse_volumes() {
   printf '%s\n' "$rows" | sed -n 's|^[^/]* \(/.*[^ ]\) *$|\1|p' | while IFS= read -r file; do
     # These stand on a base image, or on nothing.
     case $1/${file##*/} in project-*/disk.qcow2 | project-*/seed.iso) continue ;; esac
+    ! is_raw "$file" || continue
     xml=$(virsh_do vol-dumpxml "$file" </dev/null) || xml=$(gone_from "$1" "$file") || exit
     below=$(printf '%s\n' "$xml" | sed -n '/<backingStore>/,/<\/backingStore>/p')
     next=$(printf '%s\n' "$below" | sed -n 's/.*<path>\(.*\)<\/path>.*/\1/p' | plain)
@@ -127,6 +131,17 @@ refuse_volumes() {
     base=$(printf '%s\n' "$next" "$further" | first_of_ours)
     [ -z "$base" ] || fail "$file" "must not stand on $base" "$(gone_or_copied "$file")"
   done
+}
+
+# Whether a domain has that file as a raw disk: libvirt takes for a backing file what its guest wrote at the beginning.
+is_raw() {
+  while IFS= read -r raw; do
+    # shellcheck disable=SC3013 # dash, bash and busybox have it
+    [ ! "$raw" -ef "$1" ] || return 0
+  done <<END
+$raws
+END
+  return 1
 }
 
 # To have it stand alone is to give its owner what is on ours: whoever may not read that can lay an image on it.
@@ -162,14 +177,14 @@ files_in() {
   done
 }
 
-# Of a domain that is off, its definition names no file beneath a disk. Only disks that are said to be qcow2 are looked into: what
-# a guest wrote at the beginning of a raw one is its own word.
-overlays_in() {
-  awk '
-    /<disk / { type = ""; source = "" }
-    /<driver .*type=.qcow2./ { type = "qcow2" }
+# The disks that a domain has as that. Of one that is off, its definition names no file beneath a disk. Only disks that are said to be
+# qcow2 are looked into: what a guest wrote at the beginning of a raw one is its own word.
+disks_as() {
+  awk -v driver="<driver .*type=.$1[^a-z0-9]" '
+    /<disk / { is = 0; source = "" }
+    $0 ~ driver { is = 1 }
     source == "" && /<source / { source = $0 }
-    /<\/disk>/ && type == "qcow2" { print source; type = "" }' | files_in
+    /<\/disk>/ && is { print source; is = 0 }' | files_in
 }
 
 # What an image on a disk that is not mounted just now stands on is not known.

@@ -86,6 +86,21 @@ function parseLook(output: string): FileSeen[][] {
   return all;
 }
 
+/**
+ * Those of some files that are, by whatever path, one that a domain has as raw: it stands on nothing. libvirt takes for a backing file
+ * what its guest wrote at the beginning.
+ *
+ * @param raws what domains have as raw
+ */
+export async function rawAmong(shell: Shell, files: string[], raws: string[]): Promise<Set<string>> {
+  if (files.length === 0 || raws.length === 0) return new Set();
+  const all = [...files, ...raws].map((path) => ({ path, format: "raw" }));
+  const chains = await lookBeneath(shell, all);
+  const seen = all.map(({ path }, i): FileSeen => ({ ...chains[i]?.[0], path }));
+  const theirs = seen.splice(files.length);
+  return new Set(seen.filter((one) => theirs.some((raw) => isSame(one, raw))).map(({ path }) => path));
+}
+
 /** An image that stands on another one, or of which that cannot be known. */
 export interface OverlayFound {
   image: string;

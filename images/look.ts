@@ -2,8 +2,10 @@ import { posix } from "node:path";
 import { type Issue, UserError } from "../config/errors.ts";
 import { poolName } from "../config/names.ts";
 import type { HostSettings } from "../config/settings.ts";
+import { rawAmong } from "../host/backing-files.ts";
 import { isConsolePool } from "../host/console-log.ts";
-import { type Inventory, type PoolFound, takeInventory } from "../host/inventory.ts";
+import { rawDisks } from "../host/domain-disks.ts";
+import { type Inventory, type PoolFound, takeInventory, type VolumeFound } from "../host/inventory.ts";
 import { fileTypes } from "../host/pool-volumes.ts";
 import { shellFor } from "../host/shell.ts";
 import { hostUnreachable } from "../host/unreachable.ts";
@@ -50,7 +52,7 @@ export async function lookAtEverything(host: ImageHost): Promise<Inventory> {
       rule: "must let all its volumes be seen, but they changed in the meantime",
       remedy: "run it again when nothing is made or removed there",
     })),
-    ...hiddenFiles(inventory, host, await rootDisksOf(inventory, host)),
+    ...hiddenFiles(await withoutGuestsWord(inventory, host), host, await rootDisksOf(inventory, host)),
   ];
   if (issues.length > 0) throw unseen(issues);
   return inventory;
@@ -79,6 +81,20 @@ async function readPoolsAnew(uri: string): Promise<Map<string, number>> {
   } catch (error) {
     throw error instanceof VirshError ? hostUnreachable(uri, error.reason) : error;
   }
+}
+
+/** The same without what libvirt says that a raw disk of a domain stands on: its guest wrote that. */
+async function withoutGuestsWord(inventory: Inventory, { uri }: ImageHost): Promise<Inventory> {
+  const { pools } = inventory;
+  const overlays = pools.flatMap(({ volumes }) => volumes.filter(({ backingPath }) => backingPath));
+  const raw = await rawAmong(
+    shellFor(uri),
+    overlays.map(({ path }) => path),
+    rawDisks(inventory),
+  );
+  const own = ({ backingPath: _, ...volume }: VolumeFound) => volume;
+  const withOwn = (volume: VolumeFound) => (raw.has(volume.path) ? own(volume) : volume);
+  return { ...inventory, pools: pools.map((pool) => ({ ...pool, volumes: pool.volumes.map(withOwn) })) };
 }
 
 /** Those in the folders of projects, whether or not libvirt still has a pool there. */

@@ -1,7 +1,7 @@
 import { posix } from "node:path";
 import { UserError } from "../config/errors.ts";
 import { namePrefix } from "../config/names.ts";
-import { type FileSeen, isSame, lookBeneath, type NamedFile } from "../host/backing-files.ts";
+import { type FileSeen, isSame, lookBeneath, type NamedFile, rawAmong } from "../host/backing-files.ts";
 import { isConsolePool } from "../host/console-log.ts";
 import { parseDevices } from "../host/domain-devices.ts";
 import { parsePool, parseVolume } from "../host/libvirt-xml.ts";
@@ -31,6 +31,8 @@ export interface DiskUser {
 
 /** A file that may be one of ours, or stand on one. */
 interface Suspect extends NamedFile {
+  /** The volume that libvirt says to stand on it. */
+  volume?: string;
   /** What it means where it is ours, and where it stands on ours. */
   same: string;
   above: string;
@@ -50,7 +52,7 @@ const standsElsewhere = (pool: string, volume: string) =>
 /**
  * What else uses files of a project's: another domain that has one, or an overlay of it, now or after its next start; a volume in a
  * pool whose backing file it is, a clone that no domain has for one. Files are compared by what they are, behind all links. libvirt is
- * asked four or five times, and the host's shell once, however many files, domains and volumes there are.
+ * asked four or five times, and the host's shell once or twice, however many files, domains and volumes there are.
  *
  * @throws UserError when libvirt does not list what there is
  */
@@ -59,7 +61,11 @@ export async function usersOfFiles(virsh: BatchVirsh, shell: Shell, own: OwnFile
   const pools = await lookAtPools(virsh, ask, own);
   const domains = await lookAtDomains(ask, own, pools.paths);
   const unknown = [...domains.unknown, ...pools.unknown].map((fact): DiskUser => ({ isKnown: false, fact }));
-  return [...(await compare(shell, own.files, [...domains.suspects, ...pools.suspects])), ...unknown];
+  const volumes = pools.suspects.flatMap(({ volume }) => volume ?? []);
+  // Where that cannot be looked at, nor can what stands on what: then that is what is not known.
+  const raw = await rawAmong(shell, volumes, domains.raws).catch(() => new Set<string>());
+  const standing = pools.suspects.filter(({ volume = "" }) => !raw.has(volume));
+  return [...(await compare(shell, own.files, [...domains.suspects, ...standing])), ...unknown];
 }
 
 /** What keeps a file from being deleted that holds data: whatever uses it, or may. */
@@ -130,14 +136,15 @@ function usersIn(ours: FileSeen[], { path, same, above }: Suspect, chain: FileSe
   return [...known, ...(end ? [{ isKnown: false, fact: unknown }] : []), ...unseen];
 }
 
-/** The disks of all other domains. */
-async function lookAtDomains(ask: Ask, own: OwnFiles, paths: Map<string, string>): Promise<Found> {
+/** The disks of all other domains, and what any domain has as raw. */
+async function lookAtDomains(ask: Ask, own: OwnFiles, paths: Map<string, string>): Promise<Found & { raws: string[] }> {
   const [list] = await ask([["list", "--all", "--name"]]);
-  const others = namesIn(answered(list)).filter((name) => name !== own.domain);
   const views = [[], ["--inactive"]];
-  const answers = await ask(others.flatMap((name) => views.map((view) => ["dumpxml", name, ...view])));
-  const failed = await stillThere(ask, ["list", "--all", "--name"], answers);
-  const found: Found = { suspects: [], unknown: [] };
+  const answers = await ask(namesIn(answered(list)).flatMap((name) => views.map((view) => ["dumpxml", name, ...view])));
+  const isOwn = (domain: string | undefined) => domain === own.domain;
+  const others = answers.filter(({ command }) => !isOwn(command[1]));
+  const failed = await stillThere(ask, ["list", "--all", "--name"], others);
+  const found: Found & { raws: string[] } = { suspects: [], unknown: [], raws: [] };
   for (const { command, error } of failed)
     found.unknown.push(`whether the domain ${command[1]} uses it is not known: ${error}`);
   const disks = answers.flatMap(({ ok, command, output }) =>
@@ -149,6 +156,8 @@ async function lookAtDomains(ask: Ask, own: OwnFiles, paths: Map<string, string>
     for (const [i, name] of [source, ...chain].entries()) {
       if (name === "") continue;
       const path = isVolume(name) ? places.get(name) : name;
+      if (path !== undefined && i === 0 && format === "raw") found.raws.push(path);
+      if (isOwn(domain)) continue;
       const same = `the domain ${domain} uses it`;
       const above = `${path} stands on it`;
       if (path !== undefined) found.suspects.push({ path, format: i === 0 ? format || "raw" : "raw", same, above });
@@ -195,7 +204,8 @@ async function lookAtPools(
   for (const [i, { ok, output }] of answers.entries()) {
     const { backingPath: path, backingFormat: format = "" } = ok ? parseVolume(output) : {};
     if (!path) continue;
-    found.suspects.push({ path, format, same: `${others[i]?.path} stands on it`, above: `${path} stands on it` });
+    const volume = others[i]?.path ?? "";
+    found.suspects.push({ volume, path, format, same: `${volume} stands on it`, above: `${path} stands on it` });
   }
   for (const [pool, why] of await unreadVolumes(ask, answers)) notKnown(pool, why);
   return { ...found, paths };

@@ -1,8 +1,11 @@
 import { posix } from "node:path";
 import { type Issue, UserError } from "../config/errors.ts";
 import { poolName } from "../config/names.ts";
+import { rawAmong } from "../host/backing-files.ts";
+import { disksOf } from "../host/domain-disks.ts";
 import { parseVolume, type VolumeXml } from "../host/libvirt-xml.ts";
-import { shellWord } from "../host/shell.ts";
+import { namesIn } from "../host/pool-volumes.ts";
+import { shellFor, shellWord } from "../host/shell.ts";
 import type { Virsh } from "../host/virsh.ts";
 
 /** What of a volume tells whether it is an overlay. */
@@ -14,12 +17,14 @@ const ownNames = ["disk.qcow2", "project.qcow2"];
  * The overlays that stand on a project's own disks, as external snapshots leave them. Of one that its domain has, the domain tells; once
  * others have undefined that, nothing else does, and a new domain on our disks would lack all that was written since. Pure.
  *
- * @param volumes of the project's pool
+ * @param volumes all of the project's pool
+ * @param raws what domains have as raw disks: what a guest wrote at the beginning of one is its own word
  */
-export function overlayIssues(volumes: Volume[]): Issue[] {
+export function overlayIssues(volumes: Volume[], raws: string[] = []): Issue[] {
+  const others = volumes.filter(({ path }) => !raws.includes(path));
   return volumes
     .filter(({ name }) => ownNames.includes(name))
-    .flatMap((own) => overlaysOn(own, volumes).map((overlay) => overlayIssue(own, topOf(overlay, volumes))));
+    .flatMap((own) => overlaysOn(own, others).map((overlay) => overlayIssue(own, topOf(overlay, others))));
 }
 
 const overlaysOn = ({ path }: Volume, volumes: Volume[]) =>
@@ -66,7 +71,13 @@ export async function requireNoOverlay(virsh: Virsh, project: string, names: str
   const pool = poolName(project);
   const volumes: VolumeXml[] = [];
   for (const name of names) volumes.push(parseVolume(await virsh.run("vol-dumpxml", name, "--pool", pool)));
-  const issues = overlayIssues(volumes);
+  if (overlayIssues(volumes).length === 0) return;
+  const at = (source: string) => volumes.find(({ name }) => source === `${pool}/${name}`)?.path ?? source;
+  const raws: string[] = [];
+  for (const domain of namesIn(await virsh.run("list", "--all", "--name")))
+    for (const { source, format } of await disksOf(virsh, domain)) if (format === "raw") raws.push(at(source));
+  const files = volumes.map(({ path }) => path);
+  const issues = overlayIssues(volumes, [...(await rawAmong(shellFor(virsh.uri), files, raws))]);
   if (issues.length > 0)
     throw new UserError(`${project} is not defined on its disks. Nothing on them was changed.`, issues);
 }

@@ -55,7 +55,9 @@ const runningVm = ({
   runs = "project.qcow2" as string | string[],
   defined = "",
   saved = "",
-} = {}) =>
+  xml = "<source pool='project-myapp' volume='project.qcow2' index='1'/>",
+} = {}) => {
+  writeFileSync(path.join(storage, "domain.xml"), xml);
   fake(
     "virsh",
     `
@@ -66,7 +68,7 @@ case $* in
   *domstate*) ${domstate} ;;
   *"domblklist project-myapp --details --inactive") ${disks(...[defined || runs].flat())} ;;
   *domblklist*) ${disks(...[runs].flat())} ;;
-  *dumpxml*) echo "<source pool='project-myapp' volume='project.qcow2' index='1'/>" ;;
+  *dumpxml*) cat "$STORAGE/domain.xml" ;;
   *guest-ping*) ${ok({})} ;;
   *guest-fsfreeze-freeze*) ${freeze} ;;
   *guest-fsfreeze-thaw*) ${thaw} ;;
@@ -78,6 +80,7 @@ case $* in
   *backup-dumpxml*) exit 1 ;;
 esac`,
   );
+};
 
 const env = () => ({ PATH: `${dir}/bin:${process.env.PATH}`, STORAGE: storage });
 const run = (...args: string[]) =>
@@ -165,6 +168,22 @@ describe.skipIf(!existsSync("/usr/bin/qemu-io"))("the backup of a disk", () => {
     expect(await run("--stdout")).toMatchObject({ exitCode: 0 });
     execaSync("qemu-img", ["rebase", "-q", "-u", "-F", "qcow2", "-b", disk(), other]);
     expect((await run()).stderr).toMatch(/^error: project-myapp: must have .* as vdb, but has .*\/other\.qcow2\n/);
+  });
+
+  test.each([
+    ["in its place", ["../../scratch.raw", "project.qcow2 as vdd"]],
+    ["beside it", ["project.qcow2", "../../scratch.raw as vdd"]],
+    ["without ours", ["disk.qcow2 as vda", "../../scratch.raw as vdd"]],
+  ])("is made where the VM has a raw disk %s, whatever its guest wrote there", async (_, runs) => {
+    execaSync("qemu-img", ["create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", disk(), path.join(dir, "scratch.raw")]);
+    const target = runs[0]?.includes("scratch") ? "vdb" : "vdd";
+    const dumped = (type: string) =>
+      `<disk type='file'>\n<driver name='qemu' type='${type}'/>\n<target dev='${target}'/>\n</disk>`;
+    runningVm({ domstate: "echo 'shut off'", runs, xml: dumped("raw") });
+    expect(await run()).toMatchObject({ exitCode: 0 });
+    if (runs.includes("project.qcow2")) return;
+    runningVm({ domstate: "echo 'shut off'", runs, xml: dumped("qcow2") });
+    expect((await run()).stderr).toMatch(/^error: project-myapp: must have .* but has .*\/scratch\.raw\n/);
   });
 
   test("that a VM has as an overlay in the seed's place is refused", async () => {
