@@ -67,11 +67,39 @@ function roleIn(words: string[], { dir, netns }: HostPlace): "unshare" | "inside
 /** The PIDs of a host's `unshare` and of its first process. No file tells them: one can lie after a crash. */
 export function findProcesses(host: HostPlace): number[] {
   const netns = hostNetns(host);
-  return readdirSync("/proc")
-    .filter((entry) => /^\d+$/.test(entry))
-    .flatMap((entry) => lookAt(Number(entry)) ?? [])
+  return allPids()
+    .flatMap((pid) => lookAt(pid) ?? [])
     .filter((look) => isHostProcess(host, look, netns))
     .map(({ pid }) => pid);
+}
+
+/**
+ * Whether a guest may run in a host that runs: there is a QEMU, by the argument that libvirt gives it (as embedded-inside.sh looks), in
+ * the host's PID namespace, or where that cannot be seen. Needs no libvirtd.
+ */
+export function mayHaveGuest(host: HostPlace): boolean {
+  // Of the host's `unshare` that is the namespace which it made, not the one that it is in.
+  const own = findProcesses(host).map((pid) => linkOf(`/proc/${pid}/ns/pid_for_children`));
+  const guests =
+    own.length === 0 ? [] : allPids().filter((pid) => wordsOf(pid).some((word) => word.startsWith("guest=")));
+  return guests
+    .map((pid) => linkOf(`/proc/${pid}/ns/pid`))
+    .some((namespace) => namespace === undefined || own.includes(undefined) || own.includes(namespace));
+}
+
+const allPids = () =>
+  readdirSync("/proc")
+    .filter((entry) => /^\d+$/.test(entry))
+    .map(Number);
+
+/** Its command line; none of a process that ended in between. */
+function wordsOf(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").slice(0, -1);
+  } catch (error) {
+    if (["ENOENT", "ESRCH"].includes((error as NodeJS.ErrnoException).code ?? "")) return [];
+    throw error;
+  }
 }
 
 /** The inode of the host's network namespace, if its file is one. */
@@ -86,7 +114,7 @@ function hostNetns({ netns }: HostPlace): number | undefined {
 /** Undefined for a process that ended in between. */
 function lookAt(pid: number): ProcessLook | undefined {
   try {
-    const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").slice(0, -1);
+    const words = wordsOf(pid);
     // Nearly all processes are none of ours; the rest is read of those that may be.
     if (!words.some((word) => path.basename(word) === insideName)) return undefined;
     const status = readFileSync(`/proc/${pid}/status`, "utf8");

@@ -6,7 +6,7 @@ import { UserError } from "../config/errors.ts";
 import { printable } from "../config/printable.ts";
 import { guardFolders, noteCheckout, prepareFiles, startFailure } from "./embedded-files.ts";
 import { recallRunning, rememberRunning, shutDownGuests, startAgain, whatRuns } from "./embedded-guests.ts";
-import { findProcesses } from "./embedded-look.ts";
+import { findProcesses, mayHaveGuest } from "./embedded-look.ts";
 import { clearLeftovers, killHost, launch, mountsBelow, waitFor } from "./embedded-process.ts";
 import { bringUplink, isUplinkToChange } from "./embedded-uplink.ts";
 import { kvmWorks } from "./kvm.ts";
@@ -141,7 +141,8 @@ async function start(host: EmbeddedHost, log: Log): Promise<void> {
  *
  * @param guestSeconds how long guests may take to shut down; then they are forced off, and it is said which
  * @param cutsPower whether guests lose their power also where else the host goes on, as when it is to be removed, disks and all
- * @throws UserError when one is paused and does not resume, or libvirt does not say whether they are off: the host goes on
+ * @throws UserError when one is paused and does not resume, or may run and libvirt does not say whether it is off: the host
+ *   goes on
  */
 export async function stopEmbeddedHost(
   host: EmbeddedHost,
@@ -171,7 +172,7 @@ export async function stopEmbeddedHost(
   });
 }
 
-/** Only libvirt says whether a guest is off: where it does not, the guest keeps its power, unless that may be cut. */
+/** Only libvirt says whether a guest is off: where it does not, one that may run keeps its power, unless that may be cut. */
 async function endGuests(host: EmbeddedHost, log: Log, guestSeconds: number, cutsPower: boolean): Promise<void> {
   // A libvirtd that died is being restarted at this moment.
   const unknown = await waitFor("libvirtd to answer", limits.restart, () => answers(host)).then(
@@ -179,6 +180,7 @@ async function endGuests(host: EmbeddedHost, log: Log, guestSeconds: number, cut
     () => `no answer within ${limits.restart} s`,
   );
   if (unknown === undefined) return;
+  if (!mayHaveGuest(host)) return log(`embedded host: no guest runs, and its libvirt does not answer: ${unknown}`);
   if (cutsPower) return log(`embedded host: its guests are cut off: ${unknown}`);
   throw new UserError("The embedded host was not stopped, and no guest's power was cut.", [
     {

@@ -4,7 +4,13 @@ import path from "node:path";
 import { execa } from "execa";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { EmbeddedHost } from "../../../host/embedded.ts";
-import { findProcesses, insideName, isHostProcess, type ProcessLook } from "../../../host/embedded-look.ts";
+import {
+  findProcesses,
+  insideName,
+  isHostProcess,
+  mayHaveGuest,
+  type ProcessLook,
+} from "../../../host/embedded-look.ts";
 import { clearLeftovers, killHost } from "../../../host/embedded-process.ts";
 
 const hostIn = (dir: string): EmbeddedHost => ({
@@ -165,6 +171,21 @@ describe("on this machine", () => {
       signalCode,
     }));
     expect(alive).toEqual(alive.map(() => ({ exitCode: null, signalCode: null })));
+  });
+
+  test("a guest may run where there is a QEMU of libvirt's in its PID namespace, and not for one elsewhere", async () => {
+    expect(mayHaveGuest(host)).toBe(false);
+    const unshare = await startHost();
+    const [first = 0] = findProcesses(host).filter((pid) => pid !== unshare);
+    const guest = ["sh", "-c", 'read -r _ <"$0"', path.join(dir, "run/pipe"), "guest=project-app,debug-threads=on"];
+    const isUp = async ({ pid }: ChildProcess) => (await commandLine(pid)).startsWith("sh");
+    const elsewhere = start(guest[0] as string, ...guest.slice(1));
+    await expect.poll(() => isUp(elsewhere)).toBe(true);
+    expect(mayHaveGuest(host)).toBe(false);
+    start("nsenter", "--target", String(first), "--pid", ...guest);
+    await expect.poll(() => mayHaveGuest(host)).toBe(true);
+    await killHost(host);
+    expect(mayHaveGuest(host)).toBe(false);
   });
 
   test("one whose namespace's mount was taken away is still found", async () => {

@@ -7,14 +7,19 @@ import { embeddedHostFor, startEmbeddedHost, stopEmbeddedHost, wipeEmbeddedHost 
 import { VirshError } from "../../../host/virsh.ts";
 import { cutsPower } from "../../../local/checkout.ts";
 
-/** Whether libvirt answers in a test, what shutting down the guests comes to, and what ends the host. */
+/** Whether libvirt answers in a test, whether a guest may run, what shutting down the guests comes to, and what ends the host. */
 const host = vi.hoisted(() => ({
   away: undefined as Issue | undefined,
   answers: true,
+  hasGuest: true,
   shutDown: vi.fn(),
   kill: vi.fn(),
 }));
-vi.mock("../../../host/embedded-look.ts", async (original) => ({ ...(await original()), findProcesses: () => [1] }));
+vi.mock("../../../host/embedded-look.ts", async (original) => ({
+  ...(await original()),
+  findProcesses: () => [1],
+  mayHaveGuest: () => host.hasGuest,
+}));
 vi.mock("../../../host/embedded-guests.ts", async (original) => ({
   ...(await original()),
   rememberRunning: async () => undefined,
@@ -36,6 +41,7 @@ beforeEach(() => {
   dir = mkdtempSync(path.join(tmpdir(), "stop-"));
   host.away = undefined;
   host.answers = true;
+  host.hasGuest = true;
   host.kill.mockReset();
   host.shutDown.mockReset();
 });
@@ -93,6 +99,13 @@ test("so does one with a guest that is paused and does not resume", async () => 
   host.shutDown.mockRejectedValue(new UserError("project-app is paused."));
   await expect(stop()).rejects.toThrow("project-app is paused.");
   expect(host.kill).not.toHaveBeenCalled();
+});
+
+test("one where no guest runs is stopped though its libvirt does not answer: nothing can be lost", async () => {
+  host.answers = host.hasGuest = false;
+  await stop();
+  expect(lines[0]).toBe("embedded host: no guest runs, and its libvirt does not answer: no answer within 30 s");
+  expect(host.kill).toHaveBeenCalledTimes(1);
 });
 
 test.each([
