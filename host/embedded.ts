@@ -215,7 +215,7 @@ export async function embeddedHostStatus(host: EmbeddedHost): Promise<EmbeddedSt
  * @throws {UserError} while it runs, when something is mounted in the folder, or when that is not an embedded host's
  */
 export async function wipeEmbeddedHost(host: EmbeddedHost): Promise<void> {
-  requireMounted(host, "The embedded host is not removed.");
+  requireRemovable(host);
   if (!existsSync(host.dir)) return;
   const refuse = (rule: string, remedy: string) =>
     new UserError("The embedded host is not removed.", [{ path: host.dir, rule, remedy }]);
@@ -239,6 +239,9 @@ export async function wipeEmbeddedHost(host: EmbeddedHost): Promise<void> {
   // The last one takes the common folder with it; others keep it.
   await rmdir(embeddedRoot).catch(() => {});
 }
+
+/** @throws UserError where what is to be removed would stay, being on a disk that is not mounted now */
+export const requireRemovable = (host: EmbeddedHost) => requireMounted(host, "The embedded host is not removed.");
 
 /** @throws UserError where the host's folder, or its disks', is on a disk that is not mounted: what is there now is not the host */
 function requireMounted({ dir, storageDir }: EmbeddedHost, title: string): void {

@@ -3,7 +3,7 @@ import { createInterface } from "node:readline/promises";
 import { printable } from "../config/printable.ts";
 import { runProgram } from "../config/run-program.ts";
 import { removeAllSchedules } from "../data/schedule.ts";
-import { embeddedHostFor, stopEmbeddedHost, wipeEmbeddedHost } from "../host/embedded.ts";
+import { embeddedHostFor, requireRemovable, stopEmbeddedHost, wipeEmbeddedHost } from "../host/embedded.ts";
 import { lostHostLine, lostHosts } from "../host/lost-hosts.ts";
 import { localDir } from "../host/resolve.ts";
 import { shellFor } from "../host/shell.ts";
@@ -19,6 +19,8 @@ async function main(): Promise<void> {
   const checkout = checkoutOfHost();
   const host = embeddedHostFor(checkout);
   const isGone = checkout !== projectRoot;
+  // Before anything of it is stopped or removed.
+  requireRemovable(host);
   console.log("This removes, for good:");
   if (isGone) console.log(`  ${host.dir}  all VMs of ${checkout}, which is gone, their project disks and backups`);
   else {
