@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
 import { UserError } from "../config/errors.ts";
 import { stackFileName } from "../config/pulumi-project.ts";
@@ -13,19 +13,42 @@ const passphraseFile = (root: string) => path.join(localDir(root), "passphrase")
 
 /**
  * Makes a checkout's passphrase, if there is none: without its passphrase a stack's secrets are lost. One that is empty, as a full disk or
- * a kill may have left it, is none while nothing is encrypted: the engine would take it, and encrypt for everybody to read.
+ * a kill may have left it, is none while nothing is encrypted: the engine would take it, and encrypt for everybody to read. What a state
+ * in another backend was begun with is not known.
  */
 export function ensurePassphrase(root: string): void {
   const file = passphraseFile(root);
   const isNew = !existsSync(path.join(localDir(root), "state", ".pulumi", "stacks"));
-  if (existsSync(file)) {
-    const isOfUse =
-      readFileSync(file, "utf8").trim() !== "" || !isNew || saltedFiles(root).some(({ hasSecrets }) => hasSecrets);
+  if (!existsSync(file)) writeNew(file, newPassphrase());
+  else {
+    const isOfUse = !isEmpty(file) || !isNew || !usedBackend(root).isOwn || saltedFiles(root).some(isSecret);
     if (isOfUse) return;
-    rmSync(file);
+    fillEmpty(file);
   }
-  writeNew(file, randomBytes(24).toString("base64url"));
   if (isNew) dropSalts(root);
+}
+
+const newPassphrase = () => randomBytes(24).toString("base64url");
+
+const isEmpty = (file: string) => readFileSync(file, "utf8").trim() === "";
+
+const isSecret = ({ hasSecrets }: SaltedFile) => hasSecrets;
+
+/** Of several processes that do it at once, all write the same one: it goes only after the file has it. */
+function fillEmpty(file: string): void {
+  const next = `${file}.next`;
+  writeNew(next, newPassphrase());
+  try {
+    const text = readFileSync(next, "utf8");
+    if (!isEmpty(file)) return;
+    chmodSync(file, 0o600);
+    writeWhole(file, text);
+  } catch (error) {
+    // Another process is done with it.
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+  } finally {
+    rmSync(next, { force: true });
+  }
 }
 
 /** The engine takes PULUMI_CONFIG_PASSPHRASE before the file, also an empty one. What is in another backend may have another. */

@@ -5,8 +5,8 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { prepareCheckout } from "../../../local/checkout.ts";
 import { dropSalts, saltedFiles, wrongPassphrase } from "../../../local/passphrase.ts";
 
-/** As a full disk has it, or a kill: the file is made, but nothing gets into it. */
-const disk = vi.hoisted(() => ({ isFull: false }));
+/** As a full disk has it, or a kill: the file is made, but nothing gets into it; and what else happens once a passphrase was read. */
+const disk = vi.hoisted(() => ({ isFull: false, afterRead: undefined as (() => void) | undefined }));
 vi.mock("node:fs", async (original) => {
   const fs = await original<typeof import("node:fs")>();
   const writeFile: typeof fs.writeFileSync = (file, text, options) => {
@@ -14,12 +14,22 @@ vi.mock("node:fs", async (original) => {
     fs.writeFileSync(file, "", options);
     throw new Error("ENOSPC: no space left on device");
   };
-  return { ...fs, writeFileSync: writeFile };
+  const readFile = (...args: Parameters<typeof fs.readFileSync>) => {
+    const text = fs.readFileSync(...args);
+    const { afterRead } = disk;
+    if (afterRead && String(args[0]).endsWith("/passphrase")) {
+      disk.afterRead = undefined;
+      afterRead();
+    }
+    return text;
+  };
+  return { ...fs, writeFileSync: writeFile, readFileSync: readFile };
 });
 
 let root: string;
 beforeEach(() => {
   disk.isFull = false;
+  disk.afterRead = undefined;
   root = mkdtempSync(path.join(tmpdir(), "passphrase-"));
   vi.stubEnv("PULUMI_BACKEND_URL", undefined);
   writeFileSync(
@@ -107,9 +117,30 @@ describe("a passphrase that is empty, as a kill may have left it,", () => {
     expect(readFileSync(file("local"), "utf8")).toBe(config);
   });
 
+  test("is made again once, by whichever of two processes is first", () => {
+    let first = "";
+    disk.afterRead = () => {
+      prepareCheckout(root);
+      first = passphrase();
+    };
+    prepareCheckout(root);
+    expect(first).toMatch(real);
+    expect(passphrase()).toBe(first);
+    expect(readdirSync(path.join(root, ".local")).sort()).toEqual(["passphrase", "state"]);
+  });
+
+  test("stays where a disk is full", () => {
+    disk.isFull = true;
+    expect(() => prepareCheckout(root)).toThrow("no space left");
+    expect(readdirSync(path.join(root, ".local")).sort()).toEqual(["passphrase", "state"]);
+    expect(passphrase()).toBe("\n");
+  });
+
   test.each<[string, () => void]>([
     ["a state", () => mkdirSync(path.join(root, ".local/state/.pulumi/stacks"), { recursive: true })],
     ["a stack's secrets", () => writeFileSync(file("storage"), salt + secret)],
+    ["a state in another folder", () => vi.stubEnv("PULUMI_BACKEND_URL", `file://${path.join(root, "elsewhere")}`)],
+    ["a state in another backend", () => vi.stubEnv("PULUMI_BACKEND_URL", "s3://bucket")],
   ])("stays where it may have encrypted %s", (_, arrange) => {
     arrange();
     prepareCheckout(root);
