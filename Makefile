@@ -12,6 +12,10 @@ export NODE_DISABLE_COMPILE_CACHE := 1
 # Not by npx, which writes a log into the home of its user each time.
 VITEST := node_modules/.bin/vitest run
 REPORT := --reporter=verbose --reporter=json --outputFile.json=test-results
+# Guests lose their power by this make's own FORCE=yes alone, not by one that was exported for another tool.
+ifneq ($(origin FORCE),command line)
+unexport FORCE
+endif
 # Under this environment plain `pulumi` works: engine, plugins, state, passphrase.
 IN_ENV := env=$$($(RUN) local/env.ts) && eval "$$env" &&
 

@@ -31,7 +31,8 @@ export function checkoutOfHost(environment: NodeJS.ProcessEnv = process.env, los
 }
 
 /**
- * Whether `make down` cuts the power of guests that it cannot shut down, or of which libvirt does not tell: by `FORCE=yes`.
+ * Whether `make down` cuts the power of guests that it cannot shut down, or of which libvirt does not tell: by `FORCE=yes`, which the
+ * Makefile hands on from its command line alone.
  *
  * @throws UserError for any other word
  */
