@@ -36,6 +36,11 @@ export function usedBackend(root: string, environment: NodeJS.ProcessEnv = proce
   return { name: nameOf(url), folder, isOwn };
 }
 
+/** Whether the backend may be one of files: where `pulumi login` chose it, only the engine knows. */
+export function mayBeFolder(root: string, environment: NodeJS.ProcessEnv = process.env): boolean {
+  return usedUrl(root, environment)?.startsWith(scheme) ?? true;
+}
+
 const usedUrl = (root: string, environment: NodeJS.ProcessEnv) => environment.PULUMI_BACKEND_URL || urlIn(root);
 
 /** Pulumi.yaml's; one that is not there says what the product's says. */

@@ -5,7 +5,7 @@ import { execa } from "../../config/execa.ts";
 import { programEnvironment } from "../../config/program-environment.ts";
 import { orphansAmong, processesFound, reapOrphans } from "../../engine/orphans.ts";
 import { shellWord } from "../../host/shell.ts";
-import { skipRemedy, usedBackend } from "../../local/backend.ts";
+import { mayBeFolder, skipRemedy, usedBackend } from "../../local/backend.ts";
 import { isHeld, readLocks, releaseDeadLocks } from "../../local/stack-lock.ts";
 import { attributesIn, dropAttributes } from "../../local/state-attributes.ts";
 import { cacheFolder } from "../../toolchain/ensure/places.ts";
@@ -31,6 +31,7 @@ export async function examineEngine(root: string, stack: string, log: Log): Prom
 export function examineAttributes(root: string): Examined {
   const check = "state files";
   const { name, folder } = usedBackend(root);
+  if (!mayBeFolder(root)) return ok(check, `the backend ${name} keeps no files that could be empty`);
   if (folder === undefined) {
     const says = `not looked at: the backend ${name} is no folder that is known here`;
     return warning(check, says, "see by `pulumi stack ls` whether the engine can read them");

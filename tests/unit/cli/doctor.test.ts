@@ -441,11 +441,16 @@ describe("state files of a backend that PULUMI_BACKEND_URL names", () => {
         "export PULUMI_BACKEND_URL='file:///none?no_tmp_dir=true&metadata=skip'",
       ),
     ],
+    ["s3://bucket/x?region=eu", ok("state files", "the backend s3://bucket/x keeps no files that could be empty")],
     [
-      "s3://bucket/x?region=eu",
+      "https://api.pulumi.com",
+      ok("state files", "the backend https://api.pulumi.com keeps no files that could be empty"),
+    ],
+    [
+      "file:///100%",
       warning(
         "state files",
-        "not looked at: the backend s3://bucket/x is no folder that is known here",
+        "not looked at: the backend file:///100% is no folder that is known here",
         "see by `pulumi stack ls` whether the engine can read them",
       ),
     ],
@@ -460,6 +465,13 @@ describe("state files of a backend that PULUMI_BACKEND_URL names", () => {
   ])("%s", (url, finding) => {
     vi.stubEnv("PULUMI_BACKEND_URL", url);
     expect(examineAttributes(root)).toEqual(finding);
+  });
+
+  test("one that `pulumi login` chose may be a folder, and is not known here", () => {
+    writeFileSync(path.join(root, "Pulumi.yaml"), "name: project-vms\n");
+    const says = "not looked at: the backend that `pulumi login` chose is no folder that is known here";
+    const remedy = "see by `pulumi stack ls` whether the engine can read them";
+    expect(examineAttributes(root)).toEqual(warning("state files", says, remedy));
   });
 
   test("Pulumi.yaml's is changed there", () => {
