@@ -1,5 +1,15 @@
 import { randomUUID } from "node:crypto";
-import { chmodSync, chownSync, linkSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  linkSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { isDeepStrictEqual } from "node:util";
 import { parse } from "yaml";
 import { readEngineConfig, writtenKey } from "../config/engine-config.ts";
@@ -143,10 +153,20 @@ export function writeNew(file: string, text: string): void {
   const partial = `${file}.${randomUUID()}.partial`;
   try {
     writeFileSync(partial, text, { mode: 0o600, flush: true });
-    linkSync(partial, file);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    linkNew(partial, file);
   } finally {
     rmSync(partial, { force: true });
+  }
+}
+
+function linkNew(whole: string, file: string): void {
+  try {
+    linkSync(whole, file);
+  } catch (error) {
+    const { code = "" } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST") return;
+    // A filesystem without hard links, as exFAT, vboxsf and some of FUSE are.
+    if (!["EPERM", "EOPNOTSUPP", "ENOTSUP", "ENOSYS", "EMLINK"].includes(code)) throw error;
+    if (!existsSync(file)) renameSync(whole, file);
   }
 }
