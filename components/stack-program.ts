@@ -58,14 +58,14 @@ async function program({ running = true }: StackProgramOptions) {
   if (!config.sshKeys) for (const line of skippedSshKeys()) pulumi.log.warn(line);
   const host = resolveHost(config, root);
   const found = await takeInventory(host.settings);
+  const hasDisk = (name: string) => findProject(found, host.settings.storageDir, name).projectDisk !== undefined;
+  const unseen = Object.keys(config.projects).filter((name) => !hasDisk(name));
+  // No new one is begun below a disk that is away, and before all else that is wrong there by that: its pools do not start.
+  await requireMounted(host.settings, unseen, cannotGive(file));
   const { errors, pools, warnings } = await checkOfStack(config, host.settings, found, { stack, root, file });
   for (const warning of warnings) pulumi.log.warn(warning);
   const issues = [...errors, ...pools];
   if (issues.length > 0) throw new UserError(cannotGive(file), issues);
-  const hasDisk = (name: string) => findProject(found, host.settings.storageDir, name).projectDisk !== undefined;
-  const unseen = Object.keys(config.projects).filter((name) => !hasDisk(name));
-  // No new one is begun below a disk that is away.
-  await requireMounted(host.settings, unseen, cannotGive(file));
   const look = await lookWhereNew(config, host.settings, found, file);
   if (!pulumi.runtime.isDryRun() && (await closeBeforeUpdate(host.settings, found, look)))
     pulumi.log.warn(openDisks(stack));

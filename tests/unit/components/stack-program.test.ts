@@ -1,0 +1,64 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import * as pulumi from "@pulumi/pulumi";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { stackProgram } from "../../../components/stack-program.ts";
+import type { Inventory } from "../../../host/inventory.ts";
+import { ShellError } from "../../../host/shell.ts";
+import { asPulumi, ed25519 } from "../config/samples.ts";
+import { emptyInventory } from "./stack.ts";
+
+/** What is on the host, and what mounted.sh says there. */
+const there = vi.hoisted(() => ({ inventory: undefined as Inventory | undefined, mounted: "" }));
+vi.mock("../../../host/inventory.ts", async (original) => ({
+  ...(await original()),
+  takeInventory: async () => there.inventory,
+}));
+vi.mock("../../../host/shell.ts", async (original) => ({
+  ...(await original<object>()),
+  shellFor: (uri: string) => ({
+    uri,
+    run: async () => {
+      if (there.mounted !== "") throw new ShellError(uri, ["sh"], 1, there.mounted);
+      return "";
+    },
+  }),
+}));
+
+let root: string;
+beforeEach(() => {
+  root = mkdtempSync(path.join(tmpdir(), "program-"));
+  writeFileSync(path.join(root, "Pulumi.yaml"), "name: project-vms\n");
+  vi.spyOn(process, "cwd").mockReturnValue(root);
+  const host = { uri: emptyInventory.uri, storageDir: "/srv/vms" };
+  const config = asPulumi({ host, sshKeys: [ed25519], projects: { webapp: {} } });
+  pulumi.runtime.setAllConfig(config);
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+  rmSync(root, { recursive: true });
+});
+
+describe("after a boot without the disk, on which all pools are stopped,", () => {
+  const title = "Pulumi.teststack.yaml asks for what its host cannot give.";
+  beforeEach(() => {
+    const pool = { name: "project-webapp", uuid: "", path: "/srv/vms/webapp", type: "dir", capacity: 0, available: 0 };
+    there.inventory = { ...emptyInventory, pools: [{ ...pool, active: false, autostart: true, volumes: [] }] };
+  });
+
+  test("an update names the mount, rather than a pool that cannot be started", async () => {
+    there.mounted =
+      "error: /srv/vms/webapp: must be on what /etc/fstab mounts at /srv, but nothing is mounted there now\nremedy: mount it: mount '/srv'\n";
+    await expect(stackProgram()).rejects.toThrow(
+      `${title}\n  - /srv/vms/webapp: must be on what /etc/fstab mounts at /srv, but nothing is mounted there now\n    mount it: mount '/srv'`,
+    );
+  });
+
+  test("and once it is mounted, the pool that is to be started", async () => {
+    there.mounted = "";
+    await expect(stackProgram()).rejects.toThrow(
+      `${title}\n  - Pulumi.teststack.yaml: projects.webapp: whether its pool has a kept project disk cannot be seen: the pool \`project-webapp\` on qemu:///system is stopped\n    start it: virsh -c 'qemu:///system' pool-start project-webapp, or project-vm doctor --fix`,
+    );
+  });
+});
