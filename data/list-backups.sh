@@ -8,7 +8,18 @@ export LC_ALL=C
 
 mounted=$(cat "${0%/*}/mounted.sh")
 sh -c "$mounted" mounted.sh "$1"
-[ -e "$1" ] || exit 0
+# Not `test`, to which what may not be seen is not there.
+if ! found=$(ls -d "$1" 2>&1); then
+  case $found in
+    *'No such file'* | *'Not a directory'*) exit 0 ;;
+    *) echo "$found" >&2 && exit 1 ;;
+  esac
+fi
 cd "$1"
 ls >/dev/null
-stat -c '%s %n' ./* 2>/dev/null || :
+found=$(stat -c '%s %n' ./* 2>&1) || {
+  unknown=$(printf '%s\n' "$found" | grep -v -e '^[0-9]* \./' -e 'No such file' || true)
+  [ -z "$unknown" ] || { echo "$unknown" >&2 && exit 1; }
+}
+# Without those that went meanwhile.
+printf '%s\n' "$found" | grep '^[0-9]* \./' || :

@@ -21,7 +21,12 @@ found=$( (ls -d "$storage/." && cd "$storage" && stat -c 'disk %W %n' "$@") 2>&1
   [ -z "$unknown" ] || { echo "$unknown" >&2 && exit 1; }
 }
 printf '%s\n' "$found"
-if [ -d "$storage/backups" ]; then
+if ! found=$(ls -d "$storage/backups" 2>&1); then
+  case $found in
+    *'No such file'* | *'Not a directory'*) ;;
+    *) echo "$found" >&2 && exit 1 ;;
+  esac
+else
   cd "$storage/backups"
   for disk; do
     project=${disk%/project.qcow2}

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -6,6 +6,7 @@ import { execa } from "execa";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { backupAge } from "../../../data/backup-age.ts";
 import { lookAtBackups, parseFound } from "../../../data/backup-look.ts";
+import { scriptText } from "../../../data/host-script.ts";
 
 const now = new Date("2026-03-14T12:00:00Z");
 const hoursAgo = (hours: number) => new Date(now.getTime() - hours * 3_600_000);
@@ -95,8 +96,12 @@ describe("a look at a host", () => {
     const fails = "#!/bin/sh\necho \"$0: cannot access '$5$2': Input/output error\" >&2; exit 1\n";
     for (const name of ["stat", "ls"]) writeFileSync(path.join(dir, "bin", name), fails, { mode: 0o755 });
     const env = { PATH: `${dir}/bin:${process.env.PATH}` };
-    for (const script of ["newest-backups.sh", "read-disk.sh"]) {
-      const { exitCode, stdout, stderr } = await execa("sh", [path.resolve("data", script), dir, "myapp"], {
+    for (const [script, ...args] of [
+      ["newest-backups.sh", dir, "myapp"],
+      ["read-disk.sh", dir, "myapp"],
+      ["list-backups.sh", dir],
+    ]) {
+      const { exitCode, stdout, stderr } = await execa("sh", [path.resolve("data", script as string), ...args], {
         env,
         reject: false,
       });
@@ -106,6 +111,28 @@ describe("a look at a host", () => {
         expect.stringContaining("Input/output error"),
       ]);
     }
+  });
+
+  test("at a folder of backups that cannot be entered is an error, too", async () => {
+    write("myapp/project.qcow2");
+    const backups = path.join(dir, "backups");
+    symlinkSync("backups", backups); // to itself
+    for (const [script, ...args] of [
+      ["newest-backups.sh", dir, "myapp"],
+      ["list-backups.sh", backups],
+    ]) {
+      const { exitCode, stderr } = await execa("sh", [path.resolve("data", script as string), ...args], {
+        reject: false,
+      });
+      expect([exitCode === 0, stderr]).toEqual([false, expect.stringMatching(/symbolic links|can't cd/)]);
+    }
+  });
+
+  test.each(["empty", "nowhere", "file/below"])("at %j, where no backup is, lists none", async (folder) => {
+    write("file");
+    mkdirSync(path.join(dir, "empty"));
+    const args = [path.resolve("data/list-backups.sh"), path.join(dir, folder)];
+    expect(await execa("sh", args)).toMatchObject({ stdout: "", stderr: "" });
   });
 
   test.skipIf(process.getuid?.() !== 0).each(["", "myapp", "backups/myapp"])(
@@ -118,6 +145,19 @@ describe("a look at a host", () => {
       const as = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "sh", "-s", dir, "myapp"];
       const { exitCode, stderr } = await execa(as[0] as string, as.slice(1), { inputFile: script, reject: false });
       expect([exitCode, stderr]).toEqual([1, expect.stringContaining("Permission denied")]);
+    },
+  );
+
+  test.skipIf(process.getuid?.() !== 0).each(["", "backups", "backups/myapp"])(
+    "and so is a list of backups (%j)",
+    async (closed) => {
+      write("backups/myapp/none");
+      chmodSync(dir, 0o755);
+      chmodSync(path.join(dir, closed), 0o700);
+      const list = ["sh", "-c", scriptText("list-backups.sh"), "list-backups.sh", path.join(dir, "backups/myapp")];
+      const as = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", ...list];
+      const { exitCode, stderr } = await execa(as[0] as string, as.slice(1), { reject: false });
+      expect([exitCode === 0, stderr]).toEqual([false, expect.stringMatching(/Permission denied|can't cd/)]);
     },
   );
 });
