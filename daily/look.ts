@@ -86,7 +86,12 @@ async function look({ uri, storageDir, network }: LookHost, ask: Ask): Promise<H
 
 const answerAbout = (domain: string, answers: BatchAnswer[]) => answers.find(({ command }) => command[1] === domain);
 
-const identityOf = ({ name, disks }: DomainStats) => ({ name, uuid: "", diskPaths: disks.map(({ path }) => path) });
+/** While a domain is off, libvirt does not say where a disk is that its definition names as a volume, as earlier versions did. */
+const identityOf = ({ name, disks }: DomainStats) => ({
+  name,
+  uuid: "",
+  diskPaths: disks.map(({ path }) => path).filter(Boolean),
+});
 
 /** Whether a domain could be a copy of a VM: then its UUID tells, which is asked of no other. */
 const mayBeCopy = (domain: DomainStats) => isCopy(identityOf(domain));

@@ -24,7 +24,7 @@ function answer([verb = "", name = ""]: string[]): string {
         `Domain: '${domain}'`,
         "  state.state=1",
         `  block.count=${disks.length}`,
-        ...disks.map((disk, i) => `  block.${i}.path=${disk}`),
+        ...disks.flatMap((disk, i) => [`  block.${i}.name=vd${i}`, ...(disk ? [`  block.${i}.path=${disk}`] : [])]),
       ].join("\n"),
     )
     .join("\n\n");
@@ -50,4 +50,10 @@ test("a copy that virt-manager made is no VM of the stack; the UUID is asked of 
     "domuuid project-moved",
     "domuuid project-webapp-clone",
   ]);
+});
+
+test("a VM of an earlier version that is off, with its disks named as volumes, is the stack's: their paths are not told", async () => {
+  domains = { "project-webapp": { uuid: "2b7d0c6e-0000-4000-8000-000000000001", disks: ["", "", ""] } };
+  const { vms } = await lookAtVms(anOutline().host);
+  expect(vms.map(({ name, stack }) => [name, stack])).toEqual([["webapp", "storage"]]);
 });
