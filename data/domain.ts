@@ -58,20 +58,29 @@ export function refuseSavedMemory({ host, domain }: ProjectDisk, { hasSavedMemor
 /**
  * Looks before a guest is shut down for a restore that restore.sh would then refuse.
  *
- * @throws UserError when libvirt has checkpoints of a VM, which no restore goes past
+ * @throws UserError when libvirt has checkpoints of a VM's project disk, which no restore goes past
  */
 export async function refuseCheckpoints(virsh: Virsh, { domain }: ProjectDisk): Promise<void> {
   // Not every driver of libvirt has them.
   const list = await answerOrNone(virsh.run("checkpoint-list", domain, "--name"));
-  const [first] = list.split("\n").filter(Boolean);
-  if (first === undefined) return;
-  throw new UserError("The snapshot was not restored.", [
-    {
-      path: domain,
-      rule: "must have no checkpoints of libvirt, which keep bitmaps in its disk: no restore goes past them",
-      remedy: `remove them while it runs: virsh -c '${virsh.uri}' checkpoint-delete ${domain} ${shellWord(first)}`,
-    },
-  ]);
+  for (const name of list.split("\n").filter(Boolean)) {
+    const xml = await answerOrNone(virsh.run("checkpoint-dumpxml", domain, name, "--no-domain"));
+    if (!isOnProjectDisk(xml)) continue;
+    throw new UserError("The snapshot was not restored.", [
+      {
+        path: domain,
+        rule: "must have no checkpoints of libvirt, which keep bitmaps in its disk: no restore goes past them",
+        remedy: `remove them while it runs: virsh -c '${virsh.uri}' checkpoint-delete ${domain} ${shellWord(name)}`,
+      },
+    ]);
+  }
+}
+
+/** Whether a checkpoint has a bitmap in the project disk, or libvirt does not tell. One of a time before that disk does not name it. */
+function isOnProjectDisk(checkpoint: string): boolean {
+  if (!checkpoint.includes("<domaincheckpoint>")) return true;
+  const [disk] = /<disk\s[^>]*\bname='vdb'[^>]*>/.exec(checkpoint) ?? [];
+  return disk !== undefined && !disk.includes("checkpoint='no'");
 }
 
 /** What qemu-img says of a disk that somebody uses, as the user's matter; every other error as it is. */
