@@ -6,6 +6,7 @@ import { execa } from "../config/execa.ts";
 import { programChanges } from "../config/program-environment.ts";
 import { userSshKeys } from "../config/user-ssh-keys.ts";
 import { lostHosts } from "../host/lost-hosts.ts";
+import { whyAway } from "../host/mounted.ts";
 import { localDir, localSshKey } from "../host/resolve.ts";
 import { ownBackend } from "./backend.ts";
 import { ensurePassphrase, passphraseVariables } from "./passphrase.ts";
@@ -17,12 +18,14 @@ export const projectRoot = process.cwd();
 /**
  * The checkout whose embedded host a make target works on: this one or, by `GONE=<path>`, one that was moved or deleted.
  *
- * @throws UserError when that one is there, or has no host
+ * @throws UserError when that one is there, or has no host, or is on a disk that is not mounted
  */
 export function checkoutOfHost(environment: NodeJS.ProcessEnv = process.env, lost = lostHosts()): string {
   const { GONE: gone } = environment;
   if (!gone) return projectRoot;
   if (lost.some(({ checkout }) => checkout === gone)) return gone;
+  const away = whyAway(gone);
+  if (away) throw new UserError(`Whether the checkout ${gone} is gone is not known.`, [away]);
   const there = lost.map(({ checkout }) => checkout).join(", ") || "none";
   const remedy = `name one of those that are gone and have a host: ${there}; in a checkout that is there, run make without GONE`;
   throw new UserError("There is no such embedded host.", [

@@ -164,4 +164,11 @@ describe("a make target with GONE", () => {
       ].join("\n"),
     );
   });
+
+  test("works on none of a checkout on a disk that is not mounted, and names that", () => {
+    disks.away = ["/mnt/usb"];
+    expect(() => checkoutOfHost({ GONE: "/mnt/usb/a" }, [lost])).toThrow(
+      "Whether the checkout /mnt/usb/a is gone is not known.\n  - /mnt/usb/a: must be mounted\n    mount it",
+    );
+  });
 });
