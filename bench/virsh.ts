@@ -50,13 +50,13 @@ export class VirshContender implements Contender {
     const volumes = ["disk.qcow2", "project.qcow2", "seed.iso"];
     await this.virsh([
       ["pool-dumpxml", basePoolName],
-      ["vol-dumpxml", "--pool", basePoolName, baseVolume],
+      ["vol-dumpxml", baseVolume, "--pool", basePoolName],
       ["net-dumpxml", this.workload.network.name],
       ...vms
         .map((name) => this.vm(name))
         .flatMap(({ pool, domain }) => [
           ["pool-dumpxml", pool],
-          ...volumes.map((volume) => ["vol-dumpxml", "--pool", pool, volume]),
+          ...volumes.map((volume) => ["vol-dumpxml", volume, "--pool", pool]),
           ["dumpxml", domain],
         ]),
     ]);
@@ -76,8 +76,8 @@ export class VirshContender implements Contender {
     await this.virsh([
       ...vms.flatMap(({ pool, domain }) => [
         ["undefine", domain],
-        ["vol-delete", "--pool", pool, "disk.qcow2"],
-        ["vol-delete", "--pool", pool, "seed.iso"],
+        ["vol-delete", "disk.qcow2", "--pool", pool],
+        ["vol-delete", "seed.iso", "--pool", pool],
       ]),
       ["net-destroy", this.workload.network.name],
       ["net-undefine", this.workload.network.name],
@@ -89,7 +89,7 @@ export class VirshContender implements Contender {
     return [
       ...makePool(basePoolName, `${storageDir}/base`),
       ["vol-create-as", basePoolName, baseVolume, "0", "--format", "qcow2"],
-      ["vol-upload", "--pool", basePoolName, baseVolume, imageFile],
+      ["vol-upload", baseVolume, imageFile, "--pool", basePoolName],
       ["net-define", this.file("network")],
       ["net-autostart", network.name],
       ["net-start", network.name],
@@ -104,7 +104,7 @@ export class VirshContender implements Contender {
       [...qcow2("disk.qcow2", sizes.rootDisk), ...base],
       qcow2("project.qcow2", sizes.projectDisk),
       ["vol-create-as", pool, "seed.iso", "0", "--format", "raw"],
-      ["vol-upload", "--pool", pool, "seed.iso", seed],
+      ["vol-upload", "seed.iso", seed, "--pool", pool],
       ["define", this.file(domain)],
       ["start", domain],
       ...(this.workload.running ? [] : [["destroy", domain]]),

@@ -1,6 +1,7 @@
 import { posix } from "node:path";
 
 import type { DomainFound, Inventory, NetworkFound, PoolFound } from "../host/inventory.ts";
+import { lineForVirsh } from "../host/virsh-line.ts";
 import { describeCopies, isCopy } from "../vm/copies.ts";
 import { isOwnedBy } from "../vm/leftovers.ts";
 import { networkOf, overlaps, parseCidr } from "./cidr.ts";
@@ -43,7 +44,7 @@ export function foreignPools({ config, host, inventory, file }: HostCheck): Issu
 }
 
 function poolRemedy(found: PoolFound, folder: string, uri: string): string {
-  const commands = ["pool-destroy", "pool-undefine"].map((verb) => `${virsh(uri)} ${verb} ${found.name}`);
+  const commands = ["pool-destroy", "pool-undefine"].map((verb) => `${virsh(uri)} ${lineForVirsh([verb, found.name])}`);
   const undefine = `remove that pool (its files stay): \`${commands.join(" && ")}\``;
   // Most likely somebody changed storageDir; the disks are still in the folder of before.
   const moved = found.type === "dir" && posix.basename(tidy(found.path)) === posix.basename(folder);

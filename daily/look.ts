@@ -103,7 +103,7 @@ function projectsOf({ output }: BatchAnswer): string[] {
 
 const diskQuestions = (name: string) => [
   ["pool-dumpxml", poolName(name)],
-  ["vol-info", "--bytes", "project.qcow2", "--pool", poolName(name)],
+  ["vol-info", "project.qcow2", "--bytes", "--pool", poolName(name)],
 ];
 
 /** None where the pool is of another folder, or has no such disk. */

@@ -68,6 +68,7 @@ const parser = new XMLParser({
   attributeNamePrefix: "@",
   parseTagValue: false,
   parseAttributeValue: false,
+  trimValues: false,
   isArray: (name) => ["disk", "interface", "channel", ...addable, ...Object.keys(addedToo)].includes(name),
 });
 

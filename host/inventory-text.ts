@@ -2,14 +2,6 @@ import type { Firmware } from "../config/settings.ts";
 
 /** What virsh prints for people, as far as the inventory needs it. */
 
-/** The names in what `virsh -q vol-list` prints: ` <name>   <path>`, where the path begins with the pool's. */
-export function parseVolumeNames(output: string, poolPath: string): string[] {
-  return output.split("\n").flatMap((line) => {
-    const at = line.lastIndexOf(`  ${poolPath}`);
-    return at < 0 ? [] : [line.slice(0, at).trim()];
-  });
-}
-
 /** The names in what `virsh -q nwfilter-list` prints: ` <uuid>   <name>`. */
 export function parseFilterNames(output: string): string[] {
   return [...output.matchAll(/^\s*[0-9a-f-]{36}\s+(.*\S)\s*$/gm)].map(([, name = ""]) => name);

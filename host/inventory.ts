@@ -2,13 +2,7 @@ import { totalmem } from "node:os";
 import path from "node:path";
 import type { Firmware } from "../config/settings.ts";
 import { type DomainDevices, parseDevices } from "./domain-devices.ts";
-import {
-  firmwaresIn,
-  parseFilterNames,
-  parseHypervisorVersion,
-  parseMemory,
-  parseVolumeNames,
-} from "./inventory-text.ts";
+import { firmwaresIn, parseFilterNames, parseHypervisorVersion, parseMemory } from "./inventory-text.ts";
 import { kvmWorks } from "./kvm.ts";
 import {
   type DiskSource,
@@ -21,10 +15,11 @@ import {
   parseVolume,
   type Reservation,
 } from "./libvirt-xml.ts";
+import { parseVolumes } from "./pool-volumes.ts";
 import { localStorage, poolStorage, type StorageFound } from "./storage.ts";
 import { hostUnreachable, requireAgentKeys } from "./unreachable.ts";
 import { type Ask, type BatchAnswer, isLocal, VirshError, withVirshSession } from "./virsh.ts";
-import { connected, isVolumeGone, unanswered, whatIsThere } from "./virsh-answers.ts";
+import { connected, isUnknownName, isVolumeGone, unanswered, whatIsThere } from "./virsh-answers.ts";
 
 /** All that is asked of a host before anything is done to it. Sizes in bytes. */
 export interface Inventory {
@@ -237,20 +232,23 @@ function findPools(xmls: string[], seen: Overview): Omit<PoolFound, "volumes">[]
 
 async function withVolumes(storageDir: string, pools: Omit<PoolFound, "volumes">[], ask: Ask): Promise<PoolFound[]> {
   const ours = pools.filter((pool) => pool.active && isBelow(storageDir, pool.path));
-  const lists = whatIsThere(await ask(ours.map((pool) => ["vol-list", pool.uuid])));
-  const wanted = lists.flatMap(({ command: [, uuid = ""], output }) =>
-    parseVolumeNames(output, ours.find((pool) => pool.uuid === uuid)?.path ?? "").map((name) => [uuid, name]),
-  );
-  const answers = await ask(wanted.map(([pool = "", name = ""]) => ["vol-dumpxml", "--pool", pool, name]));
+  const list = async () => whatIsThere(await ask(ours.map((pool) => ["vol-list", pool.uuid])));
+  const questions = ({ command: [, pool = ""], output }: BatchAnswer) =>
+    [...parseVolumes(output).keys()].map((name) => ["vol-dumpxml", name, "--pool", pool]);
+  const lists = await list();
+  const answers = await ask(lists.flatMap(questions));
+  const again = answers.some(isUnknownName) ? await list() : [];
+  const isOff = (pool: string, name: string) =>
+    again.some(({ command, output }) => command[1] === pool && !parseVolumes(output).has(name));
   // What was stopped since it was listed has volumes like any other, but they cannot be seen.
   const isStopped = (uuid: string) =>
     ours.some((pool) => pool.uuid === uuid) && !lists.some(({ command }) => command[1] === uuid);
   return pools.map((pool) => {
     if (isStopped(pool.uuid)) return { ...pool, active: false, volumes: [] };
-    const told = answers.filter(({ command }) => command[2] === pool.uuid);
+    const told = answers.filter(({ command }) => command[3] === pool.uuid);
     const unread = told.flatMap((answer) => {
-      const name = answer.command[3] ?? "";
-      return answer.ok || isVolumeGone(answer, name) ? [] : [name];
+      const name = answer.command[1] ?? "";
+      return answer.ok || isVolumeGone(answer, name, !isOff(pool.uuid, name)) ? [] : [name];
     });
     const volumes = told.filter(({ ok }) => ok).map(({ output }) => parseVolume(output));
     return { ...pool, volumes, ...(unread.length > 0 ? { unread } : {}) };

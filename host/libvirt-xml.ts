@@ -104,6 +104,8 @@ const parser = new XMLParser({
   attributeNamePrefix: "@",
   parseTagValue: false,
   parseAttributeValue: false,
+  // A file's name may begin or end with a blank.
+  trimValues: false,
   isArray: (name) => ["disk", "ip", "interface"].includes(name),
 });
 

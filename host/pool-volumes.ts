@@ -54,10 +54,21 @@ export async function volumesIn(virsh: Virsh, pool: string): Promise<Map<string,
 
 /** The same from what `virsh vol-list` prints. */
 export function parseVolumes(table: string): Map<string, string> {
-  // With or without a header above: a volume's row ends in its absolute path. Both may hold blanks.
-  const rows = table.split("\n").map((row) => /^\s*(\S[^/]*?)\s{2,}(\/.*?)\s*$/.exec(row));
-  return new Map(rows.flatMap((row) => (row ? [[row[1] as string, row[2] as string]] : [])));
+  // With or without a header above: a volume's row ends in its absolute path. Both may hold blanks, or a name be nothing else.
+  const volumes = new Map<string, string>();
+  for (const row of table.split("\n")) {
+    let [, name, path] = /^ *([^/]*?) {2,}(\/.*?) *$/.exec(row) ?? [];
+    if (name === undefined || path === undefined) continue;
+    // Two names that differ by the blanks at their ends alone.
+    while (volumes.has(name)) name += " ";
+    volumes.set(name, path);
+  }
+  return volumes;
 }
+
+/** Why virsh may find no volume of a name that it lists. */
+export const oddNames =
+  "virsh prints no name as it is that begins or ends with a blank, or has control characters; rename such a file";
 
 /** The first bytes of a volume's file, as many as it has. */
 export async function startOfVolume(virsh: Virsh, pool: string, volume: string, bytes: number): Promise<Buffer> {

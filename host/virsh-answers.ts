@@ -10,10 +10,17 @@ export const isGone = (error: string) =>
 /** What it says of a volume whose file was removed, with libvirt or past it. */
 const noVolume = /failed to get vol '(.*?)'|no storage vol with matching (?:name|path) '(?:.*\/)?(.*?)'/;
 
-/** Whether virsh tells nothing of a volume because it is gone; of another file that is, such as its backing file, it may speak too. */
-export function isVolumeGone({ error }: BatchAnswer, name: string): boolean {
-  const [, ...named] = noVolume.exec(error) ?? [];
-  return named.includes(name) && !error.includes("is not active");
+/** It says so of a name that it knows not, or of none. Where that is on its list, the volume has another name than is printed there. */
+export const isUnknownName = ({ error }: BatchAnswer) => /failed to get vol '|option 'vol'/.test(error);
+
+/**
+ * Whether virsh tells nothing of a volume because it is gone; of another file that is, such as its backing file, it may speak too.
+ *
+ * @param isListed whether libvirt lists it still; it does also where a file was removed past it
+ */
+export function isVolumeGone(answer: BatchAnswer, name: string, isListed = false): boolean {
+  const [, ...named] = noVolume.exec(answer.error) ?? [];
+  return named.includes(name) && !answer.error.includes("is not active") && !(isListed && isUnknownName(answer));
 }
 
 /**

@@ -4,6 +4,7 @@ import { printableLine, shortened } from "../config/printable.ts";
 import { noCache } from "../config/program-environment.ts";
 import { logInAgain } from "./log-in.ts";
 import { withWholeLists } from "./virsh-answers.ts";
+import { lineForVirsh, virshInShell } from "./virsh-line.ts";
 import { VirshProcess } from "./virsh-process.ts";
 
 /** What one command of a session gave. `output` and `error` are without the line breaks around them. */
@@ -21,6 +22,7 @@ export interface Virsh {
   /**
    * Runs one command and gives its output.
    *
+   * @param args the verb, the name of what it is about, then the options: so the name stays one, whatever it begins with
    * @throws {VirshError} when it fails, cannot connect or takes too long
    * @example await virsh.run("dominfo", "project-myapp")
    */
@@ -49,9 +51,8 @@ export class VirshError extends UserError {
     readonly isAnswer = false,
   ) {
     const code = exitCode === undefined ? "" : ` (exit code ${exitCode})`;
-    const words = ["virsh", "-c", uri, ...command].map(quoteForVirsh).join(" ");
     const why = printableLine(shortened(reason, longestShown));
-    super(`${printableLine(shortened(words, longestShown))} failed${code}: ${why}`);
+    super(`${printableLine(shortened(virshInShell(uri, ...command), longestShown))} failed${code}: ${why}`);
     this.reason = why;
   }
 }
@@ -175,14 +176,6 @@ export function withoutQuestions(uri: string): string {
   return `${uri}${uri.includes("?") ? "&" : "?"}no_tty=1`;
 }
 
-/**
- * One word as virsh's own command parser reads it. Quotes keep `;`, `#`, backslashes and blanks together; nothing keeps a line
- * break or another control character: a virsh that reads its input ends the line at it, or edits what was typed before.
- */
-export function quoteForVirsh(word: string): string {
-  return /^[\w./:@%+=,-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
-}
-
 /** The end of what virsh said on standard error, on one line, without the repeated `error: `. */
 export function reasonIn(stderr: string): string {
   const lines = stderr
@@ -224,7 +217,7 @@ function typed(command: string[]): string {
       },
     ]);
   }
-  return command.map(quoteForVirsh).join(" ");
+  return lineForVirsh(command);
 }
 
 async function askByInput(virsh: VirshProcess, batch: string[][], shown: string[][]): Promise<BatchAnswer[]> {

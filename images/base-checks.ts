@@ -1,7 +1,7 @@
 import { formatPath, type Issue } from "../config/errors.ts";
 import type { HostCheck } from "../config/host-checks.ts";
 import { basePoolName } from "../config/names.ts";
-import { quoteForVirsh } from "../host/virsh.ts";
+import { virshInShell } from "../host/virsh-line.ts";
 import { findProject, wantsNewRoot } from "../vm/plan.ts";
 import { digestInName, imageUsage, isNewerThanMarker, type MissingImage } from "./usage.ts";
 
@@ -38,7 +38,7 @@ function issueOn({ config, file }: HostCheck, names: string[], what: Pick<Issue,
 function missingIssue({ inventory }: HostCheck, { name, path }: MissingImage) {
   const digest = digestInName(name);
   const known = digest ? ` (its SHA-512 begins with ${digest})` : "";
-  const refresh = ["virsh", "-c", inventory.uri, "pool-refresh", basePoolName].map(quoteForVirsh).join(" ");
+  const refresh = virshInShell(inventory.uri, "pool-refresh", basePoolName);
   return {
     rule: `must have the base image that its root disk stands on, but ${path} is missing on ${inventory.uri}`,
     remedy: `put that file back${known} and run \`${refresh}\`; or write another \`rebuild: <any text>\` into the entry: a new root disk, the project disk is kept`,

@@ -6,10 +6,11 @@ import { rawAmong } from "../host/backing-files.ts";
 import { isConsolePool } from "../host/console-log.ts";
 import { rawDisks } from "../host/domain-disks.ts";
 import { type Inventory, type PoolFound, takeInventory, type VolumeFound } from "../host/inventory.ts";
-import { fileTypes } from "../host/pool-volumes.ts";
+import { fileTypes, oddNames } from "../host/pool-volumes.ts";
 import { shellFor } from "../host/shell.ts";
 import { hostUnreachable } from "../host/unreachable.ts";
-import { quoteForVirsh, VirshError, withVirshSession } from "../host/virsh.ts";
+import { VirshError, withVirshSession } from "../host/virsh.ts";
+import { virshInShell } from "../host/virsh-line.ts";
 import { basePool, imageUsage, isNamed } from "./usage.ts";
 
 /** A host whose base images are looked at: its libvirt, and its folder for VMs. */
@@ -42,11 +43,13 @@ export async function lookAtImages({ uri }: ImageHost): Promise<Inventory> {
 export async function lookAtEverything(host: ImageHost): Promise<Inventory> {
   const counts = await readPoolsAnew(host.uri);
   const inventory = await lookAtImages(host);
+  const unread = inventory.pools.filter(({ unread = [] }) => unread.length > 0);
   const changed = inventory.pools.filter(
-    ({ name, volumes }) => (counts.get(name) ?? volumes.length) !== volumes.length,
+    ({ name, volumes, unread = [] }) => (counts.get(name) ?? volumes.length) !== volumes.length + unread.length,
   );
   const issues = [
     ...stoppedPools(inventory.pools, host),
+    ...unread.map(untold),
     ...changed.map(({ name }) => ({
       path: `pool ${name}`,
       rule: "must let all its volumes be seen, but they changed in the meantime",
@@ -132,7 +135,7 @@ function poolOf(folder: string, { uri, storageDir }: ImageHost): string {
     ["pool-define-as", name, "dir", "--target", folder],
     ["pool-start", name],
   ]
-    .map((words) => virshLine(uri, ...words))
+    .map((words) => virshInShell(uri, ...words))
     .join(" && ");
 }
 
@@ -141,7 +144,7 @@ export function inactive(uri: string, { name }: Pick<PoolFound, "name">): Issue 
   return {
     path: `pool ${name}`,
     rule: "must be active, or what is in it cannot be seen, and may stand on a base image",
-    remedy: `start it: \`${virshLine(uri, "pool-start", name)}\``,
+    remedy: `start it: \`${virshInShell(uri, "pool-start", name)}\``,
   };
 }
 
@@ -149,14 +152,18 @@ function unreadable(uri: string, name: string, reason: string): Issue {
   return {
     path: `pool ${name}`,
     rule: `must let itself be read, but: ${reason}`,
-    remedy: `mend that, then start it, for libvirt may have stopped it: \`${virshLine(uri, "pool-start", name)}\``,
+    remedy: `mend that, then start it, for libvirt may have stopped it: \`${virshInShell(uri, "pool-start", name)}\``,
   };
 }
 
+const untold = ({ name, path, unread = [] }: PoolFound): Issue => ({
+  path: `pool ${name}`,
+  rule: `must let all its volumes be seen, but libvirt tells nothing of ${unread.map((file) => JSON.stringify(file)).join(", ")}`,
+  remedy: `let libvirt read what is so called in ${path}; ${oddNames}`,
+});
+
 const unseen = (issues: Issue[]) =>
   new UserError("No base image was removed: not all that may stand on one can be seen.", issues);
-
-const virshLine = (uri: string, ...words: string[]) => ["virsh", "-c", uri, ...words].map(quoteForVirsh).join(" ");
 
 const lines = (output: string) =>
   output

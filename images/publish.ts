@@ -211,7 +211,7 @@ const unreadable = (file: string, why: string): Issue => ({
 });
 
 async function requireRoom(virsh: Virsh, pool: string, size: number): Promise<void> {
-  const info = await virsh.run("pool-info", "--bytes", pool);
+  const info = await virsh.run("pool-info", pool, "--bytes");
   const available = Number(/^Available:\s*(\d+)/m.exec(info)?.[1]);
   if (available >= size + margin) return;
   throw new UserError("There is no room for the base image on the host.", [

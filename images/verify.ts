@@ -4,7 +4,8 @@ import { basePoolName } from "../config/names.ts";
 import { parseVolume } from "../host/libvirt-xml.ts";
 import { refreshPool } from "../host/pool-volumes.ts";
 import { type Shell, shellFor } from "../host/shell.ts";
-import { quoteForVirsh, type Virsh, virshFor } from "../host/virsh.ts";
+import { type Virsh, virshFor } from "../host/virsh.ts";
+import { virshInShell } from "../host/virsh-line.ts";
 import { ImageCache, imageCacheDir } from "./cache.ts";
 import { type ImageHost, lookAtImages } from "./look.ts";
 import { withUploadLock, writeMark } from "./publish.ts";
@@ -113,8 +114,7 @@ function restore(name: string, uri: string): string {
 }
 
 function removal(name: string, uri: string): string {
-  const words = ["virsh", "-c", uri, "vol-delete", name, "--pool", basePoolName];
-  return `remove it: \`${words.map(quoteForVirsh).join(" ")}\``;
+  return `remove it: \`${virshInShell(uri, "vol-delete", name, "--pool", basePoolName)}\``;
 }
 
 const digestIn = (text: string) => /[0-9a-f]{128}/.exec(text)?.[0];

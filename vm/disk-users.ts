@@ -5,10 +5,10 @@ import { type FileSeen, isSame, lookBeneath, type NamedFile, rawAmong } from "..
 import { isConsolePool } from "../host/console-log.ts";
 import { parseDevices } from "../host/domain-devices.ts";
 import { parsePool, parseVolume } from "../host/libvirt-xml.ts";
-import { filePoolList, namesIn, parseVolumes, refreshPool } from "../host/pool-volumes.ts";
+import { filePoolList, namesIn, oddNames, parseVolumes, refreshPool } from "../host/pool-volumes.ts";
 import type { Shell } from "../host/shell.ts";
 import { type Ask, type BatchAnswer, type BatchVirsh, VirshError } from "../host/virsh.ts";
-import { connected, unanswered } from "../host/virsh-answers.ts";
+import { connected, isUnknownName, unanswered } from "../host/virsh-answers.ts";
 
 /** Files of a project's that are to be deleted. */
 export interface OwnFiles {
@@ -179,7 +179,7 @@ async function pathsOf(ask: Ask, volumes: string[], known: Map<string, string>):
   if (others.length === 0) return known;
   const slash = (name: string) => name.indexOf("/");
   const answers = await ask(
-    others.map((name) => ["vol-path", "--pool", name.slice(0, slash(name)), name.slice(slash(name) + 1)]),
+    others.map((name) => ["vol-path", name.slice(slash(name) + 1), "--pool", name.slice(0, slash(name))]),
   );
   const told = answers.flatMap(({ ok, output }, i): [string, string][] => (ok ? [[others[i] ?? "", output]] : []));
   return new Map([...known, ...told]);
@@ -258,9 +258,16 @@ async function unreadVolumes(ask: Ask, answers: BatchAnswer[]): Promise<[string,
   const failed = answers.filter(({ ok }) => !ok);
   if (failed.length === 0) return [];
   const lists = await ask(failed.map(({ command }) => ["vol-list", command[3] ?? ""]));
-  return failed.flatMap(({ command: [, name = "", , pool = ""], error }, i): [string, string][] => {
+  return failed.flatMap((answer, i): [string, string][] => {
+    const { command, error } = answer;
+    const [, name = "", , pool = ""] = command;
     const list = lists[i];
-    return list?.ok && !parseVolumes(list.output).has(name) ? [] : [[pool, error]];
+    if (!list?.ok) return [[pool, error]];
+    const path = parseVolumes(list.output).get(name);
+    if (path === undefined) return [];
+    return [
+      [pool, isUnknownName(answer) ? `${error} (in ${path.slice(0, path.lastIndexOf("/"))}: ${oddNames})` : error],
+    ];
   });
 }
 

@@ -41,7 +41,7 @@ describe("a base image in a host's pool", () => {
     expect(await publish()).toEqual({ name: image.name, path: published() });
     expect(digest()).toBe(image.sha512);
     expect(readFileSync(`${published()}.sha512`, "utf8")).toBe(`${image.sha512}  ${image.name}\n`);
-    expect(await virsh.run("vol-info", "--bytes", image.name, "--pool", pool)).toMatch(/Capacity: +67108864/);
+    expect(await virsh.run("vol-info", image.name, "--bytes", "--pool", pool)).toMatch(/Capacity: +67108864/);
   });
 
   test("is not uploaded again", async () => {

@@ -6,7 +6,7 @@ import { execaSync } from "execa";
 import { XMLParser, XMLValidator } from "fast-xml-parser";
 import { afterAll, describe, expect, test } from "vitest";
 import { macAddress } from "../../../config/names.ts";
-import { quoteForVirsh } from "../../../host/virsh.ts";
+import { quoteForVirsh } from "../../../host/virsh-line.ts";
 import { hostileAnswers, hostileTexts, hostileValues } from "./hostile-values.ts";
 import {
   type Answers,

@@ -6,7 +6,8 @@ import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { UserError } from "../../../config/errors.ts";
 import { takeInventory } from "../../../host/inventory.ts";
-import { firmwaresIn, parseHypervisorVersion, parseMemory, parseVolumeNames } from "../../../host/inventory-text.ts";
+import { firmwaresIn, parseHypervisorVersion, parseMemory } from "../../../host/inventory-text.ts";
+import { parseVolumes } from "../../../host/pool-volumes.ts";
 import { localStorage, poolStorage } from "../../../host/storage.ts";
 import { isVolumeGone } from "../../../host/virsh-answers.ts";
 
@@ -36,8 +37,8 @@ test.each([
 test("names of volumes, with blanks in names and folders", () => {
   const printed = ` disk.qcow2      /vms/a b/disk.qcow2
  my  disk.raw    /vms/a b/my  disk.raw`;
-  expect(parseVolumeNames(printed, "/vms/a b")).toEqual(["disk.qcow2", "my  disk.raw"]);
-  expect(parseVolumeNames("", "/vms/a b")).toEqual([]);
+  expect([...parseVolumes(printed).keys()]).toEqual(["disk.qcow2", "my  disk.raw"]);
+  expect([...parseVolumes("").keys()]).toEqual([]);
 });
 
 describe("storage on this machine", () => {

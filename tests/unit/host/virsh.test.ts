@@ -5,7 +5,6 @@ import path from "node:path";
 import { describe, expect, test } from "vitest";
 import {
   isLocal,
-  quoteForVirsh,
   reasonIn,
   VirshError,
   virshFor,
@@ -13,6 +12,7 @@ import {
   withoutQuestions,
   withVirshSession,
 } from "../../../host/virsh.ts";
+import { lineForVirsh, quoteForVirsh, virshInShell } from "../../../host/virsh-line.ts";
 
 test.each([
   ["project-myapp", "project-myapp"],
@@ -23,6 +23,21 @@ test.each([
   ['{"execute":"guest-ping"}', `'{"execute":"guest-ping"}'`],
 ])("the word %j is written %s for virsh", (word, quoted) => {
   expect(quoteForVirsh(word)).toBe(quoted);
+});
+
+test.each([
+  [["dumpxml", "project-myapp", "--inactive"], "dumpxml project-myapp --inactive"],
+  [["dumpxml", "--help", "--inactive"], "dumpxml --inactive -- --help"],
+  [["vol-list", "--"], "vol-list -- --"],
+  [["vol-dumpxml", "--pool", "--pool", "--isos"], "vol-dumpxml --pool --isos -- --pool"],
+  [
+    ["vol-download", "--x y", "/tmp/start", "--pool", "isos", "--length", "8"],
+    "vol-download --pool isos --length 8 -- '--x y' /tmp/start",
+  ],
+  [["pool-list", "--name", "--all"], "pool-list --name --all"],
+])("the command %j is written %s for virsh", (command, line) => {
+  expect(lineForVirsh(command)).toBe(line);
+  expect(virshInShell("test:///default?a", ...command)).toBe(`virsh -c 'test:///default?a' ${line}`);
 });
 
 test.each([
@@ -135,6 +150,20 @@ describe.skipIf(!existsSync("/usr/bin/virsh"))("a real virsh", () => {
     expect(await virshFor(uri).run("echo", "--", word)).toBe(word);
     expect(await virshFor(uri).runPrivately("echo", "--", word)).toBe(word);
   });
+
+  test.each(["--help", "--", "--pool", "--pool=x", "--socket is closed", "--it's; list", "-h"])(
+    "the name %j stays one, whichever way it goes",
+    async (name) => {
+      for (const verb of ["dominfo", "domstate", "net-dumpxml", "pool-dumpxml", "vol-list"]) {
+        const kind = { net: "network", poo: "pool", vol: "pool" }[verb.slice(0, 3)] ?? "domain";
+        const refusal = `failed to get ${kind} '${name}'`;
+        await expect(virshFor(uri).run(verb, name)).rejects.toThrow(refusal);
+        await expect(virshFor(uri).runPrivately(verb, name)).rejects.toThrow(refusal);
+      }
+      const [answer] = await virshSession(uri, [["vol-dumpxml", name, "--pool", "default-pool"]]);
+      expect(answer?.error).toMatch(`failed to get vol '${name}'`);
+    },
+  );
 
   test("an output without end is given up, and its virsh ended", { timeout: 120_000 }, async () => {
     const dir = await mkdtemp(path.join(tmpdir(), "virsh-test-"));
