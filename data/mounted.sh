@@ -33,6 +33,38 @@ wanted() {
   done
 }
 
+# Whether no other user can have put a link there: it is root's or this user's, as is all above it. So config/folder-rights.ts has it.
+is_trusted() {
+  step=$1
+  while :; do
+    [ -n "$(find "${step:-/}" -prune '(' -uid 0 -o -uid "$user" -o -uid "${SUDO_UID:-0}" ')' \
+      '(' -type l -o -perm -1000 -o ! -perm -002 '(' ! -perm -020 -o -gid 0 -o -gid "$group" ')' ')')" ] || return
+    [ -n "$step" ] || return 0
+    step=${step%/*}
+  done
+}
+
+# Where a path leads, behind trusted links; fails at another one, by which its user would say what is to be mounted where.
+follow() {
+  rest=$1 way='' left=40
+  while [ -n "$rest" ]; do
+    step=${rest%%/*}
+    case $rest in */*) rest=${rest#*/} ;; *) rest='' ;; esac
+    case $step in
+      '' | .) continue ;;
+      ..) way=${way%/*} && continue ;;
+    esac
+    way=$way/$step
+    [ -L "$way" ] || continue
+    left=$((left - 1))
+    [ "$left" -gt 0 ] && is_trusted "$way" || return
+    to=$(readlink -- "$way")
+    rest=$to/$rest
+    case $to in /*) way='' ;; *) way=${way%/*} ;; esac
+  done
+  printf '%s\n' "$way"
+}
+
 # The one of them that a path without links is on.
 nearest_to() {
   by='' nearest=''
@@ -44,9 +76,11 @@ $points
 END
 }
 
-points=$(wanted | while IFS=' ' read -r name at; do printf '%s %s\n' "$name" "$(readlink -m -- "$at")"; done)
+user=$(id -u) group=$(id -g)
+points=$(wanted | while IFS=' ' read -r name at; do ! at=$(follow "$at") || printf '%s %s\n' "$name" "$at"; done)
 [ -n "$points" ] || exit 0
-mounted=$(cut -d ' ' -f 5 "$MOUNTS" | octal | while read -r at; do printf '%b\n' "$at"; done)
+# Any user may mount something of theirs (FUSE), with a line break in its place's name; such a one is asked for by nobody.
+mounted=$(cut -d ' ' -f 5 "$MOUNTS" | sed '/\\012/d' | octal | while read -r at; do printf '%b\n' "$at"; done)
 readlink -m -- "$@" | while IFS= read -r real; do
   path=$1
   shift

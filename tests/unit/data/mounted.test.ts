@@ -1,4 +1,15 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  lchownSync,
+  mkdirSync,
+  mkdtempSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { execa } from "execa";
@@ -17,7 +28,7 @@ vi.mock("../../../host/shell.ts", async (original) => ({
 
 let dir: string;
 beforeEach(() => {
-  dir = mkdtempSync(path.join(tmpdir(), "mounted-"));
+  dir = mkdtempSync(path.join(realpathSync(tmpdir()), "mounted-"));
   mkdirSync(path.join(dir, "units"));
   writeFileSync(path.join(dir, "mounts"), "");
 });
@@ -68,6 +79,77 @@ describe("a place on a disk that is to be mounted", () => {
     expect((await run("mounted.sh", at("my-disk/vms"))).stderr).toBe(
       refusal(at("my-disk/vms"), "srv-my\\x2ddisk.mount", at("my-disk"), "systemctl start 'srv-my\\x2ddisk.mount'"),
     );
+  });
+
+  test("is not mounted by another's mount point that has a line break in its name", async () => {
+    writeFileSync(at("fstab"), `UUID=1 ${at("vms")} ext4\n`);
+    writeFileSync(at("mounts"), `36 28 0:32 / /home/mallory/x\\012${at("vms")} rw - fuse.sshfs x rw\n`);
+    expect((await run("mounted.sh", at("vms/web"))).stderr).toBe(byFstab(at("vms/web"), at("vms")));
+    const odd = at("vms").replaceAll("/vms", "/a\\134012b");
+    writeFileSync(at("fstab"), `UUID=1 ${odd} ext4\n`);
+    writeFileSync(at("mounts"), `36 28 0:32 / ${odd} rw - ext4 x rw\n`);
+    expect(await run("mounted.sh", at("a\\012b/web"))).toEqual(passes);
+  });
+
+  test("is told through the links of root's on the way to a mount point", async () => {
+    for (const name of ["vms", "far", "far/deep"]) mkdirSync(at(name));
+    symlinkSync("../vms", at("far/disk"));
+    symlinkSync("deep/../../far/disk/", at("far/second"));
+    symlinkSync(at("far"), at("near"));
+    symlinkSync("loop", at("loop"));
+    for (const point of [at("far/disk"), at("far/second"), at("near/disk"), `${at("far")}//./deep/../disk/`]) {
+      writeFileSync(at("fstab"), `UUID=1 ${point} ext4\nUUID=2 ${at("loop/x")} ext4\n`);
+      expect((await run("mounted.sh", at("vms/web"))).stderr).toBe(byFstab(at("vms/web"), at("vms")));
+    }
+  });
+
+  describe.runIf(process.getuid?.() === 0)("is told through no link on that way that another user", () => {
+    beforeEach(() => {
+      for (const name of ["vms", "vms/web", "mallory"]) mkdirSync(at(name));
+      chmodSync(dir, 0o755);
+      writeFileSync(at("fstab"), `//nas/m ${at("mallory/nas")} cifs user,noauto\n`);
+    });
+    const made = (to: string) => {
+      symlinkSync(to, at("mallory/nas"));
+      lchownSync(at("mallory/nas"), 1234, 1234);
+    };
+
+    test.each<[string, () => void]>([
+      ["has made", () => made(at("vms"))],
+      ["has made, with a line break in what it leads to", () => made(`${at("none")}\nmount ${at("vms")}`)],
+      [
+        "can put another link in the place of, since the folder is that user's",
+        () => {
+          symlinkSync(at("vms"), at("mallory/nas"));
+          chownSync(at("mallory"), 1234, 1234);
+        },
+      ],
+      [
+        "can put another link in the place of, since all may write to the folder",
+        () => {
+          symlinkSync(at("vms"), at("mallory/nas"));
+          chmodSync(at("mallory"), 0o777);
+        },
+      ],
+      [
+        "has made behind one of root's",
+        () => {
+          made(at("vms"));
+          symlinkSync(at("mallory/nas"), at("second"));
+          writeFileSync(at("fstab"), `//nas/m ${at("second")} cifs user,noauto\n`);
+        },
+      ],
+    ])("%s", async (_, make) => {
+      make();
+      expect(await run("mounted.sh", at("vms/web"))).toEqual(passes);
+    });
+
+    test("has made elsewhere: a mount point without a link counts in such a user's folder, too", async () => {
+      chownSync(at("mallory"), 1234, 1234);
+      expect((await run("mounted.sh", at("mallory/nas/vms"))).stderr).toBe(
+        byFstab(at("mallory/nas/vms"), at("mallory/nas")),
+      );
+    });
   });
 
   test("is none that is commented out, swap, or the root", async () => {
