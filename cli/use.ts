@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { printableLine } from "../config/printable.ts";
 import { printJson } from "./print.ts";
 
 const examples = `
@@ -17,7 +18,7 @@ export function useCommand(): Command {
       if (stack === undefined) {
         const { stack: current } = command.optsWithGlobals<{ stack: string }>();
         if (json) printJson({ stack: current });
-        else console.log(current);
+        else console.log(printableLine(current));
         return;
       }
       const { readOutline } = await import("../daily/outline.ts");

@@ -21,15 +21,15 @@ async function main(): Promise<void> {
   const isGone = checkout !== projectRoot;
   // Before anything of it is stopped or removed.
   requireRemovable(host);
-  console.log("This removes, for good:");
-  if (isGone) console.log(`  ${host.dir}  all VMs of ${checkout}, which is gone, their project disks and backups`);
+  say("This removes, for good:");
+  if (isGone) say(`  ${host.dir}  all VMs of ${checkout}, which is gone, their project disks and backups`);
   else {
-    console.log(`  ${host.dir}  all VMs of this checkout's embedded host, their project disks and backups`);
-    console.log(`  ${localDir(projectRoot)}  the state of all stacks, the passphrase, the SSH key made for the VMs`);
+    say(`  ${host.dir}  all VMs of this checkout's embedded host, their project disks and backups`);
+    say(`  ${localDir(projectRoot)}  the state of all stacks, the passphrase, the SSH key made for the VMs`);
     for (const { name, hasSecrets } of saltedFiles(projectRoot))
-      if (hasSecrets) console.log(`  the secrets in ${name}, which only that passphrase opens`);
-    console.log("VMs on other hosts stay, but without their state. Downloads and builds in the cache stay.");
-    for (const lost of lostHosts()) console.log(printable(`Stays: ${lostHostLine(lost)}`));
+      if (hasSecrets) say(`  the secrets in ${name}, which only that passphrase opens`);
+    say("VMs on other hosts stay, but without their state. Downloads and builds in the cache stay.");
+    for (const lost of lostHosts()) say(`Stays: ${lostHostLine(lost)}`);
   }
   if ((await ask("Type yes to remove them: ")) !== "yes") {
     console.log("Nothing was removed.");
@@ -47,6 +47,9 @@ async function main(): Promise<void> {
   }
   log("removed");
 }
+
+/** A line, with names of files in it that are as others called them. */
+const say = (line: string) => console.log(printable(line));
 
 /** The answer, or nothing when there is nobody to give one. */
 async function ask(question: string): Promise<string> {

@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -101,6 +101,13 @@ describe("the verb", () => {
     expect(await run("use", "away")).toMatchObject({ exitCode: 0, stdout: "" });
     expect((await run("use")).stdout).toBe("away");
     expect((await run("use", "awy")).stderr).toContain("did you mean `--stack away`?");
+  });
+
+  test("what the file of that stack holds is printed as it may be", async () => {
+    mkdirSync(path.join(dir, ".local"));
+    writeFileSync(path.join(dir, ".local/stack"), "a\x1b[2J\nREADY b\n");
+    expect((await run("use")).stdout).toBe("a\\x1b[2J\\nREADY b");
+    expect(JSON.parse((await run("use", "--json")).stdout)).toEqual({ stack: "a\x1b[2J\nREADY b" });
   });
 
   test.each([
