@@ -81,5 +81,10 @@ export function skipRemedy(root: string, environment: NodeJS.ProcessEnv = proces
 
 const skips = (url = "") => (url.split("?")[1] ?? "").split("&").includes(skipping);
 
-const nameOf = (url: string | undefined) =>
-  url === undefined ? "that `pulumi login` chose" : (url.split("?")[0] ?? "").replace(/\/\/[^/@]*@/, "//");
+/** A password may have any character, also where it should be coded: no piece of it is shown, rather less of the name. */
+function nameOf(url: string | undefined): string {
+  if (url === undefined) return "that `pulumi login` chose";
+  if (url.startsWith(scheme)) return url.split("?")[0] ?? "";
+  const [name = ""] = url.split(/[?#]/);
+  return url.slice(name.length).includes("@") ? name.replace(/\/\/.*/, "//…") : name.replace(/\/\/.*@/, "//");
+}

@@ -69,6 +69,11 @@ test.each<[string, string, string | undefined]>([
   ["s3://bucket/x?region=eu", "s3://bucket/x", undefined],
   ["postgres://me:secret@db/pulumi?sslmode=require", "postgres://db/pulumi", undefined],
   ["https://api.pulumi.com", "https://api.pulumi.com", undefined],
+  ["postgres://me:se@cr/et@db/pulumi?sslmode=require", "postgres://db/pulumi", undefined],
+  ["postgres://me:s@ecret@db/pulumi", "postgres://db/pulumi", undefined],
+  ["postgres://me:se?cret@db/pulumi", "postgres://…", undefined],
+  ["postgres://me:se#cret@db/pulumi", "postgres://…", undefined],
+  ["file:///srv/a@b/state", "file:///srv/a@b/state", "/srv/a@b/state"],
 ])("PULUMI_BACKEND_URL goes before Pulumi.yaml: %s", (url, name, folder) => {
   expect(used(url)).toEqual({ name, folder, isOwn: false });
 });
