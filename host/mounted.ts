@@ -1,8 +1,8 @@
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { Issue } from "../config/errors.ts";
+import { shellWord } from "../config/shell-word.ts";
 import { refusalIn } from "../data/refusal.ts";
-import { shellWord } from "./shell.ts";
 
 const script = fileURLToPath(new URL("../data/mounted.sh", import.meta.url));
 

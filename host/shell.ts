@@ -3,6 +3,7 @@ import { closeSync, openSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { UserError } from "../config/errors.ts";
 import { english, programEnvironment } from "../config/program-environment.ts";
+import { shellWord } from "../config/shell-word.ts";
 import { logInAgain } from "./log-in.ts";
 import { hostUnreachable } from "./unreachable.ts";
 import { isLocal } from "./virsh.ts";
@@ -109,10 +110,7 @@ export function shellFor(uri: string): Shell {
   };
 }
 
-/** A word as a POSIX shell reads it back. @example shellWord("it's") === `'it'\\''s'` */
-export function shellWord(text: string): string {
-  return /^[\w./:@%+=,-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
-}
+export { shellWord };
 
 /** The libvirt of a URI as the programs on its host reach it. @example uriOnHost("qemu+ssh://root@storage/system") === "qemu:///system" */
 export function uriOnHost(uri: string): string {

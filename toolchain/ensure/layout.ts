@@ -1,5 +1,6 @@
 import { chmodSync, copyFileSync, linkSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { shellWord } from "../../config/shell-word.ts";
 import { bridgeVersion, commandVersion, libvirtVersion, tailscaleVersion } from "../plugin/version.ts";
 
 /** The folders of the pieces by their names. */
@@ -43,9 +44,9 @@ function providerStarter(program: string): string {
   return [
     "#!/bin/sh",
     "if command -v setpriv >/dev/null; then",
-    `  exec setpriv --pdeathsig KILL '${program}' "$@"`,
+    `  exec setpriv --pdeathsig KILL ${shellWord(program)} "$@"`,
     "fi",
-    `exec '${program}' "$@"`,
+    `exec ${shellWord(program)} "$@"`,
     "",
   ].join("\n");
 }

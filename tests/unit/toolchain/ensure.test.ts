@@ -332,7 +332,8 @@ describe("what is built", () => {
         dirname(program(`pieces/${name}/${name}`, "echo $0")),
       ]),
     );
-    layOut(join(folder, "made"), join(folder, "place"), pieces);
+    const place = join(folder, "it's; the place");
+    layOut(join(folder, "made"), place, pieces);
     const files = readdirSync(join(folder, "made"), { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
       .map((entry) => join(entry.parentPath, entry.name).slice(join(folder, "made/").length));
@@ -346,8 +347,13 @@ describe("what is built", () => {
       "home/plugins/resource-terraform-provider-v1.1.3/pulumi-resource-terraform-provider",
       "libexec/terraform-provider-libvirt",
     ]);
-    expect(readFileSync(join(folder, "made", provider, "terraform-provider-libvirt_v0.8.3"), "utf8")).toContain(
-      `exec setpriv --pdeathsig KILL '${folder}/place/libexec/terraform-provider-libvirt' "$@"`,
+    const starter = join(provider, "terraform-provider-libvirt_v0.8.3");
+    expect(readFileSync(join(folder, "made", starter), "utf8")).toContain(
+      `exec setpriv --pdeathsig KILL '${folder}/it'\\''s; the place/libexec/terraform-provider-libvirt' "$@"`,
+    );
+    renameSync(join(folder, "made"), place);
+    expect(execFileSync(join(place, starter), { encoding: "utf8" })).toBe(
+      `${place}/libexec/terraform-provider-libvirt\n`,
     );
   });
 });
