@@ -6,6 +6,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   symlinkSync,
   truncateSync,
@@ -345,6 +346,19 @@ remedy: ${remedy}`);
         `convert -f raw -O raw /proc/self/fd/8 ${received()}`,
       ]);
     });
+
+    test.each(["fuseblk", "nfs", "cifs", "smb2", "v9fs"])(
+      "is copied first, whoever's it says that it is, from a filesystem whose word that is: %s",
+      async (kind) => {
+        chownSync(file, 0, 0);
+        chmodSync(file, 0o600);
+        expect((await importOf(file)).stderr).not.toContain("copying");
+        rmSync(path.join(dir, "vms"), { recursive: true });
+        fake("stat", `case " $* " in *" -f "*) echo ${kind} ;; *) exec /usr/bin/stat "$@" ;; esac`);
+        const { exitCode, stderr } = await importOf(file);
+        expect([exitCode, stderr]).toEqual([0, expect.stringContaining("copying, since other users than root may")]);
+      },
+    );
 
     test("that is in use is refused", async () => {
       const { exitCode, stderr } = await importInUse(file);
