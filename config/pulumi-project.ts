@@ -25,7 +25,7 @@ export const plainProject: PulumiProject = { name: ownNamespace, stackConfigDir:
  * Reads Pulumi.yaml.
  *
  * @param root absolute path of its folder; where there is none, it is as one that says nothing
- * @throws UserError when it does not parse
+ * @throws UserError when it does not parse, or has a name that the engine does not take
  */
 export function readPulumiProject(root: string): PulumiProject {
   return parsePulumiProject(readTextIfThere(path.join(root, "Pulumi.yaml")));
@@ -34,7 +34,7 @@ export function readPulumiProject(root: string): PulumiProject {
 /** The same from the file's text. Pure. */
 export function parsePulumiProject(text: string): PulumiProject {
   const tree = asMap(readYaml(text, "Pulumi.yaml"));
-  const name = typeof tree.name === "string" ? tree.name : ownNamespace;
+  const name = checkedName(typeof tree.name === "string" ? tree.name : ownNamespace);
   // Before `stackConfigDir` there was `config: <folder>`.
   const dir = typeof tree.config === "string" ? tree.config : tree.stackConfigDir;
   const values = Object.entries(asMap(tree.config)).flatMap(([key, written]) => {
@@ -48,6 +48,14 @@ export function parsePulumiProject(text: string): PulumiProject {
     config: Object.fromEntries(values),
     backend: typeof url === "string" && url !== "" ? url : undefined,
   };
+}
+
+/** The engine takes no other name, but for one of dots alone; it is a folder's name in a backend of files. */
+function checkedName(name: string): string {
+  if (/^[\w.-]{1,100}$/.test(name) && !/^\.+$/.test(name)) return name;
+  const rule = "must be 1 to 100 letters, digits and -_. and no dots alone";
+  const remedy = `give the project its name again; this program's own is ${ownNamespace}`;
+  throw new UserError("Pulumi.yaml cannot be used.", [{ path: "Pulumi.yaml: name", rule, value: name, remedy }]);
 }
 
 /** A value stands by itself, or as `default` or `value` beside its type. */

@@ -12,7 +12,7 @@ import {
 import { hostname, tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, onTestFinished, test, vi } from "vitest";
-import { releaseDeadLocks } from "../../../local/stack-lock.ts";
+import { readLocks, releaseDeadLocks } from "../../../local/stack-lock.ts";
 
 vi.mock("node:fs", async (original) => {
   const real = await original<typeof import("node:fs")>();
@@ -139,5 +139,18 @@ test.skipIf(process.getuid?.() !== 0)(
     onTestFinished(() => void child.kill());
     lock(child.pid as number);
     expect(await isReleased()).toBe(true);
+  },
+);
+
+test.each(["../../../elsewhere", "a/b", "..", ".", "", "a\nb", "a b", "x".repeat(101)])(
+  "a project that Pulumi.yaml calls %j leads to no folder of locks",
+  async (name) => {
+    writeFileSync(
+      path.join(root, "Pulumi.yaml"),
+      `name: ${JSON.stringify(name)}\nbackend:\n  url: file://./.local/state\n`,
+    );
+    await expect(readLocks(root, "local")).rejects.toThrow(
+      `Pulumi.yaml: name: must be 1 to 100 letters, digits and -_. and no dots alone, but is `,
+    );
   },
 );
