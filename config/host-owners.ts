@@ -90,7 +90,9 @@ function usesDisksIn({ pools }: Inventory, folder: string, { diskPaths, devices 
     if (own.includes(file)) return true;
     if (!file.startsWith(folder) || file === `${folder}seed.iso`) return false;
     const volume = volumes.get(file);
-    if (volume?.backingPath === undefined || depth > volumes.size) return false;
+    // A copy is in the list of its pool; what is not was laid there past libvirt, and may stand on ours.
+    if (volume === undefined) return true;
+    if (volume.backingPath === undefined || depth > volumes.size) return false;
     return isOnOurs(posix.normalize(volume.backingPath), depth + 1);
   };
   return [...diskPaths, ...chains].some((file) => isOnOurs(posix.normalize(file)));

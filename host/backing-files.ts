@@ -18,8 +18,14 @@ look() {
       return 0
     fi
     printf 'is %s %s\\n' "$id" "$file"
+    if [ "$format" = unknown ] && [ "$(head -c 4 "$file" 2>/dev/null | od -An -tx1 | tr -d ' ')" = 514649fb ]; then
+      printf 'unseen - %s\\nbecause - %s\\n' "$file" "it may be a qcow2 image, but what names it does not say which format it has"
+      return 0
+    fi
     [ "$format" = qcow2 ] || return 0
     if ! said=$(timeout -k 5 60 qemu-img info -U -f qcow2 "$file" 2>&1); then
+      # It may have been removed meanwhile.
+      stat -L -- "$file" >/dev/null 2>&1 || continue
       printf 'unseen - %s\\nbecause - %s\\n' "$file" "$(printf %s "$said" | tail -n 1)"
       return 0
     fi
@@ -61,11 +67,13 @@ export interface FileSeen {
 export async function lookBeneath(shell: Shell, files: NamedFile[]): Promise<FileSeen[][]> {
   if (files.length === 0) return [];
   const named = ({ path }: NamedFile) => path.includes("\n");
-  const asked = files.filter((file) => !named(file));
-  const stdin = asked.map(({ path, format }) => `${format || "unknown"} ${path}\n`).join("");
-  const answers = parseLook(await shell.run(["/bin/sh", "-c", lookScript], { stdin }));
+  const lineOf = ({ path, format }: NamedFile) => `${format || "unknown"} ${path}\n`;
+  // A domain names its disks as it runs and as it starts: each is looked at once.
+  const lines = [...new Set(files.filter((file) => !named(file)).map(lineOf))];
+  const answers = parseLook(await shell.run(["/bin/sh", "-c", lookScript], { stdin: lines.join("") }));
+  const chains = new Map(lines.map((line, i) => [line, answers[i] ?? []]));
   return files.map((file) =>
-    named(file) ? [{ path: file.path, unknown: "it has a line break in its name" }] : (answers.shift() ?? []),
+    named(file) ? [{ path: file.path, unknown: "it has a line break in its name" }] : (chains.get(lineOf(file)) ?? []),
   );
 }
 

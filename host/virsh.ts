@@ -105,7 +105,9 @@ export function virshFor(uri: string, timeoutSeconds = 60): BatchVirsh {
  * @throws {VirshError} when there is no connection within {@link connectSeconds}, or the time is over
  * @example const [list, info] = await virshSession(uri, [["list", "--all", "--name"], ["nodeinfo"]]);
  */
-export function virshSession(uri: string, batch: string[][], timeoutSeconds = 60): Promise<BatchAnswer[]> {
+export async function virshSession(uri: string, batch: string[][], timeoutSeconds = 60): Promise<BatchAnswer[]> {
+  // A host elsewhere would be logged in to for nothing.
+  if (batch.length === 0) return [];
   return withVirshSession(uri, (ask) => ask(batch), timeoutSeconds);
 }
 

@@ -17,6 +17,8 @@ export interface OwnFiles {
   pool: string;
   /** Absolute paths in the pool's folder. */
   files: string[];
+  /** Whether one of them holds data and is to be deleted: then libvirt reads all pools again, which stops one that it cannot read. */
+  isData?: boolean;
 }
 
 /** What else uses a file of a project's, or may. */
@@ -33,6 +35,8 @@ export interface DiskUser {
 interface Suspect extends NamedFile {
   /** The volume that libvirt says to stand on it. */
   volume?: string;
+  /** Whether this program made it for a VM: it stands on a base image, or on nothing, also when it was removed since it was named. */
+  isVms?: boolean;
   /** What it means where it is ours, and where it stands on ours. */
   same: string;
   above: string;
@@ -48,6 +52,10 @@ interface Found {
 /** What every project has in its pool: it stands on a base image, or on nothing. */
 const standsElsewhere = (pool: string, volume: string) =>
   pool.startsWith(namePrefix) && ["disk.qcow2", "seed.iso"].includes(volume);
+
+/** What a VM has by this program. */
+const isMadeForVm = (domain: string, file: string) =>
+  domain.startsWith(namePrefix) && ["disk.qcow2", "seed.iso", "project.qcow2"].includes(posix.basename(file));
 
 /**
  * What else uses files of a project's: another domain that has one, or an overlay of it, now or after its next start; a volume in a
@@ -114,13 +122,14 @@ async function compare(shell: Shell, files: string[], suspects: Suspect[]): Prom
   return suspects.flatMap((one, i) => usersIn(ours, one, chains[i] ?? []));
 }
 
-function usersIn(ours: FileSeen[], { path, same, above }: Suspect, chain: FileSeen[]): DiskUser[] {
+function usersIn(ours: FileSeen[], { path, same, above, isVms }: Suspect, chain: FileSeen[]): DiskUser[] {
   const seen = chain.length > 0 ? chain : [{ path }];
   const known = ours.flatMap((own): DiskUser[] => {
     const at = seen.findIndex((below) => isSame(own, below));
     return at < 0 ? [] : [{ isKnown: true, file: own.path, fact: at === 0 ? same : above }];
   });
-  const end = chain.find(({ unknown }) => unknown !== undefined);
+  const isRemoved = (file: FileSeen) => isVms === true && file.path === path && file.isMissing === true;
+  const end = chain.find((file) => file.unknown !== undefined && !isRemoved(file));
   const where = end === undefined || end.path === path ? "" : `${end.path}: `;
   const unseen = ours.flatMap((own): DiskUser[] => {
     if (own.id !== undefined || chain.every(({ id }) => id === undefined)) return [];
@@ -160,7 +169,9 @@ async function lookAtDomains(ask: Ask, own: OwnFiles, paths: Map<string, string>
       if (isOwn(domain)) continue;
       const same = `the domain ${domain} uses it`;
       const above = `${path} stands on it`;
-      if (path !== undefined) found.suspects.push({ path, format: i === 0 ? format || "raw" : "raw", same, above });
+      const as = i === 0 ? format || "raw" : "raw";
+      if (path !== undefined)
+        found.suspects.push({ path, format: as, isVms: i === 0 && isMadeForVm(domain, name), same, above });
       else
         found.unknown.push(`whether the domain ${domain} uses it is not known: where ${name} is, libvirt does not say`);
     }
@@ -193,7 +204,7 @@ async function lookAtPools(
 ): Promise<Found & { paths: Map<string, string> }> {
   const [all, active] = (await ask([filePoolList("--all"), filePoolList()])).map((list) => namesIn(answered(list)));
   const found: Found = { suspects: [], unknown: await lookAtStopped(ask, own, all ?? [], active ?? []) };
-  const { tables, unread } = await listVolumes(virsh, ask, active ?? []);
+  const { tables, unread } = await listVolumes(virsh, ask, active ?? [], own.isData === true);
   const notKnown = (pool: string, why: string) =>
     found.unknown.push(`whether a volume of the pool ${pool} stands on it is not known: ${why}`);
   for (const [pool, why] of unread) notKnown(pool, why);
@@ -221,25 +232,27 @@ async function lookAtStopped(ask: Ask, own: OwnFiles, all: string[], active: str
     .map((pool) => `whether a volume of the pool ${pool} stands on it is not known: the pool is stopped`);
 }
 
-/** The volumes of pools, once libvirt has read them again; and the pools that it could not read, with the reason. */
-async function listVolumes(virsh: BatchVirsh, ask: Ask, pools: string[]) {
-  const answers = await ask(
-    pools.flatMap((pool) => [
-      ["pool-refresh", pool],
-      ["vol-list", pool],
-    ]),
-  );
+/** The volumes of pools, once libvirt has read them again if it is to; and the pools that it could not read, with the reason. */
+async function listVolumes(virsh: BatchVirsh, ask: Ask, pools: string[], readAgain: boolean) {
+  const questions = (pool: string) => [...(readAgain ? [["pool-refresh", pool]] : []), ["vol-list", pool]];
+  // One that hangs, as its server is away, takes the answers about all with it: then each is asked by itself.
+  const answers: BatchAnswer[] = await ask(pools.flatMap(questions)).catch((error: unknown) => {
+    reasonOf(error);
+    return [];
+  });
   const tables: [string, Map<string, string>][] = [];
   const unread: [string, string][] = [];
+  const each = questions("").length;
   for (const [i, pool] of pools.entries()) {
-    const [refreshed, listed] = answers.slice(2 * i, 2 * i + 2);
-    if (refreshed?.ok && listed?.ok) tables.push([pool, parseVolumes(listed.output)]);
+    const told = answers.slice(each * i, each * (i + 1));
+    const list = told.at(-1);
+    if (list?.ok && told.every(({ ok }) => ok)) tables.push([pool, parseVolumes(list.output)]);
     else {
       // Another process may be at work in it.
-      const why = await refreshPool(virsh, pool).then(() => undefined, reasonOf);
-      const [again] = await ask([["vol-list", pool]]);
-      if (why === undefined && again?.ok) tables.push([pool, parseVolumes(again.output)]);
-      else unread.push([pool, why ?? again?.error ?? ""]);
+      const refreshed = readAgain ? refreshPool(virsh, pool) : Promise.resolve();
+      const again = await refreshed.then(() => virsh.run("vol-list", pool)).then(parseVolumes, reasonOf);
+      if (typeof again === "string") unread.push([pool, again]);
+      else tables.push([pool, again]);
     }
   }
   if (unread.length === 0) return { tables, unread };

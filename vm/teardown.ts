@@ -59,13 +59,24 @@ const isDisposable = (volume: string) => ["disk.qcow2", "seed.iso"].includes(vol
  *   is removed then; or, when all else is done, when the tailnet's API cannot be asked
  */
 export function tearDown(virsh: BatchVirsh, teardown: Teardown, api: ApiConfig, log: Log): Promise<void> {
-  return againIfGone(() => tearDownOnce(virsh, teardown, api, log));
+  const noted: Noted = {};
+  return againIfGone(() => tearDownOnce(virsh, teardown, api, log, noted));
 }
 
-async function tearDownOnce(virsh: BatchVirsh, teardown: Teardown, api: ApiConfig, log: Log): Promise<void> {
+/** What a domain said before it went. */
+interface Noted {
+  device?: DomainMarks["tailnet"];
+}
+
+async function tearDownOnce(
+  virsh: BatchVirsh,
+  teardown: Teardown,
+  api: ApiConfig,
+  log: Log,
+  noted: Noted,
+): Promise<void> {
   const { project, owner, storageDir, tailnet } = teardown;
   const domain = domainName(project);
-  let device: DomainMarks["tailnet"];
   let users: DiskUser[] | undefined;
   let { keepData } = teardown;
   const isThere = (await names(virsh)).includes(domain);
@@ -73,7 +84,7 @@ async function tearDownOnce(virsh: BatchVirsh, teardown: Teardown, api: ApiConfi
     await requireOwn(virsh, domain, owner);
     await requireOwnDisks(virsh, project, await disksToHave(virsh, project), owner);
     const marks = await marksOf(virsh, domain);
-    device = marks.tailnet;
+    noted.device = marks.tailnet;
     // An update that was to note it was cut off: what a preview says, which goes by the mark, holds.
     if (!keepData && marks.keepData !== false) {
       keepData = true;
@@ -83,9 +94,9 @@ async function tearDownOnce(virsh: BatchVirsh, teardown: Teardown, api: ApiConfi
     }
     if (keepData) await requireNoSavedMemory(virsh, project, owner);
     const access = tailnet && accessOf(tailnet, api);
-    if (device && !access) await logOut(virsh, project, log);
+    if (noted.device && !access) await logOut(virsh, project, log);
     await shutDown(virsh, domain, log, shutdownSeconds, !keepData);
-    users = await usersIn(virsh, project);
+    users = await usersIn(virsh, project, !keepData);
     if (!keepData && users) await deleteProjectDisk(virsh, project, users, log);
     else if (!keepData) log(`${project}: its project disk is kept, although keepData is false: its pool is gone`);
     await undefine(virsh, domain);
@@ -95,7 +106,7 @@ async function tearDownOnce(virsh: BatchVirsh, teardown: Teardown, api: ApiConfi
   if (users) await removeStorage(virsh, project, users, log);
   await removeFilter(virsh, project);
   if (storageDir !== undefined) await removeConsole(shellFor(virsh.uri), storageDir, project, log);
-  if (tailnet) await removeDevice(project, tailnet, device, api, log);
+  if (tailnet) await removeDevice(project, tailnet, noted.device, api, log);
 }
 
 /** The disks that it should have: those of the pool that they will be removed from, if it is there. */
@@ -155,12 +166,12 @@ async function openPool(virsh: Virsh, project: string): Promise<boolean> {
 }
 
 /** What else uses the files in a project's pool, or may, right now; undefined: there is no pool. */
-async function usersIn(virsh: BatchVirsh, project: string): Promise<DiskUser[] | undefined> {
+async function usersIn(virsh: BatchVirsh, project: string, isData = false): Promise<DiskUser[] | undefined> {
   if (!(await openPool(virsh, project))) return undefined;
   const pool = poolName(project);
   const files = [...(await volumesIn(virsh, pool))].flatMap(([name, path]) => (ownFiles.includes(name) ? [path] : []));
   if (files.length === 0) return [];
-  return usersOfFiles(virsh, shellFor(virsh.uri), { domain: domainName(project), pool, files });
+  return usersOfFiles(virsh, shellFor(virsh.uri), { domain: domainName(project), pool, files, isData });
 }
 
 /** All in it can be made again: what is only not known to be unused is removed. */

@@ -363,6 +363,15 @@ describe("what belongs to somebody else is refused", () => {
       "choose another name or another storageDir, or take those disks from that domain",
     ],
     [
+      "a domain with an image beside our disks that its pool does not list",
+      {
+        domains: [domain({ name: "rescue", diskPaths: ["/srv/vms/webapp/rescue.qcow2"] })],
+        pools: [pool({ volumes: [projectDisk] })],
+      },
+      `projects.webapp: its disks in /srv/vms/webapp/ are used by the domain \`rescue\` on ${uri}, which is not ours`,
+      "choose another name or another storageDir, or take those disks from that domain",
+    ],
+    [
       "a domain that uses our disks",
       { domains: [domain({ name: "rescue", diskPaths: ["/srv/vms/webapp/project.qcow2"] })] },
       `projects.webapp: its disks in /srv/vms/webapp/ are used by the domain \`rescue\` on ${uri}, which is not ours`,
