@@ -1,8 +1,9 @@
 #!/bin/sh
 # Refuses a place on a disk that is not mounted now: one at or below a mount point that /etc/fstab or a mount unit of systemd names, with
 # nothing mounted there. What is there then is on the disk below, and what is not there may well be on the one that is away.
+# What is mounted by hand alone (noauto) is not missed where a file is there that would be on it.
 #
-# Usage: mounted.sh <path>...
+# Usage: mounted.sh [--beside <file>] <path>...
 set -eu
 export LC_ALL=C.UTF-8 LANGUAGE=
 
@@ -19,18 +20,33 @@ fail() {
 # In fstab and mountinfo a blank is \040, and printf reads \0040.
 octal() { sed 's/\\\([0-7]\{3\}\)/\\0\1/g'; }
 
-# The mount points that are to be, one a line: `mount <path>`, or `<unit> <path>`.
+# The mount points that are to be, one a line: `<auto, or hand> <mount, or the unit> <path>`.
 wanted() {
-  [ ! -r "$FSTAB" ] || sed 's/^[[:blank:]]*//; /^#/d' "$FSTAB" | octal | while read -r _ at _; do
-    case $at in /?*) printf 'mount %b\n' "$at" ;; esac
+  [ ! -r "$FSTAB" ] || sed 's/^[[:blank:]]*//; /^#/d' "$FSTAB" | octal | while read -r _ at _ options _ || [ -n "$at" ]; do
+    when=auto
+    case ,$options, in
+      *,x-systemd.automount,*) ;;
+      *,noauto,*) when=hand ;;
+    esac
+    case $at in /?*) printf '%s mount %b\n' "$when" "${at%/}" ;; esac
   done
   for folder in $UNITS; do
     for unit in "$folder"/*.mount; do
       [ -r "$unit" ] || continue
       at=$(sed -n 's/^Where=//p' "$unit")
-      [ -z "$at" ] || printf '%s %s\n' "${unit##*/}" "$at"
+      [ -z "$at" ] || printf '%s %s %s\n' "$(unit_starts "${unit##*/}")" "${unit##*/}" "$at"
     done
   done
+}
+
+# `auto` for a mount unit that systemd starts by itself, else `hand`.
+unit_starts() {
+  for folder in $UNITS; do
+    for start in "$folder"/*.wants/"$1" "$folder"/*.requires/"$1" "$folder/${1%.mount}.automount"; do
+      if [ -e "$start" ] || [ -L "$start" ]; then echo auto && return; fi
+    done
+  done
+  echo hand
 }
 
 # Whether no other user can have put a link there: it is root's or this user's, as is all above it. So config/folder-rights.ts has it.
@@ -65,28 +81,64 @@ follow() {
   printf '%s\n' "$way"
 }
 
+# A path without links, whoever made them. Older BusyBox has no -m.
+real_path() { readlink -m -- "$1" 2>/dev/null || follow "$1" || printf '%s\n' "$1"; }
+
 # The one of them that a path without links is on.
 nearest_to() {
-  by='' nearest=''
-  while IFS=' ' read -r name at; do
+  when='' by='' nearest=''
+  while IFS=' ' read -r starts name at; do
     [ "${#at}" -gt "${#nearest}" ] || continue
-    case $1/ in "$at"/*) by=$name nearest=$at ;; esac
+    case $1/ in "$at"/*) when=$starts by=$name nearest=$at ;; esac
   done <<END
 $points
 END
 }
 
+# What is mounted, without what systemd would mount there once it is looked at. Any user may mount something of theirs (FUSE), with a line
+# break in its place's name: what another user has mounted does not count.
+now_mounted() {
+  awk -v mine=" 0 $user ${SUDO_UID:-0} " '
+    { for (i = 7; i < NF && $i != "-"; i++) continue }
+    { owner = match($NF, /,user_id=[0-9]+/) ? substr($NF, RSTART + 9, RLENGTH - 9) : 0 }
+    $(i + 1) != "autofs" && index(mine, " " owner " ") { print $5 }' "$MOUNTS" |
+    sed '/\\012/d' | octal | while read -r at; do printf '%b\n' "$at"; done
+}
+
+# Whether something is mounted at the point that a path without links is on, or nearer to the path.
+is_on_mount() {
+  while IFS= read -r at; do
+    case $at/ in "$nearest"/*) ;; *) continue ;; esac
+    case $1/ in "$at"/*) return 0 ;; esac
+  done <<END
+$mounted
+END
+  return 1
+}
+
+beside=''
+[ "$1" != --beside ] || { beside=$2 && shift 2; }
 user=$(id -u) group=$(id -g)
-points=$(wanted | while IFS=' ' read -r name at; do ! at=$(follow "$at") || printf '%s %s\n' "$name" "$at"; done)
+[ -r "$MOUNTS" ] || exit 0 # nothing is known without /proc
+for path; do
+  ls -d "$path/." >/dev/null 2>&1 || true # systemd mounts it now
+done
+mounted=$(now_mounted)
+# What is mounted has no links on its way, and is not looked at: it may be a share whose server is away.
+points=$(wanted | while IFS=' ' read -r starts name at; do
+  printf '%s\n' "$mounted" | grep -qxF -- "$at" || at=$(follow "$at") || continue
+  printf '%s %s %s\n' "$starts" "$name" "$at"
+done)
 [ -n "$points" ] || exit 0
-# Any user may mount something of theirs (FUSE), with a line break in its place's name; such a one is asked for by nobody.
-mounted=$(cut -d ' ' -f 5 "$MOUNTS" | sed '/\\012/d' | octal | while read -r at; do printf '%b\n' "$at"; done)
-readlink -m -- "$@" | while IFS= read -r real; do
-  path=$1
-  shift
+spared=''
+if [ -e "$beside" ]; then
+  nearest_to "$(real_path "$beside")"
+  [ "$when" != hand ] || spared=$nearest
+fi
+for path; do
+  real=$(real_path "$path")
   nearest_to "$real"
-  [ -n "$nearest" ] || continue
-  ! printf '%s\n' "$mounted" | grep -qxF -- "$nearest" || continue
+  if [ "$nearest" = "$spared" ] || [ -z "$nearest" ] || is_on_mount "$real"; then continue; fi
   case $by in
     mount) by=$FSTAB how="mount '$nearest'" ;;
     *) how="systemctl start '$by'" ;;

@@ -1,10 +1,12 @@
 import {
+  appendFileSync,
   chmodSync,
   chownSync,
   existsSync,
   lchownSync,
   mkdirSync,
   mkdtempSync,
+  readFileSync,
   realpathSync,
   rmSync,
   symlinkSync,
@@ -37,10 +39,18 @@ afterEach(() => rmSync(dir, { recursive: true }));
 const run = async (script: string, ...args: string[]) => {
   const { exitCode, stdout, stderr } = await execa("sh", ["-c", onMachine(scriptText(script), dir), script, ...args], {
     reject: false,
+    env: { PATH: `${at("bin")}:${process.env["PATH"]}` },
   });
   return { exitCode, stdout, stderr };
 };
 const at = (...names: string[]) => path.join(dir, ...names);
+/** Puts a program before the machine's own. */
+const program = (name: string, text: string) => {
+  mkdirSync(at("bin"), { recursive: true });
+  writeFileSync(at("bin", name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+};
+const mount = (point: string, type = "ext4", options = "rw") =>
+  appendFileSync(at("mounts"), `36 35 0:50 / ${point} rw shared:1 - ${type} x ${options}\n`);
 const refusal = (place: string, by: string, point: string, how: string) =>
   [
     `error: ${place}: must be on what ${by} mounts at ${point}, but nothing is mounted there now`,
@@ -152,6 +162,64 @@ describe("a place on a disk that is to be mounted", () => {
     });
   });
 
+  test("is not missed where something is mounted nearer to the place", async () => {
+    writeFileSync(at("fstab"), `/dev/sdb1 ${at("mnt")} auto nofail 0 2\n`);
+    mount("/");
+    mount(at("mnt/tank"), "zfs");
+    expect(await run("mounted.sh", at("mnt/tank/vms"), at("mnt/tank"))).toEqual(passes);
+    expect((await run("mounted.sh", at("mnt/tank2"))).stderr).toBe(byFstab(at("mnt/tank2"), at("mnt")));
+  });
+
+  test.each([
+    ["nearer to the place", "mnt/mallory"],
+    ["at its mount point", "mnt"],
+  ])("is missed where another user has mounted something %s", async (_, point) => {
+    writeFileSync(at("fstab"), `/dev/sdb1 ${at("mnt")} auto\n`);
+    mount(at(point), "fuse.sshfs", "rw,user_id=1234,group_id=0");
+    expect((await run("mounted.sh", at("mnt/mallory/vms"))).stderr).toBe(byFstab(at("mnt/mallory/vms"), at("mnt")));
+    mount(at(point), "fuse.mergerfs", "rw,user_id=0,group_id=0");
+    expect(await run("mounted.sh", at("mnt/mallory/vms"))).toEqual(passes);
+  });
+
+  test("is not mounted by systemd's wish to do so, but may be once it is looked at", async () => {
+    writeFileSync(at("fstab"), `/dev/sdb1 ${at("mnt")} auto noauto,x-systemd.automount 0 2\n`);
+    mount(at("mnt"), "autofs");
+    expect((await run("mounted.sh", at("mnt/vms"))).stderr).toBe(byFstab(at("mnt/vms"), at("mnt")));
+    program("ls", `echo '37 36 8:17 / ${at("mnt")} rw - ext4 /dev/sdb1 rw' >>${at("mounts")}`);
+    expect(await run("mounted.sh", at("mnt/vms"))).toEqual(passes);
+  });
+
+  test("is told by a last line without its line break", async () => {
+    writeFileSync(at("fstab"), `/dev/sdb1 ${at("mnt")} auto defaults 0 2`);
+    expect((await run("mounted.sh", at("mnt/vms"))).stderr).toBe(byFstab(at("mnt/vms"), at("mnt")));
+    writeFileSync(at("fstab"), `/dev/sdb1 ${at("mnt")}`);
+    expect((await run("mounted.sh", at("mnt/vms"))).stderr).toBe(byFstab(at("mnt/vms"), at("mnt")));
+  });
+
+  test("is not known to be away where /proc is not there", async () => {
+    writeFileSync(at("fstab"), `/dev/sdb1 ${at("mnt")} auto defaults 0 2\n`);
+    rmSync(at("mounts"));
+    expect(await run("mounted.sh", at("mnt/vms"))).toEqual(passes);
+  });
+
+  test("is seen through links by a readlink that has no -m", async () => {
+    program(
+      "readlink",
+      'case $1 in -m) echo "unrecognized option: m" >&2; exit 1 ;; esac; exec /usr/bin/readlink "$@"',
+    );
+    mkdirSync(at("mnt"));
+    symlinkSync(at("mnt"), at("link"));
+    writeFileSync(at("fstab"), `/dev/sdb1 ${at("mnt")} auto defaults 0 2\n`);
+    for (const place of [at("mnt/vms"), at("link/vms")])
+      expect((await run("mounted.sh", place)).stderr).toBe(byFstab(place, at("mnt")));
+  });
+
+  test("may have a line break in its name", async () => {
+    writeFileSync(at("fstab"), `/dev/sdb1 ${at("mnt")} auto defaults 0 2\n`);
+    expect(await run("mounted.sh", at("a\nb"), at("c"))).toEqual(passes);
+    expect((await run("mounted.sh", at("a\nb"), at("mnt/vms"))).stderr).toBe(byFstab(at("mnt/vms"), at("mnt")));
+  });
+
   test("is none that is commented out, swap, or the root", async () => {
     writeFileSync(
       at("fstab"),
@@ -160,6 +228,16 @@ describe("a place on a disk that is to be mounted", () => {
     symlinkSync("/dev/null", at("units", "tmp.mount"));
     expect(await run("mounted.sh", at("a"), at("b"), "/")).toEqual(passes);
   });
+});
+
+test("a share that is mounted is not looked at for the sake of another place, for its server may be away", async () => {
+  for (const name of ["dead", "mnt"]) mkdirSync(at(name));
+  writeFileSync(at("fstab"), `nas:/a ${at("dead/")} nfs\nUUID=2 ${at("mnt")} ext4\n`);
+  mount(at("dead"), "nfs4");
+  // Whether a file is a link is the shell's own look, which nothing else shows.
+  const text = onMachine(scriptText("mounted.sh"), dir).replace("follow() {", `follow() {\n  echo "$1" >>${at("log")}`);
+  await execa("sh", ["-c", text, "mounted.sh", at("vms")]);
+  expect(readFileSync(at("log"), "utf8")).toBe(`${at("mnt")}\n`);
 });
 
 describe("what is on a disk that is not mounted is not known to be gone:", () => {
