@@ -51,9 +51,13 @@ export async function purgeDisk(
   if (users.length > 0) throw new UserError(title, users);
   const shell = shellFor(host.uri);
   const found = await findDisk(shell, disk);
-  const backups = await backupsOf(shell, disk);
+  const backups = await backupsOf(shell, disk).catch((error: unknown) => {
+    // What stays need not be known.
+    if (options.backups || !(error instanceof UserError)) throw error;
+    return undefined;
+  });
   const isKept = !Array.isArray(found) || inventory.pools.some(({ name }) => name === disk.pool);
-  if (!isKept && !(options.backups && backups.length > 0)) {
+  if (!isKept && !(options.backups && backups?.length)) {
     if (options.mayBeGone) return true;
     throw nothing(disk, Array.isArray(found) ? found : [], options.projects);
   }
@@ -89,13 +93,19 @@ const withSnapshots = ({ snapshots }: DiskFound) =>
     ? []
     : [snapshots ? `with ${counted(snapshots.length, "snapshot")}` : "with all its snapshots"];
 
-function facts(disk: ProjectDisk, found: DiskFound | undefined, backups: Backup[], withBackups: boolean): string[] {
+function facts(
+  disk: ProjectDisk,
+  found: DiskFound | undefined,
+  backups: Backup[] | undefined,
+  withBackups: boolean,
+): string[] {
   const lines = found
     ? [
         `${disk.file} on ${disk.host.uri}: ${formatSize(found.virtualSize)}, of which ${formatSize(found.allocated)} are used`,
         ...withSnapshots(found),
       ]
     : [`what is left of ${disk.folder} on ${disk.host.uri}`];
+  if (!backups) return [...lines, `(backups in ${disk.backups}: kept; it is not known which are there)`];
   if (backups.length === 0) return lines;
   const size = formatSize(backups.reduce((sum, backup) => sum + backup.size, 0));
   const all = `${counted(backups.length, "backup")} in ${disk.backups}, ${size}`;

@@ -39,7 +39,7 @@ afterEach(() => rmSync(dir, { recursive: true }));
 const run = async (script: string, ...args: string[]) => {
   const { exitCode, stdout, stderr } = await execa("sh", ["-c", onMachine(scriptText(script), dir), script, ...args], {
     reject: false,
-    env: { PATH: `${at("bin")}:${process.env["PATH"]}` },
+    env: { PATH: `${at("bin")}:${process.env.PATH}` },
   });
   return { exitCode, stdout, stderr };
 };
@@ -262,6 +262,21 @@ describe("what is on a disk that is not mounted is not known to be gone:", () =>
     const { exitCode, stderr } = await run(script, ...args());
     expect([exitCode, stderr]).toEqual([1, byFstab(at("vms/webapp"), at("vms"))]);
     expect(existsSync(at("vms"))).toBe(false);
+  });
+
+  test("purge.sh looks for backups only where they are to go", async () => {
+    writeFileSync(at("fstab"), `/dev/sdb1 ${at("vms/backups")} ext4\n`);
+    mkdirSync(at("vms/webapp"), { recursive: true });
+    program("virsh", "exit 0");
+    const purge = (backups: string) => run("purge.sh", "webapp", at("vms"), "test:///x", backups);
+    expect(await purge("yes")).toEqual({
+      ...passes,
+      exitCode: 1,
+      stderr: byFstab(at("vms/backups/webapp"), at("vms/backups")),
+    });
+    expect(existsSync(at("vms/webapp"))).toBe(true);
+    expect(await purge("no")).toEqual(passes);
+    expect(existsSync(at("vms/webapp"))).toBe(false);
   });
 
   test("no new disk is begun in its place", async () => {

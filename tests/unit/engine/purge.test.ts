@@ -1,8 +1,8 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { execaSync } from "execa";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { purgeUnclaimed } from "../../../engine/purge.ts";
 
 let root: string;
@@ -26,9 +26,9 @@ const write = (projects: string) =>
     `config:\n  project-vms:projects: ${projects}\n  project-vms:host: {}\n`,
   );
 
-const purge = (confirm: () => Promise<boolean>) => {
+const purge = (confirm: (facts: string[]) => Promise<boolean>, backups = false) => {
   const host = { uri: `test://${root}/node.xml`, storageDir: path.join(root, "vms") };
-  const options = { projects: [], backups: false, confirm };
+  const options = { projects: [], backups, confirm };
   return purgeUnclaimed({ root, name: "local" }, host, "webapp", options, () => undefined);
 };
 
@@ -48,6 +48,18 @@ describe.skipIf(!["virsh", "qemu-img"].every((name) => existsSync(`/usr/bin/${na
     };
     await expect(purge(confirm)).rejects.toThrow(claimed);
     expect(existsSync(disk)).toBe(true);
+  });
+
+  test("leaves backups that cannot be listed where they are, and is refused where they are to go", async () => {
+    const backups = path.join(root, "vms/backups/webapp");
+    mkdirSync(path.dirname(backups));
+    symlinkSync(backups, backups);
+    await expect(purge(async () => true, true)).rejects.toThrow("list-backups.sh");
+    expect(existsSync(disk)).toBe(true);
+    const confirm = vi.fn(async (_facts: string[]) => true);
+    await expect(purge(confirm)).resolves.toBe(true);
+    expect(confirm.mock.lastCall?.[0]).toContain(`(backups in ${backups}: kept; it is not known which are there)`);
+    expect(existsSync(disk)).toBe(false);
   });
 
   test("of a disk that none claims removes it", async () => {
