@@ -197,7 +197,12 @@ describe("a host", () => {
   test("with a copy that virt-manager made of a VM of ours names it, and takes it for none of ours", async () => {
     const devices = [devicesWith({ vda: "/vms/webapp/disk-clone.qcow2", vdb: "/vms/webapp/project-clone.qcow2" })];
     const copy = aDomain({ name: "project-webapp-clone", devices, diskPaths: ["/vms/webapp/disk-clone.qcow2"] });
-    expect((await ills({ domains: [aDomain({ devices: [devicesWith()] }), copy] })).said).toEqual([
+    // Its disks were made by libvirt, in our pool.
+    const copied = ["disk-clone.qcow2", "project-clone.qcow2"].map((name) =>
+      aVolume({ name, path: `/vms/webapp/${name}` }),
+    );
+    const pools = [aPool({ volumes: [...volumes, ...copied] })];
+    expect((await ills({ pools, domains: [aDomain({ devices: [devicesWith()] }), copy] })).said).toEqual([
       "warning VMs: the domain `project-webapp-clone` bears the mark of this stack, but is none of its VMs: a copy (virt-manager, virt-clone), or one that was renamed; it is left alone",
     ]);
   });
