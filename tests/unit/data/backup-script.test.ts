@@ -171,6 +171,24 @@ describe.skipIf(!existsSync("/usr/bin/qemu-io"))("the backup of a disk", () => {
   });
 
   test.each([
+    ["on the network", "volume:tank/image"],
+    ["of another pool", "volume:theirs.qcow2"],
+    ["that is gone", "../../gone.qcow2"],
+  ])("that a VM has under another name, beside a disk %s in its place, is made as well", async (_, other) => {
+    runningVm({ domstate: "echo 'shut off'", runs: [other, "project.qcow2 as vdd"] });
+    expect(await run()).toMatchObject({ stderr: "", exitCode: 0 });
+    runningVm({ domstate: "echo 'shut off'", runs: [other] });
+    expect((await run()).stderr).toMatch(/^error: project-myapp: must have .* as vdb, but has /);
+  });
+
+  test("that a VM has under another name, beside an overlay that is a volume of its pool, is refused", async () => {
+    const overlay = path.join(storage, "myapp/project.s1");
+    execaSync("qemu-img", ["create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", disk(), overlay]);
+    runningVm({ domstate: "echo 'shut off'", runs: ["volume:project.s1", "project.qcow2 as vdd"] });
+    expect((await run()).stderr).toMatch(/^error: project-myapp: must have .* as vdb, but has project\.s1\n/);
+  });
+
+  test.each([
     ["in its place", ["../../scratch.raw", "project.qcow2 as vdd"]],
     ["beside it", ["project.qcow2", "../../scratch.raw as vdd"]],
     ["without ours", ["disk.qcow2 as vda", "../../scratch.raw as vdd"]],
