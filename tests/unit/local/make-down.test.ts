@@ -23,7 +23,8 @@ test.each<[string, string[], Record<string, string>, string]>([
   ["one was exported that goes before a Makefile's", ["-e"], { FORCE: "1" }, "none"],
 ])("`make down` hands on a FORCE of its own alone: where %s", async (_, given, env, force) => {
   // Not what the make above this test, if any, was called with.
-  const clean = { FORCE: undefined, MAKEFLAGS: undefined, MAKEOVERRIDES: undefined, MFLAGS: undefined };
+  const called = ["FORCE", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS"];
+  const clean = Object.fromEntries(called.map((name) => [name, undefined]));
   const { stdout } = await execa("make", ["down", ...given], { cwd: root, env: { ...clean, ...env } });
   expect(stdout).toBe(`local/down.ts ${force}`);
 });
