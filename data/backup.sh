@@ -286,7 +286,7 @@ main() {
   done
   # What is written below a disk that is away is no backup when it comes back, and counts for none of those there.
   mounted=$(cat "${0%/*}/mounted.sh")
-  sh -c "$mounted" mounted.sh --beside "$disk" "$folder" "$dir"
+  sh -c "$mounted" "${0%/*}/mounted.sh" --beside "$disk" "$folder" "$dir"
   [ -e "$disk" ] || fail "$disk" "must be there" "name a project that has a disk"
   no_restore=$(cat "${0%/*}/no-restore.sh")
   sh -c "$no_restore" "${0%/*}/no-restore.sh" "$disk"

@@ -1,5 +1,6 @@
 import { UserError } from "../config/errors.ts";
-import { ShellError, shellFor, shellWord } from "../host/shell.ts";
+import { shellWord } from "../config/shell-word.ts";
+import { ShellError, shellFor } from "../host/shell.ts";
 import { answerOrNone, hostUnreachable } from "../host/unreachable.ts";
 import { type Virsh, VirshError, virshFor, virshSession } from "../host/virsh.ts";
 import { requireOwnDisks } from "../vm/domain-look.ts";

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { type Issue, UserError } from "../config/errors.ts";
-import { type RunOptions, type Shell, ShellError, shellWord } from "../host/shell.ts";
+import { shellWord } from "../config/shell-word.ts";
+import { type RunOptions, type Shell, ShellError } from "../host/shell.ts";
 import { refusalIn } from "./refusal.ts";
 
 /** Where a script reads another of this folder that it hands on: on its host there is no such file. */

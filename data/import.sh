@@ -190,7 +190,7 @@ main() {
   folder=$2/$project
   disk=$folder/project.qcow2
   mounted=$(cat "${0%/*}/mounted.sh")
-  sh -c "$mounted" mounted.sh "$folder"
+  sh -c "$mounted" "${0%/*}/mounted.sh" "$folder"
   new_folder=yes
   [ ! -d "$folder" ] || new_folder=''
   (umask 066 && mkdir -p "$folder")

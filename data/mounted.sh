@@ -11,11 +11,8 @@ FSTAB=/etc/fstab
 UNITS="/etc/systemd/system /run/systemd/system /usr/local/lib/systemd/system"
 MOUNTS=/proc/self/mountinfo
 
-# What is wrong, which rule it breaks, what to do.
-fail() {
-  printf 'error: %s: %s\nremedy: %s\n' "$1" "$2" "$3" >&2
-  exit 1
-}
+refusal=$(cat "${0%/*}/refusal.sh")
+eval "$refusal"
 
 # In fstab and mountinfo a blank is \040, and printf reads \0040.
 octal() { sed 's/\\\([0-7]\{3\}\)/\\0\1/g'; }
@@ -140,8 +137,8 @@ for path; do
   nearest_to "$real"
   if [ "$nearest" = "$spared" ] || [ -z "$nearest" ] || is_on_mount "$real"; then continue; fi
   case $by in
-    mount) by=$FSTAB how="mount '$nearest'" ;;
-    *) how="systemctl start '$by'" ;;
+    mount) by=$FSTAB how="mount $(shell_word "$nearest")" ;;
+    *) how="systemctl start $(shell_word "$by")" ;;
   esac
   fail "$path" "must be on what $by mounts at $nearest, but nothing is mounted there now" \
     "mount it: $how; if there is no such disk any more, take it out of $by"

@@ -42,4 +42,4 @@ for disk; do
   shift
 done
 mounted=$(cat "${0%/*}/mounted.sh")
-sh -c "$mounted" mounted.sh "$storage" "$@"
+sh -c "$mounted" "${0%/*}/mounted.sh" "$storage" "$@"

@@ -18,7 +18,7 @@ big_endian() {
 base64_line() { base64 | tr -d '\n' && echo; }
 
 mounted=$(cat "${0%/*}/mounted.sh")
-sh -c "$mounted" mounted.sh --beside "$disk" "$1/$2"
+sh -c "$mounted" "${0%/*}/mounted.sh" --beside "$disk" "$1/$2"
 # Not `test`, to which what may not be seen is not there.
 if ! found=$(ls -d "$disk" 2>&1); then
   case $found in

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { type BackupSettings, intervalSeconds } from "../config/backup-settings.ts";
-import { shellWord } from "../host/shell.ts";
+import { shellWord } from "../config/shell-word.ts";
 
 /** A project whose backups are made by its host itself. */
 export interface Schedule {

@@ -6,10 +6,11 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { execa, execaSync } from "execa";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { shellWord } from "../../../config/shell-word.ts";
 import { backupsOf } from "../../../data/backup.ts";
 import { scriptText } from "../../../data/host-script.ts";
 import { projectDisk } from "../../../data/project-disk.ts";
-import { shellFor, shellWord } from "../../../host/shell.ts";
+import { shellFor } from "../../../host/shell.ts";
 import { withLimits } from "./limits.ts";
 import { onMachine } from "./on-machine.ts";
 
@@ -543,7 +544,7 @@ esac`,
       refusal(
         backups,
         `must be on what ${machine}/fstab mounts at ${storage}/backups, but nothing is mounted there now`,
-        `mount it: mount '${storage}/backups'; if there is no such disk any more, take it out of ${machine}/fstab`,
+        `mount it: mount ${shellWord(`${storage}/backups`)}; if there is no such disk any more, take it out of ${machine}/fstab`,
       ),
     ]);
     expect(existsSync(backups)).toBe(false);

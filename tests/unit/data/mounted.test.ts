@@ -56,7 +56,9 @@ const refusal = (place: string, by: string, point: string, how: string) =>
     `error: ${place}: must be on what ${by} mounts at ${point}, but nothing is mounted there now`,
     `remedy: mount it: ${how}; if there is no such disk any more, take it out of ${by}`,
   ].join("\n");
-const byFstab = (place: string, point: string) => refusal(place, at("fstab"), point, `mount '${point}'`);
+const byFstab = (place: string, point: string) => refusal(place, at("fstab"), point, `mount ${inScript(point)}`);
+/** A word as refusal.sh quotes it. */
+const inScript = (word: string) => `'${word.replaceAll("'", `'\\''`)}'`;
 const passes = { exitCode: 0, stdout: "", stderr: "" };
 
 describe("a place on a disk that is to be mounted", () => {
