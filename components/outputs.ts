@@ -1,8 +1,8 @@
 import { domainName, hostName } from "../config/names.ts";
+import { shellWord } from "../config/shell-word.ts";
 import type { Readiness } from "../guest/ready.ts";
 import type { GuestAddress, HostKey, TailnetAddress, TailnetName } from "../guest/values.ts";
 import type { Inventory } from "../host/inventory.ts";
-import { shellWord } from "../host/shell.ts";
 
 /** What a stack says of one project's VM. */
 export interface ProjectOutput {

@@ -1,7 +1,6 @@
 import { posix } from "node:path";
 import { rawDisks } from "../host/domain-disks.ts";
 import type { VolumeFound } from "../host/inventory.ts";
-import { shellWord } from "../host/shell.ts";
 import { isOwnedBy } from "../vm/leftovers.ts";
 import { overlayIssues } from "../vm/overlays.ts";
 import { findProject, mayBeBigger, type ProjectFound, wantsNewRoot } from "../vm/plan.ts";
@@ -10,6 +9,7 @@ import { formatPath, type Issue } from "./errors.ts";
 import type { HostCheck } from "./host-checks.ts";
 import { domainName, poolName } from "./names.ts";
 import type { ProjectSettings } from "./settings.ts";
+import { shellWord } from "./shell-word.ts";
 import { formatSize, GiB, MiB } from "./sizes.ts";
 
 /** What of a config cannot be done with the disks that are there: nothing shrinks, and nothing foreign is taken up. */

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { consoleFolder } from "../config/names.ts";
 import { type PoolXml, parseDomain, parsePool } from "./libvirt-xml.ts";
+import { namesIn } from "./pool-volumes.ts";
 import { type Shell, shellFor } from "./shell.ts";
 import type { Virsh } from "./virsh.ts";
 
@@ -73,7 +74,7 @@ const folderOf = (storageDir: string, project: string) => path.posix.join(storag
 export async function makeConsoleFolder(virsh: Virsh, storageDir: string, project: string): Promise<void> {
   const pool = consoleFolder(project);
   // One that was cut off may have left it.
-  const isThere = (await virsh.run("pool-list", "--all", "--name")).split("\n").some((name) => name.trim() === pool);
+  const isThere = namesIn(await virsh.run("pool-list", "--all", "--name")).includes(pool);
   if (!isThere) await virsh.run("pool-define-as", pool, "dir", "--target", folderOf(storageDir, project));
   try {
     await virsh.run("pool-build", pool);

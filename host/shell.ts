@@ -110,8 +110,6 @@ export function shellFor(uri: string): Shell {
   };
 }
 
-export { shellWord };
-
 /** The libvirt of a URI as the programs on its host reach it. @example uriOnHost("qemu+ssh://root@storage/system") === "qemu:///system" */
 export function uriOnHost(uri: string): string {
   const { protocol, pathname, searchParams } = new URL(uri);

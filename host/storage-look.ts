@@ -1,6 +1,7 @@
 import { posix } from "node:path";
 import { othersMayChange, type Trusted } from "../config/folder-rights.ts";
-import { type Shell, shellWord } from "./shell.ts";
+import { shellWord } from "../config/shell-word.ts";
+import type { Shell } from "./shell.ts";
 
 /** A folder, or a link, on the way to a host's disks. */
 interface Step {

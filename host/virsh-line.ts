@@ -1,12 +1,12 @@
+import { shellWord } from "../config/shell-word.ts";
+
 /** Commands as virsh's own parser reads them, and as people can paste them into a shell. */
 
 /**
- * One word as virsh's own command parser reads it. Quotes keep `;`, `#`, backslashes and blanks together; nothing keeps a line
- * break or another control character: a virsh that reads its input ends the line at it, or edits what was typed before.
+ * One word as virsh's own command parser reads it: as a shell does. Quotes keep `;`, `#`, backslashes and blanks together; nothing keeps a
+ * line break or another control character: a virsh that reads its input ends the line at it, or edits what was typed before.
  */
-export function quoteForVirsh(word: string): string {
-  return /^[\w./:@%+=,-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
-}
+export const quoteForVirsh = shellWord;
 
 /** Verbs that are about nothing by its name: an option may stand right behind them. */
 const aboutNoName = /^(echo|list|(net|pool|nwfilter)-list|domcapabilities|domstats)$/;

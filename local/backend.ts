@@ -4,8 +4,8 @@ import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { readPulumiProject } from "../config/pulumi-project.ts";
 import { realPath } from "../config/real-path.ts";
+import { shellWord } from "../config/shell-word.ts";
 import { localDir } from "../host/resolve.ts";
-import { shellWord } from "../host/shell.ts";
 
 /** Where Pulumi keeps the state of a checkout's stacks. */
 export interface Backend {

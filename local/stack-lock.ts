@@ -5,7 +5,7 @@ import path from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { UserError } from "../config/errors.ts";
 import { readPulumiProject } from "../config/pulumi-project.ts";
-import { shellWord } from "../host/shell.ts";
+import { shellWord } from "../config/shell-word.ts";
 import { usedBackend } from "./backend.ts";
 
 /** Who holds a lock of Pulumi's file backend, as it writes it down. */

@@ -4,6 +4,7 @@ import { formatAddress, networkOf } from "../config/cidr.ts";
 import { UserError } from "../config/errors.ts";
 import { domainName, isManagedDomain, macAddress } from "../config/names.ts";
 import { type NetworkXml, parseNetwork, type Reservation } from "../host/libvirt-xml.ts";
+import { namesIn } from "../host/pool-volumes.ts";
 import { type Virsh, VirshError } from "../host/virsh.ts";
 
 /** An address in DHCP's use: who has it, and until when. */
@@ -54,8 +55,8 @@ async function reserve(virsh: Virsh, network: string, project: string): Promise<
 
 /** Gives a VM's address back, in whichever network of ours it has one. */
 export async function releaseAddress(virsh: Virsh, project: string): Promise<void> {
-  const networks = (await virsh.run("net-list", "--all", "--name")).split("\n").map((name) => name.trim());
-  for (const network of networks.filter(Boolean)) await releaseIn(virsh, network, project);
+  for (const network of namesIn(await virsh.run("net-list", "--all", "--name")))
+    await releaseIn(virsh, network, project);
 }
 
 /** Many VMs may go at the same time, each by a process of its own, and the network with them: what fails is looked at again. */
@@ -110,6 +111,6 @@ export function parseLeases(output: string): Lease[] {
 async function updateReservation(virsh: Virsh, how: "add-last" | "delete", network: string, host: Reservation) {
   const { mac, ip, name } = host;
   const element: string = builder.build({ host: { "@mac": mac, "@name": name, "@ip": ip } });
-  const active = (await virsh.run("net-list", "--name")).split("\n").some((line) => line.trim() === network);
+  const active = namesIn(await virsh.run("net-list", "--name")).includes(network);
   await virsh.run("net-update", network, how, "ip-dhcp-host", element, "--config", ...(active ? ["--live"] : []));
 }

@@ -1,5 +1,6 @@
 import { networkDomain } from "../config/names.ts";
 import { parseDomain, parseNetwork } from "../host/libvirt-xml.ts";
+import { namesIn } from "../host/pool-volumes.ts";
 import type { Virsh } from "../host/virsh.ts";
 import { bearsMark, isCopyXml } from "./copies.ts";
 import { againIfGone } from "./gone.ts";
@@ -19,11 +20,10 @@ export interface NetworkTeardown {
  * a network until they restart. Can be cut off and done again.
  */
 export async function removeNetwork(virsh: Virsh, name: string, owner: string): Promise<void> {
-  const all = await virsh.run("net-list", "--all", "--name");
-  if (!all.split("\n").some((line) => line.trim() === name)) return;
+  if (!namesIn(await virsh.run("net-list", "--all", "--name")).includes(name)) return;
   const { dnsDomain } = parseNetwork(await virsh.run("net-dumpxml", name));
   if (dnsDomain !== networkDomain(owner)) return;
-  const active = (await virsh.run("net-list", "--name")).split("\n").some((line) => line.trim() === name);
+  const active = namesIn(await virsh.run("net-list", "--name")).includes(name);
   if (active) await virsh.run("net-destroy", name);
   await virsh.run("net-undefine", name);
 }

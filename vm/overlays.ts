@@ -1,11 +1,12 @@
 import { posix } from "node:path";
 import { type Issue, UserError } from "../config/errors.ts";
 import { poolName } from "../config/names.ts";
+import { shellWord } from "../config/shell-word.ts";
 import { rawAmong } from "../host/backing-files.ts";
 import { disksOf } from "../host/domain-disks.ts";
 import { parseVolume, type VolumeXml } from "../host/libvirt-xml.ts";
 import { namesIn } from "../host/pool-volumes.ts";
-import { shellFor, shellWord } from "../host/shell.ts";
+import { shellFor } from "../host/shell.ts";
 import type { Virsh } from "../host/virsh.ts";
 
 /** What of a volume tells whether it is an overlay. */

@@ -1,6 +1,6 @@
 import { type Issue, UserError } from "../config/errors.ts";
 import { poolName } from "../config/names.ts";
-import { refreshPool, volumesIn } from "../host/pool-volumes.ts";
+import { namesIn, refreshPool, volumesIn } from "../host/pool-volumes.ts";
 import { type Virsh, VirshError } from "../host/virsh.ts";
 
 /** The mark of a restore beside a project disk, as restore.sh writes it; the snapshot's name is its end. */
@@ -35,8 +35,7 @@ export function unfinishedRestore(project: string, files: Iterable<string>): Iss
  */
 export async function requireNoRestore(virsh: Virsh, project: string): Promise<string[]> {
   const pool = poolName(project);
-  const pools = async (...which: string[]) =>
-    (await virsh.run("pool-list", "--name", ...which)).split("\n").map((name) => name.trim());
+  const pools = async (...which: string[]) => namesIn(await virsh.run("pool-list", "--name", ...which));
   if (!(await pools()).includes(pool)) {
     if (!(await pools("--all")).includes(pool))
       throw unseen(project, `is not on ${virsh.uri} any more`, "define it again: project-vm doctor --fix");

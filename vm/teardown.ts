@@ -7,7 +7,7 @@ import { shutDown, shutdownSeconds } from "../guest/power.ts";
 import { leaveTailnet } from "../guest/tailnet.ts";
 import { consoleLogFile, removeConsoleLog } from "../host/console-log.ts";
 import { type DomainMarks, parsePool } from "../host/libvirt-xml.ts";
-import { deleteVolume, refreshPool, volumesIn } from "../host/pool-volumes.ts";
+import { deleteVolume, namesIn, refreshPool, volumesIn } from "../host/pool-volumes.ts";
 import { type Shell, shellFor } from "../host/shell.ts";
 import type { BatchVirsh, Virsh } from "../host/virsh.ts";
 import { type ApiConfig, accessOf } from "../tailnet/access.ts";
@@ -229,5 +229,4 @@ async function removeIfEmpty(virsh: Virsh, pool: string, log: Log): Promise<void
   await virsh.run("pool-undefine", pool);
 }
 
-const poolNames = async (virsh: Virsh) =>
-  (await virsh.run("pool-list", "--all", "--name")).split("\n").map((name) => name.trim());
+const poolNames = async (virsh: Virsh) => namesIn(await virsh.run("pool-list", "--all", "--name"));

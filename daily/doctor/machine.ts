@@ -1,10 +1,11 @@
 import path from "node:path";
+import { shellWord } from "../../config/shell-word.ts";
 import { runScript } from "../../data/host-script.ts";
 import { guardFolders, passagesOf, qemuId } from "../../host/embedded-files.ts";
 import type { Inventory } from "../../host/inventory.ts";
 import { kvmWorks } from "../../host/kvm.ts";
 import { describeLost, type LostHost, lostRemedy } from "../../host/lost-hosts.ts";
-import { type Shell, shellWord } from "../../host/shell.ts";
+import type { Shell } from "../../host/shell.ts";
 import { changeableSteps, lookAtStorage } from "../../host/storage-look.ts";
 import { isLocal } from "../../host/virsh.ts";
 import { type Examined, failure, looked, ok, warning } from "./finding.ts";

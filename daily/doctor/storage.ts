@@ -1,7 +1,8 @@
 import { counted } from "../../config/counted.ts";
+import { shellWord } from "../../config/shell-word.ts";
 import { closeStorage, openStorage, qemuOwnsDisks } from "../../host/closed-storage.ts";
 import type { Inventory } from "../../host/inventory.ts";
-import { type Shell, shellWord } from "../../host/shell.ts";
+import type { Shell } from "../../host/shell.ts";
 import { type Examined, failure, looked, ok } from "./finding.ts";
 
 const check = "disk files";

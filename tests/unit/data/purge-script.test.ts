@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { execa, execaSync } from "execa";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { shellWord } from "../../../config/shell-word.ts";
 import { scriptText } from "../../../data/host-script.ts";
 import { refusalIn } from "../../../data/refusal.ts";
-import { shellWord } from "../../../host/shell.ts";
 import { withLimits } from "./limits.ts";
 
 let dir: string;

@@ -6,8 +6,8 @@ import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { execa, execaSync } from "execa";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { shellWord } from "../../../config/shell-word.ts";
 import { scriptText } from "../../../data/host-script.ts";
-import { shellWord } from "../../../host/shell.ts";
 
 /** How many restores are killed; more by hand, to measure. */
 const kills = Number(process.env.RESTORE_KILLS ?? 10);

@@ -7,7 +7,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { UserError } from "../../../config/errors.ts";
-import { ShellError, shellFor, shellWord, uriOnHost } from "../../../host/shell.ts";
+import { shellWord } from "../../../config/shell-word.ts";
+import { ShellError, shellFor, uriOnHost } from "../../../host/shell.ts";
 
 let dir: string;
 beforeEach(async () => {
