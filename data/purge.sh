@@ -126,7 +126,7 @@ refuse_volumes() {
     case $below in
       *"<format type='qcow2'"*) further=$(printf '%s\n' "$next" | files_beneath) || exit ;;
       *"<format type="* | '') ;;
-      *) require_there "$next" ;;
+      *) require_told "$next" ;;
     esac
     base=$(printf '%s\n' "$next" "$further" | first_of_ours)
     [ -z "$base" ] || fail "$file" "must not stand on $base" "$(gone_or_copied "$file")"
@@ -193,6 +193,15 @@ require_there() {
     "mount the disk that it is on; if it is gone for good, remove the domain or volume that names it"
 }
 
+# What stands on it does not say its format: a qcow2 image may well stand on something, or be one that a guest wrote.
+require_told() {
+  require_there "$1"
+  start=$(od -An -tx1 -N4 -- "$1") || start='51 46 49 fb'
+  case $start in *'51 46 49 fb'*) ;; *) return 0 ;; esac
+  fail "$1" "must be said to be qcow2 by what stands on it, or it cannot be known whether it stands on a disk in $folder" \
+    "remove the domain or volume that names it, or have its owner move it elsewhere"
+}
+
 # A chain has 200 files at most, as libvirt has it.
 files_beneath() {
   while IFS= read -r file; do
@@ -205,7 +214,7 @@ files_beneath() {
       printf '%s\n' "$file"
       case $(printf '%s\n' "$said" | sed -n 's/^backing file format: //p' | head -n 1) in
         qcow2) ;;
-        '') require_there "$file" && break ;;
+        '') require_told "$file" && break ;;
         *) break ;;
       esac
     done

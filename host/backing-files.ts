@@ -7,6 +7,10 @@ import type { Shell } from "./shell.ts";
  */
 const lookScript = `
 export LC_ALL=C.UTF-8
+may_be_qcow2() {
+  start=$(od -An -tx1 -N4 -- "$1" 2>/dev/null) || return 0
+  case $start in *'51 46 49 fb'*) ;; *) return 1 ;; esac
+}
 look() {
   format=$1 file=$2
   for _ in $(seq 200); do
@@ -18,7 +22,7 @@ look() {
       return 0
     fi
     printf 'is %s %s\\n' "$id" "$file"
-    if [ "$format" = unknown ] && [ "$(head -c 4 "$file" 2>/dev/null | od -An -tx1 | tr -d ' ')" = 514649fb ]; then
+    if [ "$format" = unknown ] && may_be_qcow2 "$file"; then
       printf 'unseen - %s\\nbecause - %s\\n' "$file" "it may be a qcow2 image, but what names it does not say which format it has"
       return 0
     fi

@@ -374,6 +374,32 @@ describe("a purge", () => {
     expect((await purge()).exitCode).toBe(0);
   });
 
+  /** An image on another, of which it does not say the format, as QEMU once made them; that one stands on the disk. */
+  const untold = () => {
+    const [top, middle] = [path.join(dir, "top.qcow2"), path.join(dir, "middle.qcow2")];
+    execaSync("qemu-img", ["create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", disk, middle]);
+    execaSync("qemu-img", ["create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", middle, top]);
+    // The header's part that names the format gets a type that no program knows.
+    const image = readFileSync(top);
+    image.writeUInt32BE(0x12345678, image.indexOf(Buffer.from("e2792aca", "hex")));
+    writeFileSync(top, image);
+    return { top, middle };
+  };
+
+  test.each<[string, (chain: ReturnType<typeof untold>) => World]>([
+    ["another domain's disk", ({ top }) => ({ live: qcow2(`file='${escaped(top)}'`) })],
+    ["a volume", ({ middle }) => ({ broken: clones(middle, "", "") })],
+  ])("is refused while what %s stands on is a qcow2 image that is not said to be one", async (_, world) => {
+    const chain = untold();
+    libvirt(world(chain));
+    const { exitCode, stderr } = await purge();
+    expect([exitCode, refused(stderr)]).toEqual([
+      1,
+      `${chain.middle}: must be said to be qcow2 by what stands on it, or it cannot be known whether it stands on a disk in ${folder}`,
+    ]);
+    expect(existsSync(disk)).toBe(true);
+  });
+
   test("is refused while it cannot be seen which file another domain has", async () => {
     const loop = path.join(dir, "loop");
     symlinkSync("loop", loop);
