@@ -7,7 +7,7 @@ set -eu
 export LC_ALL=C
 
 mounted=$(cat "${0%/*}/mounted.sh")
-sh -c "$mounted" "${0%/*}/mounted.sh" "$1"
+sh -c "$mounted" "${0%/*}/mounted.sh" --beside "$1" "$1"
 # Not `test`, to which what may not be seen is not there.
 if ! found=$(ls -d "$1" 2>&1); then
   case $found in

@@ -295,7 +295,7 @@ backups=$2/backups/$project
 console=$2/$project.console
 # What is on a disk that is not mounted would stay, and nothing would lead to it.
 mounted=$(cat "${0%/*}/mounted.sh")
-sh -c "$mounted" "${0%/*}/mounted.sh" "$folder" "$console"
-[ "$4" != yes ] || sh -c "$mounted" "${0%/*}/mounted.sh" "$backups"
+sh -c "$mounted" "${0%/*}/mounted.sh" --beside "$disk" "$folder" "$console"
+[ "$4" != yes ] || sh -c "$mounted" "${0%/*}/mounted.sh" --beside "$disk" "$backups"
 remove_disk
 [ "$4" != yes ] || remove_backups

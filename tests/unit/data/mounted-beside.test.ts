@@ -1,30 +1,8 @@
-import { appendFileSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import path from "node:path";
-import { execa } from "execa";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { scriptText } from "../../../data/host-script.ts";
-import { onMachine } from "./on-machine.ts";
+import { appendFileSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { machineOfItsOwn, passes } from "./on-machine.ts";
 
-let dir: string;
-beforeEach(() => {
-  dir = mkdtempSync(path.join(realpathSync(tmpdir()), "beside-"));
-  mkdirSync(path.join(dir, "units"));
-  writeFileSync(path.join(dir, "mounts"), "");
-});
-afterEach(() => rmSync(dir, { recursive: true }));
-
-const run = async (script: string, ...args: string[]) => {
-  const { exitCode, stdout, stderr } = await execa("sh", ["-c", onMachine(scriptText(script), dir), script, ...args], {
-    reject: false,
-  });
-  return { exitCode, stdout, stderr };
-};
-const at = (...names: string[]) => path.join(dir, ...names);
-const byFstab = (place: string, point: string) =>
-  `error: ${place}: must be on what ${at("fstab")} mounts at ${point}, but nothing is mounted there now
-remedy: mount it: mount '${point}'; if there is no such disk any more, take it out of ${at("fstab")}`;
-const passes = { exitCode: 0, stdout: "", stderr: "" };
+const { at, run, program, byFstab } = machineOfItsOwn();
 
 describe("a project disk that is there, on what would be below a mount point,", () => {
   const disk = () => {
@@ -44,6 +22,22 @@ describe("a project disk that is there, on what would be below a mount point,", 
     expect(await look(at("vms/backups/webapp"))).toEqual(passes);
     appendFileSync(at("fstab"), `/dev/sdb1 ${at("vms/backups")} ext4 noauto\n`);
     expect((await look(at("vms/backups/webapp"))).stderr).toBe(byFstab(at("vms/backups/webapp"), at("vms/backups")));
+  });
+
+  test("is purged with its backups, and they are listed, where that is mounted by hand alone", async () => {
+    writeFileSync(at("fstab"), `/dev/sdb1 ${at("vms")} ext4 noauto\n`);
+    program("virsh", "exit 0");
+    const purge = () => run("purge.sh", "webapp", at("vms"), "test:///x", "yes");
+    const list = () => run("list-backups.sh", at("vms/backups/webapp"));
+    expect((await purge()).stderr).toBe(byFstab(at("vms/webapp"), at("vms")));
+    expect((await list()).stderr).toBe(byFstab(at("vms/backups/webapp"), at("vms")));
+    disk();
+    mkdirSync(at("vms/backups/webapp"), { recursive: true });
+    writeFileSync(at("vms/backups/webapp/webapp-20260102T030405Z.qcow2"), "12345");
+    expect(await list()).toEqual({ ...passes, stdout: "5 ./webapp-20260102T030405Z.qcow2" });
+    program("qemu-img", "exit 0");
+    expect(await purge()).toEqual(passes);
+    expect(readdirSync(at("vms"))).toEqual([]);
   });
 
   test("is read where its mount unit is not enabled", async () => {

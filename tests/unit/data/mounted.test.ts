@@ -5,21 +5,17 @@ import {
   existsSync,
   lchownSync,
   mkdirSync,
-  mkdtempSync,
   readFileSync,
-  realpathSync,
   rmSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
-import path from "node:path";
 import { execa } from "execa";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { beforeEach, describe, expect, test, vi } from "vitest";
 import { scriptText } from "../../../data/host-script.ts";
 import { requireMounted } from "../../../data/mounted.ts";
 import { ShellError } from "../../../host/shell.ts";
-import { onMachine } from "./on-machine.ts";
+import { machineOfItsOwn, onMachine, passes, refusal } from "./on-machine.ts";
 
 /** A host whose programs say this. */
 const there = vi.hoisted(() => ({ run: async (): Promise<string> => "" }));
@@ -28,38 +24,9 @@ vi.mock("../../../host/shell.ts", async (original) => ({
   shellFor: (uri: string) => ({ uri, run: () => there.run() }),
 }));
 
-let dir: string;
-beforeEach(() => {
-  dir = mkdtempSync(path.join(realpathSync(tmpdir()), "mounted-"));
-  mkdirSync(path.join(dir, "units"));
-  writeFileSync(path.join(dir, "mounts"), "");
-});
-afterEach(() => rmSync(dir, { recursive: true }));
-
-const run = async (script: string, ...args: string[]) => {
-  const { exitCode, stdout, stderr } = await execa("sh", ["-c", onMachine(scriptText(script), dir), script, ...args], {
-    reject: false,
-    env: { PATH: `${at("bin")}:${process.env.PATH}` },
-  });
-  return { exitCode, stdout, stderr };
-};
-const at = (...names: string[]) => path.join(dir, ...names);
-/** Puts a program before the machine's own. */
-const program = (name: string, text: string) => {
-  mkdirSync(at("bin"), { recursive: true });
-  writeFileSync(at("bin", name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
-};
+const { at, run, program, byFstab } = machineOfItsOwn();
 const mount = (point: string, type = "ext4", options = "rw") =>
   appendFileSync(at("mounts"), `36 35 0:50 / ${point} rw shared:1 - ${type} x ${options}\n`);
-const refusal = (place: string, by: string, point: string, how: string) =>
-  [
-    `error: ${place}: must be on what ${by} mounts at ${point}, but nothing is mounted there now`,
-    `remedy: mount it: ${how}; if there is no such disk any more, take it out of ${by}`,
-  ].join("\n");
-const byFstab = (place: string, point: string) => refusal(place, at("fstab"), point, `mount ${inScript(point)}`);
-/** A word as refusal.sh quotes it. */
-const inScript = (word: string) => `'${word.replaceAll("'", `'\\''`)}'`;
-const passes = { exitCode: 0, stdout: "", stderr: "" };
 
 describe("a place on a disk that is to be mounted", () => {
   test("is refused while that is not", async () => {
@@ -118,7 +85,7 @@ describe("a place on a disk that is to be mounted", () => {
   describe.runIf(process.getuid?.() === 0)("is told through no link on that way that another user", () => {
     beforeEach(() => {
       for (const name of ["vms", "vms/web", "mallory"]) mkdirSync(at(name));
-      chmodSync(dir, 0o755);
+      chmodSync(at(), 0o755);
       writeFileSync(at("fstab"), `//nas/m ${at("mallory/nas")} cifs user,noauto\n`);
     });
     const made = (to: string) => {
@@ -237,7 +204,10 @@ test("a share that is mounted is not looked at for the sake of another place, fo
   writeFileSync(at("fstab"), `nas:/a ${at("dead/")} nfs\nUUID=2 ${at("mnt")} ext4\n`);
   mount(at("dead"), "nfs4");
   // Whether a file is a link is the shell's own look, which nothing else shows.
-  const text = onMachine(scriptText("mounted.sh"), dir).replace("follow() {", `follow() {\n  echo "$1" >>${at("log")}`);
+  const text = onMachine(scriptText("mounted.sh"), at()).replace(
+    "follow() {",
+    `follow() {\n  echo "$1" >>${at("log")}`,
+  );
   await execa("sh", ["-c", text, "mounted.sh", at("vms")]);
   expect(readFileSync(at("log"), "utf8")).toBe(`${at("mnt")}\n`);
 });
