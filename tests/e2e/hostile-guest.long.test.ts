@@ -58,7 +58,7 @@ const forgetAddress = () => rmSync(path.join(checkout.dir, ".local/ssh/local/tar
 /** Long lines of a guest within a failure are broken, with a mark. */
 const unbroken = (text: string) => text.replaceAll(/\n *\| /g, "");
 
-const noAddress = /ip-address: must (be an IP address|have at most 64 characters), but is/;
+const noAddress = /ip-address: must (be an IP address|have at most 64 characters); it says:/;
 
 /** The worst that a guest can answer, its own address where none is named, and what `ssh` says then, and `start --wait`, unless it may wait for a better answer. */
 const worst: [what: string, mode: HostileMode, address: string | undefined, says: RegExp, waits?: "waits"][] = [

@@ -160,7 +160,7 @@ describe("a tailnet that fails", () => {
     const disk = `"/><disk type='file'><source file='/etc/shadow'/></disk>`;
     const lies: [self: object, says: string][] = [
       [laptop.Self, "tailscale status Self DNSName: must be project-worker.tailnet.test"],
-      [{ ...own, ID: disk }, `tailscale status Self ID: must be a device's ID, but is "\\"/><disk`],
+      [{ ...own, ID: disk }, `tailscale status Self ID: must be a device's ID; it says:"/><disk`],
       [{ ...own, PublicKey: "nodekey:\n" }, "tailscale status Self PublicKey: must be `nodekey:` and 64 hexadecimal"],
     ];
     await inWorker(
