@@ -120,7 +120,12 @@ describe("a tailnet that fails", () => {
     expect(all).toContain("worker: it is logged out of the tailnet");
     expect(all).toContain("worker: no restart, joins the tailnet tailnet.test, data kept");
     // When its peers hear of that is the control server's matter.
-    expect(await nodeOf("project-worker")).toMatchObject({ online: true, forcedTags: ["tag:project-vm"] });
+    const joined = expect.objectContaining({
+      givenName: "project-worker",
+      online: true,
+      forcedTags: ["tag:project-vm"],
+    });
+    expect(await stack.tailnet.admin.nodes()).toContainEqual(joined);
     expectSuccess(await stack.up("--expect-no-changes"));
   });
 
@@ -160,7 +165,7 @@ describe("a tailnet that fails", () => {
     const disk = `"/><disk type='file'><source file='/etc/shadow'/></disk>`;
     const lies: [self: object, says: string][] = [
       [laptop.Self, "tailscale status Self DNSName: must be project-worker.tailnet.test"],
-      [{ ...own, ID: disk }, `tailscale status Self ID: must be a device's ID; it says:"/><disk`],
+      [{ ...own, ID: disk }, `tailscale status Self ID: must be a device's ID; it says: | "/><disk`],
       [{ ...own, PublicKey: "nodekey:\n" }, "tailscale status Self PublicKey: must be `nodekey:` and 64 hexadecimal"],
     ];
     await inWorker(
@@ -172,7 +177,7 @@ describe("a tailnet that fails", () => {
       await inWorker("tee /run/hostile-tailscale.json", JSON.stringify({ ...laptop, Self: self }));
       const { exitCode, all } = await stack.up();
       expect(exitCode, all).not.toBe(0);
-      expect(all.replaceAll(/\n *\| /g, "")).toContain(`project-worker: ${says}`);
+      expect(withoutBlanks(all)).toContain(withoutBlanks(`project-worker: ${says}`));
     }
     // The laptop's own ID and key, under the name of the VM: it could be so.
     await inWorker("tee /run/hostile-tailscale.json", JSON.stringify({ ...laptop, Self: own }));
@@ -195,6 +200,9 @@ describe("a tailnet that fails", () => {
     expect(await stack.names()).not.toContain("project-worker");
   });
 });
+
+/** Long lines of a guest within a failure are broken, with a mark: behind a blank, or within a long word. */
+const withoutBlanks = (text: string) => text.replaceAll(/\n *\| /g, "").replaceAll(/\s/g, "");
 
 /** The VM is there, and the update says what it lacks. */
 function expectNotJoined({ exitCode, all }: { exitCode?: number | undefined; all: string }): void {
