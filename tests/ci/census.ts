@@ -3,9 +3,7 @@ import path from "node:path";
 import { embeddedRoot } from "../../host/embedded.ts";
 import { filesIn, type Root } from "./files.ts";
 import { processesOfRun, type RunMarks } from "./processes.ts";
-
-/** What there is of a kind: names, each with a mark that differs after a change; without one only its being there counts. */
-export type Things = Record<string, string>;
+import type { Things } from "./things.ts";
 
 /** What a machine has at one moment, of all that a run may leave behind. */
 export type Census = Record<string, Things>;

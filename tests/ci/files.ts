@@ -1,6 +1,6 @@
 import { lstatSync, readdirSync, readlinkSync } from "node:fs";
 import path from "node:path";
-import type { Things } from "./census.ts";
+import type { Things } from "./things.ts";
 
 /** A folder that is looked at, with all that is below it on the same filesystem. */
 export interface Root {

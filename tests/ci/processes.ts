@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { embeddedRoot } from "../../host/embedded.ts";
-import type { Things } from "./census.ts";
+import type { Things } from "./things.ts";
 
 /** What tells a process that a run has started from all others. */
 export interface RunMarks {
