@@ -6,7 +6,7 @@ import { overlayIssues } from "../vm/overlays.ts";
 import { findProject, mayBeBigger, type ProjectFound, wantsNewRoot } from "../vm/plan.ts";
 import { unfinishedRestore } from "../vm/restore-mark.ts";
 import { formatPath, type Issue } from "./errors.ts";
-import type { HostCheck } from "./host-checks.ts";
+import type { HostCheck } from "./host-check.ts";
 import { domainName, poolName } from "./names.ts";
 import type { ProjectSettings } from "./settings.ts";
 import { shellWord } from "./shell-word.ts";

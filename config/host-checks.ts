@@ -3,6 +3,7 @@ import { baseImageIssues } from "../images/base-checks.ts";
 import { findProject } from "../vm/plan.ts";
 import { diskIssues, poolsToStart } from "./disk-checks.ts";
 import { formatPath, type Issue } from "./errors.ts";
+import type { HostCheck } from "./host-check.ts";
 import {
   copies,
   filterIssues,
@@ -16,18 +17,6 @@ import {
 import { poolName } from "./names.ts";
 import type { HostSettings, Source, StackConfig, VmSettings } from "./settings.ts";
 import { formatSize, GiB, sizeAtMost } from "./sizes.ts";
-
-/** All that the checks of a config against its host look at. */
-export interface HostCheck {
-  config: StackConfig;
-  host: HostSettings;
-  inventory: Inventory;
-  /** The stack's name, from which its marks on the host derive. */
-  stack: string;
-  /** The name that the stack's marks bear in its state, where it was renamed since. */
-  formerName?: string | undefined;
-  file: string;
-}
 
 /** Space that must be free on the host before something new is put there: an image and the first steps of a VM. */
 const leastFree = 2 * GiB;

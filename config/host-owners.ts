@@ -7,7 +7,7 @@ import { isOwnedBy } from "../vm/leftovers.ts";
 import { networkOf, overlaps, parseCidr } from "./cidr.ts";
 import { counted } from "./counted.ts";
 import { formatPath, type Issue } from "./errors.ts";
-import type { HostCheck } from "./host-checks.ts";
+import type { HostCheck } from "./host-check.ts";
 import { isFiltered } from "./managed-networks.ts";
 import { baseFolder, basePoolName, domainName, longestLabel, markedStack, networkDomain, poolName } from "./names.ts";
 import type { NetworkSettings } from "./settings.ts";

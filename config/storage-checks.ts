@@ -1,7 +1,7 @@
 import { posix } from "node:path";
 import { changeableSteps, type StorageLook } from "../host/storage-look.ts";
 import { factOf, formatPath, type Issue } from "./errors.ts";
-import type { HostCheck } from "./host-checks.ts";
+import type { HostCheck } from "./host-check.ts";
 import { baseFolder, basePoolName, consoleFolder, domainName, hostName, isConsoleLog, poolName } from "./names.ts";
 
 /** How many of a stranger's files are named; the rest is counted. */

@@ -1,5 +1,5 @@
 import { formatPath, type Issue } from "../config/errors.ts";
-import type { HostCheck } from "../config/host-checks.ts";
+import type { HostCheck } from "../config/host-check.ts";
 import { basePoolName } from "../config/names.ts";
 import { virshInShell } from "../host/virsh-line.ts";
 import { findProject, wantsNewRoot } from "../vm/plan.ts";
