@@ -1,21 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { ApiRequest } from "./api-request.ts";
 import { type ApiFailure, refusal } from "./refusal.ts";
-
-/** One request to a tailnet's API. */
-export interface ApiRequest {
-  method: "GET" | "POST" | "DELETE";
-  /** The address without the path. */
-  baseUrl: string;
-  /** From the slash on, with the query; it is shown in errors. */
-  path: string;
-  /** Credentials go in here, or in the body, and nowhere else. */
-  headers?: Record<string, string>;
-  body?: string;
-  /** What no message may show, wherever it comes from. */
-  secrets: readonly string[];
-  /** What the credentials must be allowed to do, for the remedy of a refusal: "delete devices (scope devices:core)". */
-  permission: string;
-}
 
 /** How long a request may take and how often it is tried; times in milliseconds. */
 export interface Patience {

@@ -1,5 +1,5 @@
 import { defaultPatience, type Patience } from "./api.ts";
-import type { TailnetDevice, TailnetDevices } from "./devices.ts";
+import type { TailnetDevice, TailnetDevices } from "./device.ts";
 import { askHeadscale, type HeadscaleAccess } from "./headscale.ts";
 
 /** A node as headscale describes it, as far as it is used here. */

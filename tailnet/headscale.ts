@@ -1,4 +1,5 @@
-import { type ApiRequest, askApi, defaultPatience, type Patience } from "./api.ts";
+import { askApi, defaultPatience, type Patience } from "./api.ts";
+import type { ApiRequest } from "./api-request.ts";
 
 /** How a headscale server's REST API is reached. */
 export interface HeadscaleAccess {

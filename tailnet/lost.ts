@@ -1,5 +1,6 @@
 import type { Patience } from "./api.ts";
-import { hasOtherTags, isInTailnet, type TailnetDevices, type VmIdentity } from "./devices.ts";
+import type { TailnetDevices } from "./device.ts";
+import { hasOtherTags, isInTailnet, type VmIdentity } from "./devices.ts";
 
 /** For the one question that a preview asks: a tailnet that does not answer holds no update up. */
 export const briefly: Patience = { timeout: 5000, tries: 1, firstPause: 0, longestPause: 0 };

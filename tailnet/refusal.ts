@@ -1,5 +1,5 @@
 import { UserError } from "../config/errors.ts";
-import type { ApiRequest } from "./api.ts";
+import type { ApiRequest } from "./api-request.ts";
 
 /** Why a request came to nothing. */
 export interface ApiFailure {

@@ -1,5 +1,5 @@
 import { defaultPatience, type Patience } from "./api.ts";
-import type { TailnetDevice, TailnetDevices } from "./devices.ts";
+import type { TailnetDevice, TailnetDevices } from "./device.ts";
 import { type TailscaleAccess, TailscaleClient } from "./tailscale.ts";
 
 /** A device as the API describes it, as far as it is used here. */

@@ -1,4 +1,5 @@
-import { type ApiRequest, askApi, defaultPatience, type Patience } from "./api.ts";
+import { askApi, defaultPatience, type Patience } from "./api.ts";
+import type { ApiRequest } from "./api-request.ts";
 
 /** Who asks the Tailscale API: an API key (`tskey-api-…`), or an OAuth client with the scopes `auth_keys` and `devices:core`. */
 export type TailscaleCredentials = { apiKey: string } | { clientId: string; clientSecret: string };

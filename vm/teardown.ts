@@ -11,7 +11,8 @@ import { deleteVolume, namesIn, refreshPool, volumesIn } from "../host/pool-volu
 import { type Shell, shellFor } from "../host/shell.ts";
 import type { BatchVirsh, Virsh } from "../host/virsh.ts";
 import { type ApiConfig, accessOf } from "../tailnet/access.ts";
-import { removeVmDevice, type TailnetDevice, tailnetDevices, type VmIdentity } from "../tailnet/devices.ts";
+import type { TailnetDevice } from "../tailnet/device.ts";
+import { removeVmDevice, tailnetDevices, type VmIdentity } from "../tailnet/devices.ts";
 import { type DiskUser, knownUserOf, possibleUserOf, usersOfFiles } from "./disk-users.ts";
 import { requireNoSavedMemory, requireOwnDisks } from "./domain-look.ts";
 import { againIfGone } from "./gone.ts";

@@ -3,7 +3,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { isNodeId, isNodeKey } from "../../guest/values.ts";
 import { startEmbeddedHost } from "../../host/embedded.ts";
 import { defaultPatience } from "../../tailnet/api.ts";
-import { removeVmDevice, type TailnetDevice, tailnetDevices } from "../../tailnet/devices.ts";
+import type { TailnetDevice } from "../../tailnet/device.ts";
+import { removeVmDevice, tailnetDevices } from "../../tailnet/devices.ts";
 import { mintHeadscaleKey } from "../../tailnet/keys.ts";
 import { Checkout } from "./support/checkout.ts";
 import { TailscaleApi } from "./support/tailnet/api.ts";

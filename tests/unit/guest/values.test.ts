@@ -9,7 +9,7 @@ import {
   isTailnetAddress,
   isTailnetName,
 } from "../../../guest/values.ts";
-import type { TailnetDevices } from "../../../tailnet/devices.ts";
+import type { TailnetDevices } from "../../../tailnet/device.ts";
 import { removeVmDevice } from "../../../tailnet/devices.ts";
 import { markTailnet } from "../../../vm/marks.ts";
 import { FakeVirsh } from "../vm/fake-virsh.ts";
