@@ -7,7 +7,7 @@ import type { ImageSettings } from "../config/settings.ts";
 import { imageIdentity } from "../images/image.ts";
 import { requirePublished } from "../images/published.ts";
 import { tidyingCommand } from "./entry-command.ts";
-import type { HostChildren } from "./vm-host.ts";
+import type { HostChildren } from "./vm-host-args.ts";
 
 /** The base image on the host. */
 export interface PublishedImage {

@@ -4,6 +4,8 @@ export type { HostSettings, ImageSettings, NetworkSettings } from "../config/set
 export type { Readiness } from "../guest/ready.ts";
 export { type Inventory, takeInventory } from "../host/inventory.ts";
 export type { PublishedImage } from "./base-image.ts";
-export { ProjectVm, type ProjectVmArgs } from "./project-vm.ts";
+export { ProjectVm } from "./project-vm.ts";
+export type { ProjectVmArgs } from "./project-vm-args.ts";
 export type { Transform } from "./transform.ts";
-export { VmHost, type VmHostArgs } from "./vm-host.ts";
+export { VmHost } from "./vm-host.ts";
+export type { VmHostArgs } from "./vm-host-args.ts";

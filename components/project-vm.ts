@@ -4,55 +4,18 @@ import type * as libvirt from "@pulumi/libvirt";
 import * as pulumi from "@pulumi/pulumi";
 import { factOf } from "../config/errors.ts";
 import { domainName } from "../config/names.ts";
-import { resolveVmSettings, type VmRequest } from "../config/parse.ts";
+import { resolveVmSettings } from "../config/parse.ts";
 import { recordLine } from "../config/records.ts";
 import type { Readiness } from "../guest/ready.ts";
 import { storedReadiness } from "../guest/stored.ts";
 import { manualChanges, refuseManualChanges, savedMemoryIssue } from "../vm/manual-changes.ts";
 import { strayInterfaces } from "../vm/network-filter.ts";
 import { describePlan, findProject, isWorkedOn, type VmPlan } from "../vm/plan.ts";
-import { ChildFactory, type Transform } from "./transform.ts";
-import {
-  createBackup,
-  createDomain,
-  createPool,
-  createReady,
-  createSettings,
-  createTeardown,
-  type VmContext,
-} from "./vm-children.ts";
+import type { ProjectVmArgs } from "./project-vm-args.ts";
+import { ChildFactory } from "./transform.ts";
+import { createBackup, createDomain, createPool, createReady, createSettings, createTeardown } from "./vm-children.ts";
+import type { VmContext } from "./vm-context.ts";
 import { createProjectDisk, createRootDisk, createSeed } from "./vm-disks.ts";
-import type { VmHost } from "./vm-host.ts";
-
-/** What a {@link ProjectVm} is made from; sizes, CPUs and autostart are those of {@link VmRequest}. */
-export interface ProjectVmArgs extends VmRequest {
-  /** The host that the VM lives on. Another host is another VM: nothing is moved. */
-  host: VmHost;
-  /**
-   * Public SSH keys that may log in as `dev`, in OpenSSH's one-line form. Read at first boot only: a change reaches
-   * a VM when its root is rebuilt, and never restarts it.
-   * @example ["ssh-ed25519 AAAA… me@laptop"]
-   */
-  sshKeys: string[];
-  /**
-   * Whether the VM is started and waited for when it is made. `false` makes it and leaves it off. A VM that exists is
-   * neither started nor stopped by a change of this.
-   * @default true
-   */
-  running?: boolean;
-  /** Changes to the children just before they are made. */
-  transform?: {
-    pool?: Transform<libvirt.PoolArgs>;
-    rootDisk?: Transform<libvirt.VolumeArgs>;
-    projectDisk?: Transform<libvirt.VolumeArgs>;
-    seed?: Transform<libvirt.VolumeArgs>;
-    domain?: Transform<libvirt.DomainArgs>;
-    ready?: Transform<command.local.CommandArgs>;
-    settings?: Transform<command.local.CommandArgs>;
-    teardown?: Transform<command.local.CommandArgs>;
-    backup?: Transform<command.local.CommandArgs>;
-  };
-}
 
 /**
  * A project's own VM on a libvirt host. By default it makes:

@@ -14,7 +14,7 @@ import { type ApiConfig, accessOf, apiConfigOf, withEnvironment } from "../tailn
 import { tailnetDevices } from "../tailnet/devices.ts";
 import { readKeyFile } from "../tailnet/key-file.ts";
 import { briefly, lostVms } from "../tailnet/lost.ts";
-import type { TailnetArgs } from "./vm-host.ts";
+import type { TailnetArgs } from "./vm-host-args.ts";
 
 type Access = ReturnType<typeof accessOf>;
 

@@ -3,8 +3,8 @@ import { type TailnetJoin, tailnetVariable } from "../guest/tailnet.ts";
 import { stackVariable } from "../tailnet/command.ts";
 import { keyDescription } from "../tailnet/keys.ts";
 import { isToRun, type ProjectFound } from "../vm/plan.ts";
-import type { VmContext } from "./vm-children.ts";
-import type { TailnetArgs } from "./vm-host.ts";
+import type { VmContext } from "./vm-context.ts";
+import type { TailnetArgs } from "./vm-host-args.ts";
 
 /** Whether an update has a VM join its tailnet: one that is to run and, as far as is known, is not in it. */
 const isAboutToJoin = ({ domain }: ProjectFound) => !domain?.marks.tailnet && (!domain || isToRun(domain));

@@ -3,7 +3,6 @@ import * as command from "@pulumi/command";
 import * as libvirt from "@pulumi/libvirt";
 import type * as pulumi from "@pulumi/pulumi";
 import { diskSerial, domainName, domainUuid, filterName, macAddress, ownerMark, poolName } from "../config/names.ts";
-import type { ProjectSettings } from "../config/settings.ts";
 import { MiB } from "../config/sizes.ts";
 import { scheduleEnvironment } from "../data/schedule-environment.ts";
 import type { ReadyRequest } from "../guest/wait-until-ready.ts";
@@ -18,37 +17,18 @@ import {
   isToRedefine,
   isToRun,
   lacksSettings,
-  type ProjectFound,
   planVm,
   type VmPlan,
   type VmWanted,
 } from "../vm/plan.ts";
 import type { InPlaceSettings } from "../vm/settings.ts";
 import type { Teardown } from "../vm/teardown.ts";
-import type { BaseImage } from "./base-image.ts";
 import { dirPool } from "./dir-pool.ts";
 import { domainXslt, standingAlone, withFilter, withMarks } from "./domain-xslt.ts";
 import { entryCommand } from "./entry-command.ts";
-import type { ProjectVmArgs } from "./project-vm.ts";
 import { apiEnvironment, rejoinTrigger, tailnetDigest, tailnetEnvironment } from "./tailnet.ts";
-import type { ChildFactory } from "./transform.ts";
+import type { Children, VmContext } from "./vm-context.ts";
 import { settingsVariable } from "./vm-hooks.ts";
-import type { VmHost } from "./vm-host.ts";
-
-/** All that the children of one VM are made from. */
-export interface VmContext {
-  name: string;
-  args: ProjectVmArgs;
-  settings: ProjectSettings;
-  host: VmHost;
-  /** The folder of its disks on the host. */
-  dir: string;
-  /** What a new root disk stands on. */
-  image: BaseImage;
-  /** What is on the host already. */
-  found: ProjectFound;
-}
-export type Children = ChildFactory<NonNullable<ProjectVmArgs["transform"]>>;
 
 /*
  * The provider deletes nothing of a VM: all children have `retainOnDelete`, and what goes with a VM is taken away by its

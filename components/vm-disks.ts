@@ -7,7 +7,7 @@ import { userData } from "../cloud-init/user-data.ts";
 import { diskSerial, hostName } from "../config/names.ts";
 import { rootDigest } from "../vm/definition.ts";
 import { hasLostRoot, isLost, wantsNewRoot } from "../vm/plan.ts";
-import type { Children, VmContext } from "./vm-children.ts";
+import type { Children, VmContext } from "./vm-context.ts";
 import { again, closedXslt, qcow2Xslt } from "./volume-xslt.ts";
 
 /**

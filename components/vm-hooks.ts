@@ -1,6 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 import { recordLine } from "../config/records.ts";
+import type { HostSettings } from "../config/settings.ts";
 import { makeConsoleFolder } from "../host/console-log.ts";
+import type { Inventory } from "../host/inventory.ts";
 import { virshFor } from "../host/virsh.ts";
 import {
   addedDevices,
@@ -19,7 +21,6 @@ import {
   requireRoomForImage,
 } from "../vm/replace.ts";
 import { applyInPlace, type InPlaceSettings } from "../vm/settings.ts";
-import type { VmHost } from "./vm-host.ts";
 
 /** What is done on a host just before a child of a VM is made or changed. The engine runs a hook only when it really does so. */
 export interface VmHooks {
@@ -48,11 +49,16 @@ const putBySeconds = 900;
 
 const log = (line: string) => void pulumi.log.info(line);
 
+/** What of a host its hooks go by. */
+interface HookedHost {
+  settings: HostSettings;
+  owner: string;
+  inventory: Inventory;
+  filtersGuests: boolean;
+}
+
 /** The hooks of a host's VMs; they find out which VM by the name of the child that they are run for. */
-export function vmHooks(
-  hostName: string,
-  host: Pick<VmHost, "settings" | "owner" | "inventory" | "filtersGuests">,
-): VmHooks {
+export function vmHooks(hostName: string, host: HookedHost): VmHooks {
   const virsh = virshFor(host.settings.uri);
   const slow = virshFor(host.settings.uri, putBySeconds);
   const place = { owner: host.owner, storageDir: host.settings.storageDir };
@@ -102,10 +108,7 @@ function settingsIn({ environment }: Record<string, unknown>): InPlaceSettings {
   return JSON.parse((environment as Record<string, string>)[settingsVariable] ?? "") as InPlaceSettings;
 }
 
-function sayWhatIsTakenUp(
-  { inventory, settings, owner }: Pick<VmHost, "inventory" | "settings" | "owner">,
-  project: string,
-): void {
+function sayWhatIsTakenUp({ inventory, settings, owner }: Omit<HookedHost, "filtersGuests">, project: string): void {
   const { domain, rootDisk, projectDisk } = findProject(inventory, settings.storageDir, project);
   if (!domain) return;
   // It would be defined again over the one that is there.

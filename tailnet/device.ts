@@ -11,6 +11,7 @@ export interface TailnetDevice {
   nodeKey: string;
   addresses: string[];
 }
+
 /** The devices of one tailnet. All calls throw a UserError with the reason, and never show a credential. */
 export interface TailnetDevices {
   list(): Promise<TailnetDevice[]>;

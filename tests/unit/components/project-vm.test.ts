@@ -1,6 +1,7 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { beforeEach, describe, expect, test, vi } from "vitest";
-import { ProjectVm, type ProjectVmArgs } from "../../../components/project-vm.ts";
+import { ProjectVm } from "../../../components/project-vm.ts";
+import type { ProjectVmArgs } from "../../../components/project-vm-args.ts";
 import { settingsVariable } from "../../../components/vm-hooks.ts";
 import { VmHost } from "../../../components/vm-host.ts";
 import { qcow2Xslt } from "../../../components/volume-xslt.ts";

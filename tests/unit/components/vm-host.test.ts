@@ -1,6 +1,7 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { beforeEach, describe, expect, test } from "vitest";
-import { VmHost, type VmHostArgs } from "../../../components/vm-host.ts";
+import { VmHost } from "../../../components/vm-host.ts";
+import type { VmHostArgs } from "../../../components/vm-host-args.ts";
 import { applyXslt } from "./apply-xslt.ts";
 import { emptyInventory, registered, resolved, settings } from "./stack.ts";
 
