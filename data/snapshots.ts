@@ -1,4 +1,5 @@
 import { UserError } from "../config/errors.ts";
+import type { Log } from "../config/log.ts";
 import { formatSize, TiB } from "../config/sizes.ts";
 import { shutDown } from "../guest/power.ts";
 import { type Shell, shellFor } from "../host/shell.ts";
@@ -20,8 +21,6 @@ export type { Snapshot } from "./disk-image.ts";
  * Snapshots of project disks: states that a disk can be brought back to, kept in the disk's own file (qcow2's internal
  * snapshots). They cost what has changed since. They go with the disk, so they are no backup.
  */
-
-type Log = (line: string) => void;
 
 /** The longest that QEMU may take to delete a snapshot, in seconds. */
 const deletionSeconds = 900;

@@ -2,11 +2,12 @@ import { existsSync } from "node:fs";
 import { readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { UserError } from "../config/errors.ts";
+import type { Log } from "../config/log.ts";
 import { namePrefix } from "../config/names.ts";
 import { shutDown } from "../guest/power.ts";
 import { isCopyXml } from "../vm/copies.ts";
 import { requireNoRestore } from "../vm/restore-mark.ts";
-import type { EmbeddedHost, Log } from "./embedded.ts";
+import type { EmbeddedHost } from "./embedded.ts";
 import { parseDomain } from "./libvirt-xml.ts";
 import { type Virsh, VirshError, virshFor, virshSession } from "./virsh.ts";
 

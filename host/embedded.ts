@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { readFile, rm, rmdir } from "node:fs/promises";
 import path from "node:path";
 import { UserError } from "../config/errors.ts";
+import type { Log } from "../config/log.ts";
 import { printable } from "../config/printable.ts";
 import { guardFolders, noteCheckout, prepareFiles, startFailure } from "./embedded-files.ts";
 import { recallRunning, rememberRunning, shutDownGuests, startAgain, whatRuns } from "./embedded-guests.ts";
@@ -41,8 +42,6 @@ export interface EmbeddedStatus {
   /** Names of the guests that run. */
   guests: string[];
 }
-
-export type Log = (line: string) => void;
 
 export { embeddedRoot };
 

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
+import type { Log } from "../config/log.ts";
 import type { ImageSettings } from "../config/settings.ts";
 import { withLock } from "../host/lock.ts";
 import { buildImage } from "./build.ts";
@@ -8,9 +9,6 @@ import { fetchImage } from "./fetch.ts";
 import { type BuildFile, debianTesting, recipeDigest } from "./recipe.ts";
 
 export type { Image } from "./cache.ts";
-
-/** Takes lines of progress. */
-export type Log = (line: string) => void;
 
 /** The longest that one run waits for another that makes the same image, in seconds. */
 const lockSeconds = 3600;

@@ -1,8 +1,9 @@
 import { UserError } from "../config/errors.ts";
+import type { Log } from "../config/log.ts";
 import type { ImageSettings } from "../config/settings.ts";
 import { refreshPool } from "../host/pool-volumes.ts";
 import { virshFor } from "../host/virsh.ts";
-import { ensureImage, type Log } from "./image.ts";
+import { ensureImage } from "./image.ts";
 import { publishImage, stateOf, uploadSeconds } from "./publish.ts";
 
 /** An image that the state says was published, and where. */

@@ -1,3 +1,4 @@
+import type { Log } from "../config/log.ts";
 import { diskSerial, domainName, poolName } from "../config/names.ts";
 import { indented } from "../config/printable.ts";
 import { formatSize } from "../config/sizes.ts";
@@ -10,9 +11,6 @@ import type { Virsh } from "../host/virsh.ts";
 import { requireNoSavedMemory, requireOwnDisks } from "./domain-look.ts";
 import { hostFull, resumeAfterFullHost } from "./host-full.ts";
 import { targetOf } from "./manual-changes.ts";
-
-/** Takes a line on what was done. */
-export type Log = (line: string) => void;
 
 /** One of a VM's two disks that can grow. */
 interface GrowingDisk {

@@ -1,11 +1,11 @@
 import { UserError } from "../config/errors.ts";
+import type { Log } from "../config/log.ts";
 import { domainName, poolName } from "../config/names.ts";
 import { formatSize } from "../config/sizes.ts";
 import { isPausedByFullHost } from "../guest/power.ts";
 import { parsePool } from "../host/libvirt-xml.ts";
 import { refreshPool } from "../host/pool-volumes.ts";
 import type { Virsh } from "../host/virsh.ts";
-import type { Log } from "./grow.ts";
 
 /** Has a guest go on that was paused because its host was full; if there still is no room, it is paused again at its next write. */
 export async function resumeAfterFullHost(virsh: Virsh, project: string, log: Log): Promise<void> {

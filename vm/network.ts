@@ -1,10 +1,10 @@
+import type { Log } from "../config/log.ts";
 import { networkDomain } from "../config/names.ts";
 import { parseDomain, parseNetwork } from "../host/libvirt-xml.ts";
 import { namesIn } from "../host/pool-volumes.ts";
 import type { Virsh } from "../host/virsh.ts";
 import { bearsMark, isCopyXml } from "./copies.ts";
 import { againIfGone } from "./gone.ts";
-import type { Log } from "./grow.ts";
 import { names } from "./replace.ts";
 
 /** What the teardown of a stack's network must know. */

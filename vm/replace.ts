@@ -1,5 +1,6 @@
 import { foreignDisk, notOurs } from "../config/disk-checks.ts";
 import { UserError } from "../config/errors.ts";
+import type { Log } from "../config/log.ts";
 import { domainName, domainUuid, isConsoleLog, ownerMark, poolName } from "../config/names.ts";
 import { formatSize } from "../config/sizes.ts";
 import { isRunning, shutDown } from "../guest/power.ts";
@@ -11,7 +12,6 @@ import { headerLength, notByItself, parseHeader } from "../images/qcow2.ts";
 import { bearsMark, isCopyXml } from "./copies.ts";
 import { requireUnused } from "./disk-users.ts";
 import { requireNoSavedMemory, requireOwnDisks } from "./domain-look.ts";
-import type { Log } from "./grow.ts";
 import { ownDisks } from "./manual-changes.ts";
 import { markStarting, marksOf } from "./marks.ts";
 import { requireNoOverlay } from "./overlays.ts";

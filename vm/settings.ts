@@ -1,7 +1,8 @@
+import type { Log } from "../config/log.ts";
 import { domainName, filterName } from "../config/names.ts";
 import type { Virsh } from "../host/virsh.ts";
 import { devicesOf } from "./domain-look.ts";
-import { growDisks, type Log } from "./grow.ts";
+import { growDisks } from "./grow.ts";
 import { markKeepData, marksOf } from "./marks.ts";
 import { attachFilter, defineFilter, type FilterSettings, ownInterfaces } from "./network-filter.ts";
 

@@ -1,4 +1,5 @@
 import { posix } from "node:path";
+import type { Log } from "../config/log.ts";
 import { domainName, hostName, isConsoleLog, poolName } from "../config/names.ts";
 import { printableLine } from "../config/printable.ts";
 import type { TailnetSettings } from "../config/settings.ts";
@@ -16,7 +17,6 @@ import { removeVmDevice, tailnetDevices, type VmIdentity } from "../tailnet/devi
 import { type DiskUser, knownUserOf, possibleUserOf, usersOfFiles } from "./disk-users.ts";
 import { requireNoSavedMemory, requireOwnDisks } from "./domain-look.ts";
 import { againIfGone } from "./gone.ts";
-import type { Log } from "./grow.ts";
 import { ownDisks } from "./manual-changes.ts";
 import { marksOf } from "./marks.ts";
 import { removeFilter } from "./network-filter.ts";

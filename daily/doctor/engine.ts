@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import { UserError } from "../../config/errors.ts";
 import { execa } from "../../config/execa.ts";
+import type { Log } from "../../config/log.ts";
 import { programEnvironment } from "../../config/program-environment.ts";
 import { shellWord } from "../../config/shell-word.ts";
 import { orphansAmong, processesFound, reapOrphans } from "../../engine/orphans.ts";
@@ -12,8 +13,6 @@ import { cacheFolder } from "../../toolchain/ensure/places.ts";
 import { toolchainEnvironment } from "../../toolchain/ensure.ts";
 import { bridgeVersion, commandVersion, pulumiVersion, tailscaleVersion } from "../../toolchain/plugin/version.ts";
 import { type Examined, failure, ok, warning } from "./finding.ts";
-
-type Log = (line: string) => void;
 
 /** The plugins that an update needs, as folders of PULUMI_HOME. */
 const plugins = [

@@ -1,6 +1,7 @@
 import { findStackFile, loadStack, type Stack } from "../../cli/stack.ts";
 import { counted } from "../../config/counted.ts";
 import { factOf, UserError } from "../../config/errors.ts";
+import type { Log } from "../../config/log.ts";
 import { embeddedHostFor } from "../../host/embedded.ts";
 import { takeInventory } from "../../host/inventory.ts";
 import { describeMoved, embeddedHosts, hostMovedFrom, lostHosts, movedRemedy } from "../../host/lost-hosts.ts";
@@ -15,8 +16,6 @@ import { examineHost, examineState } from "./host.ts";
 import { examineImages } from "./images.ts";
 import { examineLostHosts, examineMachine } from "./machine.ts";
 import { examineStorage } from "./storage.ts";
-
-type Log = (line: string) => void;
 
 /**
  * Examines a stack, its host and this machine, and changes nothing, unless it is asked to mend what can be mended without risk.

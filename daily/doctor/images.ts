@@ -1,11 +1,10 @@
+import type { Log } from "../../config/log.ts";
 import type { PoolFound } from "../../host/inventory.ts";
 import type { Shell } from "../../host/shell.ts";
 import type { ImageHost } from "../../images/look.ts";
 import { type BaseImage, type ImageUsage, isNewerThanMarker, usersOf } from "../../images/usage.ts";
 import { damageOf, readWhole, verifyImages } from "../../images/verify.ts";
 import { type Examined, failure, looked, ok, warning } from "./finding.ts";
-
-type Log = (line: string) => void;
 
 /** What is to be known of a host to examine its base images. */
 export interface ImagesAt {

@@ -2,13 +2,11 @@ import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../../config/errors.ts";
+import type { Log } from "../../config/log.ts";
 import { programEnvironment } from "../../config/program-environment.ts";
 import { pulumiVersion } from "../plugin/version.ts";
 import { type BundlePiece, type GoPiece, goFlags, type Piece } from "./pieces.ts";
 import { checkoutFolder, sourceFolder } from "./places.ts";
-
-/** Takes a line of progress. */
-export type Log = (line: string) => void;
 
 /** How often a long step says that it is still at it, in milliseconds. */
 const heartbeatInterval = 30_000;

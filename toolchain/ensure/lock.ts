@@ -1,6 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { lock } from "proper-lockfile";
-import { clock, type Log } from "./build.ts";
+import type { Log } from "../../config/log.ts";
+import { clock } from "./build.ts";
 
 /** Between two looks at a lock that somebody else has, and two lines that say so, in milliseconds. */
 const lockPoll = 500;

@@ -10,9 +10,10 @@ import {
 } from "node:fs";
 import { basename, delimiter, join } from "node:path";
 import { UserError } from "../../config/errors.ts";
+import type { Log } from "../../config/log.ts";
 import { isWithin, realPath } from "../../config/real-path.ts";
 import { pulumiVersion } from "../plugin/version.ts";
-import { buildBundle, buildGoPiece, ensurePiece, type Log } from "./build.ts";
+import { buildBundle, buildGoPiece, ensurePiece } from "./build.ts";
 import { layOut, type PieceFolders } from "./layout.ts";
 import { takeLock } from "./lock.ts";
 import { downloadPlugins, findPulumi, installPulumi, unusable } from "./official.ts";

@@ -1,7 +1,8 @@
 import { existsSync, symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
+import type { Log } from "../../../../config/log.ts";
 import { debianTesting } from "../../../../images/recipe.ts";
-import { buildGoPiece, ensurePiece, type Log } from "../../../../toolchain/ensure/build.ts";
+import { buildGoPiece, ensurePiece } from "../../../../toolchain/ensure/build.ts";
 import { takeLock } from "../../../../toolchain/ensure/lock.ts";
 import { type GoPiece, goPiece } from "../../../../toolchain/ensure/pieces.ts";
 import { cacheFolder } from "../../../../toolchain/ensure/places.ts";

@@ -1,0 +1,2 @@
+/** Takes a line of progress. */
+export type Log = (line: string) => void;
