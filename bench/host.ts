@@ -2,13 +2,8 @@ import { mkdir, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { reapOrphans } from "../engine/orphans.ts";
-import {
-  type EmbeddedHost,
-  embeddedHostFor,
-  startEmbeddedHost,
-  stopEmbeddedHost,
-  wipeEmbeddedHost,
-} from "../host/embedded.ts";
+import { startEmbeddedHost, stopEmbeddedHost, wipeEmbeddedHost } from "../host/embedded.ts";
+import { type EmbeddedHost, embeddedHostFor } from "../host/embedded-layout.ts";
 import { withVirshSession } from "../host/virsh.ts";
 import { cacheFolder } from "../toolchain/ensure/places.ts";
 

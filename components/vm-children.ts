@@ -7,7 +7,7 @@ import { MiB } from "../config/sizes.ts";
 import { scheduleEnvironment } from "../data/schedule-environment.ts";
 import type { ReadyRequest } from "../guest/wait-until-ready.ts";
 import { consoleLogFile } from "../host/console-log.ts";
-import { embeddedHostFor } from "../host/embedded.ts";
+import { embeddedHostFor } from "../host/embedded-layout.ts";
 import { definitionDigest, rootDigest } from "../vm/definition.ts";
 import { ownDevices } from "../vm/manual-changes.ts";
 import { filterSettings, lacksFilter } from "../vm/network-filter.ts";

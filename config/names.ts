@@ -26,6 +26,9 @@ export const baseFolder = "base";
 /** The folder of the backups under storageDir. */
 export const backupFolder = "backups";
 
+/** The folder of all embedded hosts on this machine. */
+export const embeddedRoot = "/var/lib/project-vms";
+
 /** The folder of a project's disks is its name; the folders of base images and backups, and the base pool's name, are taken. */
 export const reservedNames: readonly string[] = [baseFolder, backupFolder, basePoolName.slice(namePrefix.length)];
 

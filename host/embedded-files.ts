@@ -2,7 +2,7 @@ import { constants } from "node:fs";
 import { chmod, chown, mkdir, open, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { UserError } from "../config/errors.ts";
-import type { EmbeddedHost } from "./embedded.ts";
+import type { EmbeddedHost } from "./embedded-layout.ts";
 import { checkoutFile, markFile } from "./lost-hosts.ts";
 
 /**

@@ -7,7 +7,7 @@ import { namePrefix } from "../config/names.ts";
 import { shutDown } from "../guest/power.ts";
 import { isCopyXml } from "../vm/copies.ts";
 import { requireNoRestore } from "../vm/restore-mark.ts";
-import type { EmbeddedHost } from "./embedded.ts";
+import type { EmbeddedHost } from "./embedded-layout.ts";
 import { parseDomain } from "./libvirt-xml.ts";
 import { type Virsh, VirshError, virshFor, virshSession } from "./virsh.ts";
 

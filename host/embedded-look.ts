@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync, statfsSync, statSync } from "node:fs";
 import path from "node:path";
-import type { EmbeddedHost } from "./embedded.ts";
+import type { EmbeddedHost } from "./embedded-layout.ts";
 
 /** What of a host its processes are told by. */
 type HostPlace = Pick<EmbeddedHost, "dir" | "netns">;

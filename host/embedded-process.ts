@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { UserError } from "../config/errors.ts";
-import type { EmbeddedHost } from "./embedded.ts";
+import type { EmbeddedHost } from "./embedded-layout.ts";
 import { findProcesses, insideName } from "./embedded-look.ts";
 
 const insideScript = fileURLToPath(new URL(insideName, import.meta.url));

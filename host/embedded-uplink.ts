@@ -3,7 +3,7 @@ import { closeSync, existsSync, openSync, readdirSync, readFileSync, readlinkSyn
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Log } from "../config/log.ts";
-import type { EmbeddedHost } from "./embedded.ts";
+import type { EmbeddedHost } from "./embedded-layout.ts";
 import { findProcesses } from "./embedded-look.ts";
 import { waitFor } from "./embedded-process.ts";
 import { wantsUplink } from "./uplink-setting.ts";

@@ -1,38 +1,22 @@
-import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { readFile, rm, rmdir } from "node:fs/promises";
 import path from "node:path";
 import { UserError } from "../config/errors.ts";
 import type { Log } from "../config/log.ts";
+import { embeddedRoot } from "../config/names.ts";
 import { printable } from "../config/printable.ts";
 import { guardFolders, noteCheckout, prepareFiles, startFailure } from "./embedded-files.ts";
 import { recallRunning, rememberRunning, shutDownGuests, startAgain, whatRuns } from "./embedded-guests.ts";
+import { type EmbeddedHost, embeddedHostFor } from "./embedded-layout.ts";
 import { findProcesses, mayHaveGuest } from "./embedded-look.ts";
 import { clearLeftovers, killHost, launch, mountsBelow, waitFor } from "./embedded-process.ts";
 import { bringUplink, isUplinkToChange } from "./embedded-uplink.ts";
 import { kvmWorks } from "./kvm.ts";
 import { withLock } from "./lock.ts";
-import { downCommand, embeddedRoot, markFile } from "./lost-hosts.ts";
+import { downCommand, markFile } from "./lost-hosts.ts";
 import { whyAway } from "./mounted.ts";
 import { requirePrograms, requireRoot } from "./programs.ts";
 import { VirshError, virshSession } from "./virsh.ts";
-
-/**
- * A private libvirt on this machine: where it lives and how it is reached. All of it follows from the checkout's
- * path.
- */
-export interface EmbeddedHost {
-  /** The checkout that it belongs to; its stacks say whether guests reach the outside. */
-  checkout: string;
-  /** All that it keeps, beside the checkout rather than in it: no `git clean` deletes a project's disk. */
-  dir: string;
-  /** libvirt URI, for this machine's root. */
-  uri: string;
-  /** Where the pools with the VMs' disks are. */
-  storageDir: string;
-  /** For `nsenter --net=`: the network that its guests are in. */
-  netns: string;
-}
 
 /** `not answering`: its processes are there, its libvirtd is not (it is being restarted, or is stuck). */
 export type EmbeddedState = "stopped" | "running" | "not answering";
@@ -43,36 +27,8 @@ export interface EmbeddedStatus {
   guests: string[];
 }
 
-export { embeddedRoot };
-
-/** Longest folder name taken over from the checkout: the socket's path may have 107 bytes. */
-const longestName = 40;
-
 /** Limits in seconds. Guests that ignore the power button are forced off after the last one. */
 const limits = { lock: 180, libvirtd: 60, restart: 30, guests: 60 };
-
-/**
- * The embedded host of a checkout. Looks at nothing, makes nothing.
- *
- * @param projectRoot absolute path of the checkout
- * @example embeddedHostFor("/home/me/vms").dir // "/var/lib/project-vms/vms-f6e2ecc4"
- */
-export function embeddedHostFor(projectRoot: string): EmbeddedHost {
-  const root = path.resolve(projectRoot);
-  const name =
-    path
-      .basename(root)
-      .replaceAll(/[^\w.-]/g, "-")
-      .slice(0, longestName) || "root";
-  const dir = path.join(embeddedRoot, `${name}-${createHash("sha256").update(root).digest("hex").slice(0, 8)}`);
-  return {
-    checkout: root,
-    dir,
-    uri: `qemu+unix:///system?socket=${dir}/run/libvirt/libvirt-sock`,
-    storageDir: path.join(dir, "vms"),
-    netns: path.join(dir, "run/netns"),
-  };
-}
 
 /**
  * Starts the host, and again the guests that ran when it was stopped, crashed or the machine went down. Does nothing

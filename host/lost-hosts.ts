@@ -1,11 +1,9 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
 import type { Issue } from "../config/errors.ts";
+import { embeddedRoot } from "../config/names.ts";
 import { findProcesses } from "./embedded-look.ts";
 import { whyAway } from "./mounted.ts";
-
-/** The folder of all embedded hosts on this machine. */
-export const embeddedRoot = "/var/lib/project-vms";
 
 /** Written into a host's folder: what has it may be wiped. */
 export const markFile = "embedded-host";

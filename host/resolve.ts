@@ -3,7 +3,7 @@ import path from "node:path";
 import { defaults } from "../config/defaults.ts";
 import type { HostSettings, StackConfig } from "../config/parse.ts";
 import { type SshPath, sshPathTo } from "../guest/ssh-config.ts";
-import { embeddedHostFor } from "./embedded.ts";
+import { embeddedHostFor } from "./embedded-layout.ts";
 
 /** A stack's host, and how this machine reaches the VMs on it. */
 export interface ResolvedHost {

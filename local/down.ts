@@ -1,5 +1,6 @@
 import { runProgram } from "../config/run-program.ts";
-import { embeddedHostFor, stopEmbeddedHost } from "../host/embedded.ts";
+import { stopEmbeddedHost } from "../host/embedded.ts";
+import { embeddedHostFor } from "../host/embedded-layout.ts";
 import { checkoutOfHost, cutsPower } from "./checkout.ts";
 import { log } from "./progress.ts";
 

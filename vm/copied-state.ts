@@ -1,7 +1,7 @@
 import { existsSync, realpathSync } from "node:fs";
 import path from "node:path";
 import { UserError } from "../config/errors.ts";
-import { embeddedHostFor } from "../host/embedded.ts";
+import { embeddedHostFor } from "../host/embedded-layout.ts";
 import type { Teardown } from "./teardown.ts";
 
 /*

@@ -2,7 +2,7 @@ import { findStackFile, loadStack, type Stack } from "../../cli/stack.ts";
 import { counted } from "../../config/counted.ts";
 import { factOf, UserError } from "../../config/errors.ts";
 import type { Log } from "../../config/log.ts";
-import { embeddedHostFor } from "../../host/embedded.ts";
+import { embeddedHostFor } from "../../host/embedded-layout.ts";
 import { takeInventory } from "../../host/inventory.ts";
 import { describeMoved, embeddedHosts, hostMovedFrom, lostHosts, movedRemedy } from "../../host/lost-hosts.ts";
 import { shellFor } from "../../host/shell.ts";

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
-import { embeddedRoot } from "../../host/embedded.ts";
+import { embeddedRoot } from "../../config/names.ts";
 import { filesIn, type Root } from "./files.ts";
 import { processesOfRun, type RunMarks } from "./processes.ts";
 import type { Things } from "./things.ts";

@@ -15,14 +15,9 @@ import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import {
-  embeddedHostFor,
-  embeddedHostStatus,
-  embeddedRoot,
-  startEmbeddedHost,
-  stopEmbeddedHost,
-  wipeEmbeddedHost,
-} from "../../host/embedded.ts";
+import { embeddedRoot } from "../../config/names.ts";
+import { embeddedHostStatus, startEmbeddedHost, stopEmbeddedHost, wipeEmbeddedHost } from "../../host/embedded.ts";
+import { embeddedHostFor } from "../../host/embedded-layout.ts";
 import { findProcesses } from "../../host/embedded-look.ts";
 import { clearLeftovers, killHost, mountsBelow } from "../../host/embedded-process.ts";
 import { takeInventory } from "../../host/inventory.ts";

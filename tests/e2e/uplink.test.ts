@@ -3,7 +3,7 @@ import path from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import YAML from "yaml";
-import { embeddedHostFor } from "../../host/embedded.ts";
+import { embeddedHostFor } from "../../host/embedded-layout.ts";
 import { findProcesses } from "../../host/embedded-look.ts";
 import { killHost } from "../../host/embedded-process.ts";
 import { parseNetwork } from "../../host/libvirt-xml.ts";

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
-import type { EmbeddedHost } from "../../../host/embedded.ts";
+import type { EmbeddedHost } from "../../../host/embedded-layout.ts";
 import { findProcesses } from "../../../host/embedded-look.ts";
 
 /**

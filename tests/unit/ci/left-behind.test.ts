@@ -12,7 +12,7 @@ import {
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { embeddedRoot } from "../../../host/embedded.ts";
+import { embeddedRoot } from "../../../config/names.ts";
 import { type Census, parseAptHistory, parseMounts, takeCensus, type Watched } from "../../ci/census.ts";
 import { openFiles } from "../../ci/files.ts";
 import { leftBehind, watchedBy } from "../../ci/left-behind.ts";

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { loadStack } from "../../../cli/stack.ts";
-import { embeddedHostFor } from "../../../host/embedded.ts";
+import { embeddedHostFor } from "../../../host/embedded-layout.ts";
 import { messageOf } from "../config/samples.ts";
 
 let dir: string;

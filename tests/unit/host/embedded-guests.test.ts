@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test, vi } from "vitest";
-import { embeddedHostFor } from "../../../host/embedded.ts";
 import { startAgain } from "../../../host/embedded-guests.ts";
+import { embeddedHostFor } from "../../../host/embedded-layout.ts";
 import { VirshError } from "../../../host/virsh.ts";
 import { FakeVirsh } from "../vm/fake-virsh.ts";
 

@@ -3,7 +3,7 @@ import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { execa } from "execa";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { EmbeddedHost } from "../../../host/embedded.ts";
+import type { EmbeddedHost } from "../../../host/embedded-layout.ts";
 import {
   findProcesses,
   insideName,

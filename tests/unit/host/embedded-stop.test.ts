@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type Issue, UserError } from "../../../config/errors.ts";
-import { embeddedHostFor, startEmbeddedHost, stopEmbeddedHost, wipeEmbeddedHost } from "../../../host/embedded.ts";
+import { startEmbeddedHost, stopEmbeddedHost, wipeEmbeddedHost } from "../../../host/embedded.ts";
+import { embeddedHostFor } from "../../../host/embedded-layout.ts";
 import { VirshError } from "../../../host/virsh.ts";
 import { cutsPower } from "../../../local/checkout.ts";
 

@@ -5,9 +5,10 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { UserError } from "../../../config/errors.ts";
-import { embeddedHostFor, wipeEmbeddedHost } from "../../../host/embedded.ts";
+import { wipeEmbeddedHost } from "../../../host/embedded.ts";
 import { openPassages } from "../../../host/embedded-files.ts";
 import { recallRunning, rememberRunning, whatRuns } from "../../../host/embedded-guests.ts";
+import { embeddedHostFor } from "../../../host/embedded-layout.ts";
 import { mountsBelow, parseMountpoints, waitFor } from "../../../host/embedded-process.ts";
 import { requirePrograms } from "../../../host/programs.ts";
 

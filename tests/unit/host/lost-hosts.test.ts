@@ -3,8 +3,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { embeddedHostFor } from "../../../host/embedded.ts";
 import { noteCheckout } from "../../../host/embedded-files.ts";
+import { embeddedHostFor } from "../../../host/embedded-layout.ts";
 import {
   describeLost,
   describeLostDisks,

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync } from "node:
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { embeddedHostFor } from "../../../host/embedded.ts";
+import { embeddedHostFor } from "../../../host/embedded-layout.ts";
 import { isOnRemovedHost, refuseCopiedState } from "../../../vm/copied-state.ts";
 
 let dir: string;
