@@ -2,6 +2,7 @@ import { closest } from "fastest-levenshtein";
 import { UserError } from "../config/errors.ts";
 import { domainName } from "../config/names.ts";
 import { ownValue } from "../config/own-value.ts";
+import { embeddedHostFor } from "../host/embedded-layout.ts";
 import {
   describeMoved,
   embeddedHosts,
@@ -46,7 +47,6 @@ export async function findVm(stack: string, name: string, folder: string): Promi
  * @throws UserError when it is there
  */
 export async function refuseMoved(name: string, { root, stack, host, projects }: Outline): Promise<void> {
-  const { embeddedHostFor } = await import("../host/embedded-layout.ts"); // which only a start and an error need
   const here = { dir: embeddedHostFor(root).dir, uri: host.uri };
   // Before the state, which can be big: mostly there is none.
   const hosts = embeddedHosts().filter(({ dir, projects }) => dir !== here.dir && projects.includes(name));
