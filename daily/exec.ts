@@ -4,7 +4,8 @@ import { UserError } from "../config/errors.ts";
 import { domainName } from "../config/names.ts";
 import { type ExecBytes, GuestAgent } from "../guest/agent.ts";
 import { AgentError, agentSays } from "../guest/refusal.ts";
-import { VirshError, virshFor } from "../host/virsh.ts";
+import { virshFor } from "../host/virsh.ts";
+import { VirshError } from "../host/virsh-error.ts";
 import { findRunningVm, type OwnVm } from "./find-vm.ts";
 
 /** The longest that a command may run, in seconds; who wants to watch one for longer has `ssh` and tmux. */

@@ -6,7 +6,8 @@ import { GuestAgent } from "../guest/agent.ts";
 import { AgentError, agentSays } from "../guest/refusal.ts";
 import { ConsoleLog, consoleLogFile, consoleLogOn } from "../host/console-log.ts";
 import { shellFor } from "../host/shell.ts";
-import { VirshError, virshFor } from "../host/virsh.ts";
+import { virshFor } from "../host/virsh.ts";
+import { VirshError } from "../host/virsh-error.ts";
 import { findRunningVm, findVm } from "./find-vm.ts";
 
 /** A log that grows. */

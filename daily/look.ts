@@ -3,8 +3,9 @@ import { domainName, macAddress, namePrefix, poolName } from "../config/names.ts
 import type { HostSettings } from "../config/settings.ts";
 import type { GuestAddress } from "../guest/values.ts";
 import { leasesIn } from "../host/leases.ts";
-import { type Ask, type BatchAnswer, VirshError, withVirshSession } from "../host/virsh.ts";
-import { connected, whatIsThere } from "../host/virsh-answers.ts";
+import { withVirshSession } from "../host/virsh.ts";
+import { type Ask, type BatchAnswer, connected, whatIsThere } from "../host/virsh-answers.ts";
+import { VirshError } from "../host/virsh-error.ts";
 import { isCopy } from "../vm/copies.ts";
 import { type DiskStats, type DomainStats, domstatsCommand, parseDomstats } from "./domstats.ts";
 

@@ -2,7 +2,8 @@ import { UserError } from "../config/errors.ts";
 import { domainName } from "../config/names.ts";
 import type { ProgressLog as Log } from "../config/records.ts";
 import { isRunning, resume, shutDown, startIfOff, wakeIfSuspended } from "../guest/power.ts";
-import { type Virsh, VirshError, virshFor } from "../host/virsh.ts";
+import { type Virsh, virshFor } from "../host/virsh.ts";
+import { VirshError } from "../host/virsh-error.ts";
 import { findVm, type OwnVm, refuseMoved } from "./find-vm.ts";
 import { readOutline } from "./outline.ts";
 

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { z } from "zod";
 import { printableJson } from "../config/printable.ts";
-import { type Virsh, VirshError } from "../host/virsh.ts";
+import type { Virsh } from "../host/virsh.ts";
+import { VirshError } from "../host/virsh-error.ts";
 import { anyAnswer, interfacesAnswer, longestOutput, readAgentAnswer, startedAnswer, statusAnswer } from "./answers.ts";
 import { inTime, pauseAfter } from "./in-time.ts";
 import { AgentError, GuestRefusal } from "./refusal.ts";

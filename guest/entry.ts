@@ -1,6 +1,6 @@
 import { runProgram } from "../config/run-program.ts";
 import { hostUnreachable, isUnreachable } from "../host/unreachable.ts";
-import { VirshError } from "../host/virsh.ts";
+import { VirshError } from "../host/virsh-error.ts";
 
 /**
  * Runs an entry program of a command resource on what that told it; of a host that does not answer it says what to do about that.

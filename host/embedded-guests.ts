@@ -9,7 +9,8 @@ import { isCopyXml } from "../vm/copies.ts";
 import { requireNoRestore } from "../vm/restore-mark.ts";
 import type { EmbeddedHost } from "./embedded-layout.ts";
 import { parseDomain } from "./libvirt-xml.ts";
-import { type Virsh, VirshError, virshFor, virshSession } from "./virsh.ts";
+import { type Virsh, virshFor, virshSession } from "./virsh.ts";
+import { VirshError } from "./virsh-error.ts";
 
 /** The names of what is active on a host and defined there for good. */
 export interface Running {

@@ -16,7 +16,8 @@ import { withLock } from "./lock.ts";
 import { downCommand, markFile } from "./lost-hosts.ts";
 import { whyAway } from "./mounted.ts";
 import { requirePrograms, requireRoot } from "./programs.ts";
-import { VirshError, virshSession } from "./virsh.ts";
+import { virshSession } from "./virsh.ts";
+import { VirshError } from "./virsh-error.ts";
 
 /** `not answering`: its processes are there, its libvirtd is not (it is being restarted, or is stuck). */
 export type EmbeddedState = "stopped" | "running" | "not answering";

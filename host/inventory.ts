@@ -18,8 +18,17 @@ import {
 import { parseVolumes } from "./pool-volumes.ts";
 import { localStorage, poolStorage, type StorageFound } from "./storage.ts";
 import { hostUnreachable, requireAgentKeys } from "./unreachable.ts";
-import { type Ask, type BatchAnswer, isLocal, VirshError, withVirshSession } from "./virsh.ts";
-import { connected, isUnknownName, isVolumeGone, unanswered, whatIsThere } from "./virsh-answers.ts";
+import { isLocal, withVirshSession } from "./virsh.ts";
+import {
+  type Ask,
+  type BatchAnswer,
+  connected,
+  isUnknownName,
+  isVolumeGone,
+  unanswered,
+  whatIsThere,
+} from "./virsh-answers.ts";
+import { VirshError } from "./virsh-error.ts";
 
 /** All that is asked of a host before anything is done to it. Sizes in bytes. */
 export interface Inventory {

@@ -2,7 +2,8 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { type Virsh, VirshError } from "./virsh.ts";
+import type { Virsh } from "./virsh.ts";
+import { VirshError } from "./virsh-error.ts";
 
 /** For whatever else may be in a refresh's way, such as a volume in the making, in seconds. */
 const otherwiseSeconds = 5;

@@ -2,7 +2,8 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { UserError } from "../config/errors.ts";
 import { embeddedRoot } from "../config/names.ts";
-import { isLocal, VirshError } from "./virsh.ts";
+import { isLocal } from "./virsh.ts";
+import { VirshError } from "./virsh-error.ts";
 
 /** A host that is reached by ssh, as ssh's own programs are told of it. */
 interface SshHost {

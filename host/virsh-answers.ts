@@ -1,5 +1,18 @@
 import { UserError } from "../config/errors.ts";
-import type { Ask, BatchAnswer } from "./virsh.ts";
+
+/** What one command of a session gave. `output` and `error` are without the line breaks around them. */
+export interface BatchAnswer {
+  command: string[];
+  ok: boolean;
+  output: string;
+  error: string;
+}
+
+/**
+ * Asks a session more; the answers come in the order of the batch, and a failed command does not stop the rest. May
+ * be called again at once.
+ */
+export type Ask = (batch: string[][]) => Promise<BatchAnswer[]>;
 
 /** What virsh, or libvirt by it, says of what was removed, or stopped, since it was listed. */
 export const isGone = (error: string) =>

@@ -1,7 +1,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { UserError } from "../config/errors.ts";
 import { programEnvironment } from "../config/program-environment.ts";
-import { reasonIn, VirshError, withoutQuestions } from "./virsh.ts";
+import { reasonIn, VirshError } from "./virsh-error.ts";
 
 /** Longest wait for a connection, in seconds; a host that is down shall not hold anybody up. */
 export const connectSeconds = 10;
@@ -158,4 +158,14 @@ function spawnError(error: NodeJS.ErrnoException): Error {
   if (error.code !== "ENOENT") return error;
   const issue = { path: "virsh", rule: "must be on PATH", remedy: "apt-get install libvirt-clients" };
   return new UserError("virsh is not installed.", [issue]);
+}
+
+/**
+ * The URI with what keeps virsh from asking: over ssh no terminal, so that ssh runs in batch mode.
+ *
+ * @example withoutQuestions("qemu+ssh://root@storage/system") === "qemu+ssh://root@storage/system?no_tty=1"
+ */
+export function withoutQuestions(uri: string): string {
+  if (!/^\w+\+ssh:/.test(uri) || /[?&]no_tty=/.test(uri)) return uri;
+  return `${uri}${uri.includes("?") ? "&" : "?"}no_tty=1`;
 }

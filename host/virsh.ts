@@ -1,19 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { UserError } from "../config/errors.ts";
-import { printableLine, shortened } from "../config/printable.ts";
-import { noCache } from "../config/program-environment.ts";
+import { printableLine } from "../config/printable.ts";
 import { logInAgain } from "./log-in.ts";
-import { withWholeLists } from "./virsh-answers.ts";
-import { lineForVirsh, virshInShell } from "./virsh-line.ts";
+import { type Ask, type BatchAnswer, withWholeLists } from "./virsh-answers.ts";
+import { reasonIn, VirshError } from "./virsh-error.ts";
+import { lineForVirsh } from "./virsh-line.ts";
 import { VirshProcess } from "./virsh-process.ts";
-
-/** What one command of a session gave. `output` and `error` are without the line breaks around them. */
-export interface BatchAnswer {
-  command: string[];
-  ok: boolean;
-  output: string;
-  error: string;
-}
 
 /** virsh bound to one libvirt. */
 export interface Virsh {
@@ -33,40 +25,6 @@ export interface Virsh {
 
 /** A virsh that is asked much in one go as well, where each process would cost a host elsewhere a log-in. */
 export type BatchVirsh = Virsh & { readonly ask: Ask };
-
-/** A virsh command that failed: which one, how, and the last lines of what it said. */
-export class VirshError extends UserError {
-  override readonly name = "VirshError";
-  /** The last lines of its standard error, without the `error: ` that virsh puts before each, as they may be printed. */
-  readonly reason: string;
-
-  constructor(
-    readonly uri: string,
-    /** Empty when a session of several commands failed as a whole. */
-    readonly command: string[],
-    /** `undefined` when it was ended by us or when only this command of a session failed. */
-    readonly exitCode: number | undefined,
-    reason: string,
-    /** Whether virsh had a connection and ran the command, which failed. What it says then may be a guest's words. */
-    readonly isAnswer = false,
-  ) {
-    const code = exitCode === undefined ? "" : ` (exit code ${exitCode})`;
-    const why = printableLine(shortened(reason, longestShown));
-    super(`${printableLine(shortened(virshInShell(uri, ...command), longestShown))} failed${code}: ${why}`);
-    this.reason = why;
-  }
-}
-
-/**
- * Asks a session more; the answers come in the order of the batch, and a failed command does not stop the rest. May
- * be called again at once.
- */
-export type Ask = (batch: string[][]) => Promise<BatchAnswer[]>;
-
-const linesOfReason = 5;
-
-/** The most characters of a command or a reason that are shown; what virsh says can be a guest's words. */
-const longestShown = 2000;
 
 /** Linux takes no single argument of 128 KiB or more. */
 const longestScript = 120_000;
@@ -166,25 +124,6 @@ class InputSession {
 /** Whether a URI leads to a libvirt on this very machine. */
 export function isLocal(uri: string): boolean {
   return /^\w+:\/\/\//.test(uri) || /^\w+\+unix:/.test(uri);
-}
-
-/**
- * The URI with what keeps virsh from asking: over ssh no terminal, so that ssh runs in batch mode.
- *
- * @example withoutQuestions("qemu+ssh://root@storage/system") === "qemu+ssh://root@storage/system?no_tty=1"
- */
-export function withoutQuestions(uri: string): string {
-  if (!/^\w+\+ssh:/.test(uri) || /[?&]no_tty=/.test(uri)) return uri;
-  return `${uri}${uri.includes("?") ? "&" : "?"}no_tty=1`;
-}
-
-/** The end of what virsh said on standard error, on one line, without the repeated `error: `. */
-export function reasonIn(stderr: string): string {
-  const lines = stderr
-    .split("\n")
-    .map((line) => line.replace(/^error: /, "").trim())
-    .filter((line) => line !== "" && !line.includes(`'${noCache}/`));
-  return lines.slice(-linesOfReason).join("; ");
 }
 
 /** A command of a batch, with the marks that its answer stands between. */

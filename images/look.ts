@@ -9,7 +9,8 @@ import { type Inventory, type PoolFound, takeInventory, type VolumeFound } from 
 import { fileTypes, oddNames } from "../host/pool-volumes.ts";
 import { shellFor } from "../host/shell.ts";
 import { hostUnreachable } from "../host/unreachable.ts";
-import { VirshError, withVirshSession } from "../host/virsh.ts";
+import { withVirshSession } from "../host/virsh.ts";
+import { VirshError } from "../host/virsh-error.ts";
 import { virshInShell } from "../host/virsh-line.ts";
 import { basePool, imageUsage, isNamed } from "./usage.ts";
 

@@ -5,7 +5,8 @@ import { UserError } from "../config/errors.ts";
 import { domainName, isManagedDomain, macAddress } from "../config/names.ts";
 import { type NetworkXml, parseNetwork, type Reservation } from "../host/libvirt-xml.ts";
 import { namesIn } from "../host/pool-volumes.ts";
-import { type Virsh, VirshError } from "../host/virsh.ts";
+import type { Virsh } from "../host/virsh.ts";
+import { VirshError } from "../host/virsh-error.ts";
 
 /** An address in DHCP's use: who has it, and until when. */
 export interface Lease {

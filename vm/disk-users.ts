@@ -7,8 +7,10 @@ import { parseDevices } from "../host/domain-devices.ts";
 import { parsePool, parseVolume } from "../host/libvirt-xml.ts";
 import { filePoolList, namesIn, oddNames, parseVolumes, refreshPool } from "../host/pool-volumes.ts";
 import type { Shell } from "../host/shell.ts";
-import { type Ask, type BatchAnswer, type BatchVirsh, VirshError } from "../host/virsh.ts";
+import type { BatchVirsh } from "../host/virsh.ts";
+import type { Ask, BatchAnswer } from "../host/virsh-answers.ts";
 import { connected, isUnknownName, unanswered } from "../host/virsh-answers.ts";
+import { VirshError } from "../host/virsh-error.ts";
 
 /** Files of a project's that are to be deleted. */
 export interface OwnFiles {

@@ -1,5 +1,5 @@
-import { VirshError } from "../host/virsh.ts";
 import { isGone } from "../host/virsh-answers.ts";
+import { VirshError } from "../host/virsh-error.ts";
 
 /** What goes meanwhile goes once; more than a few times in a row is another failure. */
 const mostTries = 5;

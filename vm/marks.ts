@@ -9,7 +9,8 @@ import {
   tailnetNamespace,
   yesOrNo,
 } from "../host/libvirt-xml.ts";
-import { type Virsh, VirshError } from "../host/virsh.ts";
+import type { Virsh } from "../host/virsh.ts";
+import { VirshError } from "../host/virsh-error.ts";
 import { transientIssue } from "./manual-changes.ts";
 
 /** What a domain notes about itself, at this moment. */

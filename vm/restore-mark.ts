@@ -1,7 +1,8 @@
 import { type Issue, UserError } from "../config/errors.ts";
 import { poolName } from "../config/names.ts";
 import { namesIn, refreshPool, volumesIn } from "../host/pool-volumes.ts";
-import { type Virsh, VirshError } from "../host/virsh.ts";
+import type { Virsh } from "../host/virsh.ts";
+import { VirshError } from "../host/virsh-error.ts";
 
 /** The mark of a restore beside a project disk, as restore.sh writes it; the snapshot's name is its end. */
 const mark = /^project\.qcow2\.restoring\.(.+)$/;

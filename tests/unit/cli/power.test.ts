@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { resume, shutDown, wakeIfSuspended } from "../../../guest/power.ts";
-import { type Virsh, VirshError } from "../../../host/virsh.ts";
+import type { Virsh } from "../../../host/virsh.ts";
+import { VirshError } from "../../../host/virsh-error.ts";
 
 /** A host whose guest goes off at the n-th request to shut down, or never. */
 function aHost(obeysAt: number, state = "running") {

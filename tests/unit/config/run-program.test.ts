@@ -8,7 +8,7 @@ import { PulumiError } from "../../../engine/pulumi-process.ts";
 import { NotReadyError } from "../../../guest/ready.ts";
 import { AgentError, GuestRefusal, ProgramError } from "../../../guest/refusal.ts";
 import { ShellError } from "../../../host/shell.ts";
-import { VirshError } from "../../../host/virsh.ts";
+import { VirshError } from "../../../host/virsh-error.ts";
 
 beforeEach(() => {
   process.exitCode = undefined;

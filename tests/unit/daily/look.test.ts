@@ -1,6 +1,6 @@
 import { beforeEach, expect, test, vi } from "vitest";
 import { lookAtVms } from "../../../daily/look.ts";
-import type { BatchAnswer } from "../../../host/virsh.ts";
+import type { BatchAnswer } from "../../../host/virsh-answers.ts";
 
 /** What a host answers to a question, by its verb; an Error says why it does not. */
 let answers: Record<string, string | Error>;

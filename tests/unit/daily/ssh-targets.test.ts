@@ -2,7 +2,7 @@ import { beforeEach, expect, test, vi } from "vitest";
 import { UserError } from "../../../config/errors.ts";
 import { findRunningVm } from "../../../daily/find-vm.ts";
 import { explainConnection } from "../../../daily/ssh-targets.ts";
-import { VirshError } from "../../../host/virsh.ts";
+import { VirshError } from "../../../host/virsh-error.ts";
 
 vi.mock("../../../daily/find-vm.ts", () => ({ findRunningVm: vi.fn() }));
 

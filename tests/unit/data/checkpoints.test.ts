@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { refuseCheckpoints } from "../../../data/domain.ts";
 import { projectDisk } from "../../../data/project-disk.ts";
-import { type Virsh, VirshError } from "../../../host/virsh.ts";
+import type { Virsh } from "../../../host/virsh.ts";
+import { VirshError } from "../../../host/virsh-error.ts";
 
 const disk = projectDisk({ uri: "qemu:///system", storageDir: "/vms" }, "myapp");
 const virshWith = (answer: () => string): Virsh => {

@@ -2,7 +2,8 @@ import { describe, expect, test } from "vitest";
 import { macAddress } from "../../../config/names.ts";
 import { cloudInitProblems } from "../../../guest/answers.ts";
 import { Guest } from "../../../guest/guest.ts";
-import { type Virsh, VirshError } from "../../../host/virsh.ts";
+import type { Virsh } from "../../../host/virsh.ts";
+import { VirshError } from "../../../host/virsh-error.ts";
 import { aHostKey, anEcdsaKey } from "./samples.ts";
 
 describe("cloudInitProblems", () => {

@@ -7,7 +7,8 @@ import { macAddress } from "../../../config/names.ts";
 import { Guest } from "../../../guest/guest.ts";
 import { type Limits, limits, type Readiness, waitUntilReady } from "../../../guest/ready.ts";
 import { type SshFiles, sshFiles } from "../../../guest/ssh-config.ts";
-import { type Virsh, VirshError } from "../../../host/virsh.ts";
+import type { Virsh } from "../../../host/virsh.ts";
+import { VirshError } from "../../../host/virsh-error.ts";
 import { markTailnet } from "../../../vm/marks.ts";
 import { aHostKey, aNode, aTailnetAddress } from "./samples.ts";
 

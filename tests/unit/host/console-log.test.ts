@@ -17,7 +17,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { isConsoleLog } from "../../../config/names.ts";
 import { ConsoleLog, consoleLogFile, makeConsoleFolder, removeConsoleLog } from "../../../host/console-log.ts";
 import { type Shell, shellFor } from "../../../host/shell.ts";
-import { VirshError } from "../../../host/virsh.ts";
+import { VirshError } from "../../../host/virsh-error.ts";
 
 let dir: string;
 /** What was read: bytes, in all. */

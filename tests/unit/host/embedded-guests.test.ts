@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import { startAgain } from "../../../host/embedded-guests.ts";
 import { embeddedHostFor } from "../../../host/embedded-layout.ts";
-import { VirshError } from "../../../host/virsh.ts";
+import { VirshError } from "../../../host/virsh-error.ts";
 import { FakeVirsh } from "../vm/fake-virsh.ts";
 
 let virsh: FakeVirsh;

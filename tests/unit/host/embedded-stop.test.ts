@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type Issue, UserError } from "../../../config/errors.ts";
 import { startEmbeddedHost, stopEmbeddedHost, wipeEmbeddedHost } from "../../../host/embedded.ts";
 import { embeddedHostFor } from "../../../host/embedded-layout.ts";
-import { VirshError } from "../../../host/virsh.ts";
+import { VirshError } from "../../../host/virsh-error.ts";
 import { cutsPower } from "../../../local/checkout.ts";
 
 /** Whether libvirt answers in a test, whether a guest may run, what shutting down the guests comes to, and what ends the host. */

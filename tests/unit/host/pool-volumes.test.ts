@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { refreshPool } from "../../../host/pool-volumes.ts";
-import { type Virsh, VirshError } from "../../../host/virsh.ts";
+import type { Virsh } from "../../../host/virsh.ts";
+import { VirshError } from "../../../host/virsh-error.ts";
 
 // Node's own promises of a timer are not among those that are faked.
 vi.mock("node:timers/promises", () => ({

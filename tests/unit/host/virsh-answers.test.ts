@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { BatchAnswer } from "../../../host/virsh.ts";
+import type { BatchAnswer } from "../../../host/virsh-answers.ts";
 import { connected, withWholeLists } from "../../../host/virsh-answers.ts";
 
 /** As virsh says it when a pool goes between its list and its look at each. */

@@ -3,16 +3,10 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
-import {
-  isLocal,
-  reasonIn,
-  VirshError,
-  virshFor,
-  virshSession,
-  withoutQuestions,
-  withVirshSession,
-} from "../../../host/virsh.ts";
+import { isLocal, virshFor, virshSession, withVirshSession } from "../../../host/virsh.ts";
+import { reasonIn, VirshError } from "../../../host/virsh-error.ts";
 import { lineForVirsh, quoteForVirsh, virshInShell } from "../../../host/virsh-line.ts";
+import { withoutQuestions } from "../../../host/virsh-process.ts";
 
 test.each([
   ["project-myapp", "project-myapp"],

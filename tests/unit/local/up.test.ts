@@ -54,14 +54,14 @@ test("a VM that is not ready is told without a stack trace", async () => {
 });
 
 test("a virsh that fails is told without a stack trace, wherever it does", async () => {
-  const { VirshError } = await import("../../../host/virsh.ts");
+  const { VirshError } = await import("../../../host/virsh-error.ts");
   host.start.mockRejectedValue(new VirshError("qemu:///system", ["net-start", "it"], 1, "no such bridge"));
   const failure = "virsh -c qemu:///system net-start it failed (exit code 1): no such bridge";
   expect(await up()).toEqual({ failure, exitCode: 1 });
 });
 
 test("a VM whose wait fails by a virsh is told like one that is not ready", async () => {
-  const { VirshError } = await import("../../../host/virsh.ts");
+  const { VirshError } = await import("../../../host/virsh-error.ts");
   host.ready.mockRejectedValue(new VirshError("qemu:///system", ["dominfo", "project-app"], 1, "gone"));
   expect((await up()).failure).toBe("virsh -c qemu:///system dominfo project-app failed (exit code 1): gone");
 });

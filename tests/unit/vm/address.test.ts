@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { macAddress } from "../../../config/names.ts";
 import type { NetworkXml, Reservation } from "../../../host/libvirt-xml.ts";
-import { type Virsh, VirshError } from "../../../host/virsh.ts";
+import type { Virsh } from "../../../host/virsh.ts";
+import { VirshError } from "../../../host/virsh-error.ts";
 import { chooseAddress, type Lease, parseLeases, releaseAddress, reserveAddress } from "../../../vm/address.ts";
 
 const mac = macAddress("webapp");

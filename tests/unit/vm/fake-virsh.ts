@@ -1,5 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { type BatchAnswer, type BatchVirsh, VirshError } from "../../../host/virsh.ts";
+import type { BatchVirsh } from "../../../host/virsh.ts";
+import type { BatchAnswer } from "../../../host/virsh-answers.ts";
+import { VirshError } from "../../../host/virsh-error.ts";
 import { headerLength } from "../../../images/qcow2.ts";
 
 /** A domain of the fake. */

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { VirshError } from "../../../host/virsh.ts";
+import { VirshError } from "../../../host/virsh-error.ts";
 import { growDisks } from "../../../vm/grow.ts";
 import { FakeVirsh } from "./fake-virsh.ts";
 

@@ -1,6 +1,6 @@
 import { describe, expect, test, vi } from "vitest";
 import type { DomainFound } from "../../../host/inventory.ts";
-import { VirshError } from "../../../host/virsh.ts";
+import { VirshError } from "../../../host/virsh-error.ts";
 import { manualChanges, refuseManualChanges } from "../../../vm/manual-changes.ts";
 import { markStarting } from "../../../vm/marks.ts";
 import { undefine } from "../../../vm/replace.ts";

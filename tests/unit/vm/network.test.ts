@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { type Virsh, VirshError } from "../../../host/virsh.ts";
+import type { Virsh } from "../../../host/virsh.ts";
+import { VirshError } from "../../../host/virsh-error.ts";
 import { tearDownNetwork } from "../../../vm/network.ts";
 
 /** Which stack a VM is of, and which networks its interfaces are in. */

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import type { OwnVm } from "../../../daily/find-vm.ts";
 import { restartVm, startVm } from "../../../daily/power.ts";
-import { VirshError } from "../../../host/virsh.ts";
+import { VirshError } from "../../../host/virsh-error.ts";
 import { makeWayForDomain, putByDomain } from "../../../vm/replace.ts";
 import { requireNoRestore, unfinishedRestore } from "../../../vm/restore-mark.ts";
 import { FakeVirsh } from "./fake-virsh.ts";

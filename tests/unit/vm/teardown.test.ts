@@ -13,7 +13,7 @@ import path from "node:path";
 import { execaSync } from "execa";
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import { tailnetNamespace } from "../../../host/libvirt-xml.ts";
-import { VirshError } from "../../../host/virsh.ts";
+import { VirshError } from "../../../host/virsh-error.ts";
 import { tearDown } from "../../../vm/teardown.ts";
 import { aNode } from "../guest/samples.ts";
 import { FakeVirsh } from "./fake-virsh.ts";
