@@ -1,5 +1,6 @@
 import { posix } from "node:path";
 import { rawDisks } from "../host/domain-disks.ts";
+import { foreignDisk } from "../host/foreign-disk.ts";
 import type { VolumeFound } from "../host/inventory.ts";
 import { isOwnedBy } from "../vm/leftovers.ts";
 import { overlayIssues } from "../vm/overlays.ts";
@@ -120,20 +121,6 @@ function rootDiskIssues(check: HostCheck, name: string, settings: ProjectSetting
   const rule = `must be at least ${formatSize(rootDisk.capacity)}, as the root disk ${rootDisk.path} is`;
   const remedy = `write \`${exactSize(rootDisk)}\` or more, or have the root made anew by another text in \`rebuild\``;
   return [{ path: placeOf(check, name, "rootDisk"), rule, value: formatSize(settings.rootDisk), remedy }];
-}
-
-/** What is to be done with a project disk that leads to other files: to flatten it is to give its guest what they hold. */
-export const notOurs = "move that file away (nothing of ours made it), or choose another name for the project";
-
-/** Why a volume is no project disk; its path is the file's on the host. */
-export function foreignDisk({ path, format, backingPath }: VolumeFound): Issue[] {
-  if (format !== "qcow2") {
-    const rule = `its project disk ${path} must be a qcow2 image, but is ${format || "something unknown"}`;
-    return [{ path, rule, remedy: notOurs }];
-  }
-  if (!backingPath) return [];
-  const rule = `its project disk ${path} must stand alone, but has the backing file ${backingPath}`;
-  return [{ path, rule, remedy: notOurs }];
 }
 
 /** The least size in whole MiB that a disk has room in, as it would be written. */

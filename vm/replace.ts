@@ -1,9 +1,9 @@
-import { foreignDisk, notOurs } from "../config/disk-checks.ts";
 import { UserError } from "../config/errors.ts";
 import type { Log } from "../config/log.ts";
 import { domainName, domainUuid, isConsoleLog, ownerMark, poolName } from "../config/names.ts";
 import { formatSize } from "../config/sizes.ts";
 import { isRunning, shutDown } from "../guest/power.ts";
+import { foreignDisk, notOurs } from "../host/foreign-disk.ts";
 import { parseDomain, parseVolume } from "../host/libvirt-xml.ts";
 import { deleteVolume, refreshPool, startOfVolume, volumesIn } from "../host/pool-volumes.ts";
 import { shellFor } from "../host/shell.ts";
