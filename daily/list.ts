@@ -1,4 +1,4 @@
-import type { SshTarget } from "../guest/ssh-config.ts";
+import type { SshTarget } from "../guest/ssh-target.ts";
 import { lookAtVms } from "./look.ts";
 import { type Outline, readOutline } from "./outline.ts";
 import { hasNoLease, type VmRow, vmRows } from "./rows.ts";

@@ -1,6 +1,6 @@
 import { ownValue } from "../config/own-value.ts";
 import { type BackupAge, type BackupsFound, backupAge } from "../data/backup-age.ts";
-import type { SshTarget } from "../guest/ssh-config.ts";
+import type { SshTarget } from "../guest/ssh-target.ts";
 import type { GuestAddress } from "../guest/values.ts";
 import type { DomainState } from "./domstats.ts";
 import type { DiskFound, HostFound, VmFound } from "./look.ts";

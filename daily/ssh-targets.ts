@@ -1,8 +1,8 @@
 import { UserError } from "../config/errors.ts";
 import { ownValue } from "../config/own-value.ts";
 import { printable } from "../config/printable.ts";
-import type { SshTarget } from "../guest/ssh-config.ts";
 import { lastTargets, sshFilePaths, writeSshFiles } from "../guest/ssh-files.ts";
+import type { SshTarget } from "../guest/ssh-target.ts";
 import { findRunningVm, type OwnVm } from "./find-vm.ts";
 import type { Outline } from "./outline.ts";
 import { readStackState } from "./stack-state.ts";

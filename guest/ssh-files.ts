@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { type SshPath, type SshTarget, sshFiles } from "./ssh-config.ts";
+import { type SshPath, sshFiles } from "./ssh-config.ts";
+import type { SshTarget } from "./ssh-target.ts";
 import { storedTargets } from "./stored.ts";
 
 /** A stack's files for SSH clients. */

@@ -1,6 +1,6 @@
 import { namePattern } from "../config/names.ts";
 import type { Readiness } from "./ready.ts";
-import type { SshTarget } from "./ssh-config.ts";
+import type { SshTarget } from "./ssh-target.ts";
 import {
   isGuestAddress,
   isHostKey,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { SshTarget } from "../../../guest/ssh-config.ts";
+import type { SshTarget } from "../../../guest/ssh-target.ts";
 import {
   isGuestAddress,
   isHostKey,
