@@ -4,7 +4,7 @@ import { closest } from "fastest-levenshtein";
 import { asTexts } from "../config/engine-config.ts";
 import { UserError } from "../config/errors.ts";
 import { parseStackConfig, type StackConfig } from "../config/parse.ts";
-import { stackFileName } from "../config/pulumi-project.ts";
+import { stackFileName } from "../config/pulumi-files.ts";
 import { readStackFile } from "../config/stack-file.ts";
 import { requireCheckout } from "../daily/checkout-folder.ts";
 import { stacksIn } from "../daily/stacks.ts";

@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { UserError } from "../config/errors.ts";
 import { checkAgainstHost } from "../config/host-checks.ts";
 import { type HostSettings, parseStackConfig, type StackConfig } from "../config/parse.ts";
-import { stackFileName } from "../config/pulumi-project.ts";
+import { stackFileName } from "../config/pulumi-files.ts";
 import { recordLine } from "../config/records.ts";
 import { checkStackFile } from "../config/stack-file.ts";
 import { checkFolders, newFolders } from "../config/storage-checks.ts";

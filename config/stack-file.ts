@@ -1,6 +1,6 @@
 import path from "node:path";
 import { type EngineConfig, readEngineConfig } from "./engine-config.ts";
-import { readPulumiProject, readTextIfThere } from "./pulumi-project.ts";
+import { readPulumiProject, readTextIfThere } from "./pulumi-files.ts";
 
 /**
  * Reads the config in a stack's file as Pulumi does. A file that is not there says nothing.

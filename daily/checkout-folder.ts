@@ -1,7 +1,7 @@
 import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { type Issue, UserError } from "../config/errors.ts";
-import { readPulumiProject } from "../config/pulumi-project.ts";
+import { readPulumiProject } from "../config/pulumi-files.ts";
 
 /** The stack that verbs work on where none was ever named. */
 const firstStack = "local";

@@ -4,7 +4,7 @@ import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import type { ProjectOutput } from "../components/outputs.ts";
 import { markedStack } from "../config/names.ts";
-import { readPulumiProject } from "../config/pulumi-project.ts";
+import { readPulumiProject } from "../config/pulumi-files.ts";
 import { storedOutputs } from "../guest/stored.ts";
 import { usedBackend } from "../local/backend.ts";
 

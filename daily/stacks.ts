@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from "node:fs";
 import path from "node:path";
-import { readPulumiProject } from "../config/pulumi-project.ts";
+import { readPulumiProject } from "../config/pulumi-files.ts";
 
 /** The stacks that a checkout has files for, in order. */
 export function stacksIn(checkout: string): string[] {

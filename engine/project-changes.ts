@@ -1,6 +1,6 @@
 import type { ProjectOutput } from "../components/outputs.ts";
 import { formatPath, UserError } from "../config/errors.ts";
-import { readPulumiProject } from "../config/pulumi-project.ts";
+import { readPulumiProject } from "../config/pulumi-files.ts";
 import type { VmChange } from "../config/records.ts";
 import { mayBeDeleted } from "../daily/stack-state.ts";
 import type { StorageHost } from "../data/project-disk.ts";

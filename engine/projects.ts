@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from "node:util";
 import { loadStack } from "../cli/stack.ts";
 import { formatPath, UserError } from "../config/errors.ts";
 import { invalidNames } from "../config/name-rules.ts";
-import { readPulumiProject, readTextIfThere, stackFileName } from "../config/pulumi-project.ts";
+import { readPulumiProject, readTextIfThere, stackFileName } from "../config/pulumi-files.ts";
 import { stacksIn } from "../daily/stacks.ts";
 import type { StorageHost } from "../data/project-disk.ts";
 import type { StackPlace } from "./change.ts";

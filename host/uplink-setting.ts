@@ -1,5 +1,6 @@
 import { secretText } from "../config/engine-config.ts";
-import { ownNamespace, stackFileName } from "../config/pulumi-project.ts";
+import { stackFileName } from "../config/pulumi-files.ts";
+import { ownNamespace } from "../config/pulumi-project.ts";
 import { readStackFile } from "../config/stack-file.ts";
 import { stacksIn } from "../daily/stacks.ts";
 

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
-import { readPulumiProject } from "../config/pulumi-project.ts";
+import { readPulumiProject } from "../config/pulumi-files.ts";
 import { realPath } from "../config/real-path.ts";
 import { shellWord } from "../config/shell-word.ts";
 import { localDir } from "../host/resolve.ts";

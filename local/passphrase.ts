@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
 import { UserError } from "../config/errors.ts";
-import { stackFileName } from "../config/pulumi-project.ts";
+import { stackFileName } from "../config/pulumi-files.ts";
 import { stacksIn } from "../daily/stacks.ts";
 import { writeNew, writeWhole } from "../engine/stack-file.ts";
 import { localDir } from "../host/resolve.ts";

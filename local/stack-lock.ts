@@ -4,7 +4,7 @@ import { hostname } from "node:os";
 import path from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { UserError } from "../config/errors.ts";
-import { readPulumiProject } from "../config/pulumi-project.ts";
+import { readPulumiProject } from "../config/pulumi-files.ts";
 import { shellWord } from "../config/shell-word.ts";
 import { usedBackend } from "./backend.ts";
 
