@@ -3,6 +3,7 @@ import { type Issue, UserError } from "../config/errors.ts";
 import { domainName, macAddress, poolName } from "../config/names.ts";
 import type { DiskDevice, DomainDevices } from "../host/domain-devices.ts";
 import type { DomainFound } from "../host/inventory.ts";
+import { transientIssue } from "./transient.ts";
 
 /**
  * What others did to a domain of this product: virt-manager, virsh, libvirt-guests. All of it is looked at before the domain
@@ -135,16 +136,6 @@ export function savedMemoryIssue({ uri, project, stack }: Omit<DomainPlace, "isO
 /** The way out where another QEMU or another processor cannot resume what was saved. */
 export const giveMemoryUp = (uri: string, project: string) =>
   `if it cannot resume, give that memory up, as after a power cut: virsh -c '${uri}' managedsave-remove ${domainName(project)}`;
-
-/** A VM that runs and is not defined as a fact and what to do about it. */
-export function transientIssue({ project, stack }: Pick<DomainPlace, "project" | "stack">): Issue {
-  const where = stack === undefined ? "" : ` --stack ${stack}`;
-  return {
-    path: domainName(project),
-    rule: "must be defined on its host, but only runs there (virsh undefine): it is gone when it stops",
-    remedy: `have it defined again, as it runs: project-vm doctor --fix${where}`,
-  };
-}
 
 /**
  * What was done to a domain that no update may work on before it is put right.

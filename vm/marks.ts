@@ -11,7 +11,7 @@ import {
 } from "../host/libvirt-xml.ts";
 import type { Virsh } from "../host/virsh.ts";
 import { VirshError } from "../host/virsh-error.ts";
-import { transientIssue } from "./manual-changes.ts";
+import { transientIssue } from "./transient.ts";
 
 /** What a domain notes about itself, at this moment. */
 export async function marksOf(virsh: Virsh, domain: string): Promise<DomainMarks> {

@@ -13,7 +13,7 @@ import type { Virsh } from "../../host/virsh.ts";
 import { withXmlFile } from "../../host/xml-file.ts";
 import { describeCopies } from "../../vm/copies.ts";
 import { isOwnedBy, unknownVmRemedy } from "../../vm/leftovers.ts";
-import { detachedDisks, giveMemoryUp, manualChanges, ownDisks, transientIssue } from "../../vm/manual-changes.ts";
+import { detachedDisks, giveMemoryUp, manualChanges, ownDisks } from "../../vm/manual-changes.ts";
 import {
   attachFilter,
   bareInterfaces,
@@ -23,6 +23,7 @@ import {
   strayInterfaces,
 } from "../../vm/network-filter.ts";
 import { findProject } from "../../vm/plan.ts";
+import { transientIssue } from "../../vm/transient.ts";
 import type { StackState } from "../stack-state.ts";
 import { type Examined, failure, ok, warning } from "./finding.ts";
 
