@@ -6,10 +6,10 @@ import { ensureHostRuns } from "../host/embedded.ts";
 import { embeddedHostFor } from "../host/embedded-layout.ts";
 import { localDir } from "../host/resolve.ts";
 import { ensureSshKey } from "../local/checkout.ts";
+import { StackLocked } from "../local/locked-stack.ts";
 import { Engine, type Log } from "./engine.ts";
 import { type Told, vanishedVms } from "./events.ts";
 import { Interrupted, withInterrupts } from "./interrupts.ts";
-import { StackLocked } from "./lock.ts";
 import { writeWhole } from "./stack-file.ts";
 import { inTurn } from "./turn.ts";
 

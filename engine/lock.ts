@@ -1,9 +1,5 @@
-import { UserError } from "../config/errors.ts";
-import { cancelCommand } from "../local/stack-lock.ts";
+import { type StackLocked, stackLocked } from "../local/locked-stack.ts";
 import type { PulumiError } from "./pulumi-process.ts";
-
-/** Somebody else works on the stack: nothing was begun. */
-export class StackLocked extends UserError {}
 
 /**
  * The engine's error for a stack that another process works on, as a UserError; undefined for other errors. With that one it prints
@@ -18,15 +14,4 @@ export function lockedStack(
     ([, who, pid, since]) => `process ${pid} of ${who}, since ${since}`,
   );
   return stackLocked(stack, holders);
-}
-
-/** @param holders what is known of those that hold its lock */
-export function stackLocked(stack: string, holders: string[]): StackLocked {
-  return new StackLocked(`Nothing was changed: something else works on the stack ${stack}.`, [
-    {
-      path: `stack ${stack}`,
-      rule: `is locked by ${holders.join(" and ") || "another update"}`,
-      remedy: `wait until that has ended; if it is surely gone: ${cancelCommand(stack)}, then the same command again`,
-    },
-  ]);
 }

@@ -3,12 +3,12 @@ import { InvalidValue, UsageError, UserError } from "../../../config/errors.ts";
 import { runProgram } from "../../../config/run-program.ts";
 import { GuestNotThawed } from "../../../data/freeze.ts";
 import { Interrupted } from "../../../engine/interrupts.ts";
-import { StackLocked } from "../../../engine/lock.ts";
 import { PulumiError } from "../../../engine/pulumi-process.ts";
 import { NotReadyError } from "../../../guest/ready.ts";
 import { AgentError, GuestRefusal, ProgramError } from "../../../guest/refusal.ts";
 import { ShellError } from "../../../host/shell.ts";
 import { VirshError } from "../../../host/virsh-error.ts";
+import { StackLocked } from "../../../local/locked-stack.ts";
 
 beforeEach(() => {
   process.exitCode = undefined;

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { UserError } from "../../../config/errors.ts";
 import { changeStack, type StackPlace } from "../../../engine/change.ts";
 import { nothingTold } from "../../../engine/events.ts";
-import { StackLocked } from "../../../engine/lock.ts";
+import { StackLocked } from "../../../local/locked-stack.ts";
 
 /** What the engine does in a test; it is asked in this order. */
 const engine = vi.hoisted(() => ({ preview: vi.fn(), up: vi.fn() }));

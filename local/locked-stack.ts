@@ -1,0 +1,16 @@
+import { UserError } from "../config/errors.ts";
+import { cancelCommand } from "./stack-lock.ts";
+
+/** Somebody else works on the stack: nothing was begun. */
+export class StackLocked extends UserError {}
+
+/** @param holders what is known of those that hold its lock */
+export function stackLocked(stack: string, holders: string[]): StackLocked {
+  return new StackLocked(`Nothing was changed: something else works on the stack ${stack}.`, [
+    {
+      path: `stack ${stack}`,
+      rule: `is locked by ${holders.join(" and ") || "another update"}`,
+      remedy: `wait until that has ended; if it is surely gone: ${cancelCommand(stack)}, then the same command again`,
+    },
+  ]);
+}
