@@ -1,5 +1,6 @@
 import path from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { joinScript } from "../../guest/tailnet.ts";
 import { isNodeId, isNodeKey } from "../../guest/values.ts";
 import { startEmbeddedHost } from "../../host/embedded.ts";
 import { defaultPatience } from "../../tailnet/api.ts";
@@ -81,6 +82,35 @@ describe("keys", () => {
     });
     expect(await laptop.ping("project-web")).toMatch(/^pong from project-web \(100\.64\.0\.\d+\) via/);
     expect(await web.ping("laptop")).toMatch(/^pong from laptop/);
+  });
+
+  test("a device that was removed joins again as one device, by its name", async () => {
+    const { key } = await tailnet.createKey({ tags: ["tag:project-vm"], reusable: true });
+    const node = await start("project-back");
+    const join = () => node.sh(joinScript, ["join", "project-back", tailnet.loginServer], key);
+    const named = async () => (await tailnet.admin.nodes()).filter(({ name }) => name === "project-back");
+    await join();
+    // As before it goes to another control server and comes back.
+    await node.run("logout");
+    await join();
+    // headscale puts one down again at times that goes right after that.
+    const removed = async () => {
+      for (const { id } of await named()) await tailnet.admin.deleteNode(id);
+      await expect.poll(named).toEqual([]);
+      await node.stop();
+      await node.boot();
+      const state = async () => (await node.status()).BackendState;
+      await expect.poll(state, { timeout: 20_000 }).toMatch(/^(Running|NeedsLogin)$/);
+      return state();
+    };
+    await expect.poll(removed, { timeout: 90_000, interval: 1000 }).toBe("NeedsLogin");
+    await join();
+    expect(await named()).toMatchObject([{ givenName: "project-back", online: true }]);
+    await join();
+    const after = await named();
+    expect(after).toMatchObject([{ givenName: "project-back", online: true }]);
+    await node.stop();
+    for (const { id } of after) await tailnet.admin.deleteNode(id);
   });
 
   test("Tailscale SSH lets in whom the policy lets in, and nobody else", async () => {

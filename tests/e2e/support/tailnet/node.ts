@@ -2,6 +2,7 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
+import { shellWord } from "../../../../config/shell-word.ts";
 import { withPasswd, writePasswd } from "../own-passwd.ts";
 import { NamespaceProcess } from "./namespace-process.ts";
 import type { Tailnet } from "./tailnet.ts";
@@ -123,9 +124,22 @@ export class TailscaleNode {
 
   /** Runs `tailscale` on this node. @returns what it prints */
   async run(...args: string[]): Promise<string> {
-    const command = [`--net=${this.tailnet.netns}`, "--", this.tailnet.programs.tailscale, `--socket=${this.socket}`];
-    const { stdout } = await execa("nsenter", [...command, ...args], { stdin: "ignore", timeout: 120_000 });
+    const { stdout } = await execa("nsenter", [...this.command, ...args], { stdin: "ignore", timeout: 120_000 });
     return stdout;
+  }
+
+  /** Runs a shell's script that has this node as its machine's. @param input goes to its standard input */
+  async sh(script: string, args: string[], input: string): Promise<void> {
+    const programs = join(this.dir, "bin");
+    mkdirSync(programs, { recursive: true });
+    const words = ["nsenter", ...this.command].map(shellWord);
+    writeFileSync(join(programs, "tailscale"), `#!/bin/sh\nexec ${words.join(" ")} "$@"\n`, { mode: 0o755 });
+    const env = { PATH: `${programs}:${process.env.PATH}` };
+    await execa("/bin/sh", ["-c", script, ...args], { env, input, timeout: 120_000 });
+  }
+
+  private get command(): string[] {
+    return [`--net=${this.tailnet.netns}`, "--", this.tailnet.programs.tailscale, `--socket=${this.socket}`];
   }
 
   private get home(): string {
