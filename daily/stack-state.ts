@@ -1,12 +1,7 @@
-import { readFile, stat } from "node:fs/promises";
-import path from "node:path";
-import { promisify } from "node:util";
-import { gunzip } from "node:zlib";
 import type { ProjectOutput } from "../components/outputs.ts";
 import { markedStack } from "../config/names.ts";
-import { readPulumiProject } from "../config/pulumi-files.ts";
 import { storedOutputs } from "../guest/stored.ts";
-import { usedBackend } from "../local/backend.ts";
+import { checkpointFile, readCheckpoint } from "../local/checkpoint.ts";
 
 /** What a stack's last update left in its state. */
 export interface StackState {
@@ -43,30 +38,10 @@ export interface Resource {
  * @returns undefined where there is none or none can be read: its backend is no folder, it was lost, or the stack was never brought up
  */
 export async function readStackState(root: string, stack: string): Promise<StackState | undefined> {
-  const { folder } = usedBackend(root);
-  if (folder === undefined) return undefined;
-  const file = path.join(folder, ".pulumi", "stacks", readPulumiProject(root).name, `${stack}.json`);
-  const text = await readCheckpoint(file).catch(() => undefined);
+  const found = await checkpointFile(root, stack);
+  const text = found && (await readCheckpoint(found.file).catch(() => undefined));
   return text === undefined ? undefined : stateIn(text);
 }
-
-/**
- * The text of a checkpoint, which the backend compresses where PULUMI_SELF_MANAGED_STATE_GZIP has it so; one that it wrote before, the
- * other way, may still be beside it. Which one holds is the backend's own rule.
- */
-async function readCheckpoint(file: string): Promise<string> {
-  const compressed = `${file}.gz`;
-  const [plainTime, time] = await Promise.all([file, compressed].map(modified));
-  if (time === undefined || (plainTime !== undefined && plainTime > time)) return readFile(file, "utf8");
-  return (await promisify(gunzip)(await readFile(compressed))).toString();
-}
-
-/** When a file was changed last; undefined: there is none. */
-const modified = (file: string) =>
-  stat(file).then(
-    ({ mtimeMs }) => mtimeMs,
-    () => undefined,
-  );
 
 /** Reads a checkpoint of the file backend. */
 export function stateIn(text: string): StackState | undefined {
