@@ -15,6 +15,7 @@ import { closeBeforeUpdate, lookBeforeUpdate } from "../host/closed-storage.ts";
 import { type Inventory, takeInventory } from "../host/inventory.ts";
 import { describeLostDisks, lostHosts } from "../host/lost-hosts.ts";
 import { localDir, localSshKey, resolveHost } from "../host/resolve.ts";
+import { requireStateRoom } from "../local/state-room.ts";
 import { describeRemovals, keptDisks, vmsWithoutEntry } from "../vm/leftovers.ts";
 import { findProject } from "../vm/plan.ts";
 import { instructions, projectOutput } from "./outputs.ts";
@@ -51,6 +52,7 @@ async function program({ running = true }: StackProgramOptions) {
   const root = process.cwd();
   const file = stackFileName(root, stack);
   checkStackFile(root, file);
+  await requireStateRoom(root, stack);
   const config = parseStackConfig(pulumi.runtime.allConfig(), file);
   for (const notice of config.notices) pulumi.log.info(notice);
   const sshKeys =

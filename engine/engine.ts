@@ -11,6 +11,7 @@ import { usedBackend } from "../local/backend.ts";
 import { checkoutEnvironment, prepareCheckout } from "../local/checkout.ts";
 import { wrongPassphrase } from "../local/passphrase.ts";
 import { releaseDeadLocks } from "../local/stack-lock.ts";
+import { requireStateRoom } from "../local/state-room.ts";
 import { cacheFolder } from "../toolchain/ensure/places.ts";
 import { toolchainEnvironment } from "../toolchain/ensure.ts";
 import { describeFailures, nothingTold, readEvent, type Told } from "./events.ts";
@@ -60,6 +61,7 @@ export class Engine {
    */
   up(refresh = false): Promise<Told> {
     return this.operation("update", async (stack, onEvent, told) => {
+      await requireStateRoom(this.root, this.stack);
       await releaseDeadLocks(this.root, this.stack, this.log);
       if (refresh) await this.lookAtAll(stack);
       this.log(`${this.stack}: updating`);
@@ -189,6 +191,7 @@ export class Engine {
   private async begin(workspace: LocalWorkspace): Promise<Stack> {
     const backend = usedBackend(this.root);
     if (!backend.isOwn && !this.mayBeginElsewhere) throw notBegun(this.stack, backend.name);
+    await requireStateRoom(this.root, this.stack);
     this.log(`${this.stack}: there is no state of this stack yet: beginning one`);
     const file = path.join(this.root, stackFileName(this.root, this.stack));
     const text = readFileSync(file, "utf8");

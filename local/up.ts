@@ -23,6 +23,7 @@ import { wrongPassphrase } from "./passphrase.ts";
 import { log, secondsPassed } from "./progress.ts";
 import { type ReadyOnes, readyOnes, requireAllReady } from "./ready-ones.ts";
 import { isHeld, readLocks, releaseDeadLocks } from "./stack-lock.ts";
+import { requireStateRoom } from "./state-room.ts";
 
 const stack = "local";
 const host = embeddedHostFor(projectRoot);
@@ -30,6 +31,7 @@ const host = embeddedHostFor(projectRoot);
 /** `make up`: the embedded host, then the stack `local` on it, then one line for each VM that says how to get in. */
 async function main(): Promise<void> {
   checkStackFile(projectRoot, stackFileName(projectRoot, stack));
+  await requireStateRoom(projectRoot, stack);
   await ensureSshKey(projectRoot, log);
   await startEmbeddedHost(host, log);
   for (const lost of lostHosts()) log(lostHostLine(lost));

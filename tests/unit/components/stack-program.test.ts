@@ -1,4 +1,5 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { statfs } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
@@ -7,7 +8,12 @@ import { stackProgram } from "../../../components/stack-program.ts";
 import type { Inventory } from "../../../host/inventory.ts";
 import { ShellError } from "../../../host/shell.ts";
 import { asPulumi, ed25519 } from "../config/samples.ts";
-import { emptyInventory } from "./stack.ts";
+import { emptyInventory, registered } from "./stack.ts";
+
+vi.mock("node:fs/promises", async (original) => {
+  const real = await original<typeof import("node:fs/promises")>();
+  return { ...real, statfs: vi.fn(real.statfs) };
+});
 
 /** What is on the host, and what mounted.sh says there. */
 const there = vi.hoisted(() => ({ inventory: undefined as Inventory | undefined, mounted: "" }));
@@ -37,6 +43,7 @@ beforeEach(() => {
 });
 afterEach(() => {
   vi.restoreAllMocks();
+  vi.unstubAllEnvs();
   rmSync(root, { recursive: true });
 });
 
@@ -61,4 +68,12 @@ describe("after a boot without the disk, on which all pools are stopped,", () =>
       `${title}\n  - Pulumi.teststack.yaml: projects.webapp: whether its pool has a kept project disk cannot be seen: the pool \`project-webapp\` on qemu:///system is stopped\n    start it: virsh -c 'qemu:///system' pool-start project-webapp, or project-vm doctor --fix`,
     );
   });
+});
+
+test("on a full disk nothing is registered, before the host is looked at", async () => {
+  const free = { blocks: 1000, bavail: 1, bfree: 1, bsize: 4096 };
+  vi.mocked(statfs).mockResolvedValueOnce(free as never);
+  vi.stubEnv("PULUMI_BACKEND_URL", `file://${root}`);
+  await expect(stackProgram()).rejects.toThrow("The state of the stack teststack has too little room.");
+  expect(registered).toEqual([]);
 });

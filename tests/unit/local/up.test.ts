@@ -1,7 +1,14 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
 /** What the host and the VM do in a test. */
-const host = vi.hoisted(() => ({ start: vi.fn(), ready: vi.fn(), select: vi.fn(), locks: vi.fn(), release: vi.fn() }));
+const host = vi.hoisted(() => ({
+  start: vi.fn(),
+  ready: vi.fn(),
+  select: vi.fn(),
+  locks: vi.fn(),
+  release: vi.fn(),
+  room: vi.fn(),
+}));
 vi.mock("../../../config/execa.ts", () => ({
   execa: async (_: string, args: string[]) => ({
     ...(args[1] === "select" ? host.select() : {}),
@@ -24,9 +31,11 @@ vi.mock("../../../local/stack-lock.ts", async (original) => ({
   releaseDeadLocks: async () => host.release(),
   readLocks: async () => host.locks(),
 }));
+vi.mock("../../../local/state-room.ts", () => ({ requireStateRoom: async () => host.room() }));
 
 beforeEach(() => {
   vi.resetModules();
+  host.room.mockReset();
   host.start.mockReset();
   host.ready.mockReset();
   host.select.mockReset();
@@ -73,6 +82,15 @@ test("a lock that an engine left which was killed while it began the stack is re
   });
   host.ready.mockResolvedValue({ addresses: [], hostKeys: [] });
   expect((await up()).failure).toBe("");
+});
+
+test("where the state has too little room, not even the host is started", async () => {
+  const { UserError } = await import("../../../config/errors.ts");
+  host.room.mockImplementation(() => {
+    throw new UserError("The state of the stack local has too little room.");
+  });
+  expect(await up()).toEqual({ failure: "The state of the stack local has too little room.", exitCode: 1 });
+  expect(host.start).not.toHaveBeenCalled();
 });
 
 test("a stack that another update works on is told with who that is, and not with how to take its lock", async () => {
