@@ -8,6 +8,7 @@ import { stackUrn } from "../config/pulumi-project.ts";
 import { type ProgressLog, readable, recordsVariable, sentence } from "../config/records.ts";
 import type { Resource } from "../daily/stack-state.ts";
 import { usedBackend } from "../local/backend.ts";
+import { requireReadableState } from "../local/broken-state.ts";
 import { checkoutEnvironment, prepareCheckout } from "../local/checkout.ts";
 import { wrongPassphrase } from "../local/passphrase.ts";
 import { releaseDeadLocks } from "../local/stack-lock.ts";
@@ -171,6 +172,7 @@ export class Engine {
 
   private async workspace(): Promise<LocalWorkspace> {
     prepareCheckout(this.root);
+    await requireReadableState(this.root, this.stack);
     // For whatever starts `pulumi`, in this process and below it.
     changeOwn({ ...checkoutEnvironment(this.root), ...toolchainEnvironment() });
     reapOrphans(cacheFolder());

@@ -133,7 +133,7 @@ function changedTree(tree: Fields, [key, ...rest]: string[], value: Value | unde
 }
 
 /** Writes a file so that at no moment, not even when this is killed, it is there by half. */
-export function writeWhole(file: string, text: string): void {
+export function writeWhole(file: string, text: string | Buffer): void {
   const place = realpathSync(file);
   const partial = `${place}.${randomUUID()}.partial`;
   try {

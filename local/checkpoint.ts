@@ -57,8 +57,23 @@ export const stateFile = (file: string): Promise<StateFile | undefined> =>
  * @throws Error when it cannot be read, is cut off where it is compressed, or is compressed by zstd, which Node 20 does not know
  */
 export async function readCheckpoint(file: string): Promise<string> {
-  const bytes = await readFile(file);
-  if (beginsWith(bytes, magic.zstd)) throw new Error(`${file} is compressed by zstd`);
+  return textOf(await readFile(file));
+}
+
+/** Whether a file holds all of a state, and not what a write that failed left of it; undefined: not known, as it cannot be read here. */
+export async function isWhole(file: string): Promise<boolean | undefined> {
+  const bytes = await readFile(file).catch(() => undefined);
+  if (bytes === undefined || beginsWith(bytes, magic.zstd)) return undefined;
+  try {
+    const state: unknown = JSON.parse(await textOf(bytes));
+    return typeof state === "object" && state !== null;
+  } catch {
+    return false;
+  }
+}
+
+async function textOf(bytes: Buffer): Promise<string> {
+  if (beginsWith(bytes, magic.zstd)) throw new Error("a state that is compressed by zstd is not read here");
   return (beginsWith(bytes, magic.gzip) ? await promisify(gunzip)(bytes) : bytes).toString();
 }
 

@@ -17,6 +17,7 @@ import { takeInventory } from "../host/inventory.ts";
 import { lostHostLine, lostHosts } from "../host/lost-hosts.ts";
 import { embeddedHostSsh, localDir } from "../host/resolve.ts";
 import { virshFor } from "../host/virsh.ts";
+import { requireReadableState } from "./broken-state.ts";
 import { ensureSshKey, projectRoot } from "./checkout.ts";
 import { stackLocked } from "./locked-stack.ts";
 import { wrongPassphrase } from "./passphrase.ts";
@@ -31,6 +32,7 @@ const host = embeddedHostFor(projectRoot);
 /** `make up`: the embedded host, then the stack `local` on it, then one line for each VM that says how to get in. */
 async function main(): Promise<void> {
   checkStackFile(projectRoot, stackFileName(projectRoot, stack));
+  await requireReadableState(projectRoot, stack);
   await requireStateRoom(projectRoot, stack);
   await ensureSshKey(projectRoot, log);
   await startEmbeddedHost(host, log);

@@ -1,12 +1,13 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
-import { UserError } from "../../config/errors.ts";
+import { factOf, UserError } from "../../config/errors.ts";
 import { execa } from "../../config/execa.ts";
 import type { Log } from "../../config/log.ts";
 import { programEnvironment } from "../../config/program-environment.ts";
 import { shellWord } from "../../config/shell-word.ts";
 import { orphansAmong, processesFound, reapOrphans } from "../../engine/orphans.ts";
 import { mayBeFolder, skipRemedy, usedBackend } from "../../local/backend.ts";
+import { type BrokenState, brokenState, describeCopy, restoreState } from "../../local/broken-state.ts";
 import { isHeld, readLocks, releaseDeadLocks } from "../../local/stack-lock.ts";
 import { attributesIn, dropAttributes } from "../../local/state-attributes.ts";
 import { cacheFolder } from "../../toolchain/ensure/places.ts";
@@ -23,7 +24,32 @@ const plugins = [
 
 /** The engine of this machine, and what it may have left behind. */
 export async function examineEngine(root: string, stack: string, log: Log): Promise<Examined[]> {
-  return Promise.all([toolchain(), examineOrphans(cacheFolder()), locks(root, stack, log), examineAttributes(root)]);
+  const own = [toolchain(), examineOrphans(cacheFolder()), locks(root, stack, log)];
+  return (await Promise.all([...own, examineStateFiles(root, stack, log)])).flat();
+}
+
+/** The files of a stack's state: whether an engine can read the state itself, and what it reads beside it. */
+export async function examineStateFiles(root: string, stack: string, log: Log): Promise<Examined[]> {
+  const broken = await brokenState(root, stack);
+  const attributes = examineAttributes(root);
+  if (broken === undefined) return [attributes];
+  const state = examineBroken(stack, broken, () => restoreState(root, stack, log));
+  return attributes.level === "ok" ? [state] : [state, attributes];
+}
+
+function examineBroken(
+  stack: string,
+  { isHeld: isWritten, file, copy, issue }: BrokenState,
+  mend: () => Promise<void>,
+) {
+  const check = "state files";
+  if (isWritten) {
+    const says = `${file} cannot be read at the moment: an update is going on, which writes it`;
+    return warning(check, says, "look again when it has ended: project-vm doctor");
+  }
+  const fact = factOf(issue);
+  if (copy === undefined) return failure(check, fact, issue.remedy);
+  return failure(check, `${fact}; there is ${describeCopy(stack, copy)}`, issue.remedy, mend);
 }
 
 /** An engine reads attributes that are there, and fails at empty ones. Looked at is the folder of the backend that it uses here. */

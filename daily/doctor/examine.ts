@@ -8,10 +8,11 @@ import { describeMoved, embeddedHosts, hostMovedFrom, lostHosts, movedRemedy } f
 import { shellFor } from "../../host/shell.ts";
 import { virshFor } from "../../host/virsh.ts";
 import { basePool, imageUsage } from "../../images/usage.ts";
+import { checkpointFile } from "../../local/checkpoint.ts";
 import { readStackState } from "../stack-state.ts";
 import { examineBackups } from "./backups.ts";
 import { examineEngine } from "./engine.ts";
-import { type Examined, type Finding, failure, mended, ok } from "./finding.ts";
+import { type Examined, type Finding, failure, mended, ok, warning } from "./finding.ts";
 import { examineHost, examineState } from "./host.ts";
 import { examineImages } from "./images.ts";
 import { examineLostHosts, examineMachine } from "./machine.ts";
@@ -65,7 +66,8 @@ async function examineHostOf(stack: Stack, log: Log): Promise<Examined[]> {
       examineImages({ stack: stack.name, host: settings, pool: basePool(inventory), usage, shell }, log),
       examineBackups(stack),
     ]);
-    const inPlace = movedAway ?? examineState(stack, inventory, state, state?.formerName);
+    const unread = state === undefined && (await examineUnread(stack));
+    const inPlace = movedAway ?? (unread || examineState(stack, inventory, state, state?.formerName));
     const host = [
       ...examineHost(stack, inventory, virsh, state?.formerName),
       ...images,
@@ -81,4 +83,12 @@ async function examineHostOf(stack: Stack, log: Log): Promise<Examined[]> {
     // A host that does not run is no fault where the VMs are on another.
     return [read, movedAway ?? ill, ...examineLostHosts(lost)];
   }
+}
+
+/** A state that is there and was not read is not one that is lost. */
+export async function examineUnread({ root, name }: Pick<Stack, "root" | "name">): Promise<Examined | undefined> {
+  const found = await checkpointFile(root, name);
+  if (found === undefined) return undefined;
+  const remedy = `see \`state files\`, and what the engine reads of it: pulumi stack -s ${name}`;
+  return warning("state", `not known: ${found.file} could not be read`, remedy);
 }

@@ -8,6 +8,7 @@ const host = vi.hoisted(() => ({
   locks: vi.fn(),
   release: vi.fn(),
   room: vi.fn(),
+  state: vi.fn(),
 }));
 vi.mock("../../../config/execa.ts", () => ({
   execa: async (_: string, args: string[]) => ({
@@ -32,9 +33,11 @@ vi.mock("../../../local/stack-lock.ts", async (original) => ({
   readLocks: async () => host.locks(),
 }));
 vi.mock("../../../local/state-room.ts", () => ({ requireStateRoom: async () => host.room() }));
+vi.mock("../../../local/broken-state.ts", () => ({ requireReadableState: async () => host.state() }));
 
 beforeEach(() => {
   vi.resetModules();
+  host.state.mockReset();
   host.room.mockReset();
   host.start.mockReset();
   host.ready.mockReset();
@@ -84,12 +87,12 @@ test("a lock that an engine left which was killed while it began the stack is re
   expect((await up()).failure).toBe("");
 });
 
-test("where the state has too little room, not even the host is started", async () => {
+test.each(["room", "state"] as const)("where the state has no %s, not even the host is started", async (what) => {
   const { UserError } = await import("../../../config/errors.ts");
-  host.room.mockImplementation(() => {
-    throw new UserError("The state of the stack local has too little room.");
+  host[what].mockImplementation(() => {
+    throw new UserError(`The state of the stack local has no ${what}.`);
   });
-  expect(await up()).toEqual({ failure: "The state of the stack local has too little room.", exitCode: 1 });
+  expect(await up()).toEqual({ failure: `The state of the stack local has no ${what}.`, exitCode: 1 });
   expect(host.start).not.toHaveBeenCalled();
 });
 

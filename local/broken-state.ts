@@ -1,0 +1,120 @@
+import { constants, copyFileSync, readFileSync } from "node:fs";
+import { readdir } from "node:fs/promises";
+import path from "node:path";
+import { type Issue, UserError } from "../config/errors.ts";
+import { shellWord } from "../config/shell-word.ts";
+import { writeWhole } from "../engine/stack-file.ts";
+import { checkpointFile, isWhole, type StateFile, stateFile, stateFolder } from "./checkpoint.ts";
+import { isHeld, readLocks } from "./stack-lock.ts";
+import { requireStateRoom } from "./state-room.ts";
+
+/** A state that no engine can read: a full disk or a power cut left its file cut off. */
+export interface BrokenState {
+  /** Absolute path. */
+  file: string;
+  /** Whether an engine works on the stack, which writes it again and may yet succeed. */
+  isHeld: boolean;
+  /** The newest copy that is whole; undefined: there is none. */
+  copy: StateFile | undefined;
+  /** What is wrong, and what to do about it by hand. */
+  issue: Issue;
+}
+
+/** @returns undefined where the state is whole, or none is there, or it is not known whether it is whole */
+export async function brokenState(root: string, stack: string): Promise<BrokenState | undefined> {
+  const state = await checkpointFile(root, stack);
+  if (state === undefined || (await isWhole(state.file)) !== false) return undefined;
+  const locks = await readLocks(root, stack);
+  const copy = await newestWhole((await copiesOf(root, stack)).filter(({ file }) => file !== state.file));
+  return { file: state.file, isHeld: locks.some(isHeld), copy, issue: issueOf(stack, state, copy) };
+}
+
+/**
+ * Makes sure that an engine can read the state of a stack, as far as that is known here. Its own error names no file. While another
+ * engine works on the stack, that is to be said instead.
+ *
+ * @throws UserError when it cannot
+ */
+export async function requireReadableState(root: string, stack: string): Promise<void> {
+  const broken = await brokenState(root, stack);
+  if (broken === undefined || broken.isHeld) return;
+  const { issue, copy } = broken;
+  const fix = copy && `\`project-vm doctor --fix --stack ${stack}\` puts there ${describeCopy(stack, copy)}`;
+  const title = `Nothing was changed: the state of the stack ${stack} cannot be read.`;
+  throw new UserError(title, [{ ...issue, remedy: fix ?? issue.remedy }]);
+}
+
+/** What a copy is, and what comes of it. */
+export function describeCopy(stack: string, { file, modified }: StateFile): string {
+  const next = `what was made since then is adopted by the next update: see \`project-vm plan --stack ${stack}\` first`;
+  return `its newest whole copy, ${file}, of ${new Date(modified).toISOString()}; ${next}`;
+}
+
+/**
+ * Puts the newest whole copy of a broken state in its place, and what was there aside.
+ *
+ * @throws UserError when an engine works on the stack by now, or there is no room, or this user may not
+ */
+export async function restoreState(root: string, stack: string, log: (line: string) => void): Promise<void> {
+  const broken = await brokenState(root, stack);
+  if (broken?.copy === undefined) return;
+  const { file, copy } = broken;
+  if (broken.isHeld) throw new UserError(`an update of the stack ${stack} is going on`);
+  await requireStateRoom(root, stack);
+  try {
+    const aside = putAside(file);
+    writeWhole(file, readFileSync(copy.file));
+    log(`${file} is what ${copy.file} was; what it was before is in ${aside}`);
+  } catch (error) {
+    const rule = `must be writable, with its folder, by this user (${(error as Error).message})`;
+    throw new UserError("The state could not be put back.", [
+      { path: file, rule, remedy: "the same command again, as the user whose it is" },
+    ]);
+  }
+}
+
+/** Copies a file, so that it is there at any moment, to a name beside it that the engine takes for no state. */
+function putAside(file: string, count = 1): string {
+  const aside = `${file}.unreadable${count === 1 ? "" : `-${count}`}`;
+  try {
+    copyFileSync(file, aside, constants.COPYFILE_EXCL);
+    return aside;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    return putAside(file, count + 1);
+  }
+}
+
+/**
+ * What may be a copy of a stack's state: beside it, the `.bak` of before each write and what PULUMI_DIY_BACKEND_RETAIN_CHECKPOINTS
+ * keeps; in `backups` and `history`, one of each update. Those after a write that failed are cut off like the state.
+ */
+async function copiesOf(root: string, stack: string): Promise<StateFile[]> {
+  const places = [
+    ["stacks", "", `${stack}.json`, /^(\.gz|\.zst)?(\.bak|\.\d+)?$/],
+    ["backups", stack, `${stack}.`, /^\d+\.json(\.gz|\.zst)?$/],
+    ["history", stack, `${stack}-`, /^\d+\.checkpoint\.json(\.gz|\.zst)?$/],
+  ] as const;
+  const found = places.map(async ([kind, below, beginning, rest]) => {
+    const folder = path.join(stateFolder(root, kind) ?? "", below);
+    const names = await readdir(folder).catch(() => []);
+    const copies = names.filter((name) => name.startsWith(beginning) && rest.test(name.slice(beginning.length)));
+    return Promise.all(copies.map((name) => stateFile(path.join(folder, name))));
+  });
+  return (await Promise.all(found)).flat().filter((file) => file !== undefined);
+}
+
+async function newestWhole(copies: StateFile[]): Promise<StateFile | undefined> {
+  for (const copy of copies.sort((a, b) => b.modified - a.modified)) if (await isWhole(copy.file)) return copy;
+  return undefined;
+}
+
+function issueOf(stack: string, { file, size }: StateFile, copy: StateFile | undefined): Issue {
+  const is = size === 0 ? "empty" : `cut off or damaged (${size} bytes)`;
+  const rule = `must be a whole state, but is ${is}, as a full disk or a power cut leaves it`;
+  const aside = `mv -n ${shellWord(file)} ${shellWord(`${file}.unreadable`)}`;
+  const remedy = copy
+    ? `${aside} && cp ${shellWord(copy.file)} ${shellWord(file)}`
+    : `there is no whole copy of it: ${aside}, then \`project-vm apply --stack ${stack}\`, which begins a new one and adopts what is on the host`;
+  return { path: file, rule, remedy };
+}
