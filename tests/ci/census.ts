@@ -1,7 +1,10 @@
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { embeddedRoot } from "../../config/names.ts";
-import { filesIn, type Root } from "./files.ts";
+import { filesIn } from "./files.ts";
+import { type Checkouts, hostThings } from "./hosts.ts";
+import { isOfMachine, type Mount, mountsNow } from "./mounts.ts";
+import { firewallRules, networkSettings } from "./network.ts";
 import { processesOfRun, type RunMarks } from "./processes.ts";
 import type { Things } from "./things.ts";
 
@@ -9,15 +12,22 @@ import type { Things } from "./things.ts";
 export type Census = Record<string, Things>;
 
 /** What is looked at. */
-export interface Watched extends RunMarks {
-  roots: Root[];
+export interface Watched extends RunMarks, Checkouts {
+  /** Folders, all that is below them on the same filesystem. */
+  roots: string[];
   /** Folders in which everything may change: the checkout, the caches. */
   exempt: string[];
+  /** Files that are not looked at, as the machine itself writes them. */
+  machinesOwn?: RegExp;
 }
 
 /** Takes a look; changes nothing. */
 export function takeCensus(watched: Watched): Census {
-  const mounts = parseMounts(readFileSync("/proc/self/mountinfo", "utf8"));
+  const mounts = mountsNow();
+  // What is mounted below a root is another filesystem, or the same once more; each that counts is a root of its own.
+  const exempt = [...watched.exempt, embeddedRoot];
+  const passedOver = [...exempt, ...mounts.map(({ place }) => place)];
+  const roots = watched.roots.filter((root) => !exempt.some((place) => `${root}/`.startsWith(`${place}/`)));
   const places = (isWanted: (mount: Mount) => boolean) =>
     named(mounts.filter(isWanted).map(({ place, type }) => `${place} (${type})`));
   return {
@@ -27,32 +37,13 @@ export function takeCensus(watched: Watched): Census {
     "loop device": loopDevices(),
     "network interface": named(namesIn("/sys/devices/virtual/net").filter((name) => !dockerLink.test(name))),
     "systemd unit": named(["system", "transient"].flatMap((folder) => unitsIn(`/run/systemd/${folder}`))),
-    "host folder": named(namesIn(embeddedRoot).map((name) => path.join(embeddedRoot, name))),
+    "host folder": hostThings(watched),
     "package installation": packageCommands(),
-    file: filesIn(watched.roots, watched.exempt),
+    "firewall rule": firewallRules(),
+    "kernel setting": networkSettings(),
+    file: filesIn(roots, passedOver, watched.machinesOwn),
   };
 }
-
-interface Mount {
-  place: string;
-  type: string;
-}
-
-/** The mounts in a text like `/proc/self/mountinfo`: proc(5). */
-export function parseMounts(mountinfo: string): Mount[] {
-  return mountinfo
-    .split("\n")
-    .filter(Boolean)
-    .map((line) => {
-      const [before = "", after = ""] = line.split(" - ");
-      return { place: before.split(" ")[4] ?? "", type: after.split(" ")[0] ?? "" };
-    });
-}
-
-/** What sessions, containers and packages of the machine's own mount. */
-const machineMounts =
-  /^\/(run\/(user|credentials|docker|snapd|containerd)|var\/lib\/(docker|containerd|snapd)|snap|media|proc)\//;
-const isOfMachine = (place: string) => machineMounts.test(place);
 
 /** Docker's bridges, and its ends of containers' cables. */
 const dockerLink = /^(docker\d+|br-[0-9a-f]{12}|veth[0-9a-f]{7})$/;

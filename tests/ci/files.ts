@@ -1,47 +1,49 @@
-import { lstatSync, readdirSync, readlinkSync } from "node:fs";
+import { lstatSync, readdirSync, readlinkSync, type Stats } from "node:fs";
 import path from "node:path";
 import type { Things } from "./things.ts";
 
-/** A folder that is looked at, with all that is below it on the same filesystem. */
-export interface Root {
-  folder: string;
-  /** `all`: what is new, changed or gone. `new`: only what is new, where other programs change what is theirs. */
-  look: "all" | "new";
-  /** Only entries of the folder itself with such names: where other programs make files of their own. */
-  only?: string;
-}
-
 /**
- * Files, folders and links below the roots, by their paths. The mark of a folder has no time: what was made in it and removed again
- * has left nothing.
+ * Files, folders and links below the roots, each root on its own filesystem, by their paths. The mark of a file has when it was last
+ * changed in any way, which no program can set back. That of a folder has no time: what was made in it and removed again has left
+ * nothing.
  *
  * @param exempt what is at or below these paths is passed over
+ * @param machinesOwn so is what matches this
  */
-export function filesIn(roots: Root[], exempt: string[]): Things {
+export function filesIn(roots: string[], exempt: string[], machinesOwn?: RegExp): Things {
   const found: Things = {};
   const passedOver = new Set(exempt.map((place) => path.resolve(place)));
-  for (const { folder, look, only } of roots) {
-    const filesystem = statusOf(folder)?.dev;
-    const pattern = only === undefined ? undefined : new RegExp(only);
-    const visit = (place: string, isTop: boolean) => {
+  for (const root of roots) {
+    const filesystem = statusOf(root)?.dev;
+    const visit = (place: string) => {
       for (const name of namesIn(place)) {
-        const file = path.join(place, name);
-        if (passedOver.has(file) || (isTop && pattern && !pattern.test(name))) continue;
+        const file = place === "/" ? `/${name}` : `${place}/${name}`;
+        if (passedOver.has(file) || machinesOwn?.test(file)) continue;
         const status = statusOf(file);
         if (!status) continue;
-        found[file] = look === "new" ? "" : markOf(status);
-        if (status.isDirectory() && status.dev === filesystem) visit(file, false);
+        if (!isDevice(file, status)) found[file] = markOf(status);
+        if (status.isDirectory() && status.dev === filesystem) visit(file);
       }
     };
-    visit(folder, true);
+    visit(root);
   }
   return found;
 }
 
-type Status = NonNullable<ReturnType<typeof statusOf>>;
+/** In /dev devices, their folders and links come and go with the hardware; a file there is somebody's mistake. */
+const isDevice = (file: string, status: Stats) =>
+  file.startsWith("/dev/") && !file.startsWith("/dev/shm/") && !status.isFile() && !status.isFIFO();
 
-const markOf = (status: Status) =>
-  [status.mode, status.uid, ...(status.isDirectory() ? [] : [status.ino, status.size, status.mtimeNs])].join(" ");
+/** A hard link that is made or goes counts as a change of all the others, such as those of two local clones: these go by content. */
+const timeOf = ({ nlink, mtimeMs, ctimeMs }: Stats) => (nlink === 1 ? ctimeMs : mtimeMs);
+
+const markOf = (status: Stats) =>
+  [
+    status.mode,
+    status.uid,
+    status.gid,
+    ...(status.isDirectory() ? [] : [status.ino, status.size, timeOf(status)]),
+  ].join(" ");
 
 /** The files that programs have open at the moment. */
 export function openFiles(): Set<string> {
@@ -57,9 +59,9 @@ function linkOf(file: string): string[] {
   }
 }
 
-function statusOf(file: string) {
+function statusOf(file: string): Stats | undefined {
   try {
-    return lstatSync(file, { bigint: true });
+    return lstatSync(file);
   } catch {
     return undefined; // gone in between
   }

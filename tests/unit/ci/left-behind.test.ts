@@ -1,21 +1,26 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import {
   existsSync,
+  linkSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
   rmdirSync,
   rmSync,
+  statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { embeddedRoot } from "../../../config/names.ts";
-import { type Census, parseAptHistory, parseMounts, takeCensus, type Watched } from "../../ci/census.ts";
-import { openFiles } from "../../ci/files.ts";
-import { leftBehind, watchedBy } from "../../ci/left-behind.ts";
+import { type Census, parseAptHistory, takeCensus, type Watched } from "../../ci/census.ts";
+import { filesIn, openFiles } from "../../ci/files.ts";
+import { differences, describe as line, watchedBy } from "../../ci/left-behind.ts";
+import { filesystemRoots, parseMounts } from "../../ci/mounts.ts";
 import { isOfRun, processesOfRun, type Seen, seenProcesses } from "../../ci/processes.ts";
 
 let dir: string;
@@ -25,6 +30,7 @@ const children: ChildProcess[] = [];
 const isRoot = process.getuid?.() === 0;
 
 const placed = (name: string) => path.join(dir, name);
+const leftBehind = (...looks: Parameters<typeof differences>) => differences(...looks).map(line);
 /** What names this test's own things; others may be at work on this machine. */
 const found = () => leftBehind(before, takeCensus(watched)).filter((line) => line.includes(path.basename(dir)));
 const look = () => {
@@ -36,13 +42,11 @@ beforeEach(() => {
   for (const name of ["home", "cache", "elsewhere"]) mkdirSync(placed(name));
   writeFileSync(placed("home/settings"), "as they are");
   watched = {
-    roots: [
-      { folder: placed("home"), look: "all" },
-      { folder: placed("elsewhere"), look: "new", only: "^project-vms" },
-    ],
+    roots: [placed("home"), placed("elsewhere")],
     exempt: [placed("home/checkout")],
     variable: `PROJECT_VMS_RUN=${path.basename(dir)}`,
     folders: [placed("work")],
+    made: [],
   };
   look();
 });
@@ -95,10 +99,25 @@ describe("files", () => {
     expect(found()).toEqual([]);
   });
 
-  test("in a folder that others use, new ones of our names alone", () => {
-    mkdirSync(placed("elsewhere/project-vms-e2e"));
-    mkdirSync(placed("elsewhere/another-program"));
-    expect(found()).toEqual([`file left: ${placed("elsewhere/project-vms-e2e")}`]);
+  test("one that was written to is named though its size and its times are what they were", () => {
+    const { atime, mtime } = statSync(placed("home/settings"));
+    writeFileSync(placed("home/settings"), "AS THEY ARE");
+    utimesSync(placed("home/settings"), atime, mtime);
+    expect(found()).toEqual([`file changed: ${placed("home/settings")}`]);
+  });
+
+  test("not one that was linked to once more, as a local clone does, unless it is another by it", () => {
+    linkSync(placed("home/settings"), placed("cache/first"));
+    look();
+    linkSync(placed("home/settings"), placed("cache/second"));
+    expect(found()).toEqual([]);
+    writeFileSync(placed("cache/second"), "AS THEY ARE");
+    expect(found()).toEqual([`file changed: ${placed("home/settings")}`]);
+  });
+
+  test("of /dev no devices, nor their folders and links, which come and go with the hardware", () => {
+    const kinds = Object.keys(filesIn(["/dev"], ["/dev/shm"])).filter((file) => !lstatSync(file).isFile());
+    expect(kinds).toEqual([]);
   });
 
   test("one that a program is writing is known to be open", async () => {
@@ -228,13 +247,37 @@ describe("what is compared", () => {
     ]);
   });
 
+  test("a rule of the firewall that is gone is a change, an interface that is gone is none", () => {
+    const earlier: Census = { "network interface": { old: "" }, "firewall rule": { "nft: table ip a": "" } };
+    expect(leftBehind(earlier, { "network interface": {}, "firewall rule": {} })).toEqual([
+      "firewall rule removed: nft: table ip a",
+    ]);
+  });
+
   test("mounts come by place and type", () => {
     const text =
-      "62 26 0:4 net:[4026532178] /run/netns/a rw shared:5 - nsfs nsfs rw\n21 26 0:20 / /proc rw - proc proc rw\n";
+      "62 26 0:4 net:[4026532178] /run/netns/a rw shared:5 - nsfs nsfs rw\n21 26 0:20 / /a\\040b ro,nosuid - proc proc rw\n";
     expect(parseMounts(text)).toEqual([
-      { place: "/run/netns/a", type: "nsfs" },
-      { place: "/proc", type: "proc" },
+      { place: "/run/netns/a", type: "nsfs", source: "0:4 net:[4026532178]", isReadOnly: false },
+      { place: "/a b", type: "proc", source: "0:20 /", isReadOnly: true },
     ]);
+  });
+
+  test("files are looked at on each filesystem of this machine's own, once", () => {
+    const text = `1 0 8:1 / / rw - ext4 /dev/sda1 rw
+2 1 0:5 / /dev rw - devtmpfs udev rw
+3 2 0:6 / /dev/shm rw - tmpfs tmpfs rw
+4 2 0:6 / /dev/shm rw - tmpfs tmpfs rw
+5 1 0:7 / /proc rw - proc proc rw
+6 1 0:8 / /run rw - tmpfs tmpfs rw
+7 6 0:9 / /run/user/0 rw - tmpfs tmpfs rw
+8 1 8:2 /@home /home rw - btrfs /dev/sda2 rw
+9 1 8:1 /srv/a /export rw - ext4 /dev/sda1 rw
+10 1 0:11 / /net rw - nfs4 a:/ rw
+11 1 0:12 / /sys/fs/cgroup rw - tmpfs tmpfs rw
+12 1 0:13 / /cd ro - ext4 /dev/sdb rw
+`;
+    expect(filesystemRoots(parseMounts(text))).toEqual(["/", "/dev", "/dev/shm", "/run", "/home"]);
   });
 
   test("apt's history comes by time and command", () => {
@@ -255,11 +298,11 @@ End-Date: 2026-11-25  18:44:05
     ]);
   });
 
-  test("of this machine: the user's home, TMPDIR and /etc, but not the checkout and the caches", () => {
+  test("of this machine: all its filesystems, but not the checkout and the caches", () => {
     const { roots, exempt, variable } = watchedBy("/some/checkout", { XDG_CACHE_HOME: "/c", PROJECT_VMS_RUN: "7" });
-    const whole = roots.filter(({ look }) => look === "all").map(({ folder }) => folder);
-    expect(whole).toEqual(expect.arrayContaining([process.env.HOME, tmpdir(), "/etc", "/usr/local"]));
+    expect(roots).toContain("/");
     expect(exempt).toEqual(expect.arrayContaining(["/some/checkout", "/c/project-vms"]));
+    expect(exempt.filter((place) => "/dev/shm/x /run/x /opt/x /usr/lib/x /tmp/x".includes(place))).toEqual([]);
     expect(variable).toBe("PROJECT_VMS_RUN=7");
   });
 });

@@ -1,0 +1,113 @@
+import path from "node:path";
+import type { Census } from "./census.ts";
+import type { Difference } from "./things.ts";
+
+/*
+ * What a run of the tests did not do, or may not have done. Whose a file is that was made meanwhile no look can tell; so these lists
+ * are short: what a machine writes by itself at any time is not looked at, and where other work goes on is named as that.
+ */
+
+/** Not looked at, by why not: below these places the machine's own programs write, also when nobody works on it. */
+const machinesOwn: Record<string, string[]> = {
+  "settings of the network, the linker's cache, the clock's drift, locks": [
+    "/etc/(resolv\\.conf|ld\\.so\\.cache|mtab|adjtime|\\.pwd\\.lock)",
+    "/run/(xtables\\.lock|mount|blkid|lvm|utmp|NetworkManager|resolvconf|dhclient[^/]*|chrony[^/]*)",
+    "/var/lib/(NetworkManager|dhcp|dhclient|chrony|ntp[^/]*)",
+  ],
+  "systemd, its services, sessions and timers; their units are looked at by themselves": [
+    "/run/(systemd|udev|dbus|user|credentials|log|sudo|agetty\\.reload|initctl)",
+    "/var/lib/(systemd|private|AccountsService|upower|udisks2|bluetooth|colord|fwupd|polkit-1|sudo)",
+    "/var/cache/(private|fwupd|app-info)",
+  ],
+  // An installation is known by apt's history.
+  "daily timers: lists of packages, backups of dpkg's, manuals, names of files, rotation of logs, news": [
+    "/var/lib/(apt|PackageKit|man-db|[mp]locate|logrotate|update-notifier|ubuntu-[^/]*|command-not-found|swcatalog)",
+    "/var/cache/(apt|PackageKit|man|motd-news)",
+    "/(var/backups|var/spool/anacron|run/(motd\\.[^/]*|ubuntu-advantage|crond\\.[^/]*)|boot/grub/grubenv)",
+  ],
+  "the system's logs, and what rotation makes of any log": [
+    "/var/log/(journal|sysstat|private|azure|amazon|installer|unattended-upgrades)",
+    "/var/log/((sys|auth\\.|kern\\.|daemon\\.|user\\.|cron\\.|mail\\.|waagent\\.|cloud-init|cloud-init-output\\.)log|messages|secure)",
+    "/var/log/([wb]tmp|lastlog|faillog|dmesg)[^/]*",
+    "/var/log/.*(\\.\\d+|\\.gz|\\.xz|\\.old|-\\d{8})",
+  ],
+  "containers, clouds and mail": [
+    "/(run|var/lib)/(docker|containerd|containers|runc|snapd|lxd|waagent|cloud|amazon|google)[^/]*",
+    "/var/cache/snapd|/snap|/var/spool/(postfix|exim4|rsyslog|cups)",
+  ],
+  "libvirt's own daemons, which start when they are asked and end by themselves": [
+    "/run/libvirt/(libvirt|virt[a-z]+)d?[^/]*(\\.pid|-sock[^/]*)",
+  ],
+  "the agent by which CI is run": [".*/(_diag|_temp)"],
+};
+
+export const machinesOwnFiles = new RegExp(`^(${Object.values(machinesOwn).flat().join("|")})(/|$)`);
+
+/** Files that other work may have made or changed, by whose. */
+const othersFiles: Record<string, RegExp> = {
+  "shells, editors and agents of a user's, who may be at work meanwhile":
+    /\/(\.(bash|python|zsh)_history|\.lesshst|\.viminfo|\.claude|\.claude\.json)(\/|$)/,
+  "compiled by whichever Python reads a module first": /\/__pycache__(\/|$)/,
+  "VMs of a libvirt that is the machine's own": /^\/(run|var\/log|var\/cache)\/libvirt\//,
+};
+
+/** Here too, but what is new here is the run's. */
+const machinesLibvirt = "/var/lib/libvirt";
+
+/** What files are called that programs of a run leave behind where others have theirs. */
+const ourNames =
+  /^(project-vms|pvms|pulumi|go-build|go-tool|tsx-|vite|npm-|node-|mmdebstrap|qemu|libvirt|tailscale|headscale|xorriso|virt|tmux-|claude)/;
+
+/** Where the work of others is on a machine, and where it is not. */
+export interface OthersPlaces {
+  /** The run's folder of temporary files: whatever is in it is the run's. */
+  temporary: string;
+  /** The user's: others can write there, but few do. */
+  homes: string[];
+  /** Folders in which all programs put theirs. */
+  shared: string[];
+  /** Embedded hosts of other checkouts. */
+  hosts: string[];
+}
+
+/** Above these a checkout's neighbours are not looked for. */
+const tops = ["/", "/home", "/opt", "/srv", "/usr", "/usr/local", "/var", "/var/lib", "/mnt", "/tmp", "/var/tmp"];
+
+/**
+ * Folders in which all programs put theirs, and that in which this checkout is, below the home or the root: beside it are others.
+ *
+ * @param own the run's folder of temporary files, and the user's homes
+ */
+export function sharedPlaces(checkout: string, own: string[]): string[] {
+  const end = [...tops, ...own];
+  let beside = path.dirname(checkout);
+  while (!end.includes(beside) && !end.includes(path.dirname(beside))) beside = path.dirname(beside);
+  const folders = ["/tmp", "/var/tmp", "/dev/shm", "/home", ...(end.includes(beside) ? [] : [beside])];
+  return folders.filter((folder) => !own.includes(folder));
+}
+
+const isIn = (file: string, folder: string) => file.startsWith(`${folder}/`);
+
+/** Whether other work on the machine may have done it. Pure: by its place, and by what was there before. */
+export function mayBeOthers({ kind, word, name }: Difference, places: OthersPlaces, before: Census): boolean {
+  if (places.hosts.some((host) => name === host || name.includes(`${host}/`))) return true;
+  if (!["file", "mount", "network namespace"].includes(kind)) return false;
+  const own = innermost([...places.homes, places.temporary], name);
+  const shared = innermost(places.shared, name);
+  if (own === places.temporary && own.length > shared.length) return false;
+  if (Object.values(othersFiles).some((pattern) => pattern.test(name))) return true;
+  if (word !== "left" && isIn(name, machinesLibvirt)) return true;
+  if (shared.length > own.length) return !ourNames.test(name.slice(shared.length + 1));
+  return isInCheckout(name, own, before);
+}
+
+/** Of the folders that something is in the one that is nearest to it. */
+const innermost = (folders: string[], name: string) =>
+  folders.filter((folder) => isIn(name, folder)).reduce((a, b) => (b.length > a.length ? b : a), "");
+
+/** Whether it is in a checkout of something that was there before; the home itself may be one. */
+function isInCheckout(name: string, own: string, before: Census): boolean {
+  for (let dir = path.dirname(name); dir !== own && dir !== "/"; dir = path.dirname(dir))
+    if (before.file && path.join(dir, ".git") in before.file) return true;
+  return false;
+}
