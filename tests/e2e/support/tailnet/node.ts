@@ -46,8 +46,8 @@ export class TailscaleNode {
     const args = ["--tun=userspace-networking", `--statedir=${this.dir}`, `--socket=${this.socket}`, "--port=0"];
     // Whom it lets in by Tailscale SSH is at home in a folder of its own.
     const command = withPasswd(this.passwd, [programs.tailscaled, ...args, "--no-logs-no-support"]);
-    // headscale's relay is there without TLS.
-    const environment = { TS_DEBUG_USE_DERP_HTTP: "1", HOME: this.home };
+    // headscale's relay is there without TLS; its logs would be in /var/lib/tailscale also with a --statedir.
+    const environment = { TS_DEBUG_USE_DERP_HTTP: "1", TS_LOGS_DIR: this.dir, HOME: this.home };
     this.process = new NamespaceProcess(netns, command, join(this.dir, "tailscaled.log"), environment);
     const isUp = () =>
       this.run("status", "--json").then(
