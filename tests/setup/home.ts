@@ -25,9 +25,45 @@ export const userVariables = [
   "VIRSH_DEFAULT_CONNECT_URI",
   "BASH_ENV",
   "ZDOTDIR",
+  "XAUTHORITY",
+  "KRB5CCNAME",
+  // A program in a terminal's own server, or one that git started, would act on that server or that checkout.
+  "TMUX",
+  "STY",
+  "GIT_DIR",
+  "GIT_WORK_TREE",
+  "GIT_INDEX_FILE",
+  "GIT_OBJECT_DIRECTORY",
   // npx hands on the user's cache and its logs.
   "npm_config_cache",
+  "npm_config_logs_dir",
+  "npm_config_tmp",
+  "NODE_COMPILE_CACHE",
+  "GOBIN",
+  "GOPATH",
+  "PULUMI_HOME",
+  "PULUMI_ACCESS_TOKEN",
+  "PULUMI_BACKEND_URL",
 ];
+
+/**
+ * So do these, whatever program they are for: histories, temporary files, credentials, logs. By what they are called and not by where
+ * they lead: the same home may hold the programs, the certificates and the caches that tests need.
+ */
+const userPatterns = [
+  /HIST(FILE|ORY|_FILE|ORY_FILE)$/,
+  /^(TE?MP|TEMPDIR|\w+_?TMPDIR|\w+_TE?MP)$/,
+  /_CREDENTIALS(_\w+)?$/,
+  /_LOGS?_(DIR|FILE|PATH|OUTPUTS)$/,
+  // Their programs are set up by these alone.
+  /^(TS|HEADSCALE|LIBVIRT|VIRSH)_/,
+];
+
+/** The names of those variables in an environment that lead to something of the user's. */
+export function userVariablesIn(environment: NodeJS.ProcessEnv): string[] {
+  const names = Object.keys(environment);
+  return names.filter((name) => userVariables.includes(name) || userPatterns.some((pattern) => pattern.test(name)));
+}
 
 /** A Unix socket's path may have 107 bytes; what tests make of theirs below TMPDIR needs this much. */
 const socketPath = { limit: 107, own: 45 };
@@ -35,7 +71,7 @@ const socketPath = { limit: 107, own: 45 };
 /** A folder that stands for a user's home, for one test file. */
 export interface Home {
   dir: string;
-  /** What programs are to be started with, and {@link userVariables} without. */
+  /** What programs are to be started with, and {@link userVariablesIn} their environment without. */
   environment: Record<string, string>;
 }
 
@@ -62,7 +98,9 @@ export function makeHome(folder: string, repository: string, environment: NodeJS
   // git refuses a checkout of another user's unless that user's settings say otherwise, and those are not read here.
   writeFileSync(path.join(dir, ".gitconfig"), `[safe]\n\tdirectory = ${repository}\n`);
   giveSsh(dir, environment.PATH ?? "");
-  return { dir, environment: { ...values, PATH: `${programsIn(dir)}:${environment.PATH ?? ""}` } };
+  // Else root's Python leaves what it compiles beside the machine's modules.
+  const python = { PYTHONDONTWRITEBYTECODE: "1" };
+  return { dir, environment: { ...values, ...python, PATH: `${programsIn(dir)}:${environment.PATH ?? ""}` } };
 }
 
 /** @throws Error when a home is so deep down that there is no room for the names of sockets */

@@ -1,6 +1,6 @@
 import path from "node:path";
 import { afterAll } from "vitest";
-import { makeHome, removeHome, requireRoomForSockets, userVariables } from "./home.ts";
+import { makeHome, removeHome, requireRoomForSockets, userVariablesIn } from "./home.ts";
 import { homesFolder } from "./places.ts";
 
 /*
@@ -9,7 +9,7 @@ import { homesFolder } from "./places.ts";
  */
 const home = makeHome(homesFolder(), path.resolve(import.meta.dirname, "../.."));
 requireRoomForSockets(home);
-for (const name of userVariables) delete process.env[name];
+for (const name of userVariablesIn(process.env)) delete process.env[name];
 Object.assign(process.env, home.environment);
 
 // The hooks of a setup file run last.

@@ -11,6 +11,7 @@ import {
   removeHome,
   requireRoomForSockets,
   userVariables,
+  userVariablesIn,
   withoutOwnSsh,
 } from "../../setup/home.ts";
 import { checkoutsFolder, homesFolder, sharedEnvironment } from "../../setup/places.ts";
@@ -36,6 +37,53 @@ describe("this test file", () => {
 
   test.each(userVariables)("%s of the user's is not handed on", (name) => {
     expect(process.env[name]).toBeUndefined();
+  });
+
+  test.each([
+    "HISTFILE",
+    "LESSHISTFILE",
+    "NODE_REPL_HISTORY",
+    "PSQL_HISTORY",
+    "PYTHON_HISTORY",
+    "TMUX_TMPDIR",
+    "GOTMPDIR",
+    "TMP",
+    "TEMP",
+    "PULUMI_CREDENTIALS_PATH",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "TS_LOGS_DIR",
+    "HEADSCALE_CONFIG",
+    "LIBVIRT_LOG_OUTPUTS",
+    "LIBVIRT_AUTH_FILE",
+    "PULUMI_HOME",
+    "TMUX",
+    "GIT_DIR",
+  ])("%s leads out of it, and is none that is handed on", (name) => {
+    expect(userVariablesIn({ [name]: "/home/me/x", PATH: "/bin" })).toEqual([name]);
+    expect(process.env[name]).toBeUndefined();
+  });
+
+  test.each([
+    ...placeVariables,
+    "PATH",
+    "SSL_CERT_FILE",
+    "NODE_EXTRA_CA_CERTS",
+    "GIT_SSL_CAINFO",
+    "TF_CLI_CONFIG_FILE",
+    "PYENV_ROOT",
+    "RUSTUP_HOME",
+    "GOCACHE",
+    "GOMODCACHE",
+    "GOENV",
+    "XDG_CACHE_HOME",
+    "npm_config_userconfig",
+    "PROJECT_VMS_TEST_FOLDERS",
+    "PULUMI_SKIP_UPDATE_CHECK",
+    "LANG",
+    "TERM",
+  ])("%s stays", (name) => {
+    expect(userVariablesIn({ [name]: "/home/me/x" })).toEqual([]);
   });
 
   test("its checkouts are where the next run finds them, and the caches are the machine's", () => {
