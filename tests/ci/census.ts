@@ -17,8 +17,8 @@ export interface Watched extends RunMarks, Checkouts {
   roots: string[];
   /** Folders in which everything may change: the checkout, the caches. */
   exempt: string[];
-  /** Files that are not looked at, as the machine itself writes them. */
-  machinesOwn?: RegExp;
+  /** Files that are not looked at wherever they are, such as what the machine itself writes. */
+  passedOver?: RegExp;
 }
 
 /** Takes a look; changes nothing. */
@@ -41,7 +41,7 @@ export function takeCensus(watched: Watched): Census {
     "package installation": packageCommands(),
     "firewall rule": firewallRules(),
     "kernel setting": networkSettings(),
-    file: filesIn(roots, passedOver, watched.machinesOwn),
+    file: filesIn(roots, passedOver, watched.passedOver),
   };
 }
 

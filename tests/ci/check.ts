@@ -6,7 +6,7 @@ import { type Census, takeCensus, unattendedUpgrades, type Watched } from "./cen
 import { openFiles } from "./files.ts";
 import { hostFolders, isInUse } from "./hosts.ts";
 import { describe, differences, homes, watchedBy } from "./left-behind.ts";
-import { mayBeOthers, sharedPlaces } from "./of-others.ts";
+import { isOwnMachine, mayBeOthers, sharedPlaces } from "./of-others.ts";
 import type { Difference } from "./things.ts";
 
 /*
@@ -71,11 +71,11 @@ function report(left: Difference[], before: Note, watched: Watched): boolean {
     left.filter((one) => mayBeOthers(one, places, before.census) === isOthers),
   ) as [Difference[], Difference[]];
   for (const one of sure) console.log(`left behind by the tests: ${describe(one)}`);
-  const isOwnMachine = isCi(process.env.CI);
-  const by = isOwnMachine ? "the tests" : "the tests, or by other work on this machine";
+  const isOwn = isOwnMachine(process.env);
+  const by = isOwn ? "the tests" : "the tests, or by other work on this machine";
   for (const one of others.slice(0, shownLines)) console.log(`left behind by ${by}: ${describe(one)}`);
   if (others.length > shownLines) console.log(`... and ${others.length - shownLines} more of that kind`);
-  if (others.length > 0 && !isOwnMachine)
+  if (others.length > 0 && !isOwn)
     console.log(
       "what may be by other work is no failure here; it is with CI=true, for a machine on which there is none",
     );
@@ -83,11 +83,8 @@ function report(left: Difference[], before: Note, watched: Watched): boolean {
   for (const [dir, owner] of owners)
     if (owner === "run" && !isLeft(dir))
       console.log(`there before, left by an earlier run of this checkout, and not used since: ${dir}`);
-  return sure.length > 0 || (isOwnMachine && others.length > 0);
+  return sure.length > 0 || (isOwn && others.length > 0);
 }
-
-/** All services that run CI set this variable; on their machines nobody else is at work. */
-const isCi = (value = "") => !["", "0", "false"].includes(value);
 
 const started = performance.now();
 const watched = watchedBy(checkout);
@@ -103,7 +100,7 @@ if (process.argv[2] === "before") {
   const fails = report(left, before, watched);
   if (!fails)
     console.log(
-      `nothing was left behind: files, processes, namespaces, mounts, devices, units, hosts, rules of the firewall (${seconds()} s)`,
+      `nothing${left.length > 0 ? " else" : ""} was left behind: files, processes, namespaces, mounts, devices, units, hosts, rules of the firewall (${seconds()} s)`,
     );
   process.exitCode = fails ? 1 : 0;
 }

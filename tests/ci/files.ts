@@ -8,9 +8,9 @@ import type { Things } from "./things.ts";
  * nothing.
  *
  * @param exempt what is at or below these paths is passed over
- * @param machinesOwn so is what matches this
+ * @param pattern so is what matches this
  */
-export function filesIn(roots: string[], exempt: string[], machinesOwn?: RegExp): Things {
+export function filesIn(roots: string[], exempt: string[], pattern?: RegExp): Things {
   const found: Things = {};
   const passedOver = new Set(exempt.map((place) => path.resolve(place)));
   for (const root of roots) {
@@ -18,7 +18,7 @@ export function filesIn(roots: string[], exempt: string[], machinesOwn?: RegExp)
     const visit = (place: string) => {
       for (const name of namesIn(place)) {
         const file = place === "/" ? `/${name}` : `${place}/${name}`;
-        if (passedOver.has(file) || machinesOwn?.test(file)) continue;
+        if (passedOver.has(file) || pattern?.test(file)) continue;
         const status = statusOf(file);
         if (!status) continue;
         if (!isDevice(file, status)) found[file] = markOf(status);

@@ -3,7 +3,7 @@ import path from "node:path";
 import { checkoutsFolder, homesFolder, sharedEnvironment } from "../setup/places.ts";
 import type { Census, Watched } from "./census.ts";
 import { filesystemRoots, mountsNow } from "./mounts.ts";
-import { machinesOwnFiles } from "./of-others.ts";
+import { isOwnMachine, passedOver } from "./of-others.ts";
 import type { Difference } from "./things.ts";
 
 /** The variable by which a run's processes are known; .ci/run sets it. */
@@ -29,7 +29,7 @@ export function watchedBy(checkout: string, environment: NodeJS.ProcessEnv = pro
       // tsx's cache of compiled sources.
       ...[tmpdir(), "/tmp", "/var/tmp"].map((folder) => path.join(folder, `tsx-${userInfo().uid}`)),
     ],
-    machinesOwn: machinesOwnFiles,
+    passedOver: passedOver(isOwnMachine(environment)),
     variable: `${runVariable}=${environment[runVariable] ?? "none"}`,
     folders: [checkout, checkoutsFolder(), homesFolder()],
     made: [checkoutsFolder(), homesFolder()],

@@ -41,7 +41,17 @@ const machinesOwn: Record<string, string[]> = {
   "the agent by which CI is run": [".*/(_diag|_temp)"],
 };
 
-export const machinesOwnFiles = new RegExp(`^(${Object.values(machinesOwn).flat().join("|")})(/|$)`);
+const machinesOwnFiles = `^(${Object.values(machinesOwn).flat().join("|")})(/|$)`;
+
+/** What other checkouts have installed and committed, most of all files of a developer's: where others work it would tell nothing. */
+const othersHeaps = "^/(?!usr/).*/(node_modules|\\.git/objects)/[^/]+";
+
+/** What is not looked at; on a machine of the run's own, only what that machine itself writes. */
+export const passedOver = (isOwnMachine: boolean) =>
+  new RegExp(isOwnMachine ? machinesOwnFiles : `${machinesOwnFiles}|${othersHeaps}`);
+
+/** All services that run CI set CI; on their machines nobody else is at work. */
+export const isOwnMachine = ({ CI = "" }: NodeJS.ProcessEnv) => !["", "0", "false"].includes(CI);
 
 /** Files that other work may have made or changed, by whose. */
 const othersFiles: Record<string, RegExp> = {
@@ -97,7 +107,8 @@ export function mayBeOthers({ kind, word, name }: Difference, places: OthersPlac
   if (own === places.temporary && own.length > shared.length) return false;
   if (Object.values(othersFiles).some((pattern) => pattern.test(name))) return true;
   if (word !== "left" && isIn(name, machinesLibvirt)) return true;
-  if (shared.length > own.length) return !ourNames.test(name.slice(shared.length + 1));
+  // Other runs change and remove what is called so and is theirs.
+  if (shared.length > own.length) return word !== "left" || !ourNames.test(name.slice(shared.length + 1));
   return isInCheckout(name, own, before);
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Census } from "../../ci/census.ts";
-import { machinesOwnFiles, mayBeOthers, sharedPlaces } from "../../ci/of-others.ts";
+import { isOwnMachine, mayBeOthers, passedOver, sharedPlaces } from "../../ci/of-others.ts";
 
 const own = ["/tmp/pvms-ci", "/home/me"];
 const places = {
@@ -41,7 +41,7 @@ describe("a file that was made", () => {
     "/var/tmp/mmdebstrap.abc",
     "/home/me/src/project-vms-e2e",
   ])("%s is the run's", (name) => {
-    expect(machinesOwnFiles.test(name)).toBe(false);
+    expect([true, false].map((isOwn) => passedOver(isOwn).test(name))).toEqual([false, false]);
     expect(verdict(name)).toBe(false);
   });
 
@@ -59,7 +59,7 @@ describe("a file that was made", () => {
     "/usr/lib/python3/dist-packages/__pycache__/a.pyc",
     "/run/libvirt/qemu/a.pid",
   ])("%s may be other work's, but is looked at", (name) => {
-    expect(machinesOwnFiles.test(name)).toBe(false);
+    expect([true, false].map((isOwn) => passedOver(isOwn).test(name))).toEqual([false, false]);
     expect(verdict(name)).toBe(true);
   });
 
@@ -77,8 +77,32 @@ describe("a file that was made", () => {
     "/var/log/nginx/access.log.2.gz",
     "/home/runner/runners/2/_diag/pages/a.log",
   ])("%s is the machine's own", (name) => {
-    expect(machinesOwnFiles.test(name)).toBe(true);
+    expect([true, false].map((isOwn) => passedOver(isOwn).test(name))).toEqual([true, true]);
   });
+});
+
+test.each(["/home/me/src/other/node_modules/x", "/home/me/src/other/.git/objects/ab"])(
+  "%s is looked at where nobody else works",
+  (name) => {
+    expect([true, false].map((isOwn) => passedOver(isOwn).test(name))).toEqual([false, true]);
+  },
+);
+
+test.each(["/home/me/node_modules", "/usr/lib/node_modules/x", "/home/me/src/other/.git/config"])(
+  "%s always",
+  (name) => {
+    expect([true, false].map((isOwn) => passedOver(isOwn).test(name))).toEqual([false, false]);
+  },
+);
+
+test("a machine is the run's own by the variable that CI's services set", () => {
+  const values = ["true", "1", "", "false", undefined];
+  expect(values.map((CI) => isOwnMachine(CI === undefined ? {} : { CI }))).toEqual([true, true, false, false, false]);
+});
+
+test("what is called like ours where all programs write is another run's if that only changed or removed it", () => {
+  expect(verdict("/tmp/project-vms-tests")).toBe(false);
+  expect(verdict("/tmp/project-vms-tests", "changed")).toBe(true);
 });
 
 test("a mount is whose its place is", () => {
