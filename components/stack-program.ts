@@ -4,11 +4,11 @@ import { checkAgainstHost } from "../config/host-checks.ts";
 import { type HostSettings, parseStackConfig, type StackConfig } from "../config/parse.ts";
 import { stackFileName } from "../config/pulumi-files.ts";
 import { recordLine } from "../config/records.ts";
-import { checkStackFile } from "../config/stack-file.ts";
+import { checkStackFile, refuseRemovals, saysNothing } from "../config/stack-file.ts";
 import { checkFolders, newFolders } from "../config/storage-checks.ts";
 import { skippedSshKeys, sshKeysOrOwn } from "../config/user-ssh-keys.ts";
 import { vmRequest } from "../config/vm-request.ts";
-import { readStackState } from "../daily/stack-state.ts";
+import { readStackState, vmsIn } from "../daily/stack-state.ts";
 import { requireMounted } from "../data/mounted.ts";
 import { sshFilePaths, writeSshFiles } from "../guest/ssh-files.ts";
 import { closeBeforeUpdate, lookBeforeUpdate } from "../host/closed-storage.ts";
@@ -54,14 +54,23 @@ async function program({ running = true }: StackProgramOptions) {
   checkStackFile(root, file);
   await requireStateRoom(root, stack);
   const config = parseStackConfig(pulumi.runtime.allConfig(), file);
+  const names = Object.keys(config.projects);
+  // Before the host is looked at: it would be another one than that of the VMs.
+  const isEmptied = saysNothing(root, file);
+  if (isEmptied) refuseRemovals(file, vmsIn(await readStackState(root, stack), names));
   for (const notice of config.notices) pulumi.log.info(notice);
-  const sshKeys =
-    Object.keys(config.projects).length > 0 ? sshKeysOrOwn(config.sshKeys, file, [`${localSshKey(root)}.pub`]) : [];
+  const sshKeys = names.length > 0 ? sshKeysOrOwn(config.sshKeys, file, [`${localSshKey(root)}.pub`]) : [];
   if (!config.sshKeys) for (const line of skippedSshKeys()) pulumi.log.warn(line);
   const host = resolveHost(config, root);
   const found = await takeInventory(host.settings);
+  const here = { storageDir: host.settings.storageDir, owner: stack, projects: names };
+  if (isEmptied)
+    refuseRemovals(
+      file,
+      vmsWithoutEntry({ ...here, inventory: found }).map(({ name }) => name),
+    );
   const hasDisk = (name: string) => findProject(found, host.settings.storageDir, name).projectDisk !== undefined;
-  const unseen = Object.keys(config.projects).filter((name) => !hasDisk(name));
+  const unseen = names.filter((name) => !hasDisk(name));
   // No new one is begun below a disk that is away, and before all else that is wrong there by that: its pools do not start.
   await requireMounted(host.settings, unseen, cannotGive(file));
   const { errors, pools, warnings } = await checkOfStack(config, host.settings, found, { stack, root, file });
@@ -72,19 +81,14 @@ async function program({ running = true }: StackProgramOptions) {
   if (!pulumi.runtime.isDryRun() && (await closeBeforeUpdate(host.settings, found, look)))
     pulumi.log.warn(openDisks(stack));
 
-  const names = Object.keys(config.projects);
   const tailnet = config.tailnet && (await lookAtTailnet(config.tailnet, names, { inventory: found, file }));
   const inventory = tailnet?.inventory ?? found;
-  const placed = { inventory, storageDir: host.settings.storageDir, owner: stack, projects: names };
+  const placed = { ...here, inventory };
   // The state is read only where something is to go.
   const removable = vmsWithoutEntry(placed).length > 0 ? (await readStackState(root, stack))?.removable : undefined;
   const view = { ...placed, removable };
   for (const change of describeRemovals(view)) pulumi.log.info(recordLine(change));
-  if (!config.host) {
-    // Each update would look for lost hosts otherwise.
-    const lines = unseen.length > 0 ? describeLostDisks(unseen, lostHosts()) : [];
-    for (const line of lines) pulumi.log.warn(line);
-  }
+  if (!config.host) warnOfLostDisks(unseen);
   const vmHost = new VmHost(stack, {
     settings: host.settings,
     image: config.image,
@@ -139,6 +143,12 @@ async function lookWhereNew(config: StackConfig, host: HostSettings, inventory: 
   if (errors.length > 0) throw new UserError(cannotGive(file), errors);
   for (const warning of warnings) pulumi.log.warn(warning);
   return look;
+}
+
+/** Each update would look for lost hosts, were it not for new projects alone. */
+function warnOfLostDisks(unseen: string[]): void {
+  const lines = unseen.length > 0 ? describeLostDisks(unseen, lostHosts()) : [];
+  for (const line of lines) pulumi.log.warn(line);
 }
 
 const cannotGive = (file: string) => `${file} asks for what its host cannot give.`;

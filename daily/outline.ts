@@ -28,7 +28,7 @@ export interface ProjectOutline {
 }
 
 /** Another number whenever an outline, or the way to it, changes. */
-const format = 3;
+const format = 4;
 
 /**
  * The outline of a stack's config, from the last time that the file had this content or, else, from the config itself. To

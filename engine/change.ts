@@ -2,6 +2,7 @@ import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { UserError } from "../config/errors.ts";
 import type { StackConfig } from "../config/parse.ts";
+import { requireText } from "../config/stack-file.ts";
 import { ensureHostRuns } from "../host/embedded.ts";
 import { embeddedHostFor } from "../host/embedded-layout.ts";
 import { localDir } from "../host/resolve.ts";
@@ -71,7 +72,7 @@ async function tryThenApply(
   // Before its text is read: a stack that is begun notes its salt there.
   await engine.select();
   const file = path.join(stack.root, stack.file);
-  const text = readFileSync(file, "utf8");
+  const text = requireText(readFileSync(file, "utf8"), stack.file);
   const wanted = change.edit(text);
   const told = await tryOut(engine, stack, wanted);
   if (!(await change.confirm(told))) return undefined;

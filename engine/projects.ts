@@ -1,9 +1,9 @@
-import path from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { loadStack } from "../cli/stack.ts";
 import { formatPath, UserError } from "../config/errors.ts";
 import { invalidNames } from "../config/name-rules.ts";
-import { readPulumiProject, readTextIfThere, stackFileName } from "../config/pulumi-files.ts";
+import { readPulumiProject, stackFileName } from "../config/pulumi-files.ts";
+import { readStackText } from "../config/stack-file.ts";
 import { stacksIn } from "../daily/stacks.ts";
 import type { StorageHost } from "../data/project-disk.ts";
 import type { StackPlace } from "./change.ts";
@@ -86,7 +86,7 @@ const stacksWith = (root: string, name: string) => stacksIn(root).filter((stack)
 function hasProject(root: string, stack: string, name: string): boolean | undefined {
   try {
     const file = stackFileName(root, stack);
-    return Object.hasOwn(entriesIn(readTextIfThere(path.join(root, file)), { root, file }), name);
+    return Object.hasOwn(entriesIn(readStackText(root, file), { root, file }), name);
   } catch {
     return undefined;
   }

@@ -3,6 +3,7 @@ import { chmodSync, existsSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
 import { UserError } from "../config/errors.ts";
 import { stackFileName } from "../config/pulumi-files.ts";
+import { isBlank } from "../config/stack-file.ts";
 import { stacksIn } from "../daily/stacks.ts";
 import { writeNew, writeWhole } from "../engine/stack-file.ts";
 import { localDir } from "../host/resolve.ts";
@@ -81,10 +82,16 @@ export function saltedFiles(root: string): SaltedFile[] {
   });
 }
 
-/** With another passphrase, the engine refuses a stack whose file has a salt. Where nothing is encrypted, the salt is of no use. */
+/**
+ * With another passphrase, the engine refuses a stack whose file has a salt. Where nothing is encrypted, the salt is of no use. A file of
+ * the salt alone, as `pulumi stack init` makes it, is left with a config: an empty one is refused.
+ */
 export function dropSalts(root: string): void {
-  for (const { name, text, hasSecrets } of saltedFiles(root))
-    if (!hasSecrets) writeWhole(path.join(root, name), text.replace(salt, ""));
+  for (const { name, text, hasSecrets } of saltedFiles(root)) {
+    if (hasSecrets) continue;
+    const rest = text.replace(salt, "");
+    writeWhole(path.join(root, name), isBlank(rest) ? "config: {}\n" : rest);
+  }
 }
 
 /** Why the engine does not take a passphrase, and what to do; `undefined` where it has said anything else. */

@@ -37,11 +37,14 @@ config:
     expect(stack.config.projects).toMatchObject({ myapp: { cpus: 4 }, webapp: { cpus: 2, autostart: true } });
   });
 
-  test.each(["", "config: {}\n", "config:\n"])("without a host (%j) is on the checkout's embedded one", (text) => {
-    stackFile("local", text);
-    const { uri, storageDir } = embeddedHostFor(dir);
-    expect(loadStack("local", dir).host.settings).toMatchObject({ uri, storageDir });
-  });
+  test.each(["# none\n", "config: {}\n", "config:\n"])(
+    "without a host (%j) is on the checkout's embedded one",
+    (text) => {
+      stackFile("local", text);
+      const { uri, storageDir } = embeddedHostFor(dir);
+      expect(loadStack("local", dir).host.settings).toMatchObject({ uri, storageDir });
+    },
+  );
 
   test("may have secrets where only the engine needs them", () => {
     stackFile(
@@ -131,6 +134,18 @@ pulumi preview, pulumi up and make up can do with the secret`);
     expect(message).toContain("Pulumi.local.yaml has 2 mistakes.");
     expect(message).toContain("did you mean `cpus`?");
   });
+
+  test.each(["", "\n", "\0\0\0"])(
+    "whose file was emptied (%j) is refused, not taken for one without projects",
+    (text) => {
+      stackFile("local", text);
+      expect(messageOf(() => loadStack("local", dir))).toContain("Pulumi.local.yaml is empty. Nothing was changed.");
+      writeFileSync(path.join(dir, "Pulumi.yaml"), "name: project-vms\nstackConfigDir: stacks\n");
+      mkdirSync(path.join(dir, "stacks"));
+      writeFileSync(path.join(dir, "stacks/Pulumi.local.yaml"), text);
+      expect(messageOf(() => loadStack("local", dir))).toContain("by `git checkout -- stacks/Pulumi.local.yaml` or");
+    },
+  );
 
   test("whose file is no YAML names the line", () => {
     stackFile("local", "config:\n  a: {\n");

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -8,6 +8,7 @@ import { stackProgram } from "../../../components/stack-program.ts";
 import type { Inventory } from "../../../host/inventory.ts";
 import { ShellError } from "../../../host/shell.ts";
 import { asPulumi, ed25519 } from "../config/samples.ts";
+import { aDomain } from "../found.ts";
 import { emptyInventory, registered } from "./stack.ts";
 
 vi.mock("node:fs/promises", async (original) => {
@@ -45,6 +46,58 @@ afterEach(() => {
   vi.restoreAllMocks();
   vi.unstubAllEnvs();
   rmSync(root, { recursive: true });
+});
+
+describe("a stack's file that a killed engine emptied", () => {
+  const domain = { type: "libvirt:index/domain:Domain", urn: "urn:pulumi:teststack::project-vms::x::demo-domain" };
+  const write = (text: string) => writeFileSync(path.join(root, "Pulumi.teststack.yaml"), text);
+  function state(resources: unknown[]): void {
+    const folder = path.join(root, "state/.pulumi/stacks/project-vms");
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(path.join(folder, "teststack.json"), JSON.stringify({ checkpoint: { latest: { resources } } }));
+  }
+  const marked = (name: string) => ({ ...aDomain({ description: "project-vms stack teststack" }), name });
+
+  beforeEach(() => {
+    vi.stubEnv("PULUMI_BACKEND_URL", `file://${root}/state`);
+    there.inventory = emptyInventory;
+    pulumi.runtime.setAllConfig({});
+  });
+  afterEach(() => void vi.unstubAllEnvs());
+
+  test("is refused as it is", async () => {
+    write("");
+    await expect(stackProgram()).rejects.toThrow("Pulumi.teststack.yaml is empty. Nothing was changed.");
+  });
+
+  // Before it starts the program, an engine notes a salt in a file that has none.
+  describe.each(["encryptionsalt: v1:abc=:v1:def:ghi=\n", undefined])("and that has %j by now", (text) => {
+    beforeEach(() => {
+      if (text !== undefined) write(text);
+    });
+
+    test("is refused where the state has VMs, before the host is looked at", async () => {
+      state([domain]);
+      there.inventory = undefined;
+      await expect(stackProgram()).rejects.toThrow(/has no config\. .*an update would remove demo\n/s);
+    });
+
+    test("is refused where the host has VMs of the stack", async () => {
+      state([]);
+      there.inventory = { ...emptyInventory, domains: [marked("project-web")] };
+      await expect(stackProgram()).rejects.toThrow(/has no config\. .*an update would remove web\n/s);
+    });
+
+    test("is refused where the state cannot be read", async () => {
+      await expect(stackProgram()).rejects.toThrow(/an update would remove all VMs of the stack, and which/);
+    });
+
+    test("is taken for that of a new stack where there are none", async () => {
+      state([]);
+      there.inventory = undefined;
+      await expect(stackProgram()).rejects.not.toThrow("has no config");
+    });
+  });
 });
 
 describe("after a boot without the disk, on which all pools are stopped,", () => {

@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { UserError } from "../../../config/errors.ts";
-import { checkStackFile } from "../../../config/stack-file.ts";
+import { checkStackFile, refuseRemovals, saysNothing } from "../../../config/stack-file.ts";
+import { messageOf } from "./samples.ts";
 
 const dir = mkdtempSync(path.join(tmpdir(), "stack-file-"));
 const file = path.join(dir, "Pulumi.local.yaml");
@@ -31,11 +32,55 @@ test.each([
 
 test.each([
   ["a good file", "config:\n  project-vms:projects: {demo: {}}\n"],
-  ["an empty file", ""],
+  ["a comment", "# none yet\n"],
+  ["a config without projects", "config: {}\n"],
   ["one that is nested 100 deep", `config: {"x:y": ${"[".repeat(98)}${"]".repeat(98)}}\n`],
 ])("%s is no mistake", (_, text) => {
   writeFileSync(file, text);
   expect(() => checkStackFile(dir, "Pulumi.local.yaml")).not.toThrow();
+});
+
+const putBack =
+  "put it back, by `git checkout -- Pulumi.local.yaml` or from your own copy; a stack that is to have no projects says so: `config: {project-vms:projects: {}}`";
+
+test.each(["", "\n", " \t\r\n\n", "\0\0", "\ufeff", Buffer.from([0xff, 0xfe])])(
+  "a file that a kill or a power cut emptied (%j) is refused, and is no stack without projects",
+  (text) => {
+    writeFileSync(file, text);
+    expect(messageOf(() => checkStackFile(dir, "Pulumi.local.yaml"))).toBe(
+      [
+        "Pulumi.local.yaml is empty. Nothing was changed.",
+        "  - Pulumi.local.yaml: must not be empty: an engine that is killed while it writes the file leaves it so, and an update would remove all VMs of the stack",
+        `    ${putBack}`,
+      ].join("\n"),
+    );
+  },
+);
+
+test.each([
+  ["encryptionsalt: v1:abc=:v1:def:ghi=\n", true],
+  ["secretsprovider: awskms://alias/x\nencryptedkey: abc\n", true],
+  ["", true],
+  ["encryptionsalt: v1:abc=\nconfig: {}\n", false],
+  ["# none yet\nencryptionsalt: v1:abc=\n", false],
+  ["config:\n  project-vms:projects: {}\nencryptionsalt: v1:abc=\n", false],
+])("%j is what an engine leaves of an empty file: %s", (text, isIt) => {
+  writeFileSync(file, text);
+  expect(saysNothing(dir, "Pulumi.local.yaml")).toBe(isIt);
+});
+
+test.each([
+  [["demo", "web"], "demo, web"],
+  [undefined, "all VMs of the stack, and which those are cannot be told here"],
+])("what an update would remove by such a file, %j, is refused", (removed, which) => {
+  expect(messageOf(() => refuseRemovals("Pulumi.local.yaml", removed))).toBe(
+    [
+      "Pulumi.local.yaml has no config. Nothing was changed.",
+      `  - Pulumi.local.yaml: must have some while there are VMs: an engine that is killed while it writes the file leaves it empty, and the next one notes its salt there; an update would remove ${which}`,
+      `    ${putBack}`,
+    ].join("\n"),
+  );
+  expect(() => refuseRemovals("Pulumi.local.yaml", [])).not.toThrow();
 });
 
 const notYaml = (why: string) =>

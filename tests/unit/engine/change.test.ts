@@ -8,11 +8,11 @@ import { nothingTold } from "../../../engine/events.ts";
 import { StackLocked } from "../../../local/locked-stack.ts";
 
 /** What the engine does in a test; it is asked in this order. */
-const engine = vi.hoisted(() => ({ preview: vi.fn(), up: vi.fn() }));
+const engine = vi.hoisted(() => ({ select: vi.fn(), preview: vi.fn(), up: vi.fn() }));
 vi.mock("../../../engine/engine.ts", () => ({
   Engine: class {
     pulumi = { isRunning: false };
-    select = async () => undefined;
+    select = engine.select;
     preview = engine.preview;
     up = engine.up;
   },
@@ -28,6 +28,7 @@ beforeEach(() => {
   stack = { name: "storage", root, file: "Pulumi.storage.yaml", isEmbedded: false, mayBeginElsewhere: false };
   mkdirSync(path.join(root, ".local"));
   writeFileSync(file(), before);
+  engine.select.mockReset();
   engine.preview.mockReset().mockResolvedValue(nothingTold());
   engine.up.mockReset().mockResolvedValue(nothingTold());
 });
@@ -50,6 +51,12 @@ test("a change is tried out in a file of its own, agreed to, written and applied
   engine.up.mockImplementation(async () => expect(text()).toBe(after));
   await change();
   expect(engine.up).toHaveBeenCalledTimes(1);
+});
+
+test("a file that was emptied when it is the change's turn is refused, and nothing is tried", async () => {
+  engine.select.mockImplementation(async () => writeFileSync(file(), ""));
+  await expect(change()).rejects.toThrow("Pulumi.storage.yaml is empty. Nothing was changed.");
+  expect([text(), engine.preview.mock.calls]).toEqual(["", []]);
 });
 
 test("one that is not agreed to, or fails when it is tried out, leaves the file alone", async () => {

@@ -63,11 +63,16 @@ test("a disk is claimed by every stack on its host that has the project, and by 
     write("bare", "qemu:///system", "projects: { api: {} }");
     write("secret", "qemu:///system", "projects: { secure: v1:abc }");
     write("twice", "qemu:///system", "projects: {}\n  project-vms:projects: {}");
+    writeFileSync(path.join(dir, "Pulumi.emptied.yaml"), "");
     const host = { uri: "qemu:///system", storageDir: "/vms" } as Parameters<typeof filesThatClaim>[2];
     expect(filesThatClaim(dir, "api", host).sort()).toEqual(
-      ["bare", "here", "secret", "twice", "wrong"].map((stack) => `Pulumi.${stack}.yaml`),
+      ["bare", "emptied", "here", "secret", "twice", "wrong"].map((stack) => `Pulumi.${stack}.yaml`),
     );
-    expect(filesThatClaim(dir, "nobody", host)).toEqual(["Pulumi.secret.yaml", "Pulumi.twice.yaml"]);
+    expect(filesThatClaim(dir, "nobody", host)).toEqual([
+      "Pulumi.emptied.yaml",
+      "Pulumi.secret.yaml",
+      "Pulumi.twice.yaml",
+    ]);
   } finally {
     rmSync(dir, { recursive: true });
   }

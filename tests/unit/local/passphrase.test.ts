@@ -60,6 +60,12 @@ test("a new passphrase takes salts of the one before out of stack files, but fro
   expect(statSync(path.join(root, ".local/passphrase")).mode & 0o777).toBe(0o600);
 });
 
+test("a file of a salt alone is not left empty, which would be refused", () => {
+  writeFileSync(file("local"), salt);
+  prepareCheckout(root);
+  expect(readFileSync(file("local"), "utf8")).toBe("config: {}\n");
+});
+
 test.each<[string, () => void]>([
   ["with its passphrase", () => prepareCheckout(root)],
   [
