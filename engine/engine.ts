@@ -6,6 +6,7 @@ import { changeOwn } from "../config/program-environment.ts";
 import { readPulumiProject, stackFileName } from "../config/pulumi-files.ts";
 import { stackUrn } from "../config/pulumi-project.ts";
 import { type ProgressLog, readable, recordsVariable, sentence } from "../config/records.ts";
+import { requireText } from "../config/stack-file.ts";
 import type { Resource } from "../daily/stack-state.ts";
 import { usedBackend } from "../local/backend.ts";
 import { requireReadableState } from "../local/broken-state.ts";
@@ -19,7 +20,7 @@ import { describeFailures, nothingTold, readEvent, type Told } from "./events.ts
 import { lockedStack } from "./lock.ts";
 import { reapOrphans } from "./orphans.ts";
 import { PulumiError, PulumiProcess } from "./pulumi-process.ts";
-import { withSalt, writeWhole } from "./stack-file.ts";
+import { keepingFile, withSalt, writeWhole } from "./stack-file.ts";
 
 /** Takes a line of progress. */
 export type Log = ProgressLog;
@@ -135,7 +136,7 @@ export class Engine {
     };
     const stack = await this.select();
     try {
-      await run(stack, onEvent, told);
+      await keepingFile(this.file(), () => run(stack, onEvent, told));
       return told;
     } catch (error) {
       throw this.explained(name, error, told);
@@ -195,13 +196,18 @@ export class Engine {
     if (!backend.isOwn && !this.mayBeginElsewhere) throw notBegun(this.stack, backend.name);
     await requireStateRoom(this.root, this.stack);
     this.log(`${this.stack}: there is no state of this stack yet: beginning one`);
-    const file = path.join(this.root, stackFileName(this.root, this.stack));
-    const text = readFileSync(file, "utf8");
+    const file = this.file();
+    const text = requireText(readFileSync(file, "utf8"), stackFileName(this.root, this.stack));
     // An engine that was killed while it began it may have left its lock alone.
     await releaseDeadLocks(this.root, this.stack, this.log);
-    const stack = await Stack.create(this.stack, workspace);
+    const stack = await keepingFile(file, () => Stack.create(this.stack, workspace));
     writeWhole(file, withSalt(text, readFileSync(file, "utf8")));
     return stack;
+  }
+
+  /** Absolute path of the stack's file. */
+  private file(): string {
+    return path.join(this.root, stackFileName(this.root, this.stack));
   }
 }
 

@@ -4,6 +4,7 @@ import {
   chownSync,
   existsSync,
   linkSync,
+  readFileSync,
   realpathSync,
   renameSync,
   rmSync,
@@ -15,6 +16,7 @@ import { parse } from "yaml";
 import { readEngineConfig, writtenKey } from "../config/engine-config.ts";
 import { formatPath, UserError } from "../config/errors.ts";
 import { asMap, ownNamespace, type PulumiProject, plainProject } from "../config/pulumi-project.ts";
+import { isBlank } from "../config/stack-file.ts";
 import { type Value, withoutKey, withValue } from "./yaml-text.ts";
 
 /** What is written in a project's entry. */
@@ -132,8 +134,22 @@ function changedTree(tree: Fields, [key, ...rest]: string[], value: Value | unde
   return value === undefined ? others : { ...others, [key as string]: value };
 }
 
+/**
+ * Runs engines, and puts a stack's file back as it was before if one left it empty: to note a salt, an engine empties the file and then
+ * writes it, and may be killed in between.
+ */
+export async function keepingFile<T>(file: string, work: () => Promise<T>): Promise<T> {
+  const before = existsSync(file) ? readFileSync(file) : Buffer.of();
+  try {
+    return await work();
+  } finally {
+    const isEmptied = existsSync(file) && isBlank(readFileSync(file, "latin1"));
+    if (isEmptied && !isBlank(before.toString("latin1"))) writeWhole(file, before);
+  }
+}
+
 /** Writes a file so that at no moment, not even when this is killed, it is there by half. */
-export function writeWhole(file: string, text: string | Buffer): void {
+export function writeWhole(file: string, text: string | Uint8Array): void {
   const place = realpathSync(file);
   const partial = `${place}.${randomUUID()}.partial`;
   try {

@@ -1,3 +1,4 @@
+import path from "node:path";
 import type { ProjectOutput } from "../components/outputs.ts";
 import { UserError } from "../config/errors.ts";
 import { execa } from "../config/execa.ts";
@@ -7,6 +8,7 @@ import { stackUrn } from "../config/pulumi-project.ts";
 import { runProgram } from "../config/run-program.ts";
 import { checkStackFile } from "../config/stack-file.ts";
 import { readStackState } from "../daily/stack-state.ts";
+import { keepingFile } from "../engine/stack-file.ts";
 import { Guest } from "../guest/guest.ts";
 import { limits, type Readiness, waitUntilReady } from "../guest/ready.ts";
 import { sshFilePaths, writeSshFiles } from "../guest/ssh-files.ts";
@@ -39,7 +41,8 @@ async function main(): Promise<void> {
   for (const lost of lostHosts()) log(lostHostLine(lost));
   // Before the stack is looked for: of one whose engine was killed while it began it, there may be the lock alone.
   await releaseDeadLocks(projectRoot, stack, log);
-  await selectStack();
+  const file = path.join(projectRoot, stackFileName(projectRoot, stack));
+  await keepingFile(file, selectStack);
   const held = (await readLocks(projectRoot, stack)).filter(isHeld);
   if (held.length > 0)
     throw stackLocked(
@@ -47,7 +50,7 @@ async function main(): Promise<void> {
       held.map(({ pid, username }) => `process ${pid} of ${username}`),
     );
   log(`pulumi up -s ${stack}`);
-  await pulumi("up", "--stack", stack, "--yes", "--skip-preview");
+  await keepingFile(file, () => pulumi("up", "--stack", stack, "--yes", "--skip-preview"));
   if ((await readStackState(projectRoot, stack))?.isCutOff) {
     // What was being made when an update was killed was found by this one, and would be warned about at each.
     const target = ["--target", stackUrn(readPulumiProject(projectRoot).name, stack)];

@@ -57,6 +57,16 @@ test("an apply begins it where an engine left its lock which was killed while it
   expect(double.asked()).toContain("stack init");
 });
 
+test.each([
+  ["while it began the stack", '"stack init "*)', false],
+  ["while it updated it", "up*)", true],
+])("a stack's file that an engine emptied which was killed %s is put back", async (_, command, isBegun) => {
+  if (isBegun) writeFileSync(path.join(double.root, "elsewhere/storage"), "");
+  double.replace(pulumi.replace(command, () => `${command} : >${double.root}/Pulumi.storage.yaml; kill -9 $$;`));
+  await expect(applyStack(double.place(true), async () => true, silent)).rejects.toThrow();
+  expect(readFileSync(path.join(double.root, "Pulumi.storage.yaml"), "utf8")).toBe(text);
+});
+
 test("an update starts no more engines than it needs", async () => {
   writeFileSync(path.join(double.root, "elsewhere/storage"), "");
   expect(await applyStack(double.place(), async () => true, silent)).toEqual([]);

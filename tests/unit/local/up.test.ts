@@ -1,3 +1,6 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
 /** What the host and the VM do in a test. */
@@ -9,6 +12,7 @@ const host = vi.hoisted(() => ({
   release: vi.fn(),
   room: vi.fn(),
   state: vi.fn(),
+  root: "",
 }));
 vi.mock("../../../config/execa.ts", () => ({
   execa: async (_: string, args: string[]) => ({
@@ -17,7 +21,6 @@ vi.mock("../../../config/execa.ts", () => ({
     stdout: JSON.stringify({ app: { name: "app", addresses: [], hostKeys: [] } }),
   }),
 }));
-vi.mock("../../../config/stack-file.ts", () => ({ checkStackFile: () => undefined }));
 vi.mock("../../../daily/stack-state.ts", () => ({ readStackState: async () => undefined }));
 vi.mock("../../../guest/ready.ts", async (original) => ({ ...(await original()), waitUntilReady: host.ready }));
 vi.mock("../../../guest/ssh-files.ts", async (original) => ({ ...(await original()), writeSshFiles: () => undefined }));
@@ -26,7 +29,12 @@ vi.mock("../../../host/inventory.ts", () => ({
   takeInventory: async () => ({ virtualization: "kvm", domains: [{ name: "project-app", state: "running" }] }),
 }));
 vi.mock("../../../host/lost-hosts.ts", async (original) => ({ ...(await original()), lostHosts: () => [] }));
-vi.mock("../../../local/checkout.ts", () => ({ projectRoot: process.cwd(), ensureSshKey: async () => undefined }));
+vi.mock("../../../local/checkout.ts", () => ({
+  get projectRoot() {
+    return host.root;
+  },
+  ensureSshKey: async () => undefined,
+}));
 vi.mock("../../../local/stack-lock.ts", async (original) => ({
   ...(await original()),
   releaseDeadLocks: async () => host.release(),
@@ -35,7 +43,12 @@ vi.mock("../../../local/stack-lock.ts", async (original) => ({
 vi.mock("../../../local/state-room.ts", () => ({ requireStateRoom: async () => host.room() }));
 vi.mock("../../../local/broken-state.ts", () => ({ requireReadableState: async () => host.state() }));
 
+const file = () => path.join(host.root, "Pulumi.local.yaml");
+const text = "config:\n  project-vms:projects: {app: {}}\n";
+
 beforeEach(() => {
+  host.root = mkdtempSync(path.join(tmpdir(), "up-"));
+  writeFileSync(file(), text);
   vi.resetModules();
   host.state.mockReset();
   host.room.mockReset();
@@ -48,6 +61,7 @@ beforeEach(() => {
 afterEach(() => {
   vi.restoreAllMocks();
   process.exitCode = undefined;
+  rmSync(host.root, { recursive: true });
 });
 
 /** What `make up`'s program prints as its error, and its exit code. */
@@ -94,6 +108,21 @@ test.each(["room", "state"] as const)("where the state has no %s, not even the h
   });
   expect(await up()).toEqual({ failure: `The state of the stack local has no ${what}.`, exitCode: 1 });
   expect(host.start).not.toHaveBeenCalled();
+});
+
+test("a stack's file that was emptied is refused before the host is started", async () => {
+  writeFileSync(file(), "\0\0");
+  expect((await up()).failure).toContain("Pulumi.local.yaml is empty. Nothing was changed.");
+  expect(host.start).not.toHaveBeenCalled();
+});
+
+test("a stack's file that an engine emptied which was killed while it looked for the stack is put back", async () => {
+  host.select.mockImplementation(() => {
+    writeFileSync(file(), "");
+    return { failed: true, all: "" };
+  });
+  expect((await up()).failure).toContain("pulumi stack select --create local did not succeed");
+  expect(readFileSync(file(), "utf8")).toBe(text);
 });
 
 test("a stack that another update works on is told with who that is, and not with how to take its lock", async () => {
