@@ -1,16 +1,14 @@
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
-import { lock } from "proper-lockfile";
+import { setTimeout } from "node:timers/promises";
 import { UserError } from "../config/errors.ts";
-
-/** A lock whose holder has died is taken over after this many milliseconds. */
-const stale = 15_000;
+import { LockAttempts, pollTime } from "../config/lock-attempts.ts";
 
 /**
  * Does something while no other process does it with the same path. The lock is `<path>.lock`, beside it, and goes
  * afterwards.
  *
- * @param limitSeconds how long to wait for another holder
+ * @param limitSeconds how long to wait for another holder; one that may be dead is waited for until that is known
  * @throws UserError when that one still holds it then
  */
 export async function withLock<T>(
@@ -20,18 +18,17 @@ export async function withLock<T>(
   action: () => Promise<T>,
 ): Promise<T> {
   await mkdir(path.dirname(target), { recursive: true, mode: 0o711 });
-  // Taken over by another process while this one was stopped or suspended: the engine's own lock still keeps them apart.
+  // Taken over by another process while this one was stopped: the engine's own lock still keeps them apart.
   const onCompromised = () => log(`another process took over what this one does with ${target}`);
-  const options = { onCompromised, realpath: false, stale, update: stale / 3, lockfilePath: `${target}.lock` };
-  const release = await lock(target, options).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== "ELOCKED") throw error;
-    log(`waiting for another process that works on ${target}`);
-    return lock(target, { ...options, retries: { retries: limitSeconds * 2, factor: 1, minTimeout: 500 } }).catch(
-      (error: NodeJS.ErrnoException) => {
-        throw error.code === "ELOCKED" ? stillHeld(options.lockfilePath, limitSeconds) : error;
-      },
-    );
-  });
+  const attempts = new LockAttempts(target, onCompromised);
+  let release = await attempts.next();
+  if (!release) log(`waiting for another process that works on ${target}`);
+  const end = performance.now() + limitSeconds * 1000;
+  while (!release) {
+    if (performance.now() >= end && attempts.hasMoved) throw stillHeld(`${target}.lock`, limitSeconds);
+    await setTimeout(pollTime);
+    release = await attempts.next();
+  }
   try {
     return await action();
   } finally {

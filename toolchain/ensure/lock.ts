@@ -1,10 +1,10 @@
-import { mkdirSync } from "node:fs";
-import { lock } from "proper-lockfile";
+import { mkdirSync, realpathSync } from "node:fs";
+import { setTimeout } from "node:timers/promises";
+import { LockAttempts, pollTime } from "../../config/lock-attempts.ts";
 import type { Log } from "../../config/log.ts";
 import { clock } from "./build.ts";
 
-/** Between two looks at a lock that somebody else has, and two lines that say so, in milliseconds. */
-const lockPoll = 500;
+/** Between two lines that say that somebody else has the lock, in milliseconds. */
 const lockHeartbeat = 30_000;
 
 /**
@@ -18,17 +18,14 @@ export async function takeLock(cache: string, log: Log): Promise<() => Promise<v
   mkdirSync(cache, { recursive: true });
   const started = performance.now();
   let said = Number.NEGATIVE_INFINITY;
+  const attempts = new LockAttempts(realpathSync(cache));
   for (;;) {
-    try {
-      // It is renewed while it is held; one that nobody renews belonged to somebody who was killed.
-      return await lock(cache, { stale: 15_000, update: 5_000 });
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ELOCKED") throw error;
-    }
+    const release = await attempts.next();
+    if (release) return release;
     if (performance.now() - said >= lockHeartbeat) {
       said = performance.now();
       log(`another run is making the toolchain, waiting … ${clock(said - started)}`);
     }
-    await new Promise((resolve) => setTimeout(resolve, lockPoll));
+    await setTimeout(pollTime);
   }
 }

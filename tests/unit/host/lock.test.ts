@@ -1,14 +1,19 @@
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, utimesSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import { withLock } from "../../../host/lock.ts";
 
 let dir: string;
 beforeEach(() => {
   dir = mkdtempSync(path.join(tmpdir(), "locks-"));
 });
-afterEach(() => rmSync(dir, { recursive: true }));
+afterEach(() => {
+  vi.restoreAllMocks();
+  rmSync(dir, { recursive: true });
+});
 
 const target = () => path.join(dir, "change");
 
@@ -66,3 +71,53 @@ test("it goes with what fails under it", async () => {
   await expect(withLock(target(), 1, () => undefined, fail)).rejects.toThrow("no");
   expect(existsSync(`${target()}.lock`)).toBe(false);
 });
+
+const day = 24 * 3600;
+
+/** Time of the monotonic clock passes ten times as fast, for who waits; the lock's own does not. */
+function hurry(): void {
+  const { now } = performance;
+  const real = now.bind(performance);
+  vi.spyOn(performance, "now").mockImplementation(() => 10 * real());
+}
+
+const take = (limitSeconds: number) => withLock(target(), limitSeconds, silent, async () => "taken");
+const silent = () => undefined;
+
+test.each([
+  ["of three days ahead, as after a clock was set back,", 3 * day, 10],
+  ["of a second ago", -1, 10],
+  ["of three days ago", -3 * day, 10],
+  ["of three days ahead, that is waited for a second,", 3 * day, 1],
+])("the lock of one that was killed with a time %s is taken over", async (_, seconds, limit) => {
+  mkdirSync(`${target()}.lock`);
+  const time = Date.now() / 1000 + seconds;
+  utimesSync(`${target()}.lock`, time, time);
+  hurry();
+  expect(await take(limit)).toBe("taken");
+  expect(existsSync(`${target()}.lock`)).toBe(false);
+});
+
+/** A process of its own that holds the lock, and whose clock is that many days ahead. */
+async function holder(days: number): Promise<ChildProcess> {
+  const program = `const now = Date.now;
+Date.now = () => now() + ${days * day * 1000};
+require("proper-lockfile").lock(${JSON.stringify(target())}, { realpath: false, stale: 15_000, update: 1000 }).then(() => console.log("held"));
+setInterval(() => {}, 1000);`;
+  const child = spawn(process.execPath, ["-e", program], { stdio: ["ignore", "pipe", "inherit"] });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  await once(child.stdout, "data");
+  return child;
+}
+
+test.each([-3, 0, 3])(
+  "one that lives keeps it, its clock being %i days ahead, and loses it once it is killed",
+  async (days) => {
+    const child = await holder(days);
+    await expect(take(3)).rejects.toThrow("Another process took too long.");
+    child.kill("SIGKILL");
+    await once(child, "exit");
+    hurry();
+    expect(await take(10)).toBe("taken");
+  },
+);

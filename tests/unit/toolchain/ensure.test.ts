@@ -10,6 +10,7 @@ import {
   renameSync,
   rmSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { createServer, type Server } from "node:http";
@@ -447,6 +448,20 @@ describe("the toolchain", () => {
     await expect.poll(() => lines).toContain("another run is making the toolchain, waiting … 00:00");
     rmSync(`${cacheFolder()}.lock`, { recursive: true });
     await ensured;
+  });
+
+  test("the lock of one that was killed before the clock was set back is taken over", async () => {
+    officialPulumi("usr/bin");
+    vi.stubEnv("XDG_CACHE_HOME", join(folder, "cache"));
+    vi.stubEnv("PATH", `${join(folder, "usr/bin")}:${process.env.PATH}`);
+    mkdirSync(`${cacheFolder()}.lock`, { recursive: true });
+    const ahead = Date.now() / 1000 + 3600;
+    utimesSync(`${cacheFolder()}.lock`, ahead, ahead);
+    const now = performance.now.bind(performance);
+    const spy = vi.spyOn(performance, "now").mockImplementation(() => 10 * now());
+    await ensureToolchain(log);
+    spy.mockRestore();
+    expect(existsSync(`${cacheFolder()}.lock`)).toBe(false);
   });
 });
 
