@@ -30,12 +30,18 @@ const writingTime = 1000;
 
 /** A stack's locks in the backend that the engine uses; none where that is no folder: its own engine looks after them. */
 export async function readLocks(projectRoot: string, stack: string): Promise<StackLock[]> {
-  const { folder } = usedBackend(projectRoot);
+  const folder = locksFolder(projectRoot);
   if (folder === undefined) return [];
-  const dir = path.join(folder, ".pulumi", "locks", "organization", readPulumiProject(projectRoot).name, stack);
+  const dir = path.join(folder, stack);
   const files = (await readdir(dir).catch(() => [])).filter((file) => lockFile.test(file));
   const locks = await Promise.all(files.map((file) => readLock(path.join(dir, file))));
   return locks.filter((lock) => lock !== undefined);
+}
+
+/** The folder of the locks of all stacks; undefined: the backend is no folder. */
+function locksFolder(projectRoot: string): string | undefined {
+  const { folder } = usedBackend(projectRoot);
+  return folder && path.join(folder, ".pulumi", "locks", "organization", readPulumiProject(projectRoot).name);
 }
 
 /** @returns undefined for one that was released meanwhile */
@@ -74,6 +80,32 @@ export async function releaseDeadLocks(projectRoot: string, stack: string, log: 
     } catch (error) {
       throw notReleased(stack, file, error as Error);
     }
+  }
+}
+
+/**
+ * Releases dead locks of stacks that are not there, as {@link releaseDeadLocks} does: an engine that was killed while it began a stack, or
+ * removed it, leaves the lock alone, and then `pulumi cancel` finds no such stack, and `pulumi stack init` says that it is locked.
+ *
+ * @throws UserError when this user may not
+ */
+export async function releaseLocksOfNoStack(projectRoot: string, log: (line: string) => void): Promise<void> {
+  const locks = locksFolder(projectRoot);
+  if (locks === undefined) return;
+  const states = await namesIn(path.join(locks, "../../../stacks", path.basename(locks)));
+  for (const stack of await namesIn(locks)) {
+    const isThere = states.some((name) => name === `${stack}.json` || name === `${stack}.json.gz`);
+    if (!isThere) await releaseDeadLocks(projectRoot, stack, log);
+  }
+}
+
+/** None in a folder that is not there. */
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
   }
 }
 
