@@ -36,6 +36,9 @@ export function readTextIfThere(file: string): string {
   }
 }
 
+/** Whether there is nothing in a file, or as much as nothing: a power cut leaves NULs. */
+export const isBlank = (text: string) => /^[\s\0]*$/.test(text);
+
 /**
  * Bytes as text, without the mark that says how they are coded. Pulumi reads UTF-16 too.
  *

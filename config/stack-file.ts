@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import { type EngineConfig, readEngineConfig } from "./engine-config.ts";
 import { UserError } from "./errors.ts";
-import { readPulumiProject, readTextIfThere } from "./pulumi-files.ts";
+import { isBlank, readPulumiProject, readTextIfThere } from "./pulumi-files.ts";
 import { shellWord } from "./shell-word.ts";
 
 /**
@@ -39,9 +39,6 @@ export function readStackText(root: string, file: string): string {
   const text = readTextIfThere(place);
   return text === "" && !existsSync(place) ? text : requireText(text, file);
 }
-
-/** Whether there is nothing in a file, or as much as nothing: a power cut leaves NULs. */
-export const isBlank = (text: string) => /^[\s\0]*$/.test(text);
 
 /**
  * Refuses the text of a stack's file that is empty: what was in it is not known, and as a config it would remove all VMs.

@@ -15,8 +15,8 @@ import { isDeepStrictEqual } from "node:util";
 import { parse } from "yaml";
 import { readEngineConfig, writtenKey } from "../config/engine-config.ts";
 import { formatPath, UserError } from "../config/errors.ts";
+import { isBlank } from "../config/pulumi-files.ts";
 import { asMap, ownNamespace, type PulumiProject, plainProject } from "../config/pulumi-project.ts";
-import { isBlank } from "../config/stack-file.ts";
 import { type Value, withoutKey, withValue } from "./yaml-text.ts";
 
 /** What is written in a project's entry. */

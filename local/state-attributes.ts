@@ -1,5 +1,6 @@
-import { readdirSync, rmSync, statSync } from "node:fs";
+import { type Dirent, readdirSync, readFileSync, realpathSync, rmSync, statSync } from "node:fs";
 import path from "node:path";
+import { isBlank } from "../config/pulumi-files.ts";
 import { ownFolder, usedBackend } from "./backend.ts";
 
 /** The files of attributes, `….attrs`, beside the states in a folder. */
@@ -17,8 +18,8 @@ const written = ["stacks", "locks", "history", "backups"];
 /**
  * Removes the files of attributes that an engine under another URL of the backend wrote: all beside a checkout's own state, and in
  * the folder of another backend that is used here, which is for others as well, the empty ones.
- * No engine needs them. One that was killed while it wrote such a file leaves it empty, and from then on each command says only
- * "failed to load checkpoint: EOF": `?metadata=skip` in the URL keeps the backend (fileblob of gocloud.dev, v0.46) from writing
+ * No engine needs them. One that was killed while it wrote such a file leaves it empty, a power cut with NULs, and from then on each
+ * command says only "failed to load checkpoint: EOF": `?metadata=skip` in the URL keeps the backend (fileblob of gocloud.dev, v0.46) from writing
  * them, not from reading one that is there, and an empty one would stay for ever. What this user may not remove stays.
  */
 export function dropAttributes(root: string): void {
@@ -30,24 +31,46 @@ export function dropAttributes(root: string): void {
 /** @param folder of a backend of files */
 export function attributesIn(folder: string): Attributes {
   const found: Attributes = { files: [], empty: [], unread: [] };
-  look(path.join(folder, ".pulumi"), found, (name) => written.includes(name));
+  look(path.join(folder, ".pulumi"), found, new Set(), (name) => written.includes(name));
   return found;
 }
 
-function look(folder: string, found: Attributes, isEntered = (_: string) => true): void {
+/** @param seen the real paths of the folders that were looked at: links may lead in a circle */
+function look(folder: string, found: Attributes, seen: Set<string>, isEntered = (_: string) => true): void {
   try {
+    const real = realpathSync(folder);
+    if (seen.has(real)) return;
+    seen.add(real);
     for (const entry of readdirSync(folder, { withFileTypes: true })) {
       const place = path.join(folder, entry.name);
-      if (entry.isDirectory()) {
-        if (isEntered(entry.name)) look(place, found);
+      if (isFolder(place, entry)) {
+        if (isEntered(entry.name)) look(place, found, seen);
       } else if (entry.name.endsWith(".attrs")) {
         found.files.push(place);
-        if (statSync(place, { throwIfNoEntry: false })?.size === 0) found.empty.push(place);
+        if (isEmpty(place)) found.empty.push(place);
       }
     }
   } catch (error) {
     // Nothing was written yet, or it is gone.
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") found.unread.push(folder);
+  }
+}
+
+/** The engine follows links too. One that leads where this user may not look is a folder that cannot be. */
+function isFolder(place: string, entry: Dirent): boolean {
+  if (!entry.isSymbolicLink()) return entry.isDirectory();
+  try {
+    return statSync(place).isDirectory();
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EACCES";
+  }
+}
+
+function isEmpty(file: string): boolean {
+  try {
+    return statSync(file).size === 0 || isBlank(readFileSync(file, "latin1"));
+  } catch {
+    return false; // it is gone, or nothing that this user's engine reads
   }
 }
 

@@ -64,7 +64,9 @@ export function examineAttributes(root: string): Examined {
   const { empty, unread } = attributesIn(folder);
   const skip = skipRemedy(root);
   if (empty.length > 0) {
-    const says = `plain pulumi ends with "failed to load checkpoint: EOF": ${empty.join(", ")} is empty`;
+    const isMeta = empty.some((file) => path.basename(file) === "meta.yaml.attrs");
+    const error = isMeta ? 'read ".pulumi/meta.yaml": EOF' : "failed to load checkpoint: EOF";
+    const says = `plain pulumi ends with "${error}": ${empty.join(", ")} is empty`;
     const remedy = [`rm ${empty.map(shellWord).join(" ")}`, ...(skip ? [skip] : [])].join("; then ");
     return failure(check, says, remedy, async () => removeEmpty(root, folder));
   }

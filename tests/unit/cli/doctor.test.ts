@@ -385,27 +385,34 @@ test("what cannot be mended says why, and is an illness still", async () => {
   await expect(mended(finding, bug)).rejects.toThrow("bug");
 });
 
-test("an empty file of attributes, which plain pulumi fails at, is named, and removed when it shall be", async () => {
-  const root = mkdtempSync(path.join(tmpdir(), "state-"));
-  try {
-    const stacks = path.join(root, ".local/state/.pulumi/stacks/project-vms");
-    mkdirSync(stacks, { recursive: true });
-    const attributes = path.join(stacks, "local.json.attrs");
-    writeFileSync(attributes, "{}");
-    expect(examineAttributes(root)).toMatchObject({ level: "ok", says: "the engine can read them" });
-    writeFileSync(attributes, "");
-    const found = examineAttributes(root);
-    expect(found).toMatchObject({
-      level: "failure",
-      says: `plain pulumi ends with "failed to load checkpoint: EOF": ${attributes} is empty`,
-      remedy: `rm ${attributes}`,
-    });
-    await found.mend?.();
-    expect([existsSync(attributes), examineAttributes(root).level]).toEqual([false, "ok"]);
-  } finally {
-    rmSync(root, { recursive: true });
-  }
-});
+test.each([
+  ["local.json.attrs", "", "failed to load checkpoint: EOF"],
+  ["local.json.attrs", "\0\0", "failed to load checkpoint: EOF"],
+  ["../../meta.yaml.attrs", "", 'read ".pulumi/meta.yaml": EOF'],
+])(
+  "an empty file of attributes (%s, %j), which plain pulumi fails at, is named, and removed when it shall be",
+  async (name, text, error) => {
+    const root = mkdtempSync(path.join(tmpdir(), "state-"));
+    try {
+      const stacks = path.join(root, ".local/state/.pulumi/stacks/project-vms");
+      mkdirSync(stacks, { recursive: true });
+      const attributes = path.join(stacks, name);
+      writeFileSync(attributes, "{}");
+      expect(examineAttributes(root)).toMatchObject({ level: "ok", says: "the engine can read them" });
+      writeFileSync(attributes, text);
+      const found = examineAttributes(root);
+      expect(found).toMatchObject({
+        level: "failure",
+        says: `plain pulumi ends with "${error}": ${attributes} is empty`,
+        remedy: `rm ${attributes}`,
+      });
+      await found.mend?.();
+      expect([existsSync(attributes), examineAttributes(root).level]).toEqual([false, "ok"]);
+    } finally {
+      rmSync(root, { recursive: true });
+    }
+  },
+);
 
 describe("state files of a backend that PULUMI_BACKEND_URL names", () => {
   let root: string;

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
@@ -57,6 +57,33 @@ test("in the folder of another backend that is used here only empty ones go, and
   ];
   prepareCheckout(root);
   expect([own, empty, ...kept].filter((file) => existsSync(file))).toEqual(kept);
+});
+
+test("links to folders are followed, also in a circle, and those that lead nowhere are not", () => {
+  vi.stubEnv("PULUMI_BACKEND_URL", `file://${root}/elsewhere`);
+  const own = write("disk/own/project-vms/local.json.attrs", "{}");
+  const empty = write("disk/stacks/project-vms/local.json.attrs", "");
+  const beside = write("elsewhere/.pulumi/meta.yaml.attrs", "");
+  mkdirSync(path.join(root, ".local/state/.pulumi"), { recursive: true });
+  for (const [link, place] of [
+    ["disk/own", ".local/state/.pulumi/stacks"],
+    ["disk/stacks", "elsewhere/.pulumi/stacks"],
+    ["elsewhere/.pulumi", "disk/stacks/project-vms/stacks"],
+    ["disk/stacks/project-vms/itself", "disk/stacks/project-vms/itself"],
+    ["nowhere", "elsewhere/.pulumi/history"],
+  ] as const)
+    symlinkSync(path.join(root, link), path.join(root, place));
+  expect(attributesIn(path.join(root, "elsewhere"))).toMatchObject({ empty: { length: 2 }, unread: [] });
+  dropAttributes(root);
+  expect([own, empty, beside].filter((file) => existsSync(file))).toEqual([]);
+});
+
+test.each(["", "\0\0\0", " \n"])("in another backend, %j is as good as empty: no engine can read it", (text) => {
+  vi.stubEnv("PULUMI_BACKEND_URL", `file://${root}/elsewhere`);
+  const file = write("elsewhere/.pulumi/stacks/project-vms/local.json.attrs", text);
+  expect(attributesIn(path.join(root, "elsewhere")).empty).toEqual([file]);
+  dropAttributes(root);
+  expect(existsSync(file)).toBe(false);
 });
 
 test("what cannot be looked at is told, and keeps nothing from being prepared", () => {
