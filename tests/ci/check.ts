@@ -77,7 +77,7 @@ function report(left: Difference[], before: Note, watched: Watched): boolean {
   if (others.length > shownLines) console.log(`... and ${others.length - shownLines} more of that kind`);
   if (others.length > 0 && !isOwn)
     console.log(
-      "what may be by other work is no failure here; it is with CI=true, for a machine on which there is none",
+      "what may be by other work is no failure here; it is with RUNNER_ENVIRONMENT=github-hosted, for a machine on which there is none",
     );
   const isLeft = (dir: string) => left.some(({ name }) => name === dir);
   for (const [dir, owner] of owners)

@@ -50,8 +50,8 @@ const othersHeaps = "^/(?!usr/).*/(node_modules|\\.git/objects)/[^/]+";
 export const passedOver = (isOwnMachine: boolean) =>
   new RegExp(isOwnMachine ? machinesOwnFiles : `${machinesOwnFiles}|${othersHeaps}`);
 
-/** All services that run CI set CI; on their machines nobody else is at work. */
-export const isOwnMachine = ({ CI = "" }: NodeJS.ProcessEnv) => !["", "0", "false"].includes(CI);
+/** On a runner that GitHub hosts nobody else is at work; it says so by this variable. */
+export const isOwnMachine = ({ RUNNER_ENVIRONMENT }: NodeJS.ProcessEnv) => RUNNER_ENVIRONMENT === "github-hosted";
 
 /** Files that other work may have made or changed, by whose. */
 const othersFiles: Record<string, RegExp> = {

@@ -8,6 +8,7 @@ import { virshSession } from "../../../host/virsh.ts";
 const dates = [
   "bench/program/index.ts",
   "bench/pulumi.ts",
+  "config/lock-attempts.ts",
   "data/backup.sh",
   "data/newest-backups.sh",
   "images/prune.ts",

@@ -95,9 +95,10 @@ test.each(["/home/me/node_modules", "/usr/lib/node_modules/x", "/home/me/src/oth
   },
 );
 
-test("a machine is the run's own by the variable that CI's services set", () => {
-  const values = ["true", "1", "", "false", undefined];
-  expect(values.map((CI) => isOwnMachine(CI === undefined ? {} : { CI }))).toEqual([true, true, false, false, false]);
+test("a machine is the run's own by what GitHub's runners say of themselves", () => {
+  const values = ["github-hosted", "self-hosted", "", undefined];
+  const environments = values.map((value) => (value === undefined ? {} : { RUNNER_ENVIRONMENT: value }));
+  expect(environments.map(isOwnMachine)).toEqual([true, false, false, false]);
 });
 
 test("what is called like ours where all programs write is another run's if that only changed or removed it", () => {
