@@ -41,7 +41,6 @@ export const userVariables = [
   "NODE_COMPILE_CACHE",
   "GOBIN",
   "GOPATH",
-  "PULUMI_HOME",
   "PULUMI_ACCESS_TOKEN",
   "PULUMI_BACKEND_URL",
 ];

@@ -56,7 +56,6 @@ describe("this test file", () => {
     "HEADSCALE_CONFIG",
     "LIBVIRT_LOG_OUTPUTS",
     "LIBVIRT_AUTH_FILE",
-    "PULUMI_HOME",
     "TMUX",
     "GIT_DIR",
   ])("%s leads out of it, and is none that is handed on", (name) => {
@@ -79,7 +78,11 @@ describe("this test file", () => {
     "XDG_CACHE_HOME",
     "npm_config_userconfig",
     "PROJECT_VMS_TEST_FOLDERS",
+    // What `make env` says.
+    "PULUMI_HOME",
+    "PULUMI_CONFIG_PASSPHRASE_FILE",
     "PULUMI_SKIP_UPDATE_CHECK",
+    "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION",
     "LANG",
     "TERM",
   ])("%s stays", (name) => {
