@@ -24,7 +24,7 @@ import {
 import type { InPlaceSettings } from "../vm/settings.ts";
 import type { Teardown } from "../vm/teardown.ts";
 import { dirPool } from "./dir-pool.ts";
-import { domainXslt, standingAlone, withFilter, withMarks } from "./domain-xslt.ts";
+import { domainXslt, standingAlone, withFilter, withMarks, withoutBalloon } from "./domain-xslt.ts";
 import { entryCommand } from "./entry-command.ts";
 import { apiEnvironment, rejoinTrigger, tailnetDigest, tailnetEnvironment } from "./tailnet.ts";
 import type { Children, VmContext } from "./vm-context.ts";
@@ -134,7 +134,7 @@ export function createDomain(
       const bigger = adoptedBigger(found, settings.disk);
       const adopted = bigger ? { adopted: bigger } : {};
       const marks = { definition: digest, instance, root, keepData, starting: running === true, ...joined, ...adopted };
-      const marked = standingAlone(withMarks(xslt, marks), "vdb");
+      const marked = withoutBalloon(standingAlone(withMarks(xslt, marks), "vdb"));
       args.xml = { xslt: host.filtersGuests ? withFilter(marked, macAddress(name), filterName(name)) : marked };
       opts.replacementTrigger = [digest, root, instance];
       opts.ignoreChanges = [...(opts.ignoreChanges ?? []), ...(unchanged ? allOf(args) : ["running", "autostart"])];

@@ -1,6 +1,13 @@
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import { domainXslt, type Marks, standingAlone, withFilter, withMarks } from "../../../components/domain-xslt.ts";
+import {
+  domainXslt,
+  type Marks,
+  standingAlone,
+  withFilter,
+  withMarks,
+  withoutBalloon,
+} from "../../../components/domain-xslt.ts";
 import { parseDomain } from "../../../host/libvirt-xml.ts";
 import { hostileTexts } from "../guest/hostile-values.ts";
 import { aNode } from "../guest/samples.ts";
@@ -76,6 +83,18 @@ test("a stylesheet of a transform's own, which makes that disk in another way, i
   const own =
     '<xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform"><xsl:template match="/"><disk/></xsl:template></xsl:stylesheet>';
   expect(applyXslt(standingAlone(own, "vdb"), "<domain/>")).toBe(applyXslt(own, "<domain/>"));
+});
+
+test("a VM has no memory balloon, which libvirt would add; a transform's own stays, and all else", () => {
+  const sheet = domainXslt({ uuid: "u", firmware: "bios", disks: [], consoleLog: "/vms/app/console.log" });
+  const before = '<domain><devices><rng model="virtio"/></devices></domain>';
+  const plain = applyXslt(sheet, before);
+  expect(plain).not.toContain("memballoon");
+  expect(applyXslt(withoutBalloon(sheet), before)).toBe(
+    plain.replace("</devices>", '<memballoon model="none"/></devices>'),
+  );
+  const own = sheet.replace("<serial ", '<memballoon model="virtio"/><serial ');
+  expect(withoutBalloon(own)).toBe(own);
 });
 
 const details = {

@@ -233,6 +233,19 @@ describe("ProjectVm", () => {
     expect(JSON.stringify(child("domain")).replace('keep=\\"no\\"', 'keep=\\"yes\\"')).toBe(before);
   });
 
+  test("has no memory balloon, and one that is there is not defined anew for that", async () => {
+    const digests: unknown[] = [];
+    const note = (_: object, opts: pulumi.CustomResourceOptions) => void digests.push(opts);
+    const { child } = await make({ transform: { domain: note } });
+    expect((child("domain").xml as { xslt: string }).xslt).toContain('<memballoon model="none"');
+    const [{ replacementTrigger }] = digests as [{ replacementTrigger: string[] }];
+    registered.length = 0;
+    const marks = { definition: replacementTrigger[0] as string, instance: "first" };
+    const there = anInventory({ domains: [{ ...made, marks }] });
+    await make({ transform: { domain: note } }, new VmHost("there", { settings, inventory: there }));
+    expect(digests[1]).toMatchObject({ ignoreChanges: expect.arrayContaining(["xml"]) });
+  });
+
   test("on a network of ours has a filter, and a VM from before there were filters gets it without being defined anew", async () => {
     const { child } = await make();
     expect(JSON.stringify(child("domain"))).toContain('filterref filter=\\"project-app\\"');
