@@ -6,6 +6,8 @@ export interface DomainDevices {
   nics: NicDevice[];
   /** What else people add, by the name of its element, a channel's with what it carries. @example ["hostdev", "graphics"] */
   others: string[];
+  /** The model of its memory balloon, if it has one. @example "virtio" */
+  balloon?: string;
 }
 
 export interface DiskDevice {
@@ -77,7 +79,9 @@ export function parseDevices(xml: string): DomainDevices {
   const domain = parser.parse(xml).domain as Element | undefined;
   if (domain === undefined) throw new Error(`not the XML of a libvirt domain: ${xml.slice(0, 80)}`);
   const devices = child(domain, "devices");
+  const balloon = text(child(devices, "memballoon"), "@model");
   return {
+    ...(balloon === "" || balloon === "none" ? {} : { balloon }),
     disks: all(devices, "disk").map((disk) => ({
       target: text(child(disk, "target"), "@dev"),
       source: sourceOf(child(disk, "source")),

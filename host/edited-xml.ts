@@ -1,4 +1,5 @@
 import { XMLBuilder, XMLParser } from "fast-xml-parser";
+import { attributesKey, buildXml, parseNodes, type XmlNode } from "./xml-nodes.ts";
 
 /** Edits of what libvirt printed, to be handed back to it: all that is not named stays as it was. */
 
@@ -34,4 +35,20 @@ export function networkWithoutStp(xml: string): string {
   const network = parser.parse(xml).network as Element;
   const bridge = network.bridge as Element;
   return builder.build({ network: { ...network, bridge: { ...bridge, "@stp": "off" } } });
+}
+
+/**
+ * The same domain without a memory balloon. Its other devices stay, in their order, and what others noted in it.
+ *
+ * @param xml what `virsh dumpxml --inactive --security-info` prints
+ */
+export function domainWithoutBalloon(xml: string): string {
+  const nodes = parseNodes(xml);
+  const inside = (among: XmlNode[] | undefined, name: string) =>
+    among?.find((node) => name in node)?.[name] as XmlNode[] | undefined;
+  const devices = inside(inside(nodes, "domain"), "devices");
+  if (!devices) throw new Error(`not the XML of a libvirt domain: ${xml.slice(0, 80)}`);
+  const others = devices.filter((node) => !("memballoon" in node));
+  devices.splice(0, devices.length, ...others, { memballoon: [], [attributesKey]: { model: "none" } });
+  return buildXml(nodes);
 }

@@ -13,6 +13,7 @@ import { readStackState } from "../stack-state.ts";
 import { examineBackups } from "./backups.ts";
 import { examineEngine } from "./engine.ts";
 import { type Examined, type Finding, failure, mended, ok, warning } from "./finding.ts";
+import { examineBalloons } from "./guests.ts";
 import { examineHost, examineState } from "./host.ts";
 import { examineImages } from "./images.ts";
 import { examineLostHosts, examineMachine } from "./machine.ts";
@@ -70,6 +71,7 @@ async function examineHostOf(stack: Stack, log: Log): Promise<Examined[]> {
     const inPlace = movedAway ?? (unread || examineState(stack, inventory, state, state?.formerName));
     const host = [
       ...examineHost(stack, inventory, virsh, state?.formerName),
+      ...examineBalloons(stack.name, inventory, virsh),
       ...images,
       ...backups,
       ...machine,

@@ -45,6 +45,18 @@ test("devices are read with the files below a disk, also where libvirt shows not
   expect(() => parseDevices("<network/>")).toThrow("not the XML of a libvirt domain");
 });
 
+test.each([
+  ["virtio", { balloon: "virtio" }],
+  ["none", {}],
+])("a memory balloon (%s) is no device that people add, and known all the same", (model, balloon) =>
+  expect(parseDevices(`<domain><devices><memballoon model='${model}'/></devices></domain>`)).toEqual({
+    disks: [],
+    nics: [],
+    others: [],
+    ...balloon,
+  }),
+);
+
 /** What a definition of ours comes to, as libvirt 9 shows it on i440fx and on q35; newer ones add the watchdog on q35. */
 const untouched = `
     <serial type='pty'><log file='/vms/a.console/console.log' append='on'/><target type='isa-serial' port='0'><model name='isa-serial'/></target></serial>

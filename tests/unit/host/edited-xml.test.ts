@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { interfaceWithFilter, networkWithoutStp } from "../../../host/edited-xml.ts";
+import { domainWithoutBalloon, interfaceWithFilter, networkWithoutStp } from "../../../host/edited-xml.ts";
 import { parseNetwork } from "../../../host/libvirt-xml.ts";
 
 const nic = (mac: string, more = "") =>
@@ -32,4 +32,15 @@ test("a network leaves the spanning tree and keeps all else", () => {
     `<network><name>n</name><uuid>u</uuid><bridge name="virbr0" stp="${stp}" delay="0"/><ip address="10.77.0.1" prefix="24"><dhcp><range start="10.77.0.2" end="10.77.0.9"/><host mac="52:54:00:aa:00:01" ip="10.77.0.7"/><host mac="52:54:00:aa:00:02" ip="10.77.0.8"/></dhcp></ip></network>`;
   expect(networkWithoutStp(xml("on"))).toBe(xml("off"));
   expect(parseNetwork(networkWithoutStp(xml("on")))).toMatchObject({ stp: false, cidr: "10.77.0.0/24" });
+});
+
+test("a domain loses its memory balloon and keeps all else, in its order: what others noted, and blanks", () => {
+  const xml = (balloon: string, after = "") =>
+    `<domain type="qemu"><name>x</name><title> a &amp; b </title><metadata><o:own xmlns:o="urn:o" a="1">t<!-- c --></o:own></metadata><devices>
+    <disk type="file"><source file=" /vms/a&quot;.qcow2"/></disk><rng model="virtio"/>${balloon}<disk type="block"/>${after}</devices></domain>`;
+  const none = '<memballoon model="none"/>';
+  const virtio = '<memballoon model="virtio"><address type="pci" slot="0x07"/></memballoon>';
+  expect(domainWithoutBalloon(xml(virtio))).toBe(xml("", none));
+  expect(domainWithoutBalloon(xml("", none))).toBe(xml("", none));
+  expect(() => domainWithoutBalloon("<network/>")).toThrow("not the XML of a libvirt domain");
 });

@@ -1,0 +1,26 @@
+import { namePrefix } from "../../config/names.ts";
+import { domainWithoutBalloon } from "../../host/edited-xml.ts";
+import type { Inventory } from "../../host/inventory.ts";
+import type { Virsh } from "../../host/virsh.ts";
+import { withXmlFile } from "../../host/xml-file.ts";
+import { isOwnedBy } from "../../vm/leftovers.ts";
+import { type Examined, warning } from "./finding.ts";
+
+/** VMs of a stack with the memory balloon that libvirt gave the definitions of earlier versions, now or from their next start on. */
+export function examineBalloons(stack: string, { domains }: Pick<Inventory, "domains">, virsh: Virsh): Examined[] {
+  const ours = domains.filter((domain) => domain.name.startsWith(namePrefix) && isOwnedBy(domain, stack));
+  return ours.flatMap(({ name, state, devices = [] }) => {
+    if (devices.every(({ balloon }) => balloon === undefined)) return [];
+    const says = `${name} has a memory balloon: by a number that its guest writes there, libvirt can take it for shut off while it runs`;
+    const restart = `project-vm restart ${name.slice(namePrefix.length)} --stack ${stack}`;
+    if (devices.at(-1)?.balloon === undefined) return [warning("VMs", `${says}; it is gone after a restart`, restart)];
+    const then = state === "shut off" ? "" : `, then ${restart}`;
+    return [warning("VMs", says, `project-vm doctor --fix${then}`, () => defineWithoutBalloon(virsh, name))];
+  });
+}
+
+/** A guest that runs keeps its own until it restarts. */
+async function defineWithoutBalloon(virsh: Virsh, domain: string): Promise<void> {
+  const xml = domainWithoutBalloon(await virsh.run("dumpxml", domain, "--inactive", "--security-info"));
+  await withXmlFile(xml, (file) => virsh.run("define", file));
+}

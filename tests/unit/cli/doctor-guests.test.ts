@@ -1,0 +1,60 @@
+import { expect, test } from "vitest";
+import { examineBalloons } from "../../../daily/doctor/guests.ts";
+import { virshFor } from "../../../host/virsh.ts";
+import { withXmlFile } from "../../../host/xml-file.ts";
+import { aDomain, devicesWith } from "../found.ts";
+
+const bare = devicesWith();
+const balloon = { ...bare, balloon: "virtio" };
+const says =
+  "project-webapp has a memory balloon: by a number that its guest writes there, libvirt can take it for shut off while it runs";
+const restart = "project-vm restart webapp --stack storage";
+
+test.each([
+  ["runs with one", "running", [balloon, balloon], says, `project-vm doctor --fix, then ${restart}`, "possible"],
+  ["is off and has one", "shut off", [balloon], says, "project-vm doctor --fix", "possible"],
+  [
+    "gets one by its next start",
+    "running",
+    [bare, balloon],
+    says,
+    `project-vm doctor --fix, then ${restart}`,
+    "possible",
+  ],
+  ["runs with one until then", "running", [balloon, bare], `${says}; it is gone after a restart`, restart, "none"],
+])("a VM that %s is named, with what mends it", (_, state, devices, text, remedy, fix) => {
+  const found = examineBalloons("storage", { domains: [aDomain({ state, devices })] }, virshFor("test:///default"));
+  expect(found).toMatchObject([{ check: "VMs", level: "warning", says: text, remedy, fix }]);
+});
+
+test.each([
+  ["a VM without one", aDomain({ devices: [bare, bare] })],
+  ["another stack's", aDomain({ description: "project-vms stack other", devices: [balloon] })],
+  ["another's domain", aDomain({ name: "webapp", devices: [balloon] })],
+])("%s is not", (_, domain) =>
+  expect(examineBalloons("storage", { domains: [domain] }, virshFor("test:///default"))).toEqual([]),
+);
+
+/** What libvirt makes of a definition: each process has a test driver of its own. */
+async function asDefined(file: string): Promise<string> {
+  const batch = [
+    ["define", file],
+    ["dumpxml", "project-webapp"],
+  ];
+  return (await virshFor("test:///default").ask(batch))[1]?.output ?? "";
+}
+
+test("by --fix a definition has none, by libvirt's own word, and keeps what others noted in it", async () => {
+  const xml =
+    "<domain type='test'><name>project-webapp</name><title> by hand </title><metadata><o:own xmlns:o='urn:o' a='1'/></metadata>" +
+    "<memory>65536</memory><vcpu>1</vcpu><os><type>hvm</type></os><devices><memballoon model='virtio'/></devices></domain>";
+  expect(await withXmlFile(xml, asDefined)).toContain("<memballoon model='virtio'");
+  const defined: string[] = [];
+  const run = async (verb = "", file = "") => (verb === "define" ? String(defined.push(await asDefined(file))) : xml);
+  const virsh = { ...virshFor("test:///default"), run };
+  const [found] = examineBalloons("storage", { domains: [aDomain({ devices: [balloon] })] }, virsh);
+  await found?.mend?.();
+  expect(defined).toHaveLength(1);
+  for (const kept of ["<memballoon model='none'/>", "<title> by hand </title>", 'xmlns:o="urn:o" a="1"/>'])
+    expect(defined[0]).toContain(kept);
+});
