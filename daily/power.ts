@@ -2,6 +2,7 @@ import { UserError } from "../config/errors.ts";
 import { domainName } from "../config/names.ts";
 import type { ProgressLog as Log } from "../config/records.ts";
 import { isRunning, resume, shutDown, startIfOff, wakeIfSuspended } from "../guest/power.ts";
+import { requireReallyOff } from "../host/unknown-guests.ts";
 import { type Virsh, virshFor } from "../host/virsh.ts";
 import { VirshError } from "../host/virsh-error.ts";
 import { findVm, type OwnVm, refuseMoved } from "./find-vm.ts";
@@ -126,8 +127,10 @@ async function explained({ outline, vm }: OwnVm, start: () => Promise<unknown>):
 }
 
 async function shutOff(virsh: Virsh, domain: string, { timeout, force }: StopOptions, log: Log): Promise<void> {
-  if (!(await isRunning(virsh, domain))) log(`${domain}: is off already`);
-  else if (force) {
+  if (!(await isRunning(virsh, domain))) {
+    await requireReallyOff(virsh, domain);
+    log(`${domain}: is off already`);
+  } else if (force) {
     await virsh.run("destroy", domain);
     log(`${domain}: its power is cut`);
   } else await shutDown(virsh, domain, log, timeout);

@@ -1,12 +1,13 @@
 import { posix } from "node:path";
 import type { ProjectOutput } from "../components/outputs.ts";
 import { factOf, type Issue } from "../config/errors.ts";
-import { hostName, poolName } from "../config/names.ts";
+import { domainName, hostName, poolName } from "../config/names.ts";
 import { ownValue } from "../config/own-value.ts";
 import { stages } from "../config/records.ts";
 import { shellWord } from "../config/shell-word.ts";
 import type { BackupsFound } from "../data/backup-age.ts";
-import { virshSession } from "../host/virsh.ts";
+import { unknownGuestIssue, unknownGuests } from "../host/unknown-guests.ts";
+import { virshFor, virshSession } from "../host/virsh.ts";
 import { manualChanges } from "../vm/manual-changes.ts";
 import type { DiskStats } from "./domstats.ts";
 import { findVm, type OwnVm } from "./find-vm.ts";
@@ -26,7 +27,7 @@ export interface VmStatus extends Pick<VmRow, "stack" | "name" | "state" | "inCo
   tailnetName: string | null;
   /** Each with its path on the host, what it may grow to, and what it takes up there. */
   disks: { root: DiskStats | null; project: DiskStats | null };
-  /** What others did to it that no update works on before it is put right, each with its remedy. */
+  /** What others did to it, or that it runs unknown to its libvirt: no update works on it before that is put right. Each with its remedy. */
   problems: string[];
   /** The base image that the root disk stands on. */
   image: string | null;
@@ -44,6 +45,8 @@ export interface KnownOf {
   image: string | undefined;
   /** undefined: could not be looked at, or none are wanted. */
   backups: BackupsFound | undefined;
+  /** That it runs though its libvirt takes it for off. */
+  unknown?: Issue[];
 }
 
 /**
@@ -61,11 +64,14 @@ export async function statusOf(stack: string, name: string, folder: string): Pro
   ]);
   const output = ownValue(state?.outputs, name);
   const targets = sshTargets(outline);
-  return vmStatus(own, { output, targets, sshConfig: sshConfigOf(outline), image, backups });
+  const guests = own.vm.state === "shut off" ? await unknownGuests(virshFor(outline.host.uri)) : [];
+  const unknown = guests.filter(({ domain }) => domain === domainName(name)).map(unknownGuestIssue);
+  return vmStatus(own, { output, targets, sshConfig: sshConfigOf(outline), image, backups, unknown });
 }
 
 /** Puts together what is known of a VM. Pure. */
-export function vmStatus({ outline, vm }: OwnVm, { output, targets, sshConfig, image, backups }: KnownOf): VmStatus {
+export function vmStatus({ outline, vm }: OwnVm, known: KnownOf): VmStatus {
+  const { output, targets, sshConfig, image, backups, unknown = [] } = known;
   const { stack, projects } = outline;
   const { name, state, memory, cpus } = vm;
   return {
@@ -83,7 +89,7 @@ export function vmStatus({ outline, vm }: OwnVm, { output, targets, sshConfig, i
       root: diskOf(vm.disks, "disk.qcow2", "vda") ?? null,
       project: projectDiskOf(vm) ?? null,
     },
-    problems: problemsOf({ outline, vm }).map((issue) => `${factOf(issue)}; ${issue.remedy}`),
+    problems: [...unknown, ...problemsOf({ outline, vm })].map((issue) => `${factOf(issue)}; ${issue.remedy}`),
     image: image ?? output?.image ?? null,
     secondsToReady: output?.secondsToReady ?? null,
     stages: inOrder(output?.stages),

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { UserError } from "../config/errors.ts";
+import { requireReallyOff } from "../host/unknown-guests.ts";
 import type { Virsh } from "../host/virsh.ts";
 import { connectSeconds } from "../host/virsh-process.ts";
 import { inTime } from "./in-time.ts";
@@ -17,7 +18,7 @@ const askAgainSeconds = 10;
  * @param limitSeconds how long it may take
  * @param nothingStays whether its disks are to be removed: then one that is paused loses its power like any other
  * @throws UserError when it is paused and does not resume, as where its host has no room: it could not even try, and what it has
- *   not written would be lost with its power
+ *   not written would be lost with its power; or when its libvirt takes it for off, and it runs
  */
 export async function shutDown(
   virsh: Virsh,
@@ -26,7 +27,7 @@ export async function shutDown(
   limitSeconds = shutdownSeconds,
   nothingStays = false,
 ): Promise<void> {
-  if (!(await isRunning(virsh, domain))) return;
+  if (!(await isRunning(virsh, domain))) return requireReallyOff(virsh, domain);
   // Not by the wall clock, which others set, and which goes on while this machine sleeps.
   const started = performance.now();
   const passed = () => (performance.now() - started) / 1000;
@@ -42,6 +43,7 @@ export async function shutDown(
     }
     await delay(1000);
     if (!(await isRunning(virsh, domain))) {
+      await requireReallyOff(virsh, domain);
       log(`${domain}: shut down, ${Math.round(passed())} s`);
       await settled(requests);
       return;
@@ -136,7 +138,13 @@ export async function wakeIfSuspended(virsh: Virsh, domain: string): Promise<voi
 
 const isSuspended = async (virsh: Virsh, domain: string) => (await virsh.run("domstate", domain)).trim() === suspended;
 
-/** Starts a guest that is off; what it says itself when it cannot is in the error. */
+/**
+ * Starts a guest that is off; what it says itself when it cannot is in the error.
+ *
+ * @throws UserError when its libvirt takes it for off, and it runs: a start that fails would take what libvirt still has of it
+ */
 export async function startIfOff(virsh: Virsh, domain: string): Promise<void> {
-  if (!(await isRunning(virsh, domain))) await virsh.run("start", domain);
+  if (await isRunning(virsh, domain)) return;
+  await requireReallyOff(virsh, domain);
+  await virsh.run("start", domain);
 }

@@ -39,8 +39,18 @@ export function embeddedHostFor(projectRoot: string): EmbeddedHost {
   return {
     checkout: root,
     dir,
-    uri: `qemu+unix:///system?socket=${dir}/run/libvirt/libvirt-sock`,
+    uri: uriOf(dir),
     storageDir: path.join(dir, "vms"),
-    netns: path.join(dir, "run/netns"),
+    netns: netnsOf(dir),
   };
+}
+
+const uriOf = (dir: string) => `qemu+unix:///system?socket=${dir}/run/libvirt/libvirt-sock`;
+
+const netnsOf = (dir: string) => path.join(dir, "run/netns");
+
+/** The embedded host of this machine that a URI leads to, whatever checkout's it is; undefined: it leads to another libvirt. */
+export function embeddedHostAt(uri: string): Pick<EmbeddedHost, "dir" | "netns"> | undefined {
+  const [, dir = ""] = /\?socket=(.*)\/run\/libvirt\/libvirt-sock$/.exec(uri) ?? [];
+  return uri === uriOf(dir) ? { dir, netns: netnsOf(dir) } : undefined;
 }

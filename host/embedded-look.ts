@@ -73,19 +73,33 @@ export function findProcesses(host: HostPlace): number[] {
     .map(({ pid }) => pid);
 }
 
+/** A QEMU that libvirt started. */
+export interface GuestProcess {
+  /** The domain that libvirt started it for. */
+  domain: string;
+  pid: number;
+}
+
 /**
- * Whether a guest may run in a host that runs: there is a QEMU, by the argument that libvirt gives it (as embedded-inside.sh looks), in
- * the host's PID namespace, or where that cannot be seen. Needs no libvirtd.
+ * The guests in a host that runs: each is a QEMU, by the argument that libvirt gives it (as embedded-inside.sh looks), in the host's PID
+ * namespace, which no process gets into from outside but root's, or where that cannot be seen. Needs no libvirtd.
  */
-export function mayHaveGuest(host: HostPlace): boolean {
+export function guestProcesses(host: HostPlace): GuestProcess[] {
   // Of the host's `unshare` that is the namespace which it made, not the one that it is in.
   const own = findProcesses(host).map((pid) => linkOf(`/proc/${pid}/ns/pid_for_children`));
-  const guests =
-    own.length === 0 ? [] : allPids().filter((pid) => wordsOf(pid).some((word) => word.startsWith("guest=")));
-  return guests
-    .map((pid) => linkOf(`/proc/${pid}/ns/pid`))
-    .some((namespace) => namespace === undefined || own.includes(undefined) || own.includes(namespace));
+  if (own.length === 0) return [];
+  const guests = allPids().flatMap((pid) => {
+    const word = wordsOf(pid).find((one) => one.startsWith("guest="));
+    return word === undefined ? [] : [{ domain: word.replace(/^guest=([^,]*).*$/s, "$1"), pid }];
+  });
+  return guests.filter(({ pid }) => {
+    const namespace = linkOf(`/proc/${pid}/ns/pid`);
+    return namespace === undefined || own.includes(undefined) || own.includes(namespace);
+  });
 }
+
+/** Whether a guest may run in a host that runs. */
+export const mayHaveGuest = (host: HostPlace) => guestProcesses(host).length > 0;
 
 const allPids = () =>
   readdirSync("/proc")

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { readFile, rm, rmdir } from "node:fs/promises";
 import path from "node:path";
-import { UserError } from "../config/errors.ts";
+import { factOf, UserError } from "../config/errors.ts";
 import type { Log } from "../config/log.ts";
 import { embeddedRoot } from "../config/names.ts";
 import { printable } from "../config/printable.ts";
@@ -16,7 +16,8 @@ import { withLock } from "./lock.ts";
 import { downCommand, markFile } from "./lost-hosts.ts";
 import { whyAway } from "./mounted.ts";
 import { requirePrograms, requireRoot } from "./programs.ts";
-import { virshSession } from "./virsh.ts";
+import { unknownGuestIssue, unknownGuests } from "./unknown-guests.ts";
+import { virshFor, virshSession } from "./virsh.ts";
 import { VirshError } from "./virsh-error.ts";
 
 /** `not answering`: its processes are there, its libvirtd is not (it is being restarted, or is stuck). */
@@ -132,28 +133,49 @@ export async function stopEmbeddedHost(
 async function endGuests(host: EmbeddedHost, log: Log, guestSeconds: number, cutsPower: boolean): Promise<void> {
   // A libvirtd that died is being restarted at this moment.
   const unknown = await waitFor("libvirtd to answer", limits.restart, () => answers(host)).then(
-    () => whyUnknown(shutDownGuests(host, guestSeconds, log, cutsPower)),
+    () => whyUnknown(endKnown(host, log, guestSeconds, cutsPower), cutsPower),
     () => `no answer within ${limits.restart} s`,
   );
   if (unknown === undefined) return;
   if (!mayHaveGuest(host)) return log(`embedded host: no guest runs, and its libvirt does not answer: ${unknown}`);
   if (cutsPower) return log(`embedded host: its guests are cut off: ${unknown}`);
-  throw new UserError("The embedded host was not stopped, and no guest's power was cut.", [
+  throw new UserError(notStopped, [
     {
       path: host.dir,
       rule: `must tell whether its guests are off, but its libvirt does not: ${unknown}`,
-      remedy: `try again; to cut the power of all that still run, with the loss of what they have not written: ${downCommand(host.checkout)} FORCE=yes`,
+      remedy: `try again; ${cutPower(host)}`,
     },
   ]);
 }
 
-/** @throws UserError about a guest that stays paused: of that its user has to know first */
-async function whyUnknown(guestsEnd: Promise<void>): Promise<string | undefined> {
+const notStopped = "The embedded host was not stopped, and no guest's power was cut.";
+
+const cutPower = ({ checkout }: EmbeddedHost) =>
+  `to cut the power of all that still run, with the loss of what they have not written: ${downCommand(checkout)} FORCE=yes`;
+
+/** @throws UserError about guests that libvirt does not know: before the others are shut down, and when it lost one while they were */
+async function endKnown(host: EmbeddedHost, log: Log, guestSeconds: number, cutsPower: boolean): Promise<void> {
+  const requireNone = async () => {
+    const issues = (await unknownGuests(virshFor(host.uri))).map(unknownGuestIssue);
+    if (issues.length === 0) return;
+    const named = issues.map((issue) => ({ ...issue, remedy: `${issue.remedy}; ${cutPower(host)}` }));
+    throw new UserError(notStopped, named);
+  };
+  if (!cutsPower) await requireNone();
+  await shutDownGuests(host, guestSeconds, log, cutsPower);
+  await requireNone();
+}
+
+/** @throws UserError about a guest that stays paused, or runs unknown to libvirt: of that its user has to know first */
+async function whyUnknown(guestsEnd: Promise<void>, cutsPower: boolean): Promise<string | undefined> {
   try {
     await guestsEnd;
     return undefined;
   } catch (error) {
-    if (error instanceof UserError && !(error instanceof VirshError)) throw error;
+    if (error instanceof UserError && !(error instanceof VirshError)) {
+      if (!cutsPower || error.issues.length === 0) throw error;
+      return error.issues.map(factOf).join("; ");
+    }
     return printable((error as Error).message);
   }
 }

@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
 import type { Issue } from "../config/errors.ts";
 import { embeddedRoot } from "../config/names.ts";
+import { embeddedHostAt } from "./embedded-layout.ts";
 import { findProcesses } from "./embedded-look.ts";
 import { whyAway } from "./mounted.ts";
 
@@ -85,8 +86,8 @@ export const hostMovedFrom = (hosts: HostFolder[], uri: string | undefined, here
 
 /** Why nothing is known of the embedded host that a stack was last on: its folder is on a disk that is not mounted. */
 export function whyHostIsAway(uri: string | undefined): Issue | undefined {
-  const [, dir] = /[?&]socket=(.*)\/run\/libvirt\/libvirt-sock$/.exec(uri ?? "") ?? [];
-  return dir === undefined ? undefined : whyAway(dir, path.join(dir, "vms"));
+  const host = embeddedHostAt(uri ?? "");
+  return host && whyAway(host.dir, path.join(host.dir, "vms"));
 }
 
 /** What became of a checkout whose stack was on another one's host. */

@@ -7,6 +7,7 @@ import { foreignDisk, notOurs } from "../host/foreign-disk.ts";
 import { parseDomain, parseVolume } from "../host/libvirt-xml.ts";
 import { deleteVolume, refreshPool, startOfVolume, volumesIn } from "../host/pool-volumes.ts";
 import { shellFor } from "../host/shell.ts";
+import { requireReallyOff } from "../host/unknown-guests.ts";
 import type { BatchVirsh, Virsh } from "../host/virsh.ts";
 import type { VirshError } from "../host/virsh-error.ts";
 import { headerLength, notByItself, parseHeader } from "../images/qcow2.ts";
@@ -30,11 +31,12 @@ export interface VmPlace {
  * Before a domain is defined: one of that name may be there, to be defined anew, or because an update was cut off or the
  * state was lost. Its guest is shut down in order; what is defined then takes its place, on the same disks.
  *
- * @throws UserError when it belongs to somebody else, has other disks than ours, or saved memory; where there is none, when an overlay
- *   stands on ours
+ * @throws UserError when it belongs to somebody else, has other disks than ours or saved memory, or runs unknown to its libvirt;
+ *   where there is none, when an overlay stands on ours
  */
 export async function makeWayForDomain(virsh: Virsh, project: string, place: VmPlace, log: Log): Promise<void> {
   const domain = domainName(project);
+  await requireReallyOff(virsh, domain);
   const volumes = await requireNoRestore(virsh, project);
   if (!(await names(virsh)).includes(domain)) return requireNoOverlay(virsh, project, volumes);
   await requireUnmoved(virsh, project, place);
@@ -56,10 +58,11 @@ const oldConsoleLogs = async (virsh: Virsh, pool: string) =>
  * Before a domain is defined that is on the host already just as it should be, only the state does not know it: a guest that
  * runs is put by, memory and all, and goes on from there when libvirt starts what was defined. It does not reboot.
  *
- * @throws UserError when it belongs to somebody else, has other disks than ours, or saved memory
+ * @throws UserError when it belongs to somebody else, has other disks than ours or saved memory, or runs unknown to its libvirt
  */
 export async function putByDomain(virsh: Virsh, project: string, place: VmPlace, log: Log): Promise<void> {
   const domain = domainName(project);
+  await requireReallyOff(virsh, domain);
   await requireNoRestore(virsh, project);
   if (!(await names(virsh)).includes(domain)) return;
   await requireUnmoved(virsh, project, place);
@@ -83,7 +86,8 @@ export async function putByDomain(virsh: Virsh, project: string, place: VmPlace,
  * Before a root disk or a seed is made anew: the guest is shut down in order and the old one removed. There is no other volume
  * that this would remove.
  *
- * @throws UserError when the domain is somebody else's, has other disks than ours, or saved memory; or when something else uses the file
+ * @throws UserError when the domain is somebody else's, has other disks than ours or saved memory, or runs unknown to its libvirt; or
+ *   when something else uses the file
  */
 export async function makeWayForVolume(
   virsh: BatchVirsh,
@@ -93,6 +97,7 @@ export async function makeWayForVolume(
   log: Log,
 ): Promise<void> {
   const domain = domainName(project);
+  await requireReallyOff(virsh, domain);
   const isThere = (await names(virsh)).includes(domain);
   if (isThere) {
     await requireUnmoved(virsh, project, place);

@@ -10,6 +10,7 @@ import { consoleLogFile, removeConsoleLog } from "../host/console-log.ts";
 import { type DomainMarks, parsePool } from "../host/libvirt-xml.ts";
 import { deleteVolume, namesIn, refreshPool, volumesIn } from "../host/pool-volumes.ts";
 import { type Shell, shellFor } from "../host/shell.ts";
+import { requireReallyOff } from "../host/unknown-guests.ts";
 import type { BatchVirsh, Virsh } from "../host/virsh.ts";
 import { type ApiConfig, accessOf } from "../tailnet/access.ts";
 import type { TailnetDevice } from "../tailnet/device.ts";
@@ -56,8 +57,8 @@ const isDisposable = (volume: string) => ["disk.qcow2", "seed.iso"].includes(vol
  * and done again.
  *
  * @param api credentials for the tailnet's API
- * @throws UserError when the domain is another stack's, has other disks than ours, or saved memory of a disk that stays: nothing
- *   is removed then; or, when all else is done, when the tailnet's API cannot be asked
+ * @throws UserError when the domain is another stack's, has other disks than ours, or saved memory of a disk that stays, or when it
+ *   runs and its libvirt does not know that: nothing is removed then; or, when all else is done, when the tailnet's API cannot be asked
  */
 export function tearDown(virsh: BatchVirsh, teardown: Teardown, api: ApiConfig, log: Log): Promise<void> {
   const noted: Noted = {};
@@ -80,6 +81,7 @@ async function tearDownOnce(
   const domain = domainName(project);
   let users: DiskUser[] | undefined;
   let { keepData } = teardown;
+  await requireReallyOff(virsh, domain);
   const isThere = (await names(virsh)).includes(domain);
   if (isThere) {
     await requireOwn(virsh, domain, owner);

@@ -13,7 +13,7 @@ import { readStackState } from "../stack-state.ts";
 import { examineBackups } from "./backups.ts";
 import { examineEngine } from "./engine.ts";
 import { type Examined, type Finding, failure, mended, ok, warning } from "./finding.ts";
-import { examineBalloons } from "./guests.ts";
+import { examineBalloons, examineUnknownGuests } from "./guests.ts";
 import { examineHost, examineState } from "./host.ts";
 import { examineImages } from "./images.ts";
 import { examineLostHosts, examineMachine } from "./machine.ts";
@@ -61,17 +61,19 @@ async function examineHostOf(stack: Stack, log: Log): Promise<Examined[]> {
     const inventory = await takeInventory(settings);
     const shell = shellFor(settings.uri);
     const usage = imageUsage(inventory, settings.storageDir);
-    const [machine, storage, images, backups] = await Promise.all([
+    const [machine, storage, images, backups, unknown] = await Promise.all([
       examineMachine(inventory, settings.storageDir, shell),
       examineStorage(inventory, settings.storageDir, shell),
       examineImages({ stack: stack.name, host: settings, pool: basePool(inventory), usage, shell }, log),
       examineBackups(stack),
+      examineUnknownGuests(virsh),
     ]);
     const unread = state === undefined && (await examineUnread(stack));
     const inPlace = movedAway ?? (unread || examineState(stack, inventory, state, state?.formerName));
     const host = [
       ...examineHost(stack, inventory, virsh, state?.formerName),
       ...examineBalloons(stack.name, inventory, virsh),
+      ...unknown,
       ...images,
       ...backups,
       ...machine,

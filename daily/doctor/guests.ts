@@ -1,10 +1,12 @@
+import { factOf } from "../../config/errors.ts";
 import { namePrefix } from "../../config/names.ts";
 import { domainWithoutBalloon } from "../../host/edited-xml.ts";
 import type { Inventory } from "../../host/inventory.ts";
+import { unknownGuestIssue, unknownGuests } from "../../host/unknown-guests.ts";
 import type { Virsh } from "../../host/virsh.ts";
 import { withXmlFile } from "../../host/xml-file.ts";
 import { isOwnedBy } from "../../vm/leftovers.ts";
-import { type Examined, warning } from "./finding.ts";
+import { type Examined, failure, warning } from "./finding.ts";
 
 /** VMs of a stack with the memory balloon that libvirt gave the definitions of earlier versions, now or from their next start on. */
 export function examineBalloons(stack: string, { domains }: Pick<Inventory, "domains">, virsh: Virsh): Examined[] {
@@ -23,4 +25,10 @@ export function examineBalloons(stack: string, { domains }: Pick<Inventory, "dom
 async function defineWithoutBalloon(virsh: Virsh, domain: string): Promise<void> {
   const xml = domainWithoutBalloon(await virsh.run("dumpxml", domain, "--inactive", "--security-info"));
   await withXmlFile(xml, (file) => virsh.run("define", file));
+}
+
+/** Guests that run unknown to their libvirt, whatever stack's they are: nothing is done to a VM as long as one of it does. */
+export async function examineUnknownGuests(virsh: Virsh): Promise<Examined[]> {
+  const issues = (await unknownGuests(virsh)).map(unknownGuestIssue);
+  return issues.map((issue) => failure("VMs", factOf(issue), issue.remedy));
 }

@@ -1,8 +1,16 @@
-import { expect, test } from "vitest";
-import { examineBalloons } from "../../../daily/doctor/guests.ts";
+import { expect, test, vi } from "vitest";
+import { examineBalloons, examineUnknownGuests } from "../../../daily/doctor/guests.ts";
 import { virshFor } from "../../../host/virsh.ts";
 import { withXmlFile } from "../../../host/xml-file.ts";
 import { aDomain, devicesWith } from "../found.ts";
+
+vi.mock("../../../host/embedded-look.ts", async (original) => ({
+  ...(await original<object>()),
+  guestProcesses: () => [
+    { domain: "project-webapp", pid: 11 },
+    { domain: "project-demo", pid: 12 },
+  ],
+}));
 
 const bare = devicesWith();
 const balloon = { ...bare, balloon: "virtio" };
@@ -57,4 +65,21 @@ test("by --fix a definition has none, by libvirt's own word, and keeps what othe
   expect(defined).toHaveLength(1);
   for (const kept of ["<memballoon model='none'/>", "<title> by hand </title>", 'xmlns:o="urn:o" a="1"/>'])
     expect(defined[0]).toContain(kept);
+});
+
+test("a guest that runs unknown to its libvirt is named, with what to do", async () => {
+  const virsh = {
+    ...virshFor("qemu+unix:///system?socket=/var/lib/project-vms/a-1/run/libvirt/libvirt-sock"),
+    run: async () => "project-webapp\n",
+  };
+  expect(await examineUnknownGuests(virsh)).toEqual([
+    {
+      check: "VMs",
+      level: "failure",
+      says: "project-demo: must be known to its libvirt while it runs, but a QEMU of project-demo runs that libvirt does not know (process 12)",
+      remedy:
+        "log in to it by SSH and shut it down (sudo poweroff), without which what it has not written is lost; then end its process: kill 12",
+      fix: "none",
+    },
+  ]);
 });

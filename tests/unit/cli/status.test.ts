@@ -108,3 +108,9 @@ test("a VM on an overlay over its disk is shown with that disk, and what is to b
     ),
   ]);
 });
+
+test("a VM that runs though its libvirt takes it for off has that among its problems", () => {
+  const unknown = [{ path: "project-webapp", rule: "must be known", remedy: "end it" }];
+  const { problems } = vmStatus({ outline: anOutline(), vm: aVm({ state: "shut off" }) }, { ...nothing, unknown });
+  expect(problems).toEqual(["project-webapp: must be known; end it"]);
+});

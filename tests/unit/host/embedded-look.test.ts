@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { EmbeddedHost } from "../../../host/embedded-layout.ts";
 import {
   findProcesses,
+  guestProcesses,
   insideName,
   isHostProcess,
   mayHaveGuest,
@@ -182,8 +183,14 @@ describe("on this machine", () => {
     const elsewhere = start(guest[0] as string, ...guest.slice(1));
     await expect.poll(() => isUp(elsewhere)).toBe(true);
     expect(mayHaveGuest(host)).toBe(false);
-    start("nsenter", "--target", String(first), "--pid", ...guest);
+    expect(guestProcesses(host)).toEqual([]);
+    const entered = start("nsenter", "--target", String(first), "--pid", ...guest);
     await expect.poll(() => mayHaveGuest(host)).toBe(true);
+    const [{ pid: own = 0, domain = "" } = {}, ...more] = guestProcesses(host);
+    expect([domain, more]).toEqual(["project-app", []]);
+    // nsenter forks where it enters a PID namespace: what is told is the one in it, by this machine's number.
+    expect(own).not.toBe(entered.pid);
+    expect(await commandLine(own)).toContain("guest=project-app");
     await killHost(host);
     expect(mayHaveGuest(host)).toBe(false);
   });

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type Issue, UserError } from "../../../config/errors.ts";
 import { startEmbeddedHost, stopEmbeddedHost, wipeEmbeddedHost } from "../../../host/embedded.ts";
 import { embeddedHostFor } from "../../../host/embedded-layout.ts";
+import type { GuestProcess } from "../../../host/embedded-look.ts";
 import { VirshError } from "../../../host/virsh-error.ts";
 import { cutsPower } from "../../../local/checkout.ts";
 
@@ -13,6 +14,7 @@ const host = vi.hoisted(() => ({
   away: undefined as Issue | undefined,
   answers: true,
   hasGuest: true,
+  guests: [] as GuestProcess[],
   shutDown: vi.fn(),
   kill: vi.fn(),
 }));
@@ -20,6 +22,11 @@ vi.mock("../../../host/embedded-look.ts", async (original) => ({
   ...(await original()),
   findProcesses: () => [1],
   mayHaveGuest: () => host.hasGuest,
+  guestProcesses: () => host.guests,
+}));
+vi.mock("../../../host/virsh.ts", async (original) => ({
+  ...(await original<object>()),
+  virshFor: (uri: string) => ({ uri, run: async () => "project-known\n" }),
 }));
 vi.mock("../../../host/embedded-guests.ts", async (original) => ({
   ...(await original()),
@@ -43,6 +50,7 @@ beforeEach(() => {
   host.away = undefined;
   host.answers = true;
   host.hasGuest = true;
+  host.guests = [];
   host.kill.mockReset();
   host.shutDown.mockReset();
 });
@@ -93,6 +101,48 @@ describe("a host whose libvirt does not tell whether its guests are off keeps th
     await stop({ cutsPower: true });
     expect(lines[0]).toBe(line);
     expect(host.kill).toHaveBeenCalledTimes(1);
+  });
+});
+
+describe("one with a guest that runs unknown to its libvirt keeps that on", () => {
+  const known = { domain: "project-known", pid: 11 };
+  const unknown = { domain: "project-demo", pid: 12 };
+  const stays = [
+    "The embedded host was not stopped, and no guest's power was cut.",
+    "  - project-demo: must be known to its libvirt while it runs, but a QEMU of project-demo runs that libvirt does not know (process 12)",
+    "    log in to it by SSH and shut it down (sudo poweroff), without which what it has not written is lost; then end its process: kill 12; to cut the power of all that still run, with the loss of what they have not written: make down FORCE=yes",
+  ].join("\n");
+  const stopByUri = (cutsPower = false) => {
+    lines = [];
+    return stopEmbeddedHost(embeddedHostAs(dir), (line) => lines.push(line), undefined, cutsPower);
+  };
+  const embeddedHostAs = (at: string) => ({
+    ...embeddedHostFor(at),
+    dir: at,
+    uri: `qemu+unix:///system?socket=${at}/run/libvirt/libvirt-sock`,
+  });
+
+  test("and all others too", async () => {
+    host.guests = [known, unknown];
+    await expect(stopByUri()).rejects.toThrow(stays);
+    expect([host.shutDown.mock.calls, host.kill.mock.calls]).toEqual([[], []]);
+  });
+
+  test("also where libvirt lost it while the others were shut down", async () => {
+    host.shutDown.mockImplementation(async () => {
+      host.guests = [unknown];
+    });
+    await expect(stopByUri()).rejects.toThrow(stays);
+    expect(host.kill).not.toHaveBeenCalled();
+  });
+
+  test("unless its power may be cut, which is said", async () => {
+    host.guests = [known, unknown];
+    await stopByUri(true);
+    expect(lines[0]).toBe(
+      "embedded host: its guests are cut off: project-demo: must be known to its libvirt while it runs, but a QEMU of project-demo runs that libvirt does not know (process 12)",
+    );
+    expect([host.shutDown.mock.calls.length, host.kill.mock.calls.length]).toEqual([1, 1]);
   });
 });
 

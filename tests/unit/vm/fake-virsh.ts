@@ -127,9 +127,9 @@ export class FakeVirsh implements BatchVirsh {
   };
 
   private list(args: string[]): string {
-    const [running, saved] = ["--state-running", "--with-managed-save"].map((option) => args.includes(option));
+    const [all, saved] = ["--all", "--with-managed-save"].map((option) => args.includes(option));
     return [...this.domains]
-      .filter(([, domain]) => (!running || domain.running) && (!saved || domain.saved))
+      .filter(([, domain]) => (all || domain.running) && (!saved || domain.saved))
       .map(([name]) => name)
       .join("\n");
   }
