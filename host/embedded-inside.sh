@@ -11,9 +11,10 @@
 TRIES=3
 FAST=5
 RETRY=10
-# Bytes that libvirtd's log may have before it becomes libvirtd.log.1, and how often that is looked at, in seconds.
+# Bytes that libvirtd's log may have before it becomes libvirtd.log.1.
 LOG_BYTES=4194304
-LOG_PAUSE=5
+# How often that, and whom this host knows, is looked at, in seconds.
+PAUSE=5
 # Debian's reserved number for the user libvirt-qemu, which QEMU runs as; qemu.conf names it too.
 QEMU_ID=64055
 
@@ -70,18 +71,30 @@ make_dev() {
     rmdir /run/dev
 }
 
-# Debian's libvirtd does not start where the user libvirt-qemu is unknown, and only its system package makes that one;
-# the machine's own files stay as they are.
-know_qemu_user() {
-    for file in passwd group; do
-        getent "$file" libvirt-qemu >/dev/null && continue
-        cp "/etc/$file" "$file"
-        case $file in
-        passwd) echo "libvirt-qemu:x:$QEMU_ID:$QEMU_ID:Libvirt Qemu:/var/lib/libvirt:/usr/sbin/nologin" >>passwd ;;
-        group) echo "libvirt-qemu:x:$QEMU_ID:" >>group ;;
-        esac
-        mount --bind "$file" "/etc/$file"
-    done
+# Debian's libvirtd does not start where the user libvirt-qemu is unknown, and only its system package makes that one. And dnsmasq
+# becomes `nobody`, who in here is a user that no other process has: one could read and forge the guests' DNS. The machine's own files
+# stay as they are.
+know_users() {
+    dns_user=$(cat ../dnsmasq-user)
+    if ! getent passwd libvirt-qemu >/dev/null || ! grep -q "^nobody:[^:]*:$dns_user:" /etc/passwd; then
+        users | own passwd
+    fi
+    getent group libvirt-qemu >/dev/null || { cat /etc/group; echo "libvirt-qemu:x:$QEMU_ID:"; } | own group
+}
+
+users() {
+    awk -F: -v OFS=: -v id="$dns_user" '
+        $1 == "nobody" { $3 = id; known = 1 }
+        { print }
+        END { if (!known) print "nobody:x:" id ":65534:nobody:/:/usr/sbin/nologin" }
+    ' /etc/passwd
+    getent passwd libvirt-qemu >/dev/null ||
+        echo "libvirt-qemu:x:$QEMU_ID:$QEMU_ID:Libvirt Qemu:/var/lib/libvirt:/usr/sbin/nologin"
+}
+
+# Has a file of /etc be what comes in; written aside, for it may be mounted there already, and two may do this at once.
+own() {
+    new=$(mktemp "./$1.XXXXXX") && cat >"$new" && chmod 0644 "$new" && mv "$new" "$1" && mount --bind "$1" "/etc/$1"
 }
 
 # Bounds what guests print, also while libvirtd restarts. When it dies it comes back; guests that ran then are logged
@@ -95,12 +108,14 @@ keep_virtlogd() {
 }
 
 # libvirtd writes an error for whatever a guest's agent says that is none of its answers. It appends, so an emptied log goes on.
-bound_log() {
+# And a mount on /etc/passwd goes away when somebody adds a user to the machine: dnsmasq may start at any time.
+tend() {
     log=/var/log/libvirt/libvirtd.log
     while :; do
+        know_users
         [ ! -e "$log" ] || [ "$(stat -c %s "$log")" -le "$LOG_BYTES" ] ||
             { tail -c "$LOG_BYTES" "$log" >"$log.1"; : >"$log"; }
-        sleep "$LOG_PAUSE"
+        sleep "$PAUSE"
     done
 }
 
@@ -140,8 +155,7 @@ keep_libvirtd() {
             echo "libvirtd does not stay up, but guests run: it starts again in $RETRY s"
             sleep "$RETRY"
         fi
-        # At each start, since a mount on /etc/passwd goes away when somebody adds a user to the machine.
-        know_qemu_user
+        know_users
         know_resolver
         started=$(clock)
         libvirtd --config /etc/libvirt/libvirtd.conf &
@@ -168,7 +182,8 @@ main() {
     ip link set lo up
     set +e
     trap 'exit 0' TERM
-    bound_log &
+    know_users
+    tend &
     keep_virtlogd &
     wait_for_virtlogd
     keep_libvirtd

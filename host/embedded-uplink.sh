@@ -1,10 +1,11 @@
 #!/bin/sh
 # The way out of an embedded host's guests: QEMU's user-mode network (libslirp), between the host's network namespace and this
-# machine's. It is a process of nobody's that makes connections, as a browser does: no rule of this machine's firewall and none
+# machine's. It is a process without any right that makes connections, as a browser does: no rule of this machine's firewall and none
 # of its routes changes, and nothing from outside comes in. Run by root in this machine's namespaces but in the host's PID
 # namespace, with which it ends; whoever wants it gone before that sends TERM.
 #
-# Usage: embedded-uplink.sh <dir>
+# Usage: embedded-uplink.sh <dir> <user ID>
+# That user has no other process (embedded-users.ts): one of its own could read and forge what guests send, and end this.
 #
 # To this machine a guest's connection is one of its own, so what must not be reached is cut off before it gets here, by routes
 # in the host's network namespace: private networks, and this machine itself.
@@ -22,8 +23,6 @@ CLOSED="0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 168.63.129.16/32 169.254.
 198.18.0.0/15 224.0.0.0/4 240.0.0.0/4"
 # Behind the routes to the host's own networks.
 METRIC=9999
-# Nobody: not the user that guests' QEMUs run as.
-USER_ID=65534
 # Connections at a time: each takes one of this machine's ports, of which a guest must not take them all.
 CONNECTIONS=4096
 # Seconds, in tenths, for QEMU to take its end of the link.
@@ -93,7 +92,7 @@ connect() {
         open(STDIN, "<&", $tap) or die "dup: $!\n";
         exec @ARGV or die "exec: $!\n";
     ' "$DEVICE" nsenter --net=/proc/self/fd/9 \
-        setpriv --reuid="$USER_ID" --regid="$USER_ID" --clear-groups --no-new-privs --bounding-set=-all --inh-caps=-all \
+        setpriv --reuid="$user" --regid="$user" --clear-groups --no-new-privs --bounding-set=-all --inh-caps=-all \
         qemu-system-x86_64 -name "$name" -machine none -accel tcg,tb-size=1 -nodefaults -no-user-config -nographic -monitor none \
         -sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny \
         -netdev "user,id=out,net=$LINK,host=$GATEWAY,ipv6=off" -netdev tap,id=in,fd=0 \
@@ -115,6 +114,7 @@ set_up() {
 
 main() {
     netns=$1/run/netns
+    user=$2
     # By this it is known, too.
     name="uplink of $1"
     exec 9</proc/self/ns/net

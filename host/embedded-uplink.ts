@@ -1,11 +1,12 @@
 import { execFileSync, spawn } from "node:child_process";
-import { closeSync, existsSync, openSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Log } from "../config/log.ts";
 import type { EmbeddedHost } from "./embedded-layout.ts";
-import { findProcesses } from "./embedded-look.ts";
 import { waitFor } from "./embedded-process.ts";
+import { takeUserId } from "./embedded-users.ts";
+import { type InsideProcess, pidNamespace, processesInside, userOf } from "./inside-processes.ts";
 import { wantsUplink } from "./uplink-setting.ts";
 
 const script = fileURLToPath(new URL("./embedded-uplink.sh", import.meta.url));
@@ -53,9 +54,10 @@ function whyNot(): string | undefined {
 async function putUp(host: EmbeddedHost): Promise<string | undefined> {
   const inside = pidNamespace(host);
   if (!inside) return "it is not running";
+  const user = await takeUserId(host, "uplink");
   const logFile = logOf(host);
   const output = openSync(logFile, "w");
-  const child = spawn("nsenter", [`--pid=${inside}`, "sh", script, host.dir], {
+  const child = spawn("nsenter", [`--pid=${inside}`, "sh", script, host.dir, String(user)], {
     cwd: "/",
     // It leads a process group of its own, which it ends as a whole.
     detached: true,
@@ -80,10 +82,9 @@ async function putUp(host: EmbeddedHost): Promise<string | undefined> {
 }
 
 async function takeDown(host: EmbeddedHost): Promise<boolean> {
-  const pids = uplinkProcesses(host);
-  if (pids.length === 0) return false;
+  if (uplinkProcesses(host).length === 0) return false;
   for (const signal of ["SIGTERM", "SIGKILL"] as const) {
-    for (const pid of uplinkProcesses(host)) signalIfThere(pid, signal);
+    for (const { pid } of uplinkProcesses(host)) signalIfThere(pid, signal);
     const isGone = () => uplinkProcesses(host).length === 0;
     const gone = await waitFor("the uplink to end", limits.down, isGone).then(
       () => true,
@@ -102,43 +103,18 @@ function signalIfThere(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-const isUp = (host: EmbeddedHost) => uplinkProcesses(host).some((pid) => commandLine(pid).includes("qemu"));
+const isUp = (host: EmbeddedHost) => uplinkProcesses(host).some(isLink);
 
-/** The script and the QEMU of a host's uplink: in the host's PID namespace, where only root puts anything. */
-function uplinkProcesses(host: EmbeddedHost): number[] {
-  const inside = pidNamespace(host);
-  const wanted = inside && namespaceOf(inside);
-  if (!wanted) return [];
-  return readdirSync("/proc")
-    .filter((entry) => /^\d+$/.test(entry))
-    .filter((pid) => namespaceOf(`/proc/${pid}/ns/pid`) === wanted)
-    .map(Number)
-    .filter((pid) => {
-      const line = commandLine(pid);
-      return line.includes(`\0${script}\0`) || line.includes(`\0-name\0uplink of ${host.dir}\0`);
-    });
+/** The user that a host's way out runs as; undefined: there is none. */
+export function uplinkUser(host: EmbeddedHost): number | undefined {
+  const link = uplinkProcesses(host).find(isLink);
+  return link && userOf(link);
 }
 
-/** The path of a host's PID namespace; undefined where it does not run. */
-function pidNamespace(host: EmbeddedHost): string | undefined {
-  const own = namespaceOf("/proc/self/ns/pid");
-  return findProcesses(host)
-    .map((pid) => `/proc/${pid}/ns/pid`)
-    .find((file) => ![undefined, own].includes(namespaceOf(file)));
-}
+/** The script and the QEMU of a host's uplink. */
+const uplinkProcesses = (host: EmbeddedHost) =>
+  processesInside(host).filter((one) => one.words.includes(script) || isNamed(one.words, `uplink of ${host.dir}`));
 
-function namespaceOf(file: string): string | undefined {
-  try {
-    return readlinkSync(file);
-  } catch {
-    return undefined; // its process ended
-  }
-}
+const isNamed = (words: string[], name: string) => words[words.indexOf("-name") + 1] === name;
 
-function commandLine(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, "utf8");
-  } catch {
-    return "";
-  }
-}
+const isLink = ({ words }: InsideProcess) => words.some((word) => word.includes("qemu"));

@@ -11,6 +11,7 @@ import { type EmbeddedHost, embeddedHostFor } from "./embedded-layout.ts";
 import { findProcesses, mayHaveGuest } from "./embedded-look.ts";
 import { clearLeftovers, killHost, launch, mountsBelow, waitFor } from "./embedded-process.ts";
 import { bringUplink, isUplinkToChange } from "./embedded-uplink.ts";
+import { takeUserId } from "./embedded-users.ts";
 import { kvmWorks } from "./kvm.ts";
 import { withLock } from "./lock.ts";
 import { downCommand, markFile } from "./lost-hosts.ts";
@@ -74,6 +75,7 @@ async function start(host: EmbeddedHost, log: Log): Promise<void> {
   const kvm = await kvmWorks();
   log(`embedded host: ${kvm.works ? "KVM works" : `KVM does not work here (${kvm.why}): VMs are emulated, slower`}`);
   await prepareFiles(host);
+  await takeUserId(host, "dnsmasq");
   launch(host, kvm.works);
   try {
     const isUp = async () => {

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -6,6 +6,7 @@ import YAML from "yaml";
 import { embeddedHostFor } from "../../host/embedded-layout.ts";
 import { findProcesses } from "../../host/embedded-look.ts";
 import { killHost } from "../../host/embedded-process.ts";
+import { userIdOf } from "../../host/embedded-users.ts";
 import { parseNetwork } from "../../host/libvirt-xml.ts";
 import { virshFor } from "../../host/virsh.ts";
 import { withXmlFile } from "../../host/xml-file.ts";
@@ -76,6 +77,13 @@ function uplink(): { pid: string; line: string }[] {
   );
 }
 
+/** The PIDs of all that runs as a user. */
+function processesOf(user: number): string[] {
+  return readdirSync("/proc")
+    .filter((entry) => /^\d+$/.test(entry))
+    .filter((pid) => existsSync(`/proc/${pid}/status`) && statSync(`/proc/${pid}`).uid === user);
+}
+
 /** What somebody else on the machine may have set, and nothing of ours changes. */
 async function machinesOwn(): Promise<string> {
   const looks = [["ip", "route", "show", "table", "all"], ["ip", "rule"], ["ip", "-br", "link"], ["iptables-save"]];
@@ -119,7 +127,10 @@ describe("the embedded host's guests", () => {
     expect(await site()).toBe("internet");
     const qemu = uplink().find(({ line }) => line.startsWith("qemu"));
     const status = readFileSync(`/proc/${qemu?.pid}/status`, "utf8");
-    expect(status).toMatch(/^Uid:\t65534\t65534\t65534\t65534$/m);
+    // Another process of its user could read what guests send, forge answers and end it.
+    const user = userIdOf(host, "uplink") ?? 0;
+    expect(status).toMatch(new RegExp(`^Uid:(\t${user}){4}$`, "m"));
+    expect(processesOf(user)).toEqual([qemu?.pid]);
     for (const set of ["CapPrm", "CapEff", "CapBnd", "CapAmb"])
       expect(status).toMatch(new RegExp(`^${set}:\\t0+$`, "m"));
     expect(status).toMatch(/^NoNewPrivs:\t1$/m);
@@ -172,6 +183,15 @@ describe("the embedded host's guests", () => {
     const running = uplink();
     expect(await start()).toBe("embedded host: runs already");
     expect(uplink()).toEqual(running);
+  });
+
+  test("lose it where its process ends, which the doctor tells, and have it back at the next start", async () => {
+    expect(await machine.embeddedHost("examine", checkout)).toContain("ok way out: is up");
+    process.kill(Number(uplink().find(({ line }) => line.startsWith("qemu"))?.pid), "SIGKILL");
+    await expect.poll(() => uplink()).toEqual([]);
+    expect(await machine.embeddedHost("examine", checkout)).toContain("failure way out: has ended");
+    expect(await start()).toContain("embedded host: its VMs reach the outside");
+    expect(await site()).toBe("internet");
   });
 
   test("lose it with the host, also when that is killed, and nothing of it is left", async () => {

@@ -1,4 +1,6 @@
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { execa } from "execa";
 import { expect, test } from "vitest";
 import { leftOpen } from "../../../host/embedded-uplink.ts";
@@ -59,6 +61,19 @@ test("a network that is too wide to be closed is reported", async () => {
   });
   expect(stdout.split("\n").slice(0, 2)).toEqual(["uplink: left open: 10.0.0.0/7", "uplink: up"]);
   expect(leftOpen(stdout)).toEqual(["10.0.0.0/7"]);
+});
+
+test("its QEMU runs as the user that it is given, and as no other", async () => {
+  const dir = mkdtempSync(path.join(tmpdir(), "uplink-script-"));
+  try {
+    writeFileSync(path.join(dir, "nsenter"), '#!/bin/sh\nprintf "%s\\n" "$@"\n', { mode: 0o755 });
+    const doubles = `ip() { case $* in *monitor*) exec sleep 5 ;; esac\n}\nthere() { :; }\nclose_private() { :; }\nset_up() { wait "$link"; }`;
+    const words = ["--wait", "sh", "-c", `${functions}\n${doubles}\nPATH='${dir}':$PATH\nmain /nowhere 65523`];
+    const { stdout } = await execa("setsid", words, { reject: false });
+    expect(stdout.match(/^--re[ug]id=.*$/gm)).toEqual(["--reuid=65523", "--regid=65523"]);
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
 });
 
 test.each([

@@ -1,0 +1,125 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { execa } from "execa";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { takeUserId, userIdOf } from "../../../host/embedded-users.ts";
+
+const first = 65_520;
+let root: string;
+
+beforeEach(() => {
+  root = mkdtempSync(path.join(tmpdir(), "user-ids-"));
+});
+afterEach(() => rmSync(root, { recursive: true }));
+
+function host(name: string) {
+  const dir = path.join(root, name);
+  mkdirSync(dir, { recursive: true });
+  return { dir };
+}
+const noProcess = () => new Set<number>();
+
+describe("the user of a host's program", () => {
+  test("is no other program's, of no other host either, and stays the same over restarts", async () => {
+    const ids = [
+      await takeUserId(host("a"), "dnsmasq", noProcess),
+      await takeUserId(host("a"), "uplink", noProcess),
+      await takeUserId(host("b"), "dnsmasq", noProcess),
+    ];
+    expect(ids).toEqual([first, first + 1, first + 2]);
+    rmSync(host("a").dir, { recursive: true });
+    expect(await takeUserId(host("b"), "dnsmasq", noProcess)).toBe(first + 2);
+    expect(userIdOf(host("b"), "dnsmasq")).toBe(first + 2);
+    expect(readdirSync(root)).toEqual(["b"]);
+  });
+
+  test("is another one where two hosts start at once", async () => {
+    const ids = await Promise.all(["a", "b", "c"].map((name) => takeUserId(host(name), "uplink", noProcess)));
+    expect(new Set(ids).size).toBe(3);
+  });
+
+  test.each([
+    ["a process took it since", `${first}`, first + 1],
+    ["what is in its file is none of ours", "65534", first],
+    ["its file holds no number", "root", first],
+  ])("is another one where %s", async (_, stored, taken) => {
+    writeFileSync(path.join(host("a").dir, "uplink-user"), `${stored}\n`);
+    const inUse = () => new Set(stored === `${first}` ? [first] : []);
+    expect(await takeUserId(host("a"), "uplink", inUse)).toBe(taken);
+    expect(userIdOf(host("a"), "uplink")).toBe(taken);
+  });
+
+  test("is none that a process of this machine has, as its user or its group", async () => {
+    const ids = ["--reuid=65520", "--regid=65521", "--clear-groups"];
+    const child = spawn("setpriv", [...ids, "sh", "-c", "echo up; exec sleep 600"], {
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    try {
+      await once(child.stdout, "data");
+      expect(await takeUserId(host("a"), "uplink")).toBeGreaterThan(first + 1);
+    } finally {
+      child.kill();
+    }
+  });
+
+  test("is of another range where all of the first one are taken, and none that a user has or that cannot be asked", async () => {
+    const all = new Set(Array.from({ length: 12 }, (_, i) => first + i));
+    expect(await takeUserId(host("a"), "uplink", () => all)).toBe(65_536);
+    const PATH = process.env.PATH;
+    process.env.PATH = root;
+    try {
+      writeFileSync(
+        path.join(root, "getent"),
+        '#!/bin/sh\n[ "$2" != 65536 ] || exit 0\n[ "$2" != 65537 ] || exit 3\nexit 2\n',
+        { mode: 0o755 },
+      );
+      expect(await takeUserId(host("b"), "uplink", () => new Set([...all, 65_538]))).toBe(65_539);
+    } finally {
+      process.env.PATH = PATH;
+    }
+  });
+});
+
+describe("whom an embedded host knows", () => {
+  const functions = readFileSync("host/embedded-inside.sh", "utf8").replace(/^main "\$@"$/m, "");
+
+  /** What `script` prints in a mount namespace whose /etc/passwd begins as given, after the host has had its users known. */
+  async function inside(
+    script: string,
+    passwd = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/none:/bin/false\n",
+  ) {
+    mkdirSync(path.join(root, "run"));
+    writeFileSync(path.join(root, "dnsmasq-user"), "65525\n");
+    writeFileSync(path.join(root, "passwd"), passwd);
+    writeFileSync(path.join(root, "group"), "root:x:0:\n");
+    const words = `cd "$1/run" && mount --bind ../passwd /etc/passwd && mount --bind ../group /etc/group && eval "$2" && know_users && ${script}`;
+    return (await execa("unshare", ["--mount", "sh", "-c", words, "sh", root, functions])).stdout.split("\n");
+  }
+
+  test("is libvirt-qemu, and another `nobody` than the machine's, whom dnsmasq becomes", async () => {
+    expect(
+      await inside("getent passwd nobody libvirt-qemu && getent group libvirt-qemu && stat -c %a /etc/passwd"),
+    ).toEqual([
+      "nobody:x:65525:65534:nobody:/none:/bin/false",
+      "libvirt-qemu:x:64055:64055:Libvirt Qemu:/var/lib/libvirt:/usr/sbin/nologin",
+      "libvirt-qemu:x:64055:",
+      "644",
+    ]);
+    expect(readFileSync(path.join(root, "passwd"), "utf8")).toContain("nobody:x:65534:");
+  });
+
+  test("holds where the machine knows no nobody", async () => {
+    const [nobody] = await inside("getent passwd nobody", "root:x:0:0:root:/root:/bin/sh\n");
+    expect(nobody).toMatch(/^nobody:x:65525:65534:/);
+  });
+
+  test("is known again once the machine got a user, and nothing is mounted twice", async () => {
+    // Only what is mounted last goes, as where its file is replaced.
+    const again =
+      "umount /etc/passwd && know_users && know_users && getent passwd nobody && grep -c ' /etc/passwd ' /proc/self/mountinfo";
+    expect(await inside(again)).toEqual(["nobody:x:65525:65534:nobody:/none:/bin/false", "2"]);
+  });
+});
