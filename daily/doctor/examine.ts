@@ -11,6 +11,7 @@ import { basePool, imageUsage } from "../../images/usage.ts";
 import { checkpointFile } from "../../local/checkpoint.ts";
 import { readStackState } from "../stack-state.ts";
 import { examineBackups } from "./backups.ts";
+import { examineEmbeddedHost } from "./embedded.ts";
 import { examineEngine } from "./engine.ts";
 import { type Examined, type Finding, failure, mended, ok, warning } from "./finding.ts";
 import { examineBalloons, examineUnknownGuests } from "./guests.ts";
@@ -76,6 +77,7 @@ async function examineHostOf(stack: Stack, log: Log): Promise<Examined[]> {
       ...unknown,
       ...images,
       ...backups,
+      ...examineEmbeddedHost(stack.root, settings.uri, log),
       ...machine,
       ...storage,
     ];

@@ -16,10 +16,13 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { embeddedRoot } from "../../config/names.ts";
+import { examineEmbeddedHost } from "../../daily/doctor/embedded.ts";
 import { embeddedHostStatus, startEmbeddedHost, stopEmbeddedHost, wipeEmbeddedHost } from "../../host/embedded.ts";
 import { embeddedHostFor } from "../../host/embedded-layout.ts";
 import { findProcesses } from "../../host/embedded-look.ts";
 import { clearLeftovers, killHost, mountsBelow } from "../../host/embedded-process.ts";
+import { serverUsers } from "../../host/embedded-servers.ts";
+import { userIdOf } from "../../host/embedded-users.ts";
 import { takeInventory } from "../../host/inventory.ts";
 import { localStorage } from "../../host/storage.ts";
 import { virshFor } from "../../host/virsh.ts";
@@ -82,6 +85,15 @@ function processesInside(): string[] {
         return []; // it ended, or is the kernel's
       }
     });
+}
+
+/** The only process of a user. */
+function pidOf(user: number | undefined): number {
+  const [pid, ...others] = readdirSync("/proc")
+    .filter((entry) => /^\d+$/.test(entry))
+    .filter((entry) => existsSync(`/proc/${entry}`) && statSync(`/proc/${entry}`).uid === user);
+  expect(others).toEqual([]);
+  return Number(pid);
 }
 
 const define = async (command: string, name: string, xml: string) => {
@@ -168,6 +180,21 @@ describe("the embedded host", () => {
   test("no guest runs as root", () => {
     const status = readFileSync(`/proc/${pidInside(host, "qemu-system-x86")}/status`, "utf8");
     expect(/^Uid:\s+(\d+)/m.exec(status)?.[1]).toBe("64055");
+  });
+
+  test("its DNS and DHCP server is a user's of its own, whose end the doctor tells and mends", async () => {
+    const own = userIdOf(host, "dnsmasq");
+    expect(serverUsers(host)).toEqual([{ network: "project-vms", user: own }]);
+    const examined = () => examineEmbeddedHost(host.checkout, host.uri, () => {}).filter(({ level }) => level !== "ok");
+    expect(examined()).toEqual([]);
+    // The one that libvirt starts; the other is root's, and ends with it.
+    process.kill(pidOf(own), "SIGKILL");
+    await expect.poll(() => serverUsers(host)).toEqual([]);
+    const [found] = examined();
+    expect(found?.says).toContain("the server of project-vms (dnsmasq) has ended");
+    await found?.mend?.();
+    expect(serverUsers(host)).toEqual([{ network: "project-vms", user: own }]);
+    expect(examined()).toEqual([]);
   });
 
   test("its inventory tells all that is there, and over a connection from elsewhere too", async () => {

@@ -60,8 +60,8 @@ export class Machine {
     return execa("nsenter", [...this.inside(0), ...command], { reject: false, all: true, stdin: "ignore" });
   }
 
-  /** Starts a checkout's embedded host on the machine, or removes it. @returns what that said */
-  async embeddedHost(verb: "start" | "remove", checkout: string): Promise<string> {
+  /** Starts a checkout's embedded host on the machine, removes it, or examines it as the doctor does. @returns what that said */
+  async embeddedHost(verb: "start" | "remove" | "examine", checkout: string): Promise<string> {
     // A program that enters a mount namespace starts at its root.
     const node = ["env", `--chdir=${import.meta.dirname}`, process.execPath, "--import", "tsx/esm"];
     const { exitCode, all } = await this.run(...node, program, verb, checkout);
