@@ -1,6 +1,7 @@
 import { UserError } from "../config/errors.ts";
 import { ownValue } from "../config/own-value.ts";
 import { printable } from "../config/printable.ts";
+import { NoHostKeysYet } from "../guest/refusal.ts";
 import { lastTargets, sshFilePaths, writeSshFiles } from "../guest/ssh-files.ts";
 import type { SshTarget } from "../guest/ssh-target.ts";
 import { findRunningVm, type OwnVm } from "./find-vm.ts";
@@ -40,7 +41,10 @@ export async function currentSshConfig(own: OwnVm, log: (line: string) => void):
   if (!isCurrent(target, vm.addresses)) {
     const guest = await guestOf(own);
     if (!(await guest.answers())) throw notUpYet(own);
-    const [addresses, hostKeys] = [await guest.addresses(), await guest.hostKeys()];
+    const addresses = await guest.addresses();
+    const hostKeys = await guest.hostKeys().catch((error: unknown) => {
+      throw error instanceof NoHostKeysYet ? notUpYet(own, "SSH server has host keys") : error;
+    });
     if (addresses.length === 0) throw noAddress(own);
     await writeSshTarget(outline, { name: vm.name, addresses, hostKeys }, log);
   }
@@ -126,11 +130,11 @@ function noAddress({ outline, vm }: OwnVm): UserError {
   ]);
 }
 
-function notUpYet({ outline, vm }: OwnVm): UserError {
+function notUpYet({ outline, vm }: OwnVm, lacking = "guest agent answers"): UserError {
   return new UserError(`${vm.name} cannot be reached yet.`, [
     {
       path: vm.name,
-      rule: "must have come up so far that its guest agent answers",
+      rule: `must have come up so far that its ${lacking}`,
       remedy: `wait for it: project-vm start ${vm.name} --wait --stack ${outline.stack}`,
     },
   ]);

@@ -4,7 +4,7 @@ import type { Virsh } from "../host/virsh.ts";
 import { GuestAgent } from "./agent.ts";
 import { cloudInitProblems, hostKeysIn } from "./answers.ts";
 import { givenBy, networkOf } from "./network.ts";
-import { GuestRefusal } from "./refusal.ts";
+import { GuestRefusal, NoHostKeysYet } from "./refusal.ts";
 import { joinTailnet, leaveTailnet, type TailnetJoin, type TailnetNode } from "./tailnet.ts";
 import {
   type GuestAddress,
@@ -43,6 +43,12 @@ if grep --quiet --line-regexp ' *"errors": \\[\\]' /run/cloud-init/result.json &
 else
   exec /usr/bin/cloud-init status --wait --format json
 fi`;
+
+/** The exit code of what follows for a guest that is still booting. */
+const stillBooting = 75;
+
+/** Prints the host keys. That there are none is told apart only then: a guest that has some need not be asked how its boot goes. */
+const hostKeysCommand = `cat /etc/ssh/ssh_host_*_key.pub | grep . || [ -e /run/cloud-init/result.json ] || [ -e /run/cloud-init/disabled ] || exit ${stillBooting}`;
 
 /** A project's VM as its guest is seen from the host. */
 export class Guest {
@@ -123,10 +129,12 @@ export class Guest {
   /**
    * The public host keys that its SSH server shows.
    *
-   * @throws GuestRefusal for what is no key, and where there is none
+   * @throws NoHostKeysYet where there is none while it boots
+   * @throws GuestRefusal for what is no key, and where there is none though it has booted
    */
   async hostKeys(): Promise<HostKey[]> {
-    const { stdout } = await this.agent.exec(["/bin/sh", "-c", "cat /etc/ssh/ssh_host_*_key.pub"], 30);
+    const { exitCode, stdout } = await this.agent.exec(["/bin/sh", "-c", hostKeysCommand], 30);
+    if (stdout.trim() === "" && exitCode === stillBooting) throw new NoHostKeysYet(this.name);
     return hostKeysIn(stdout, this.name);
   }
 

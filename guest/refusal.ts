@@ -23,6 +23,13 @@ export class GuestRefusal extends UserError {
   }
 }
 
+/** A guest that has no SSH host keys, as every new one for a part of its first boot. */
+export class NoHostKeysYet extends UserError {
+  constructor(guest: string) {
+    super(`${guest} is still booting, and has no SSH host keys yet.`);
+  }
+}
+
 /** An agent that does not answer, does not end, or refuses: whatever it is, it is the guest's, and no bug. */
 export class AgentError extends UserError {
   constructor(

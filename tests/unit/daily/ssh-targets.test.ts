@@ -1,8 +1,11 @@
-import { beforeEach, expect, test, vi } from "vitest";
+import { beforeEach, describe, expect, test, vi } from "vitest";
 import { UserError } from "../../../config/errors.ts";
-import { findRunningVm } from "../../../daily/find-vm.ts";
-import { explainConnection } from "../../../daily/ssh-targets.ts";
+import { findRunningVm, type OwnVm } from "../../../daily/find-vm.ts";
+import { currentSshConfig, explainConnection } from "../../../daily/ssh-targets.ts";
+import { Guest } from "../../../guest/guest.ts";
+import { GuestRefusal, NoHostKeysYet } from "../../../guest/refusal.ts";
 import { VirshError } from "../../../host/virsh-error.ts";
+import { anAddress } from "../guest/samples.ts";
 
 vi.mock("../../../daily/find-vm.ts", () => ({ findRunningVm: vi.fn() }));
 
@@ -28,4 +31,34 @@ test("a VM that is off by now, or a host that is, is told, and does not hide ssh
 test("a bug stays one", async () => {
   vi.mocked(findRunningVm).mockRejectedValueOnce(new TypeError("bug"));
   await expect(explain(255)).rejects.toThrow("bug");
+});
+
+describe("a VM that is still booting", () => {
+  const own = {
+    outline: { root: "/nowhere", stack: "local", host: { uri: "test:///default" } },
+    vm: { name: "api", addresses: [] },
+  } as unknown as OwnVm;
+  const addresses = vi.spyOn(Guest.prototype, "addresses").mockResolvedValue([]);
+  const answers = vi.spyOn(Guest.prototype, "answers").mockResolvedValue(true);
+  const hostKeys = vi.spyOn(Guest.prototype, "hostKeys");
+  const error = () => currentSshConfig(own, () => {}).catch((caught: Error) => caught.message);
+  const notUp = (lacking: string) =>
+    `api cannot be reached yet.\n  - api: must have come up so far that its ${lacking}\n    wait for it: project-vm start api --wait --stack local`;
+
+  test("and whose agent does not answer is told", async () => {
+    answers.mockResolvedValueOnce(false);
+    expect(await error()).toBe(notUp("guest agent answers"));
+  });
+
+  test("and has no host keys yet is told in the same way, with its address or without", async () => {
+    hostKeys.mockRejectedValue(new NoHostKeysYet("project-api"));
+    expect(await error()).toBe(notUp("SSH server has host keys"));
+    addresses.mockResolvedValueOnce([anAddress()]);
+    expect(await error()).toBe(notUp("SSH server has host keys"));
+  });
+
+  test("is not what one is that has booted and gives no keys", async () => {
+    hostKeys.mockRejectedValue(new GuestRefusal("project-api", "SSH host keys", "must hold one"));
+    expect(await error()).toContain("What the guest project-api answers is not used.");
+  });
 });

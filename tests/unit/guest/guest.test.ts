@@ -1,3 +1,4 @@
+import { execa } from "execa";
 import { describe, expect, test } from "vitest";
 import { macAddress } from "../../../config/names.ts";
 import { cloudInitProblems } from "../../../guest/answers.ts";
@@ -112,6 +113,48 @@ describe("Guest", () => {
       "app",
     );
     expect(await guest.hostKeys()).toEqual([anEcdsaKey(), aHostKey()]);
+  });
+
+  test.each([
+    ["while it boots", 75, "project-app is still booting, and has no SSH host keys yet."],
+    ["though it has booted", 0, "project-app: SSH host keys: must hold one of a type that is known here; it says:"],
+    [
+      "and says nothing of its boot",
+      1,
+      "project-app: SSH host keys: must hold one of a type that is known here; it says:",
+    ],
+  ])("no host keys %s", async (_, exitcode, error) => {
+    const status = { exited: true, exitcode, "out-data": base64("\n") };
+    const guest = new Guest(virshAnswering({ "guest-exec": { pid: 7 }, "guest-exec-status": status }), "app");
+    await expect(guest.hostKeys()).rejects.toThrow(error);
+  });
+
+  test("host keys that a guest has while it boots are taken", async () => {
+    const status = { exited: true, exitcode: 75, "out-data": base64(`${aHostKey()}\n`) };
+    const guest = new Guest(virshAnswering({ "guest-exec": { pid: 7 }, "guest-exec-status": status }), "app");
+    expect(await guest.hostKeys()).toEqual([aHostKey()]);
+  });
+
+  test.each([
+    ["that boots and has none", "true", 75, ""],
+    ["that boots and is just writing one", "touch /etc/ssh/ssh_host_rsa_key.pub", 75, ""],
+    ["that boots and has one", "echo key >/etc/ssh/ssh_host_rsa_key.pub", 0, "key"],
+    ["that has booted and has none", "mkdir -p /run/cloud-init && touch /run/cloud-init/result.json", 0, ""],
+    ["whose cloud-init is disabled", "mkdir -p /run/cloud-init && touch /run/cloud-init/disabled", 0, ""],
+  ])("what asks a guest %s for its host keys", async (_, arrange, exitCode, stdout) => {
+    const asked: string[][] = [];
+    const answers = { "guest-exec": { pid: 7 }, "guest-exec-status": { exited: true, "out-data": "" } };
+    const virsh = virshAnswering(answers);
+    const run: Virsh["run"] = (...words) => {
+      const { execute, arguments: of } = JSON.parse(words[2] ?? "{}");
+      if (execute === "guest-exec") asked.push(of.arg);
+      return virsh.run(...words);
+    };
+    await new Guest({ ...virsh, run }, "app").hostKeys().catch(() => undefined);
+    // In a mount namespace of its own, with the machine's own files covered.
+    const script = `mkdir -p /etc/ssh && mount -t tmpfs none /etc/ssh && mount -t tmpfs none /run && ${arrange} && exec /bin/sh "$@"`;
+    const words = ["--mount", "sh", "-c", script, "sh", ...(asked[0] ?? [])];
+    expect(await execa("unshare", words, { reject: false })).toMatchObject({ exitCode, stdout });
   });
 
   test("without agent and console there is no log, and no error", async () => {
