@@ -58,7 +58,31 @@ export function parseHostUri(value: unknown): string {
   if (url.host === "" && transport !== undefined && transport !== "unix") {
     throw new InvalidValue(`must name a host for the transport ${transport}`, `write e.g. ${hostUriExample}`);
   }
+  if (url.host !== "") loginIn(url);
   return String(value);
+}
+
+/**
+ * Whom and where a libvirt URI logs in to. Both become words of a shell's command: none may be an option, or hold what a shell reads.
+ *
+ * @example loginIn(new URL("qemu+ssh://root@storage/system")) // "root@storage"
+ */
+export function loginIn({ hostname, username }: URL): string {
+  const user = decoded(username);
+  const isUser = user === "" || /^[\w][\w.+@-]*$/.test(user);
+  if (isUser && /^(\w[\w.-]*|\[[\da-fA-F:.]+\])$/.test(hostname)) return user ? `${user}@${hostname}` : hostname;
+  throw new InvalidValue(
+    "must name a user and a host of letters, digits and any of `.-_`",
+    "name them otherwise: give the host a name of its own in ~/.ssh/config, and use that",
+  );
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 /**

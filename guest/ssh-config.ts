@@ -1,5 +1,6 @@
-import { UserError } from "../config/errors.ts";
+import { InvalidValue, UserError } from "../config/errors.ts";
 import { hostName } from "../config/names.ts";
+import { loginIn } from "../config/values.ts";
 import type { SshTarget } from "./ssh-target.ts";
 import type { HostKey, TailnetName } from "./values.ts";
 
@@ -135,9 +136,10 @@ function notInSshFiles(
  * @example sshPathTo("qemu+ssh://root@storage/system") // { proxyJump: "root@storage" }
  */
 export function sshPathTo(uri: string): SshPath {
-  const { hostname, port, username, searchParams } = new URL(uri);
-  if (!hostname) return {};
-  const login = loginIn(uri, decoded(username), hostname);
+  const url = new URL(uri);
+  const { port, searchParams } = url;
+  if (!url.hostname) return {};
+  const login = loginOf(uri, url);
   const keyFile = searchParams.get("keyfile");
   if (!keyFile) return { proxyJump: port ? `${login}:${port}` : login };
   // OpenSSH puts values in for what begins with %, and has a shell read the rest.
@@ -145,24 +147,14 @@ export function sshPathTo(uri: string): SshPath {
   return { proxyCommand: `ssh -i ${key} ${port ? `-p ${port} ` : ""}-W '[%h]:%p' ${login}` };
 }
 
-/** They become words of a shell's command: none may be an option, or hold what a shell reads. */
-function loginIn(uri: string, user: string, host: string): string {
-  const isUser = user === "" || /^[\w][\w.+@-]*$/.test(user);
-  if (isUser && /^(\w[\w.-]*|\[[\da-fA-F:.]+\])$/.test(host)) return user ? `${user}@${host}` : host;
-  throw new UserError("The VMs of this host cannot be reached by SSH.", [
-    {
-      path: "host.uri",
-      rule: "must name a user and a host of letters, digits and any of `.-_`",
-      value: uri,
-      remedy: "name them otherwise: give the host a name of its own in ~/.ssh/config, and use that",
-    },
-  ]);
-}
-
-function decoded(text: string): string {
+function loginOf(uri: string, url: URL): string {
   try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
+    return loginIn(url);
+  } catch (error) {
+    if (!(error instanceof InvalidValue)) throw error;
+    const { rule, remedy } = error;
+    throw new UserError("The VMs of this host cannot be reached by SSH.", [
+      { path: "host.uri", rule, value: uri, remedy },
+    ]);
   }
 }

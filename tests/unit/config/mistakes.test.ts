@@ -223,6 +223,13 @@ describe("one mistake", () => {
       'host.uri: must have no control characters in it, but is "\\u0001qemu:///system"',
       "write it without, e.g. `qemu:///system`",
     ],
+    ...["root@-oProxyCommand=x", "-oProxyCommand=x@storage", "root%20-v@storage", "$(x)@storage"].map(
+      (login): [Record<string, unknown>, string, string] => [
+        host({ uri: `qemu+ssh://${login}/system` }),
+        `host.uri: must name a user and a host of letters, digits and any of \`.-_\`, but is "qemu+ssh://${login}/system"`,
+        "name them otherwise: give the host a name of its own in ~/.ssh/config, and use that",
+      ],
+    ),
     [
       host({ storageDir: "/usr/" }),
       'host.storageDir: must be a folder for VMs, not one of the system\'s own, but is "/usr/"',
@@ -421,6 +428,13 @@ Pulumi.local.yaml has 12 mistakes. Nothing was created or changed.
     give one of them another name
   - Pulumi.local.yaml: projects.my_app: is not a DNS label: only a-z, 0-9 and \`-\`, no \`-\` at either end
     write \`my-app\``);
+  });
+
+  it("are told with a log-in to the host that is an option of ssh's", () => {
+    const config = { host: { uri: "qemu+ssh://root@-oProxyCommand=x/system" }, defaults: { cpus: 0 } };
+    expect(messageOf(() => parse(config))).toMatch(
+      /has 2 mistakes.*\n.*host\.uri: must name a user.*\n.*\n.*defaults\.cpus/,
+    );
   });
 
   it("of a default are told once, where the default stands", () => {
