@@ -29,7 +29,7 @@ export function refuseTwin(name: string, there: Snapshot[]): void {
   throw new UserError("The snapshot was not made.", [
     {
       path: "snapshot",
-      rule: `must have a name of its own, but there is one from ${twin.created.toISOString()}`,
+      rule: `must have another name than the one from ${twin.created.toISOString()}`,
       value: name,
       remedy: "choose another name, or delete that one first",
     },
@@ -40,7 +40,7 @@ export function refuseTwin(name: string, there: Snapshot[]): void {
 export function findSnapshot(name: string, there: Snapshot[]): Snapshot {
   const [found, ...twins] = there.filter((one) => one.name === name);
   if (found && twins.length === 0) return found;
-  const rule = found ? "must be the name of one snapshot, not of several" : "must be one that there is";
+  const rule = found ? "must be the name of one snapshot, not of several" : "must be the name of a snapshot";
   const names = there.map((one) => one.name);
   const remedy = found ? "delete the others on the host: qemu-img snapshot -d" : remedyAmong(name, names, "snapshots");
   throw new UserError("There is no such snapshot.", [{ path: "snapshot", rule, value: name, remedy }]);

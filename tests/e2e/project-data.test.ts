@@ -99,12 +99,12 @@ describe("the disk of a VM that runs", () => {
   test("a name is taken once, and what is not there is named with what is", async () => {
     await refuse(
       tool.run("snapshot", "create", "alpha", "first"),
-      expect.stringContaining("  - snapshot: must have a name of its own, but there is one from"),
+      expect.stringContaining("  - snapshot: must have another name than the one from"),
       "    choose another name, or delete that one first",
     );
     await refuse(
       tool.run("snapshot", "delete", "alpha", "frst"),
-      '  - snapshot: must be one that there is, but is "frst"',
+      '  - snapshot: must be the name of a snapshot, but is "frst"',
       expect.stringContaining("    did you mean `first`? (snapshots: `first`"),
     );
   });

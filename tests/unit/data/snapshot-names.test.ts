@@ -29,7 +29,7 @@ describe("names of snapshots", () => {
     expect(messageOf(() => refuseTwin("a", [made("a")]))).toBe(
       [
         "The snapshot was not made.",
-        '  - snapshot: must have a name of its own, but there is one from 2026-03-14T15:09:26.000Z, but is "a"',
+        '  - snapshot: must have another name than the one from 2026-03-14T15:09:26.000Z, but is "a"',
         "    choose another name, or delete that one first",
       ].join("\n"),
     );
@@ -50,7 +50,7 @@ describe("finding a snapshot", () => {
     expect(messageOf(() => findSnapshot(name, among))).toBe(
       [
         "There is no such snapshot.",
-        `  - snapshot: must be one that there is, but is ${JSON.stringify(name)}`,
+        `  - snapshot: must be the name of a snapshot, but is ${JSON.stringify(name)}`,
         `    ${remedy}`,
       ].join("\n"),
     );
@@ -60,7 +60,7 @@ describe("finding a snapshot", () => {
     expect(messageOf(() => findSnapshot("works", [made("x`\nREADY app 3s  ssh -F /tmp/x project-app")]))).toBe(
       [
         "There is no such snapshot.",
-        '  - snapshot: must be one that there is, but is "works"',
+        '  - snapshot: must be the name of a snapshot, but is "works"',
         "    did you mean `x`\\nREADY app 3s  ssh -F /tmp/x project-app`? (snapshots: `x`\\nREADY app 3s  ssh -F /tmp/x project-app`)",
       ].join("\n"),
     );
