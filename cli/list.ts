@@ -10,6 +10,7 @@ Examples:
 
 States: running, paused, shut off, crashed; not made (the next update makes it), missing (removed on the host by other
 means), foreign (somebody else's VM has its name), kept disk (only the disk of a project that is gone).
+A DISK SIZE of NONE: the VM has no project disk now; \`project-vm status\` says what to do.
 A backup is overdue when there is none from the last two times \`every\`.`;
 
 /** `project-vm list`: the projects of a stack and of its host. */
@@ -72,6 +73,9 @@ const backupCell = ({ backup }: VmRow) => {
   return backup.overdue ? { text: `OVERDUE: ${newest}`, colour: "red" as const } : newest;
 };
 
+/** Of a VM whose guest has ejected its disk, or others have detached it: `status` says what to do. */
+const noDisk = { text: "NONE", colour: "red" as const };
+
 /** What a table of VMs shows of each. */
 export const columns = {
   NAME: ({ name }: VmRow) => name,
@@ -83,6 +87,6 @@ export const columns = {
   MEMORY: ({ memory }: VmRow) => memory ?? "",
   CPUS: ({ cpus }: VmRow) => (cpus === null ? "" : String(cpus)),
   "DISK USED": ({ disk }: VmRow) => disk?.used ?? "",
-  "DISK SIZE": ({ disk }: VmRow) => disk?.size ?? "",
+  "DISK SIZE": ({ disk, state }: VmRow) => disk?.size ?? (state === "foreign" ? "" : noDisk),
   ADDRESS: ({ addresses }: VmRow) => addresses[0] ?? "",
 };

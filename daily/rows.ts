@@ -16,7 +16,7 @@ export interface VmRow {
   /** Null where there is no VM and none is to be. */
   memory: number | null;
   cpus: number | null;
-  /** The project disk: what it may grow to, and what it takes up on the host. */
+  /** The project disk: what it may grow to, and what it takes up on the host; null where a VM has none now, and of another's. */
   disk: { size: number; used: number } | null;
   /** IPv4 first; empty while it is off. */
   addresses: string[];
@@ -61,12 +61,15 @@ export function vmRows(
   ].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-/** A VM's project disk. */
-export const projectDiskOf = ({ disks }: VmFound) => diskOf(disks, "project.qcow2", "vdb");
+/** A VM's project disk; undefined: it has none now. */
+export const projectDiskOf = (vm: Pick<VmFound, "disks" | "state">) => diskOf(vm, "project.qcow2", "vdb");
 
-/** A disk of a VM, which is told by its file's name or, on an overlay over that, by its place. */
-export const diskOf = (disks: VmFound["disks"], file: string, place: string) =>
-  disks.find(({ path }) => path.endsWith(`/${file}`)) ?? disks.find(({ target }) => target === place);
+/** A disk of a VM, which is told by its file's name or, on an overlay over that, by its place. An empty drive is none. */
+export function diskOf({ disks, state }: Pick<VmFound, "disks" | "state">, file: string, place: string) {
+  const found = disks.find(({ path }) => path.endsWith(`/${file}`)) ?? disks.find(({ target }) => target === place);
+  // While a domain is off, libvirt does not say where a disk is that its definition names as a volume.
+  return found?.path === "" && state !== "shut off" ? undefined : found;
+}
 
 /** A running VM without a lease: its address, if it has one, is none of libvirt's. */
 export const hasNoLease = ({ state, addresses }: VmFound) => state === "running" && addresses.length === 0;

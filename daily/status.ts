@@ -8,7 +8,7 @@ import { shellWord } from "../config/shell-word.ts";
 import type { BackupsFound } from "../data/backup-age.ts";
 import { unknownGuestIssue, unknownGuests } from "../host/unknown-guests.ts";
 import { virshFor, virshSession } from "../host/virsh.ts";
-import { manualChanges } from "../vm/manual-changes.ts";
+import { detachedDisks, detachedText, ejectedDiskIssue, manualChanges, ownDisks } from "../vm/manual-changes.ts";
 import type { DiskStats } from "./domstats.ts";
 import { findVm, type OwnVm } from "./find-vm.ts";
 import { type Outline, readOutline } from "./outline.ts";
@@ -86,7 +86,7 @@ export function vmStatus({ outline, vm }: OwnVm, known: KnownOf): VmStatus {
     ssh: `ssh -F ${shellWord(sshConfig)} ${hostName(name)}`,
     tailnetName: output?.tailnetName ?? null,
     disks: {
-      root: diskOf(vm.disks, "disk.qcow2", "vda") ?? null,
+      root: diskOf(vm, "disk.qcow2", "vda") ?? null,
       project: projectDiskOf(vm) ?? null,
     },
     problems: [...unknown, ...problemsOf({ outline, vm })].map((issue) => `${factOf(issue)}; ${issue.remedy}`),
@@ -99,8 +99,16 @@ export function vmStatus({ outline, vm }: OwnVm, known: KnownOf): VmStatus {
 /** What others did to a VM, as far as its running or, where it is off, next disks tell. Pure. */
 export function problemsOf({ outline: { stack, host }, vm }: OwnVm): Issue[] {
   const disks = vm.disks.map(({ target = "", path }) => ({ target, source: path, format: "", chain: [] }));
+  const devices = [{ disks, nics: [], others: [] }];
   const place = { uri: host.uri, project: vm.name, stack };
-  return manualChanges({ devices: [{ disks, nics: [], others: [] }], state: vm.state }, host.storageDir, place);
+  const own = ownDisks(host.storageDir, vm.name);
+  const lacking = detachedDisks(vm.name, own, devices).map((target) => {
+    const file = own[target] ?? "";
+    if (vm.state !== "shut off") return ejectedDiskIssue(target, file, place);
+    const remedy = `attach it again: project-vm apply --stack ${stack}`;
+    return { path: domainName(vm.name), rule: detachedText(target, file), remedy };
+  });
+  return [...manualChanges({ devices, state: vm.state }, host.storageDir, place), ...lacking];
 }
 
 const pick = (projects: Outline["projects"], name: string) =>

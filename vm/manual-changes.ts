@@ -21,6 +21,9 @@ export interface MovedDisk {
   isOverlay: "yes" | "no" | "unknown";
 }
 
+/** What is in an empty drive. */
+const nothing = "nothing";
+
 /** The devices that our definition makes of disks: root, project disk and seed. */
 const rootTarget = "vda";
 const ownTargets = [rootTarget, "vdb", "vdc"];
@@ -70,7 +73,7 @@ export function movedDisks(project: string, own: Record<string, string>, views: 
         .filter((disk) => !isFile(disk, project, ours) && isInPlace(disk))
         .map((disk): MovedDisk => {
           const isOverlay = disk.chain.length === 0 ? "unknown" : disk.chain.includes(ours) ? "yes" : "no";
-          return { target: disk.target, ours, file: disk.source || "nothing", isOverlay };
+          return { target: disk.target, ours, file: disk.source || nothing, isOverlay };
         });
     }),
   );
@@ -98,6 +101,27 @@ export function detachedDisks(project: string, own: Record<string, string>, view
   );
 }
 
+/** The devices of ours that a domain which runs has not before its next start, with nothing in their place. */
+export function ejectedDisks(project: string, own: Record<string, string>, views: DomainDevices[]): string[] {
+  const [now, ...defined] = views;
+  if (now === undefined || defined.length === 0) return [];
+  const detached = detachedDisks(project, own, views);
+  return detachedDisks(project, own, [now]).filter((target) => !detached.includes(target));
+}
+
+/** What a domain has that has one of those no more from its next start on. */
+export const detachedText = (target: string, file: string) =>
+  `has nothing as ${target} from its next start on: ${file} was detached by other means`;
+
+/** The same of one that lacks it while it runs: every guest can eject its devices. No update is held up by that. */
+export function ejectedDiskIssue(target: string, file: string, { project, stack }: Omit<DomainPlace, "isOff">): Issue {
+  return {
+    path: domainName(project),
+    rule: `must use ${file} as ${target}, but has nothing there: its guest ejected it, or it was detached by other means`,
+    remedy: `have it back by its next start: project-vm restart ${project}${ofStack(stack)}`,
+  };
+}
+
 /** A disk that is not ours as a fact and what to do about it. */
 export function movedDiskIssue(disk: MovedDisk, place: DomainPlace): Issue {
   const rule = `must have ${disk.ours} as ${disk.target}, but has ${disk.file}`;
@@ -108,10 +132,14 @@ export function movedDiskIssue(disk: MovedDisk, place: DomainPlace): Issue {
  * With `--base`, always: without it libvirt commits to the bottom of the chain, which for a root disk is the base image of all
  * other VMs.
  */
-function movedDiskRemedy({ target, ours, isOverlay }: MovedDisk, { uri, project, stack, isOff }: DomainPlace): string {
+function movedDiskRemedy(
+  { target, ours, file, isOverlay }: MovedDisk,
+  { uri, project, stack, isOff }: DomainPlace,
+): string {
   const domain = domainName(project);
   const virsh = `virsh -c '${uri}'`;
   const back = `put ${ours} back in its place: ${virsh} edit ${domain}`;
+  if (file === nothing) return back;
   if (isOverlay === "no") return `if what is in that file is not needed, ${back}`;
   const start = isOff ? `start it: ${startCommand(project, stack)}; then ` : "";
   const commit = `${virsh} blockcommit ${domain} ${target} --active --pivot --verbose --base '${ours}'`;
@@ -120,8 +148,9 @@ function movedDiskRemedy({ target, ours, isOverlay }: MovedDisk, { uri, project,
   return `${start}write it back into ours: ${commit}; then forget the snapshot: ${forget}${otherwise}`;
 }
 
-const startCommand = (project: string, stack: string | undefined) =>
-  `project-vm start ${project}${stack === undefined ? "" : ` --stack ${stack}`}`;
+const ofStack = (stack: string | undefined) => (stack === undefined ? "" : ` --stack ${stack}`);
+
+const startCommand = (project: string, stack: string | undefined) => `project-vm start ${project}${ofStack(stack)}`;
 
 /** Saved memory as a fact and what to do about it: a guest that runs is shut down in order like any other. */
 export function savedMemoryIssue({ uri, project, stack }: Omit<DomainPlace, "isOff">): Issue {

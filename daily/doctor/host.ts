@@ -13,7 +13,15 @@ import type { Virsh } from "../../host/virsh.ts";
 import { withXmlFile } from "../../host/xml-file.ts";
 import { describeCopies } from "../../vm/copies.ts";
 import { isOwnedBy, unknownVmRemedy } from "../../vm/leftovers.ts";
-import { detachedDisks, giveMemoryUp, manualChanges, ownDisks } from "../../vm/manual-changes.ts";
+import {
+  detachedDisks,
+  detachedText,
+  ejectedDiskIssue,
+  ejectedDisks,
+  giveMemoryUp,
+  manualChanges,
+  ownDisks,
+} from "../../vm/manual-changes.ts";
 import {
   attachFilter,
   bareInterfaces,
@@ -180,14 +188,17 @@ function byHand({ host, name: stack }: Stack, { domains, uri }: Inventory, virsh
     const detached = detachedDisks(place.project, own, domain.devices ?? []).map((target) =>
       failure(
         "VMs",
-        `${domain.name} has nothing as ${target} from its next start on: ${own[target]} was detached by other means`,
+        `${domain.name} ${detachedText(target, own[target] ?? "")}`,
         `attach it again, which restarts the VM: project-vm apply --stack ${stack}`,
       ),
+    );
+    const ejected = ejectedDisks(place.project, own, domain.devices ?? []).map((target) =>
+      ejectedDiskIssue(target, own[target] ?? "", place),
     );
     const says = `${domain.name} has saved memory (virsh managedsave): no update works on it before it has resumed`;
     const start = `project-vm start ${place.project} --stack ${stack}; ${giveMemoryUp(uri, place.project)}`;
     return [
-      ...changes.map((issue) => failure("VMs", factOf(issue), issue.remedy)),
+      ...[...changes, ...ejected].map((issue) => failure("VMs", factOf(issue), issue.remedy)),
       ...detached,
       ...(domain.hasSavedMemory ? [warning("VMs", says, start)] : []),
       ...(domain.isTransient ? [notDefined(place, domain.name, virsh)] : []),

@@ -147,6 +147,18 @@ describe("a host", () => {
     ]);
   });
 
+  test("with a VM whose guest ejected its project disk, which its next start brings back, names the disk", async () => {
+    const { disks, ...rest } = devicesWith();
+    const ejected = { ...rest, disks: disks.filter(({ target }) => target !== "vdb") };
+    expect((await ills({ domains: [aDomain({ devices: [ejected, devicesWith()] })] })).said).toEqual([
+      "failure VMs: project-webapp: must use /vms/webapp/project.qcow2 as vdb, but has nothing there: its guest ejected it, or it was detached by other means",
+    ]);
+    // What its definition lacks too is told once, and another device that was ejected is no disk of ours.
+    expect((await ills({ domains: [aDomain({ devices: [ejected, ejected] })] })).said).toHaveLength(1);
+    const more = { ...rest, disks: [...disks, { target: "vdd", source: "/srv/x.img", format: "", chain: [] }] };
+    expect((await ills({ domains: [aDomain({ devices: [devicesWith(), more] })] })).said).toEqual([]);
+  });
+
   test("with a stopped pool of a project is mended by starting it", async () => {
     expect(await ills({ pools: [aPool({ active: false })] })).toEqual({
       said: ["failure pools: project-webapp (/vms/webapp) is not active"],

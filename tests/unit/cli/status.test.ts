@@ -1,5 +1,6 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { ProjectOutput } from "../../../components/outputs.ts";
+import type { VmFound } from "../../../daily/look.ts";
 import { type KnownOf, vmStatus } from "../../../daily/status.ts";
 import { anOutline, aProject, aVm } from "../daily/samples.ts";
 import { anAddress } from "../guest/samples.ts";
@@ -100,7 +101,8 @@ test("a VM whose disks are under other names is shown with them, whatever is in 
 
 test("a VM on an overlay over its disk is shown with that disk, and what is to be done", () => {
   const overlay = { target: "vdb", path: "/vms/webapp/project.s1", size: 50, used: 3 };
-  const { disks, problems } = vmStatus({ outline: anOutline(), vm: aVm({ disks: [overlay] }) }, nothing);
+  const root = { target: "vda", path: "/vms/webapp/disk.qcow2", size: 20, used: 2 };
+  const { disks, problems } = vmStatus({ outline: anOutline(), vm: aVm({ disks: [root, overlay] }) }, nothing);
   expect(disks.project).toEqual(overlay);
   expect(problems).toEqual([
     expect.stringMatching(
@@ -113,4 +115,40 @@ test("a VM that runs though its libvirt takes it for off has that among its prob
   const unknown = [{ path: "project-webapp", rule: "must be known", remedy: "end it" }];
   const { problems } = vmStatus({ outline: anOutline(), vm: aVm({ state: "shut off" }) }, { ...nothing, unknown });
   expect(problems).toEqual(["project-webapp: must be known; end it"]);
+});
+
+describe("a VM that has no project disk", () => {
+  const [root] = aVm().disks;
+  const drive = { target: "vdb", path: "", size: 0, used: 0 };
+  const seen = (found: Partial<VmFound>) => {
+    const { disks, problems } = vmStatus({ outline: anOutline(), vm: aVm(found) }, nothing);
+    return { project: disks.project, problems };
+  };
+  const rootDisk = root ? [root] : [];
+  const ejected =
+    "project-webapp: must use /vms/webapp/project.qcow2 as vdb, but has nothing there: its guest ejected it, or it was detached by other means; have it back by its next start: project-vm restart webapp --stack storage";
+
+  test("because its guest ejected it is told so", () => {
+    expect(seen({ disks: rootDisk })).toEqual({ project: null, problems: [ejected] });
+    expect(seen({ disks: rootDisk, state: "paused" }).problems).toEqual([ejected]);
+  });
+
+  test("nor any other, because its guest ejected all, is told of each that holds something", () => {
+    expect(seen({ disks: [] }).problems).toEqual([expect.stringContaining("disk.qcow2 as vda"), ejected]);
+  });
+
+  test("because others detached it is told so while it is off", () => {
+    expect(seen({ disks: rootDisk, state: "shut off" }).problems).toEqual([
+      "project-webapp: has nothing as vdb from its next start on: /vms/webapp/project.qcow2 was detached by other means; attach it again: project-vm apply --stack storage",
+    ]);
+  });
+
+  test("because its drive is empty is told so, with what puts it back", () => {
+    expect(seen({ disks: [...rootDisk, drive] })).toEqual({
+      project: null,
+      problems: [
+        "project-webapp: must have /vms/webapp/project.qcow2 as vdb, but has nothing; put /vms/webapp/project.qcow2 back in its place: virsh -c 'qemu:///system' edit project-webapp",
+      ],
+    });
+  });
 });

@@ -27,6 +27,7 @@ test("a list of VMs tells at a glance which of them is not as its config has it"
     { ...row, name: "api", state: "shut off", inConfig: false, addresses: [] },
     { ...row, name: "db", state: "foreign", memory: null, cpus: null, disk: null, addresses: [] },
     { ...row, name: "old", state: "kept disk", inConfig: false, memory: null, cpus: null, addresses: [] },
+    { ...row, name: "out", disk: null },
     row,
   ];
   expect(printed(() => printList(rows, columnsFor(rows), {}))).toEqual([
@@ -34,6 +35,7 @@ test("a list of VMs tells at a glance which of them is not as its config has it"
     "api     shut off, not in the config  8 GiB   4     6.75 GiB   50 GiB",
     "db      foreign",
     "old     kept disk                                  6.75 GiB   50 GiB",
+    "out     running                      8 GiB   4                NONE       10.77.0.5",
     "webapp  running                      8 GiB   4     6.75 GiB   50 GiB     10.77.0.5",
   ]);
 });
@@ -60,7 +62,7 @@ test("where backups are wanted, a list and a status tell which are overdue", () 
   const rows: VmRow[] = backups.map(([backup], i) => ({ ...row, name: `vm${i}`, addresses: [], backup }));
   const [header, ...lines] = printed(() => printList(rows, columnsFor(rows), {}));
   expect(header).toMatch(/ {2}NEWEST BACKUP$/);
-  expect(lines.map((line) => line.replace(/^vm\d +running +/, ""))).toEqual(backups.map(([, cell]) => cell));
+  expect(lines.map((line) => line.replace(/^vm\d +running +NONE +/, ""))).toEqual(backups.map(([, cell]) => cell));
   const status = vmStatus({ outline: anOutline(), vm: aVm() }, nothing);
   expect(backups.map(([backup]) => textOf(factsOf({ ...status, backup }, formatSize).backup))).toEqual(
     backups.map(([, , fact]) => fact),

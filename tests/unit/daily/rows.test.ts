@@ -118,3 +118,14 @@ test("a name that every object has is in the list as any other", () => {
     ["valueof", "kept disk", false],
   ]);
 });
+
+test("a VM whose project disk was ejected, or whose drive is empty, has none in its row", () => {
+  const [root] = aVm().disks;
+  const drive = { target: "vdb", path: "", size: 0, used: 0 };
+  const diskIn = (found: Partial<VmFound>) =>
+    vmRows(anOutline(), aHost({ vms: [aVm(found)] }), { inState: [], backups: undefined, targets: [] })[0]?.disk;
+  expect(diskIn({ disks: root ? [root] : [] })).toBeNull();
+  expect(diskIn({ disks: root ? [root, drive] : [] })).toBeNull();
+  // Of one that is named as a volume, libvirt tells no more while its VM is off.
+  expect(diskIn({ disks: [drive], state: "shut off" })).toEqual({ size: 0, used: 0 });
+});
