@@ -32,6 +32,10 @@ export function sshFiles(targets: SshTarget[], path: SshPath, knownHostsFile: st
     line("User", word("dev")),
     line("UserKnownHostsFile", file(knownHostsFile)),
     line("StrictHostKeyChecking", word("yes")),
+    // A guest knows no password of its user's, and its server may be a replaced one, which would ask for some.
+    line("PreferredAuthentications", word("publickey")),
+    line("PasswordAuthentication", word("no")),
+    line("KbdInteractiveAuthentication", word("no")),
     // A server that accepts and says nothing, or says nothing any more, is given up.
     line("ConnectTimeout", word("30")),
     line("ServerAliveInterval", word("30")),

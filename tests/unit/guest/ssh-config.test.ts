@@ -28,6 +28,9 @@ test("each VM with an address is a host of its own, with its keys pinned under i
   User dev
   UserKnownHostsFile "/state/known_hosts"
   StrictHostKeyChecking yes
+  PreferredAuthentications publickey
+  PasswordAuthentication no
+  KbdInteractiveAuthentication no
   ConnectTimeout 30
   ServerAliveInterval 30
   ServerAliveCountMax 4
@@ -40,6 +43,9 @@ Host project-web
   User dev
   UserKnownHostsFile "/state/known_hosts"
   StrictHostKeyChecking yes
+  PreferredAuthentications publickey
+  PasswordAuthentication no
+  KbdInteractiveAuthentication no
   ConnectTimeout 30
   ServerAliveInterval 30
   ServerAliveCountMax 4
@@ -51,6 +57,9 @@ Host project-web.tail1.ts.net
   User dev
   UserKnownHostsFile "/state/known_hosts"
   StrictHostKeyChecking yes
+  PreferredAuthentications publickey
+  PasswordAuthentication no
+  KbdInteractiveAuthentication no
   ConnectTimeout 30
   ServerAliveInterval 30
   ServerAliveCountMax 4
@@ -126,6 +135,19 @@ test.each(Object.entries(hostileTexts))("%s is one value of its line, or none", 
     } catch (error) {
       expect((error as Error).message).toContain("The files for SSH clients are not written.");
     }
+  }
+});
+
+test("OpenSSH logs in with keys only: a guest's server has nobody asked for a password", () => {
+  const dir = mkdtempSync(path.join(tmpdir(), "ssh-config-"));
+  onTestFinished(() => rmSync(dir, { recursive: true }));
+  const tailnetName = aTailnetName("project-web.tail1.ts.net");
+  writeFileSync(path.join(dir, "config"), sshFiles([{ ...web, tailnetName }], { proxyJump: "storage" }, "/k").config);
+  for (const name of ["project-web", tailnetName]) {
+    const { stdout } = spawnSync("ssh", ["-G", "-F", path.join(dir, "config"), name], { encoding: "utf8" });
+    expect(stdout).toMatch(/^preferredauthentications publickey$/m);
+    expect(stdout).toMatch(/^passwordauthentication no$/m);
+    expect(stdout).toMatch(/^kbdinteractiveauthentication no$/m);
   }
 });
 
