@@ -85,9 +85,9 @@ echo "$state"`;
 
 /**
  * Logs in with the key on standard input; it passes through a file that nobody else can read, for a moment. Under a node key of its
- * own each time: peers that knew a former device by the same one do not reach the new device for minutes. One that is logged in keeps
- * its device; any other forgets first what it was, or it registers twice, as that one as well: headscale then has two devices, and the
- * one that stays bears another name.
+ * own each time: peers that knew a former device by the same one do not reach the new device for minutes. One whose login does not hold
+ * any more forgets first what it was, or it registers twice, as that one as well: headscale then has two devices, and the one that
+ * stays bears another name. Any other state may be that of a valid device, which a key that lets nobody in must not cost it.
  */
 export const joinScript = `${scriptStart}
 umask 077
@@ -96,11 +96,10 @@ trap 'rm -f "$key"' EXIT
 cat >"$key"
 [ -s "$key" ] || fail "there is no key to join with"
 set -- --hostname="$1" \${2:+--login-server="$2"}
-if [ "$(state ${stateSeconds.login})" = Running ]; then
-  set -- --force-reauth "$@"
-else
-  timeout 20 tailscale logout >&2 || true
-fi
+case $(state ${stateSeconds.login}) in
+  NeedsLogin) timeout 20 tailscale logout >&2 || set -- --force-reauth "$@" ;;
+  *) set -- --force-reauth "$@" ;;
+esac
 tailscale up --reset --auth-key=file:"$key" --ssh --timeout=${loginSeconds}s "$@" 2>&1 | grep -v '^$' >&2 || true
 state=$(state ${stateSeconds.login})
 [ "$state" = Running ] || fail "did not log in: $state"`;
