@@ -23,7 +23,7 @@ export async function unknownGuests(virsh: Pick<Virsh, "uri" | "run">): Promise<
 export const unknownGuestIssue = ({ domain, pid }: GuestProcess): Issue => ({
   path: domain,
   rule: `must be known to its libvirt while it runs, but a QEMU of ${domain} runs that libvirt does not know (process ${pid})`,
-  remedy: `log in to it by SSH and shut it down (sudo poweroff), without which what it has not written is lost; then end its process: kill ${pid}`,
+  remedy: `log in to it by the \`ssh\` command that \`project-vm status\` prints, and shut it down (sudo poweroff), without which what it has not written is lost; then end its process: kill ${pid}`,
 });
 
 /**

@@ -7,6 +7,7 @@ import { isPausedByFullHost, isRunning } from "../guest/power.ts";
 import { guestText } from "../guest/values.ts";
 import { parseVolume } from "../host/libvirt-xml.ts";
 import { refreshPool } from "../host/pool-volumes.ts";
+import { requireReallyOff } from "../host/unknown-guests.ts";
 import type { Virsh } from "../host/virsh.ts";
 import { requireNoSavedMemory, requireOwnDisks } from "./domain-look.ts";
 import { hostFull, resumeAfterFullHost } from "./host-full.ts";
@@ -67,6 +68,7 @@ async function growVolume(virsh: Virsh, project: string, disk: GrowingDisk, size
     const target = targetOf(project, path, devices) ?? disk.target;
     await virsh.run("blockresize", domain, target, `${size}B`);
   } else {
+    await requireReallyOff(virsh, domain);
     await requireNoSavedMemory(virsh, project);
     await virsh.run("vol-resize", disk.volume, `${size}B`, "--pool", pool);
   }

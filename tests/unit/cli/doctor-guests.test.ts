@@ -78,7 +78,7 @@ test("a guest that runs unknown to its libvirt is named, with what to do", async
       level: "failure",
       says: "project-demo: must be known to its libvirt while it runs, but a QEMU of project-demo runs that libvirt does not know (process 12)",
       remedy:
-        "log in to it by SSH and shut it down (sudo poweroff), without which what it has not written is lost; then end its process: kill 12",
+        "log in to it by the `ssh` command that `project-vm status` prints, and shut it down (sudo poweroff), without which what it has not written is lost; then end its process: kill 12",
       fix: "none",
     },
   ]);

@@ -110,7 +110,7 @@ describe("one with a guest that runs unknown to its libvirt keeps that on", () =
   const stays = [
     "The embedded host was not stopped, and no guest's power was cut.",
     "  - project-demo: must be known to its libvirt while it runs, but a QEMU of project-demo runs that libvirt does not know (process 12)",
-    "    log in to it by SSH and shut it down (sudo poweroff), without which what it has not written is lost; then end its process: kill 12; to cut the power of all that still run, with the loss of what they have not written: make down FORCE=yes",
+    "    log in to it by the `ssh` command that `project-vm status` prints, and shut it down (sudo poweroff), without which what it has not written is lost; then end its process: kill 12; to cut the power of all that still run, with the loss of what they have not written: make down FORCE=yes",
   ].join("\n");
   const stopByUri = (cutsPower = false) => {
     lines = [];

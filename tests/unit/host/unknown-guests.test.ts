@@ -4,6 +4,7 @@ import { shutDown, startIfOff } from "../../../guest/power.ts";
 import { embeddedHostAt, embeddedHostFor } from "../../../host/embedded-layout.ts";
 import type { GuestProcess } from "../../../host/embedded-look.ts";
 import { unknownGuests } from "../../../host/unknown-guests.ts";
+import { growDisks } from "../../../vm/grow.ts";
 import { makeWayForDomain, makeWayForVolume, putByDomain } from "../../../vm/replace.ts";
 import { tearDown } from "../../../vm/teardown.ts";
 import { anOutline, aVm } from "../daily/samples.ts";
@@ -14,7 +15,7 @@ const demo: GuestProcess = { domain: "project-demo", pid: 4711 };
 const text = [
   "project-demo runs, though its libvirt takes it for off.",
   "  - project-demo: must be known to its libvirt while it runs, but a QEMU of project-demo runs that libvirt does not know (process 4711)",
-  "    log in to it by SSH and shut it down (sudo poweroff), without which what it has not written is lost; then end its process: kill 4711",
+  "    log in to it by the `ssh` command that `project-vm status` prints, and shut it down (sudo poweroff), without which what it has not written is lost; then end its process: kill 4711",
 ].join("\n");
 
 /** The guests' processes, one look after the other; the last one stays. */
@@ -40,7 +41,10 @@ beforeEach(() => {
     keepData: true,
     disks,
   });
-  virsh.pools.set("project-demo", new Map(files.map((name) => [name, { path: `/vms/demo/${name}` }])));
+  virsh.pools.set(
+    "project-demo",
+    new Map(files.map((name) => [name, { path: `/vms/demo/${name}`, capacity: 2 ** 30 }])),
+  );
   virsh.filters.add("project-demo");
 });
 
@@ -93,6 +97,7 @@ describe("to a VM that runs unknown to its libvirt nothing is done", () => {
     ["another definition", () => makeWayForDomain(virsh, "demo", place, log)],
     ["the same definition again", () => putByDomain(virsh, "demo", place, log)],
     ["another root disk", () => makeWayForVolume(virsh, "demo", "disk.qcow2", place, log)],
+    ["a bigger disk", () => growDisks(virsh, "demo", { project: 2 ** 31, root: 2 ** 30 }, log)],
     ["its teardown", () => tearDown(virsh, teardown, {}, log)],
     ["its teardown, data and all", () => tearDown(virsh, { ...teardown, keepData: false }, {}, log)],
   ])("by %s", async (_, act) => {
