@@ -90,13 +90,16 @@ export function guestProcesses(host: HostPlace): GuestProcess[] {
   if (own.length === 0) return [];
   const guests = allPids().flatMap((pid) => {
     const word = wordsOf(pid).find((one) => one.startsWith("guest="));
-    return word === undefined ? [] : [{ domain: word.replace(/^guest=([^,]*).*$/s, "$1"), pid }];
+    return word === undefined ? [] : [{ domain: domainIn(word), pid }];
   });
   return guests.filter(({ pid }) => {
     const namespace = linkOf(`/proc/${pid}/ns/pid`);
     return namespace === undefined || own.includes(undefined) || own.includes(namespace);
   });
 }
+
+/** QEMU ends an option at a comma; one in a name is written twice. */
+const domainIn = (word: string) => word.replace(/^guest=((?:[^,]|,,)*).*$/s, "$1").replaceAll(",,", ",");
 
 /** Whether a guest may run in a host that runs. */
 export const mayHaveGuest = (host: HostPlace) => guestProcesses(host).length > 0;

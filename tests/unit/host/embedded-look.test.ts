@@ -178,7 +178,7 @@ describe("on this machine", () => {
     expect(mayHaveGuest(host)).toBe(false);
     const unshare = await startHost();
     const [first = 0] = findProcesses(host).filter((pid) => pid !== unshare);
-    const guest = ["sh", "-c", 'read -r _ <"$0"', path.join(dir, "run/pipe"), "guest=project-app,debug-threads=on"];
+    const guest = ["sh", "-c", 'read -r _ <"$0"', path.join(dir, "run/pipe"), "guest=project-app,,old,debug-threads=on"];
     const isUp = async ({ pid }: ChildProcess) => (await commandLine(pid)).startsWith("sh");
     const elsewhere = start(guest[0] as string, ...guest.slice(1));
     await expect.poll(() => isUp(elsewhere)).toBe(true);
@@ -187,10 +187,10 @@ describe("on this machine", () => {
     const entered = start("nsenter", "--target", String(first), "--pid", ...guest);
     await expect.poll(() => mayHaveGuest(host)).toBe(true);
     const [{ pid: own = 0, domain = "" } = {}, ...more] = guestProcesses(host);
-    expect([domain, more]).toEqual(["project-app", []]);
+    expect([domain, more]).toEqual(["project-app,old", []]);
     // nsenter forks where it enters a PID namespace: what is told is the one in it, by this machine's number.
     expect(own).not.toBe(entered.pid);
-    expect(await commandLine(own)).toContain("guest=project-app");
+    expect(await commandLine(own)).toContain("guest=project-app,,old");
     await killHost(host);
     expect(mayHaveGuest(host)).toBe(false);
   });
