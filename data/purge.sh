@@ -196,7 +196,7 @@ require_there() {
 # What stands on it does not say its format: a qcow2 image may well stand on something, or be one that a guest wrote.
 require_told() {
   require_there "$1"
-  start=$(od -An -tx1 -N4 -- "$1") || start='51 46 49 fb'
+  start=$(timeout -k 5 "$ANSWER" od -An -tx1 -N4 -- "$1") || start='51 46 49 fb'
   case $start in *'51 46 49 fb'*) ;; *) return 0 ;; esac
   fail "$1" "must be said to be qcow2 by what stands on it, or it cannot be known whether it stands on a disk in $folder" \
     "remove the domain or volume that names it, or have its owner move it elsewhere"

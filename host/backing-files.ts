@@ -8,7 +8,7 @@ import type { Shell } from "./shell.ts";
 const lookScript = `
 export LC_ALL=C.UTF-8
 may_be_qcow2() {
-  start=$(od -An -tx1 -N4 -- "$1" 2>/dev/null) || return 0
+  start=$(timeout -k 5 60 od -An -tx1 -N4 -- "$1" 2>/dev/null) || return 0
   case $start in *'51 46 49 fb'*) ;; *) return 1 ;; esac
 }
 look() {
