@@ -178,7 +178,13 @@ describe("on this machine", () => {
     expect(mayHaveGuest(host)).toBe(false);
     const unshare = await startHost();
     const [first = 0] = findProcesses(host).filter((pid) => pid !== unshare);
-    const guest = ["sh", "-c", 'read -r _ <"$0"', path.join(dir, "run/pipe"), "guest=project-app,,old,debug-threads=on"];
+    const guest = [
+      "sh",
+      "-c",
+      'read -r _ <"$0"',
+      path.join(dir, "run/pipe"),
+      "guest=project-app,,old,debug-threads=on",
+    ];
     const isUp = async ({ pid }: ChildProcess) => (await commandLine(pid)).startsWith("sh");
     const elsewhere = start(guest[0] as string, ...guest.slice(1));
     await expect.poll(() => isUp(elsewhere)).toBe(true);
