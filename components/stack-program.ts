@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { UserError } from "../config/errors.ts";
 import { checkAgainstHost } from "../config/host-checks.ts";
-import { type HostSettings, parseStackConfig, type StackConfig } from "../config/parse.ts";
+import { givesProjects, type HostSettings, parseStackConfig, type StackConfig } from "../config/parse.ts";
 import { stackFileName } from "../config/pulumi-files.ts";
 import { recordLine } from "../config/records.ts";
 import { checkStackFile, refuseRemovals, saysNothing } from "../config/stack-file.ts";
@@ -51,12 +51,12 @@ async function program({ running = true }: StackProgramOptions) {
   const stack = pulumi.getStack();
   const root = process.cwd();
   const file = stackFileName(root, stack);
-  checkStackFile(root, file);
-  await requireStateRoom(root, stack);
-  const config = parseStackConfig(pulumi.runtime.allConfig(), file);
+  await requireGround(root, stack, file);
+  const given = pulumi.runtime.allConfig();
+  const config = parseStackConfig(given, file);
   const names = Object.keys(config.projects);
-  // Before the host is looked at: it would be another one than that of the VMs.
-  const isEmptied = saysNothing(root, file);
+  // Before the host is looked at: it would be another one than that of the VMs. Projects may stand in Pulumi.yaml, or in another file.
+  const isEmptied = !givesProjects(given) && saysNothing(root, file);
   if (isEmptied) refuseRemovals(file, vmsIn(await readStackState(root, stack), names));
   for (const notice of config.notices) pulumi.log.info(notice);
   const sshKeys = names.length > 0 ? sshKeysOrOwn(config.sshKeys, file, [`${localSshKey(root)}.pub`]) : [];
@@ -112,6 +112,12 @@ async function program({ running = true }: StackProgramOptions) {
       return instructions(stack, file, all);
     }),
   };
+}
+
+/** What an update stands on, before anything is read of what it is to do. A preview writes no state. */
+async function requireGround(root: string, stack: string, file: string): Promise<void> {
+  checkStackFile(root, file);
+  if (!pulumi.runtime.isDryRun()) await requireStateRoom(root, stack);
 }
 
 /** What of a config its host cannot give. The state, which tells that a stack was renamed, is read only where something is wrong. */

@@ -21,6 +21,10 @@ export { resolveVmSettings, type VmRequest } from "./vm-request.ts";
 
 const namespace = "project-vms:";
 
+/** Whether a config, as the engine gives it, says anything of projects, from whatever file. */
+export const givesProjects = (raw: Record<string, string>) =>
+  Object.keys(raw).some((key) => key.replace(namespace, "") === "projects");
+
 /**
  * Reads the config of a stack.
  *

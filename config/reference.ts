@@ -50,7 +50,7 @@ const intro = `\
 
 <!-- Generated from config/schema.ts by \`npm run generate\`: edit there. -->
 
-All of it stands in \`Pulumi.<stack>.yaml\`, one file for each host. No key is required: one with \`config: {project-vms:projects: {}}\`
+All of it stands in \`Pulumi.<stack>.yaml\`, one file for each host. No key is required: one with \`config:\` and, indented, \`project-vms:projects: {}\`
 is valid, takes this machine's embedded libvirt as its host, and makes no VM. A file that is empty is refused: an engine that is killed while
 it writes the file leaves it so. So is one with nothing but \`encryptionsalt\`, which the engine writes into it then, while the stack has VMs.
 

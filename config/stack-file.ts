@@ -72,13 +72,16 @@ export function saysNothing(root: string, file: string): boolean {
  */
 export function refuseRemovals(file: string, removed: string[] | undefined): void {
   if (removed?.length === 0) return;
-  const vms = removed ? removed.join(", ") : "all VMs of the stack, and which those are cannot be told here";
-  const rule = `must have some while there are VMs: an engine that is killed while it writes the file leaves it empty, and the next one notes its salt there; an update would remove ${vms}`;
+  const why =
+    "an engine that is killed while it writes the file leaves it empty, and the next one notes its salt there; an update would remove";
+  const rule = removed
+    ? `must have some while there are VMs: ${why} ${removed.join(", ")}`
+    : `must have some, since it cannot be told here whether the stack has VMs: ${why} all of them`;
   throw nothingThere(`${file} has no config.`, file, rule);
 }
 
 function nothingThere(title: string, file: string, rule: string): UserError {
   const back = `put it back, by \`git checkout -- ${shellWord(file)}\` or from your own copy`;
-  const remedy = `${back}; a stack that is to have no projects says so: \`config: {project-vms:projects: {}}\``;
+  const remedy = `${back}; a stack that is to have no projects says so in two lines: \`config:\` and, indented, \`project-vms:projects: {}\``;
   return new UserError(`${title} Nothing was changed.`, [{ path: file, rule, remedy }]);
 }

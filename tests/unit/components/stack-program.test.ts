@@ -89,7 +89,16 @@ describe("a stack's file that a killed engine emptied", () => {
     });
 
     test("is refused where the state cannot be read", async () => {
-      await expect(stackProgram()).rejects.toThrow(/an update would remove all VMs of the stack, and which/);
+      await expect(stackProgram()).rejects.toThrow(
+        /whether the stack has VMs: .*an update would remove all of them\n/s,
+      );
+    });
+
+    test("is none that was emptied where another file says what projects there are", async () => {
+      state([domain]);
+      pulumi.runtime.setAllConfig(asPulumi({ projects: {} }));
+      there.inventory = undefined;
+      await expect(stackProgram()).rejects.not.toThrow("has no config");
     });
 
     test("is taken for that of a new stack where there are none", async () => {
@@ -129,4 +138,12 @@ test("on a full disk nothing is registered, before the host is looked at", async
   vi.stubEnv("PULUMI_BACKEND_URL", `file://${root}`);
   await expect(stackProgram()).rejects.toThrow("The state of the stack teststack has too little room.");
   expect(registered).toEqual([]);
+});
+
+test("a preview on a full disk is not refused: it writes no state", async () => {
+  vi.spyOn(pulumi.runtime, "isDryRun").mockReturnValue(true);
+  vi.mocked(statfs).mockResolvedValue({ blocks: 1000, bavail: 0, bfree: 0, bsize: 4096 } as never);
+  vi.stubEnv("PULUMI_BACKEND_URL", `file://${root}`);
+  there.inventory = undefined;
+  await expect(stackProgram()).rejects.not.toThrow("too little room");
 });

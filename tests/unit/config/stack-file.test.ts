@@ -41,7 +41,7 @@ test.each([
 });
 
 const putBack =
-  "put it back, by `git checkout -- Pulumi.local.yaml` or from your own copy; a stack that is to have no projects says so: `config: {project-vms:projects: {}}`";
+  "put it back, by `git checkout -- Pulumi.local.yaml` or from your own copy; a stack that is to have no projects says so in two lines: `config:` and, indented, `project-vms:projects: {}`";
 
 test.each(["", "\n", " \t\r\n\n", "\0\0", "\ufeff", Buffer.from([0xff, 0xfe])])(
   "a file that a kill or a power cut emptied (%j) is refused, and is no stack without projects",
@@ -70,13 +70,13 @@ test.each([
 });
 
 test.each([
-  [["demo", "web"], "demo, web"],
-  [undefined, "all VMs of the stack, and which those are cannot be told here"],
-])("what an update would remove by such a file, %j, is refused", (removed, which) => {
+  [["demo", "web"], "while there are VMs", "demo, web"],
+  [undefined, "since it cannot be told here whether the stack has VMs", "all of them"],
+])("what an update would remove by such a file, %j, is refused", (removed, when, which) => {
   expect(messageOf(() => refuseRemovals("Pulumi.local.yaml", removed))).toBe(
     [
       "Pulumi.local.yaml has no config. Nothing was changed.",
-      `  - Pulumi.local.yaml: must have some while there are VMs: an engine that is killed while it writes the file leaves it empty, and the next one notes its salt there; an update would remove ${which}`,
+      `  - Pulumi.local.yaml: must have some${removed ? "" : ","} ${when}: an engine that is killed while it writes the file leaves it empty, and the next one notes its salt there; an update would remove ${which}`,
       `    ${putBack}`,
     ].join("\n"),
   );
