@@ -57,7 +57,7 @@ async function program({ running = true }: StackProgramOptions) {
   const names = Object.keys(config.projects);
   // Before the host is looked at: it would be another one than that of the VMs. Projects may stand in Pulumi.yaml, or in another file.
   const isEmptied = !givesProjects(given) && saysNothing(root, file);
-  if (isEmptied) refuseRemovals(file, vmsIn(await readStackState(root, stack), names));
+  if (isEmptied) refuseRemovals(file, vmsIn(await readStackState(root, stack)));
   for (const notice of config.notices) pulumi.log.info(notice);
   const sshKeys = names.length > 0 ? sshKeysOrOwn(config.sshKeys, file, [`${localSshKey(root)}.pub`]) : [];
   if (!config.sshKeys) for (const line of skippedSshKeys()) pulumi.log.warn(line);

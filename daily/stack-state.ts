@@ -43,15 +43,8 @@ export async function readStackState(root: string, stack: string): Promise<Stack
   return text === undefined ? undefined : stateIn(text);
 }
 
-/**
- * Names of the projects of which a state has something, beside some.
- *
- * @returns undefined where that cannot be told
- */
-export function vmsIn(state: StackState | undefined, beside: string[]): string[] | undefined {
-  if (state === undefined) return beside.length === 0 ? undefined : [];
-  return [...new Set([...state.vms, ...state.removable])].filter((name) => !beside.includes(name));
-}
+/** Names of the projects of which a state has something; undefined where that cannot be told. */
+export const vmsIn = (state: StackState | undefined) => state && [...new Set([...state.vms, ...state.removable])];
 
 /** Reads a checkpoint of the file backend. */
 export function stateIn(text: string): StackState | undefined {
