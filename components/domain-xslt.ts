@@ -8,7 +8,16 @@ import {
   tailnetNamespace,
   yesOrNo,
 } from "../host/libvirt-xml.ts";
-import { everything, literal, stylesheet, withChild, withTemplate, withValues } from "./stylesheet.ts";
+import {
+  everything,
+  literal,
+  makesElement,
+  stylesheet,
+  withChild,
+  withMade,
+  withTemplate,
+  withValues,
+} from "./stylesheet.ts";
 
 /** A disk as it stands in the domain's XML: `target` is the device name in the guest (vda, vdb, …). */
 export interface DomainDisk {
@@ -150,9 +159,9 @@ export const standingAlone = (xslt: string, target: string) =>
  * stays: libvirt refuses a second one.
  */
 export const withoutBalloon = (xslt: string) =>
-  xslt.includes("memballoon")
+  makesElement(xslt, "memballoon")
     ? xslt
-    : withChild(xslt, "xsl:copy", { memballoon: { "@_model": "none" } }, "/domain/devices");
+    : withMade(xslt, { match: "/domain/devices", name: "devices", element: { memballoon: { "@_model": "none" } } });
 
 /**
  * The same stylesheet, by which the interface of a MAC address, if it is on a network of libvirt's, has a network filter. It is no

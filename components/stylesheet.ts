@@ -54,7 +54,7 @@ function filled(attributes: XmlNode, values: Record<string, string>): XmlNode {
 /** The same stylesheet with one more template, whatever stands in it already. */
 export function withTemplate(xslt: string, template: object): string {
   const childrenOf = (nodes: XmlNode[]) =>
-    nodes.find((node) => "xsl:stylesheet" in node)?.["xsl:stylesheet"] as XmlNode[] | undefined;
+    nodes.map((node) => node["xsl:stylesheet"] ?? node["xsl:transform"]).find(Boolean) as XmlNode[] | undefined;
   const all = parseNodes(xslt);
   const added = childrenOf(parseNodes(stylesheet([template])))?.findLast((node) => "xsl:template" in node);
   const children = childrenOf(all);
@@ -72,7 +72,7 @@ export function withChild(xslt: string, parent: string, element: object, match?:
   const added = parseNodes(builder.build(element));
   const add = (nodes: XmlNode[], isWithin: boolean): XmlNode[] =>
     nodes.map((node) => {
-      const isIn = isWithin || (node[attributesKey] as XmlNode | undefined)?.match === match;
+      const isIn = isWithin || attributesOf(node).match === match;
       return Object.fromEntries(
         Object.entries(node).map(([key, inner]) => [
           key,
@@ -82,3 +82,60 @@ export function withChild(xslt: string, parent: string, element: object, match?:
     });
   return buildXml(add(parseNodes(xslt), match === undefined));
 }
+
+/** Whether a stylesheet makes an element of a name; a path or a comment that holds the name is none. */
+export function makesElement(xslt: string, name: string): boolean {
+  const makes = (nodes: XmlNode[]): boolean =>
+    nodes.some(
+      (node) =>
+        name in node ||
+        ("xsl:element" in node && attributesOf(node).name === name) ||
+        Object.values(node).some((inner) => Array.isArray(inner) && makes(inner as XmlNode[])),
+    );
+  return makes(parseNodes(xslt));
+}
+
+/** An element that is to stand in another one, of a `name`, which a stylesheet makes of what `match` finds. */
+interface Made {
+  match: string;
+  name: string;
+  element: object;
+}
+
+/** What a template's content may stand in and be the template's own still. */
+const conditions = ["xsl:if", "xsl:choose", "xsl:when", "xsl:otherwise"];
+
+/**
+ * The same stylesheet with one more element in what it makes of a match, whether it has a template for that or not. A template that makes
+ * it in another way than by `xsl:copy` or by its name is left as it is.
+ */
+export function withMade(xslt: string, { match, name, element }: Made): string {
+  const all = parseNodes(xslt);
+  const added = parseNodes(builder.build(element));
+  const parents = templatesFor(all, name).flatMap((template) => ownElements(template, ["xsl:copy", name]));
+  for (const parent of parents) parent.push(...added);
+  if (parents.length > 0) return buildXml(all);
+  // Before the template for all there is, and behind any that the stylesheet has for this.
+  const copy = { "xsl:apply-templates": everything, ...element };
+  return withTemplate(xslt, { "@_match": match, "@_priority": "-0.25", "xsl:copy": copy });
+}
+
+/** What is in the templates that match elements of a name. */
+const templatesFor = (nodes: XmlNode[], name: string): XmlNode[][] =>
+  nodes.flatMap((node) => {
+    const patterns = String(attributesOf(node).match ?? "").split("|");
+    const isFor = patterns.some((pattern) => pattern.trim().split("/").at(-1) === name);
+    if ("xsl:template" in node) return isFor ? [node["xsl:template"] as XmlNode[]] : [];
+    return Object.values(node).flatMap((inner) => (Array.isArray(inner) ? templatesFor(inner as XmlNode[], name) : []));
+  });
+
+/** What is in a template's own elements of these names, not in those within others. */
+const ownElements = (nodes: XmlNode[], names: string[]): XmlNode[][] =>
+  nodes.flatMap((node) =>
+    Object.entries(node).flatMap(([key, inner]) => {
+      if (names.includes(key)) return [inner as XmlNode[]];
+      return conditions.includes(key) ? ownElements(inner as XmlNode[], names) : [];
+    }),
+  );
+
+const attributesOf = (node: XmlNode) => (node[attributesKey] ?? {}) as XmlNode;

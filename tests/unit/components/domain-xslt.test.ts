@@ -13,6 +13,12 @@ import { hostileTexts } from "../guest/hostile-values.ts";
 import { aNode } from "../guest/samples.ts";
 import { applyXslt } from "./apply-xslt.ts";
 
+const details = {
+  uuid: "3b241101-e2bb-8255-8caf-4136c566a962",
+  disks: [{ target: "vda", file: "/vms/app/disk.qcow2", format: "qcow2" as const, serial: "root-1" }],
+  consoleLog: "/vms/app/console.log",
+};
+
 test("disks become files with serials, graphics go, a logged serial console comes, the rest stays", () => {
   const sheet = domainXslt({
     uuid: "3b241101-e2bb-8255-8caf-4136c566a962",
@@ -85,7 +91,7 @@ test("a stylesheet of a transform's own, which makes that disk in another way, i
   expect(applyXslt(standingAlone(own, "vdb"), "<domain/>")).toBe(applyXslt(own, "<domain/>"));
 });
 
-test("a VM has no memory balloon, which libvirt would add; a transform's own stays, and all else", () => {
+test("a VM has no memory balloon, which libvirt would add; all else stays", () => {
   const sheet = domainXslt({ uuid: "u", firmware: "bios", disks: [], consoleLog: "/vms/app/console.log" });
   const before = '<domain><devices><rng model="virtio"/></devices></domain>';
   const plain = applyXslt(sheet, before);
@@ -93,15 +99,55 @@ test("a VM has no memory balloon, which libvirt would add; a transform's own sta
   expect(applyXslt(withoutBalloon(sheet), before)).toBe(
     plain.replace("</devices>", '<memballoon model="none"/></devices>'),
   );
-  const own = sheet.replace("<serial ", '<memballoon model="virtio"/><serial ');
-  expect(withoutBalloon(own)).toBe(own);
 });
 
-const details = {
-  uuid: "3b241101-e2bb-8255-8caf-4136c566a962",
-  disks: [{ target: "vda", file: "/vms/app/disk.qcow2", format: "qcow2" as const, serial: "root-1" }],
-  consoleLog: "/vms/app/console.log",
-};
+describe("the stylesheet of a transform", () => {
+  const none = '<memballoon model="none"/>';
+  const before = '<domain><devices><rng model="virtio"/><disk/></devices></domain>';
+  const ours = domainXslt({ uuid: "u", firmware: "bios", disks: [], consoleLog: "/vms/app/console.log" });
+  const copied = '<xsl:copy><xsl:apply-templates select="@*|node()"/></xsl:copy>';
+  const own = (templates: string, root = "stylesheet") =>
+    `<xsl:${root} version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform"><xsl:template match="@*|node()">${copied}</xsl:template>${templates}</xsl:${root}>`;
+  const forDevices = (content: string, match = "/domain/devices") =>
+    own(`<xsl:template match="${match}">${content}</xsl:template>`);
+  const each = '<xsl:for-each select="*"><xsl:copy/></xsl:for-each>';
+
+  test.each([
+    [
+      "keeps its console in a folder of that name",
+      domainXslt({ ...details, firmware: "bios", consoleLog: "/vms/memballoon/console.log" }),
+    ],
+    ["has a comment on it", ours.replace("<serial ", "<!-- no <memballoon model='virtio'/> --><serial ")],
+    ["is its own, without a template for devices", own("")],
+    ["is its own, under XSLT's other name", own("", "transform")],
+    ["copies each device", forDevices(`<xsl:copy>${each}</xsl:copy>`)],
+    ["writes the devices out", forDevices(`<devices>${each}</devices>`)],
+    ["matches devices in a shorter way", forDevices(copied, "graphics | devices")],
+    [
+      "has a condition",
+      forDevices(
+        `<xsl:choose><xsl:when test="rng">${copied}</xsl:when><xsl:otherwise>${copied}</xsl:otherwise></xsl:choose>`,
+      ),
+    ],
+  ])("that %s gives the VM no memory balloon either", (_, sheet) => {
+    expect(applyXslt(withoutBalloon(sheet), before)).toBe(
+      applyXslt(sheet, before).replace("</devices>", `${none}</devices>`),
+    );
+  });
+
+  test.each([
+    ["gives the VM one", ours.replace("<serial ", '<memballoon model="virtio"/><serial ')],
+    ["gives the VM one by its name", ours.replace("<serial ", '<xsl:element name="memballoon"/><serial ')],
+    [
+      "makes the devices in a way that is not seen through",
+      forDevices(`<xsl:element name="devices">${each}</xsl:element>`),
+    ],
+    ["makes the domain by itself", own('<xsl:template match="/"><domain/></xsl:template>')],
+  ])("that %s does as before", (_, sheet) => {
+    expect(applyXslt(withoutBalloon(sheet), before)).toBe(applyXslt(sheet, before));
+  });
+});
+
 const marks: Marks = { definition: "d1", instance: "i1", root: "r1", keepData: true, starting: false };
 
 /** The text that a domain's digest is made over: another one has every VM that there is restart. */
