@@ -18,6 +18,11 @@ const asItStands = {
 const parser = new XMLParser({ ...asItStands, trimValues: false, parseTagValue: false, parseAttributeValue: false });
 const builder = new XMLBuilder({ ...asItStands, suppressEmptyNode: true });
 
-export const parseNodes = (xml: string) => parser.parse(xml) as XmlNode[];
+/** A blank that is written as a reference: as itself, an attribute would have a space there. */
+const blankReference = /&(#(?:0*(?:9|10|13)|x0*[9ad]);)/gi;
+/** Stands for the `&` of one between parser and builder: no document may hold this character. */
+const kept = "\uFFFE";
 
-export const buildXml = (nodes: XmlNode[]): string => builder.build(nodes);
+export const parseNodes = (xml: string) => parser.parse(xml.replace(blankReference, `${kept}$1`)) as XmlNode[];
+
+export const buildXml = (nodes: XmlNode[]): string => builder.build(nodes).replaceAll(kept, "&");

@@ -36,7 +36,7 @@ test("a network leaves the spanning tree and keeps all else", () => {
 
 test("a domain loses its memory balloon and keeps all else, in its order: what others noted, and blanks", () => {
   const xml = (balloon: string, after = "") =>
-    `<domain type="qemu"><name>x</name><title> a &amp; b </title><metadata><o:own xmlns:o="urn:o" a="1">t<!-- c --></o:own></metadata><devices>
+    `<domain type="qemu"><name>x</name><title> a &amp; b </title><metadata><o:own xmlns:o="urn:o" a="x&#10;y &#x9;&#13;z">t&#xD;<!-- c --></o:own></metadata><devices>
     <disk type="file"><source file=" /vms/a&quot;.qcow2"/></disk><rng model="virtio"/>${balloon}<disk type="block"/>${after}</devices></domain>`;
   const none = '<memballoon model="none"/>';
   const virtio = '<memballoon model="virtio"><address type="pci" slot="0x07"/></memballoon>';
