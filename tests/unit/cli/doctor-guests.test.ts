@@ -58,10 +58,16 @@ test("by --fix a definition has none, by libvirt's own word, and keeps what othe
     "<memory>65536</memory><vcpu>1</vcpu><os><type>hvm</type></os><devices><memballoon model='virtio'/></devices></domain>";
   expect(await withXmlFile(xml, asDefined)).toContain("<memballoon model='virtio'");
   const defined: string[] = [];
-  const run = async (verb = "", file = "") => (verb === "define" ? String(defined.push(await asDefined(file))) : xml);
+  const asked: string[][] = [];
+  const run = async (...words: string[]) => {
+    asked.push(words);
+    return words[0] === "define" ? String(defined.push(await asDefined(words[1] ?? ""))) : xml;
+  };
   const virsh = { ...virshFor("test:///default"), run };
   const [found] = examineBalloons("storage", { domains: [aDomain({ devices: [balloon] })] }, virsh);
   await found?.mend?.();
+  // Of what runs, libvirt tells more than was defined; and of passwords nothing, unless it is asked to.
+  expect(asked[0]).toEqual(["dumpxml", "project-webapp", "--inactive", "--security-info"]);
   expect(defined).toHaveLength(1);
   for (const kept of ["<memballoon model='none'/>", "<title> by hand </title>", 'xmlns:o="urn:o" a="1"/>'])
     expect(defined[0]).toContain(kept);
