@@ -72,19 +72,18 @@ make_dev() {
 }
 
 # Debian's libvirtd does not start where the user libvirt-qemu is unknown, and only its system package makes that one. And dnsmasq
-# becomes `nobody`, who in here is a user that no other process has: one could read and forge the guests' DNS. The machine's own files
-# stay as they are.
+# becomes `nobody`, or what its build (Fedora's) or libvirt's (Ubuntu's) says, each of which in here is a user that no other process has:
+# one could read and forge the guests' DNS. The machine's own files stay as they are.
 know_users() {
     dns_user=$(cat ../dnsmasq-user)
-    if ! getent passwd libvirt-qemu >/dev/null || ! grep -q "^nobody:[^:]*:$dns_user:" /etc/passwd; then
-        users | own passwd
-    fi
+    users | cmp -s - /etc/passwd || users | own passwd
     getent group libvirt-qemu >/dev/null || { cat /etc/group; echo "libvirt-qemu:x:$QEMU_ID:"; } | own group
 }
 
 users() {
     awk -F: -v OFS=: -v id="$dns_user" '
-        $1 == "nobody" { $3 = id; known = 1 }
+        $1 ~ /^(nobody|dnsmasq|libvirt-dnsmasq)$/ { $3 = id }
+        $1 == "nobody" { known = 1 }
         { print }
         END { if (!known) print "nobody:x:" id ":65534:nobody:/:/usr/sbin/nologin" }
     ' /etc/passwd

@@ -111,6 +111,28 @@ describe("whom an embedded host knows", () => {
     expect(readFileSync(path.join(root, "passwd"), "utf8")).toContain("nobody:x:65534:");
   });
 
+  const ofPackages =
+    "dnsmasq:x:998:997:Dnsmasq:/var/lib/dnsmasq:/bin/false\nlibvirt-dnsmasq:x:118:124:Libvirt Dnsmasq:/:/bin/false\n";
+
+  test.each([65_534, 65_525])(
+    "is another user than the machine's, too, that dnsmasq becomes elsewhere (%i)",
+    async (nobody) => {
+      const passwd = `root:x:0:0:root:/root:/bin/sh\nnobody:x:${nobody}:65534:nobody:/none:/bin/false\nlibvirt-qemu:x:64055:64055::/:/bin/false\n`;
+      // A name that only holds one of these is another's.
+      const others = "my-dnsmasq:x:1001:1001::/:/bin/false";
+      const known = await inside(
+        "getent passwd dnsmasq libvirt-dnsmasq nobody my-dnsmasq",
+        `${passwd}${ofPackages}${others}\n`,
+      );
+      expect(known).toEqual([
+        "dnsmasq:x:65525:997:Dnsmasq:/var/lib/dnsmasq:/bin/false",
+        "libvirt-dnsmasq:x:65525:124:Libvirt Dnsmasq:/:/bin/false",
+        "nobody:x:65525:65534:nobody:/none:/bin/false",
+        others,
+      ]);
+    },
+  );
+
   test("holds where the machine knows no nobody", async () => {
     const [nobody] = await inside("getent passwd nobody", "root:x:0:0:root:/root:/bin/sh\n");
     expect(nobody).toMatch(/^nobody:x:65525:65534:/);
