@@ -9,6 +9,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  truncateSync,
   writeFileSync,
 } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
@@ -136,15 +137,32 @@ function changedTree(tree: Fields, [key, ...rest]: string[], value: Value | unde
 
 /**
  * Runs engines, and puts a stack's file back as it was before if one left it empty: to note a salt, an engine empties the file and then
- * writes it, and may be killed in between.
+ * writes it, and may be killed in between. An error of the engines comes before one of that.
  */
 export async function keepingFile<T>(file: string, work: () => Promise<T>): Promise<T> {
   const before = existsSync(file) ? readFileSync(file) : Buffer.of();
+  const [result] = await Promise.allSettled([work()]);
   try {
-    return await work();
-  } finally {
     const isEmptied = existsSync(file) && isBlank(readFileSync(file, "latin1"));
-    if (isEmptied && !isBlank(before.toString("latin1"))) writeWhole(file, before);
+    if (isEmptied && !isBlank(before.toString("latin1"))) putBack(file, before);
+  } catch (error) {
+    if (result.status === "fulfilled") throw error;
+  }
+  if (result.status === "rejected") throw result.reason;
+  return result.value;
+}
+
+/** Writes a file that was emptied. A full disk has no room for a second one, but for what was in this one a moment ago. */
+function putBack(file: string, before: Buffer): void {
+  try {
+    writeWhole(file, before);
+  } catch {
+    try {
+      writeFileSync(file, before, { flush: true });
+    } catch (error) {
+      truncateSync(file); // An empty one is refused by the next update; by half of one it would remove VMs.
+      throw error;
+    }
   }
 }
 
