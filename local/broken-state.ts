@@ -5,15 +5,16 @@ import { type Issue, UserError } from "../config/errors.ts";
 import { shellWord } from "../config/shell-word.ts";
 import { writeWhole } from "../engine/stack-file.ts";
 import { checkpointFile, isWhole, type StateFile, stateFile, stateFolder } from "./checkpoint.ts";
-import { isHeld, readLocks } from "./stack-lock.ts";
+import { stackLocked } from "./locked-stack.ts";
+import { isHeld, readLocks, type StackLock } from "./stack-lock.ts";
 import { requireStateRoom } from "./state-room.ts";
 
 /** A state that no engine can read: a full disk or a power cut left its file cut off. */
 export interface BrokenState {
   /** Absolute path. */
   file: string;
-  /** Whether an engine works on the stack, which writes it again and may yet succeed. */
-  isHeld: boolean;
+  /** The locks of engines that may work on the stack, and write it again: those of another machine may be gone. */
+  holders: StackLock[];
   /** The newest copy that is whole; undefined: there is none. */
   copy: StateFile | undefined;
   /** What is wrong, and what to do about it by hand. */
@@ -26,19 +27,21 @@ export async function brokenState(root: string, stack: string): Promise<BrokenSt
   if (state === undefined || (await isWhole(state.file)) !== false) return undefined;
   const locks = await readLocks(root, stack);
   const copy = await newestWhole((await copiesOf(root, stack)).filter(({ file }) => file !== state.file));
-  return { file: state.file, isHeld: locks.some(isHeld), copy, issue: issueOf(stack, state, copy) };
+  return { file: state.file, holders: locks.filter(isHeld), copy, issue: issueOf(stack, state, copy) };
 }
 
 /**
- * Makes sure that an engine can read the state of a stack, as far as that is known here. Its own error names no file. While another
- * engine works on the stack, that is to be said instead.
+ * Makes sure that an engine can read the state of a stack, as far as that is known here. Its own error names no file, and it
+ * reads the state before it looks for locks: of another engine that may work on the stack, the error is of here, too.
  *
  * @throws UserError when it cannot
  */
 export async function requireReadableState(root: string, stack: string): Promise<void> {
   const broken = await brokenState(root, stack);
-  if (broken === undefined || broken.isHeld) return;
-  const { issue, copy } = broken;
+  if (broken === undefined) return;
+  const { issue, copy, holders } = broken;
+  const whose = holders.map(({ pid, username, hostname }) => `process ${pid} of ${username} on ${hostname}`);
+  if (whose.length > 0) throw stackLocked(stack, whose);
   const fix = copy && `\`project-vm doctor --fix --stack ${stack}\` puts there ${describeCopy(stack, copy)}`;
   const title = `Nothing was changed: the state of the stack ${stack} cannot be read.`;
   throw new UserError(title, [{ ...issue, remedy: fix ?? issue.remedy }]);
@@ -59,7 +62,7 @@ export async function restoreState(root: string, stack: string, log: (line: stri
   const broken = await brokenState(root, stack);
   if (broken?.copy === undefined) return;
   const { file, copy } = broken;
-  if (broken.isHeld) throw new UserError(`an update of the stack ${stack} is going on`);
+  if (broken.holders.length > 0) throw new UserError(`an update of the stack ${stack} is going on`);
   await requireStateRoom(root, stack);
   try {
     const aside = putAside(file);

@@ -8,7 +8,7 @@ import { shellWord } from "../../config/shell-word.ts";
 import { orphansAmong, processesFound, reapOrphans } from "../../engine/orphans.ts";
 import { mayBeFolder, skipRemedy, usedBackend } from "../../local/backend.ts";
 import { type BrokenState, brokenState, describeCopy, restoreState } from "../../local/broken-state.ts";
-import { isHeld, readLocks, releaseDeadLocks } from "../../local/stack-lock.ts";
+import { cancelCommand, isHeld, readLocks, releaseDeadLocks } from "../../local/stack-lock.ts";
 import { attributesIn, dropAttributes } from "../../local/state-attributes.ts";
 import { cacheFolder } from "../../toolchain/ensure/places.ts";
 import { toolchainEnvironment } from "../../toolchain/ensure.ts";
@@ -37,15 +37,12 @@ export async function examineStateFiles(root: string, stack: string, log: Log): 
   return attributes.level === "ok" ? [state] : [state, attributes];
 }
 
-function examineBroken(
-  stack: string,
-  { isHeld: isWritten, file, copy, issue }: BrokenState,
-  mend: () => Promise<void>,
-) {
+function examineBroken(stack: string, { holders, file, copy, issue }: BrokenState, mend: () => Promise<void>) {
   const check = "state files";
-  if (isWritten) {
+  if (holders.length > 0) {
     const says = `${file} cannot be read at the moment: an update is going on, which writes it`;
-    return warning(check, says, "look again when it has ended: project-vm doctor");
+    const again = "look again when it has ended: project-vm doctor";
+    return warning(check, says, `${again}; if it is surely gone: ${cancelCommand(stack)}, then the same`);
   }
   const fact = factOf(issue);
   if (copy === undefined) return failure(check, fact, issue.remedy);

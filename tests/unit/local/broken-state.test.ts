@@ -68,7 +68,7 @@ describe("a state that no engine can read is known:", () => {
     const file = state(content, ending);
     expect(await brokenState(root, "local")).toMatchObject({
       file,
-      isHeld: false,
+      holders: [],
       issue: { path: file, rule: `must be a whole state, but is ${is}, as a full disk or a power cut leaves it` },
     });
   });
@@ -212,29 +212,41 @@ test("without a copy it names what begins a new one", async () => {
     there is no whole copy of it: mv -n ${file} ${file}.unreadable, then \`project-vm apply --stack local\`, which begins a new one and adopts what is on the host`);
 });
 
-/** An engine at work: a program of its name that holds the lock of the stack. */
-function engine(): void {
+/** The lock of an engine at work, a program of its name, or of one on a machine that cannot be asked. */
+function lockedBy(where: string): string {
   const program = path.join(root, "pulumi");
   copyFileSync("/bin/sleep", program);
   const child = spawn(program, ["60"], { stdio: "ignore" });
   onTestFinished(() => void child.kill());
-  write("locks/organization/project-vms/local/1.json", JSON.stringify({ pid: child.pid, hostname: hostname() }));
+  const lock = { pid: child.pid, username: "eva", hostname: where };
+  write("locks/organization/project-vms/local/1.json", JSON.stringify(lock));
+  return `process ${child.pid} of eva on ${where}`;
 }
 
-test("while an engine works on the stack nothing is done, nor said of a broken state", async () => {
-  const file = state(cutOff);
-  write(copies.bak, whole("x"), 3);
-  engine();
-  await requireReadableState(root, "local");
-  const [found, ...others] = await examineStateFiles(root, "local", silent);
-  expect([found?.says, found?.fix, others]).toEqual([
-    `${file} cannot be read at the moment: an update is going on, which writes it`,
-    "none",
-    [],
-  ]);
-  await expect(restoreState(root, "local", silent)).rejects.toThrow("an update of the stack local is going on");
-  expect(readFileSync(file, "utf8")).toBe(cutOff);
-});
+test.each([hostname(), "laptop.of-yesterday"])(
+  "while an engine may work on the stack, here or elsewhere (%s), nothing is done, and the way out is told",
+  async (where) => {
+    const file = state(cutOff);
+    write(copies.bak, whole("x"), 3);
+    const holder = lockedBy(where);
+    const gone =
+      'if it is surely gone: `pulumi cancel -s local` (in a shell of `eval "$(make -s env)"`), then the same';
+    await expect(
+      requireReadableState(root, "local"),
+    ).rejects.toThrow(`Nothing was changed: something else works on the stack local.
+  - stack local: is locked by ${holder}
+    wait until that has ended; ${gone} command again`);
+    const [found, ...others] = await examineStateFiles(root, "local", silent);
+    expect([found?.says, found?.remedy, found?.fix, others]).toEqual([
+      `${file} cannot be read at the moment: an update is going on, which writes it`,
+      `look again when it has ended: project-vm doctor; ${gone}`,
+      "none",
+      [],
+    ]);
+    await expect(restoreState(root, "local", silent)).rejects.toThrow("an update of the stack local is going on");
+    expect(readFileSync(file, "utf8")).toBe(cutOff);
+  },
+);
 
 describe("the doctor", () => {
   test("does not call a broken state readable, and mends it", async () => {
