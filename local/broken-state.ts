@@ -4,7 +4,7 @@ import path from "node:path";
 import { type Issue, UserError } from "../config/errors.ts";
 import { shellWord } from "../config/shell-word.ts";
 import { writeWhole } from "../engine/stack-file.ts";
-import { checkpointFile, isWhole, type StateFile, stateFile, stateFolder } from "./checkpoint.ts";
+import { checkpointFile, isWhole, readCheckpoint, type StateFile, stateFile, stateFolder } from "./checkpoint.ts";
 import { stackLocked } from "./locked-stack.ts";
 import { isHeld, readLocks, type StackLock } from "./stack-lock.ts";
 import { requireStateRoom } from "./state-room.ts";
@@ -15,7 +15,7 @@ export interface BrokenState {
   file: string;
   /** The locks of engines that may work on the stack, and write it again: those of another machine may be gone. */
   holders: StackLock[];
-  /** The newest copy that is whole; undefined: there is none. */
+  /** The newest copy that is whole, and when that was written; undefined: there is none. */
   copy: StateFile | undefined;
   /** What is wrong, and what to do about it by hand. */
   issue: Issue;
@@ -107,9 +107,30 @@ async function copiesOf(root: string, stack: string): Promise<StateFile[]> {
   return (await Promise.all(found)).flat().filter((file) => file !== undefined);
 }
 
+/**
+ * The one that was written last, by what it says itself: the times of files are lost where a folder is copied or restored. Where two say
+ * the same, or nothing, as the state of a new stack, by the number in the name, then by the file's time.
+ */
 async function newestWhole(copies: StateFile[]): Promise<StateFile | undefined> {
-  for (const copy of copies.sort((a, b) => b.modified - a.modified)) if (await isWhole(copy.file)) return copy;
-  return undefined;
+  const whole: { copy: StateFile; written: number; number: number }[] = [];
+  for (const copy of copies) {
+    if (!(await isWhole(copy.file))) continue;
+    const written = await writtenAt(copy.file);
+    const [, number = 0] = /(\d{10,})[^/\d]*$/.exec(copy.file) ?? [];
+    whole.push({ copy: { ...copy, modified: written || copy.modified }, written, number: Number(number) });
+  }
+  whole.sort((a, b) => b.written - a.written || b.number - a.number || b.copy.modified - a.copy.modified);
+  return whole[0]?.copy;
+}
+
+/** When the engine wrote a state, in milliseconds, as it notes in it; 0: it does not say. */
+async function writtenAt(file: string): Promise<number> {
+  const { checkpoint } = JSON.parse(await readCheckpoint(file)) as { checkpoint?: Checkpoint };
+  return Date.parse(checkpoint?.latest?.manifest?.time ?? "") || 0;
+}
+
+interface Checkpoint {
+  latest?: { manifest?: { time?: string } } | null;
 }
 
 function issueOf(stack: string, { file, size }: StateFile, copy: StateFile | undefined): Issue {
