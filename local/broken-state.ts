@@ -1,4 +1,4 @@
-import { constants, copyFileSync, readFileSync } from "node:fs";
+import { constants, copyFileSync, readFileSync, rmSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import path from "node:path";
 import { type Issue, UserError } from "../config/errors.ts";
@@ -64,16 +64,30 @@ export async function restoreState(root: string, stack: string, log: (line: stri
   const { file, copy } = broken;
   if (broken.holders.length > 0) throw new UserError(`an update of the stack ${stack} is going on`);
   await requireStateRoom(root, stack);
+  let aside: string | undefined;
   try {
-    const aside = putAside(file);
+    aside = putAside(file);
     writeWhole(file, readFileSync(copy.file));
-    log(`${file} is what ${copy.file} was; what it was before is in ${aside}`);
   } catch (error) {
-    const rule = `must be writable, with its folder, by this user (${(error as Error).message})`;
-    throw new UserError("The state could not be put back.", [
-      { path: file, rule, remedy: "the same command again, as the user whose it is" },
-    ]);
+    // The broken one is still in its place: each try would leave one more of it.
+    if (aside !== undefined) rmSync(aside, { force: true });
+    throw notPutBack(file, copy, error as NodeJS.ErrnoException);
   }
+  log(`${file} is what ${copy.file} was; what it was before is in ${aside}`);
+}
+
+function notPutBack(file: string, copy: StateFile, { code = "", message }: NodeJS.ErrnoException): UserError {
+  const again = "the same command again";
+  const issue = ["ENOSPC", "EDQUOT"].includes(code)
+    ? {
+        rule: `must have room beside it for ${copy.file} (${message})`,
+        remedy: `free space on the filesystem that it is on (df -h ${shellWord(path.dirname(file))}), then ${again}`,
+      }
+    : {
+        rule: `must be writable, with its folder, by this user (${message})`,
+        remedy: `${again}, as the user whose it is`,
+      };
+  return new UserError("The state could not be put back.", [{ path: file, ...issue }]);
 }
 
 /** Copies a file, so that it is there at any moment, to a name beside it that the engine takes for no state. */

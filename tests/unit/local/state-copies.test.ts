@@ -1,9 +1,19 @@
-import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { statfs } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { brokenState, describeCopy } from "../../../local/broken-state.ts";
+import { brokenState, describeCopy, restoreState } from "../../../local/broken-state.ts";
+
+vi.mock("node:fs", async (original) => {
+  const real = await original<typeof import("node:fs")>();
+  return { ...real, writeFileSync: vi.fn(real.writeFileSync) };
+});
+vi.mock("node:fs/promises", async (original) => {
+  const real = await original<typeof import("node:fs/promises")>();
+  return { ...real, statfs: vi.fn(real.statfs) };
+});
 
 const bak = "stacks/project-vms/local.json.bak";
 const history = (number: number) => `history/project-vms/local/local-${number}000000000.checkpoint.json`;
@@ -11,13 +21,14 @@ const backup = (number: number) => `backups/project-vms/local/local.${number}000
 
 let root: string;
 let folder: string;
+let file: string;
 beforeEach(() => {
   root = mkdtempSync(path.join(tmpdir(), "copies-"));
   folder = path.join(root, ".local/state/.pulumi");
   vi.stubEnv("PULUMI_BACKEND_URL", undefined);
   const backend = "backend: {url: 'file://./.local/state?metadata=skip'}";
   writeFileSync(path.join(root, "Pulumi.yaml"), `name: project-vms\n${backend}\n`);
-  write("stacks/project-vms/local.json", "", 9);
+  file = write("stacks/project-vms/local.json", "", 9);
 });
 afterEach(() => {
   vi.unstubAllEnvs();
@@ -90,5 +101,29 @@ describe("the newest copy is the one that was written last,", () => {
     write(bak, written("2026-01-05T10:00:00.5+01:00"), 1);
     const copy = (await brokenState(root, "local"))?.copy;
     expect(copy && describeCopy("local", copy)).toContain("local.json.bak, of 2026-01-05T09:00:00.500Z; ");
+  });
+});
+
+describe("where the disk is full", () => {
+  beforeEach(() => write(bak, written("2026-01-05T09:00:00Z"), 1));
+
+  test("before it is begun, nothing is put back, nor aside", async () => {
+    vi.mocked(statfs).mockResolvedValueOnce({ blocks: 9, bavail: 0, bfree: 0, bsize: 512 } as never);
+    await expect(restoreState(root, "local", () => undefined)).rejects.toThrow("local has too little room.");
+    expect(readdirSync(path.dirname(file))).toEqual(["local.json", "local.json.bak"]);
+  });
+
+  test.each(["ENOSPC", "EDQUOT"])("while it is done (%s), that is told, and no try leaves anything", async (code) => {
+    const error = Object.assign(new Error(`${code}: no room`), { code });
+    for (const _ of ["once", "again"]) {
+      vi.mocked(writeFileSync).mockImplementationOnce(() => {
+        throw error;
+      });
+      await expect(restoreState(root, "local", () => undefined)).rejects.toThrow(`The state could not be put back.
+  - ${file}: must have room beside it for ${path.join(folder, bak)} (${code}: no room)
+    free space on the filesystem that it is on (df -h ${path.dirname(file)}), then the same command again`);
+      expect(readdirSync(path.dirname(file))).toEqual(["local.json", "local.json.bak"]);
+      expect(readFileSync(file, "utf8")).toBe("");
+    }
   });
 });
