@@ -8,6 +8,7 @@ const host = vi.hoisted(() => ({
   start: vi.fn(),
   ready: vi.fn(),
   select: vi.fn(),
+  update: vi.fn(),
   locks: vi.fn(),
   release: vi.fn(),
   room: vi.fn(),
@@ -16,8 +17,9 @@ const host = vi.hoisted(() => ({
 }));
 vi.mock("../../../config/execa.ts", () => ({
   execa: async (_: string, args: string[]) => ({
-    ...(args[1] === "select" ? host.select() : {}),
     exitCode: 0,
+    ...(args[1] === "select" ? host.select() : {}),
+    ...(args[0] === "up" ? host.update() : {}),
     stdout: JSON.stringify({ app: { name: "app", addresses: [], hostKeys: [] } }),
   }),
 }));
@@ -55,6 +57,7 @@ beforeEach(() => {
   host.start.mockReset();
   host.ready.mockReset();
   host.select.mockReset();
+  host.update.mockReset();
   host.release.mockReset();
   host.locks.mockReset().mockReturnValue([]);
 });
@@ -122,6 +125,15 @@ test("a stack's file that an engine emptied which was killed while it looked for
     return { failed: true, all: "" };
   });
   expect((await up()).failure).toContain("pulumi stack select --create local did not succeed");
+  expect(readFileSync(file(), "utf8")).toBe(text);
+});
+
+test("so is one that an engine emptied which was killed in an update", async () => {
+  host.update.mockImplementation(() => {
+    writeFileSync(file(), "");
+    return { exitCode: 255 };
+  });
+  expect((await up()).failure).toContain("pulumi up --stack local --yes --skip-preview did not succeed");
   expect(readFileSync(file(), "utf8")).toBe(text);
 });
 
