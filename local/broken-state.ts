@@ -17,6 +17,8 @@ export interface BrokenState {
   holders: StackLock[];
   /** The newest copy that is whole, and when that was written; undefined: there is none. */
   copy: StateFile | undefined;
+  /** A copy that may be newer and whole, but cannot be read here: it is compressed by zstd, or another user's. */
+  unread: StateFile | undefined;
   /** What is wrong, and what to do about it by hand. */
   issue: Issue;
 }
@@ -26,8 +28,11 @@ export async function brokenState(root: string, stack: string): Promise<BrokenSt
   const state = await checkpointFile(root, stack);
   if (state === undefined || (await isWhole(state.file)) !== false) return undefined;
   const locks = await readLocks(root, stack);
-  const copy = await newestWhole((await copiesOf(root, stack)).filter(({ file }) => file !== state.file));
-  return { file: state.file, holders: locks.filter(isHeld), copy, issue: issueOf(stack, state, copy) };
+  const copies = (await copiesOf(root, stack)).filter(({ file }) => file !== state.file);
+  const copy = await newestWhole(copies);
+  const unread = await newestUnread(copies, copy);
+  const issue = issueOf(stack, state, copy, unread);
+  return { file: state.file, holders: locks.filter(isHeld), copy, unread, issue };
 }
 
 /**
@@ -39,12 +44,12 @@ export async function brokenState(root: string, stack: string): Promise<BrokenSt
 export async function requireReadableState(root: string, stack: string): Promise<void> {
   const broken = await brokenState(root, stack);
   if (broken === undefined) return;
-  const { issue, copy, holders } = broken;
+  const { issue, copy, unread, holders } = broken;
   const whose = holders.map(({ pid, username, hostname }) => `process ${pid} of ${username} on ${hostname}`);
   if (whose.length > 0) throw stackLocked(stack, whose);
-  const fix = copy && `\`project-vm doctor --fix --stack ${stack}\` puts there ${describeCopy(stack, copy)}`;
+  const fix = copy && !unread && `\`project-vm doctor --fix --stack ${stack}\` puts there ${describeCopy(stack, copy)}`;
   const title = `Nothing was changed: the state of the stack ${stack} cannot be read.`;
-  throw new UserError(title, [{ ...issue, remedy: fix ?? issue.remedy }]);
+  throw new UserError(title, [{ ...issue, remedy: fix || issue.remedy }]);
 }
 
 /** What a copy is, and what comes of it. */
@@ -60,7 +65,7 @@ export function describeCopy(stack: string, { file, modified }: StateFile): stri
  */
 export async function restoreState(root: string, stack: string, log: (line: string) => void): Promise<void> {
   const broken = await brokenState(root, stack);
-  if (broken?.copy === undefined) return;
+  if (broken?.copy === undefined || broken.unread) return;
   const { file, copy } = broken;
   if (broken.holders.length > 0) throw new UserError(`an update of the stack ${stack} is going on`);
   await requireStateRoom(root, stack);
@@ -130,12 +135,24 @@ async function newestWhole(copies: StateFile[]): Promise<StateFile | undefined> 
   for (const copy of copies) {
     if (!(await isWhole(copy.file))) continue;
     const written = await writtenAt(copy.file);
-    const [, number = 0] = /(\d{10,})[^/\d]*$/.exec(copy.file) ?? [];
-    whole.push({ copy: { ...copy, modified: written || copy.modified }, written, number: Number(number) });
+    whole.push({ copy: { ...copy, modified: written || copy.modified }, written, number: numberIn(copy.file) });
   }
   whole.sort((a, b) => b.written - a.written || b.number - a.number || b.copy.modified - a.copy.modified);
   return whole[0]?.copy;
 }
+
+/** Of what cannot be read here, what may be newer than a whole copy: that is known by its name and its file's time alone. */
+async function newestUnread(copies: StateFile[], whole: StateFile | undefined): Promise<StateFile | undefined> {
+  const newer = copies
+    .map((copy) => ({ copy, age: Math.max(numberIn(copy.file) / 1e6, copy.modified) }))
+    .filter(({ age }) => whole === undefined || age > whole.modified)
+    .sort((a, b) => b.age - a.age);
+  for (const { copy } of newer) if ((await isWhole(copy.file)) === undefined) return copy;
+  return undefined;
+}
+
+/** The nanosecond that the engine has in a copy's name; 0: it has none. */
+const numberIn = (file: string) => Number(/(\d{10,})[^/\d]*$/.exec(file)?.[1] ?? 0);
 
 /** When the engine wrote a state, in milliseconds, as it notes in it; 0: it does not say. */
 async function writtenAt(file: string): Promise<number> {
@@ -147,12 +164,20 @@ interface Checkpoint {
   latest?: { manifest?: { time?: string } } | null;
 }
 
-function issueOf(stack: string, { file, size }: StateFile, copy: StateFile | undefined): Issue {
+function issueOf(
+  stack: string,
+  { file, size }: StateFile,
+  copy: StateFile | undefined,
+  unread: StateFile | undefined,
+): Issue {
   const is = size === 0 ? "empty" : `cut off or damaged (${size} bytes)`;
   const rule = `must be a whole state, but is ${is}, as a full disk or a power cut leaves it`;
   const aside = `mv -n ${shellWord(file)} ${shellWord(`${file}.unreadable`)}`;
-  const remedy = copy
-    ? `${aside} && cp ${shellWord(copy.file)} ${shellWord(file)}`
+  const putThere = (from: StateFile) => `${aside} && cp ${shellWord(from.file)} ${shellWord(file)}`;
+  const known = copy
+    ? putThere(copy)
     : `there is no whole copy of it: ${aside}, then \`project-vm apply --stack ${stack}\`, which begins a new one and adopts what is on the host`;
-  return { path: file, rule, remedy };
+  if (unread === undefined) return { path: file, rule, remedy: known };
+  const test = `a copy that may be the newest cannot be read here: if it is whole (zstd -t ${shellWord(unread.file)})`;
+  return { path: file, rule, remedy: `${test}, ${putThere(unread)}; if not, ${known}` };
 }

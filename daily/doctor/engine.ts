@@ -37,7 +37,7 @@ export async function examineStateFiles(root: string, stack: string, log: Log): 
   return attributes.level === "ok" ? [state] : [state, attributes];
 }
 
-function examineBroken(stack: string, { holders, file, copy, issue }: BrokenState, mend: () => Promise<void>) {
+function examineBroken(stack: string, { holders, file, copy, unread, issue }: BrokenState, mend: () => Promise<void>) {
   const check = "state files";
   if (holders.length > 0) {
     const says = `${file} cannot be read at the moment: an update is going on, which writes it`;
@@ -45,7 +45,7 @@ function examineBroken(stack: string, { holders, file, copy, issue }: BrokenStat
     return warning(check, says, `${again}; if it is surely gone: ${cancelCommand(stack)}, then the same`);
   }
   const fact = factOf(issue);
-  if (copy === undefined) return failure(check, fact, issue.remedy);
+  if (copy === undefined || unread) return failure(check, fact, issue.remedy);
   return failure(check, `${fact}; there is ${describeCopy(stack, copy)}`, issue.remedy, mend);
 }
 

@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { brokenState, describeCopy, restoreState } from "../../../local/broken-state.ts";
+import { examineStateFiles } from "../../../daily/doctor/engine.ts";
+import { brokenState, describeCopy, requireReadableState, restoreState } from "../../../local/broken-state.ts";
 
 vi.mock("node:fs", async (original) => {
   const real = await original<typeof import("node:fs")>();
@@ -125,5 +126,33 @@ describe("where the disk is full", () => {
       expect(readdirSync(path.dirname(file))).toEqual(["local.json", "local.json.bak"]);
       expect(readFileSync(file, "utf8")).toBe("");
     }
+  });
+});
+
+describe("a copy that is compressed by zstd, which is not read here,", () => {
+  const zstd = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
+  const january5 = 4 * 24 * 3600;
+
+  test.each([true, false])(
+    "and may be the newest is named, and nothing put back (with an older one: %s)",
+    async (older) => {
+      const plain = older && write(history(1767225606), written("2026-01-05T00:00:00Z"), 1);
+      const newest = write(bak, zstd, january5 + 1);
+      const [found] = await examineStateFiles(root, "local", () => undefined);
+      const aside = `mv -n ${file} ${file}.unreadable`;
+      const remedy = `a copy that may be the newest cannot be read here: if it is whole (zstd -t ${newest}), ${aside} && cp ${newest} ${file}; if not, `;
+      expect(found).toMatchObject({ level: "failure", fix: "none" });
+      expect(found?.remedy).toContain(remedy + (plain ? `${aside} && cp ${plain} ${file}` : "there is no whole copy"));
+      await expect(requireReadableState(root, "local")).rejects.toThrow(remedy);
+      await restoreState(root, "local", () => undefined);
+      expect(readFileSync(file, "utf8")).toBe("");
+    },
+  );
+
+  test("and is older than a whole one is in nobody's way", async () => {
+    write(bak, zstd, january5 - 1);
+    write(history(1767225606), written("2026-01-05T00:00:00Z"), 1);
+    const [found] = await examineStateFiles(root, "local", () => undefined);
+    expect(found).toMatchObject({ level: "failure", fix: "possible" });
   });
 });
