@@ -15,24 +15,28 @@ export function firewallRules(): Things {
   );
 }
 
-/** Rules of Docker's, which come and go with its containers; elements of sets, which daemons fill; times and counters. */
-const isOfMachine = (line: string) =>
-  /docker|\b(br-[0-9a-f]{12}|veth[0-9a-f]{7})\b|^#|^COMMIT$|^elements =/i.test(line);
+/** Rules of Docker's, which come and go with its containers, and all that is in its chains. */
+const isDockers = (rule: string) => /docker|\b(br-[0-9a-f]{12}|veth[0-9a-f]{7})\b/i.test(rule);
 
 /** The rules in a listing, each with the table and the chain it is in; the second of two that are alike has a number. Pure. */
 export function parseRules(listing: string): string[] {
   const above: string[] = [];
   const seen = new Map<string, number>();
+  let isInElements = false;
   return listing.split("\n").flatMap((line) => {
     const text = line.trim().replace(/ \[\d+:\d+\]$/, "");
-    if (text === "" || text === "}" || isOfMachine(text)) {
-      if (text === "}") above.pop();
+    // Daemons fill the elements of sets; the brace that ends them may be lines below.
+    if (isInElements || text.startsWith("elements =")) {
+      isInElements = !text.endsWith("}");
       return [];
     }
+    if (text === "}") above.pop();
+    if (/^(|\}|#.*|COMMIT)$/.test(text)) return [];
     // iptables-save begins a table with *; it ends where the next one begins.
     if (text.startsWith("*")) above.length = 0;
     const rule = [...above, text.replace(/ \{$/, "")].join(" > ");
     if (text.endsWith("{") || text.startsWith("*")) above.push(text.replace(/ \{$/, ""));
+    if (isDockers(rule)) return [];
     const count = (seen.get(rule) ?? 0) + 1;
     seen.set(rule, count);
     return [count === 1 ? rule : `${rule} (${count})`];
