@@ -6,7 +6,7 @@ import { type Census, takeCensus, unattendedUpgrades, type Watched } from "./cen
 import { openFiles } from "./files.ts";
 import { hostFolders, isInUse } from "./hosts.ts";
 import { describe, differences, homes, watchedBy } from "./left-behind.ts";
-import { isOwnMachine, mayBeOthers, sharedPlaces } from "./of-others.ts";
+import { isOwnMachine, mayBeOthers, type OthersPlaces, packagesPlaces, sharedPlaces } from "./of-others.ts";
 import type { Difference } from "./things.ts";
 
 /*
@@ -17,6 +17,8 @@ import type { Difference } from "./things.ts";
 
 /** Seconds for processes that were told to end to have ended. */
 const patience = 10;
+
+const installation = "package installation";
 
 /** Of what may be others' so many lines are shown. */
 const shownLines = 30;
@@ -29,9 +31,6 @@ interface Note {
 
 const checkout = path.resolve(import.meta.dirname, "../..");
 const file = path.join(checkout, ".local", "before-tests.json");
-
-/** What the machine's own upgrades change, if they ran meanwhile. */
-const packagesPlaces = /^\/(etc|usr|boot|run|var\/(lib|cache|log))\//;
 
 /** Looks until all is clean, or patience is over. */
 async function check(before: Note, places: Watched): Promise<Difference[]> {
@@ -66,7 +65,8 @@ function report(left: Difference[], before: Note, watched: Watched): boolean {
   const owners = hostFolders(watched);
   const hosts = [...owners].filter(([, owner]) => owner === "other").map(([dir]) => dir);
   const [temporary, own] = [tmpdir(), homes()];
-  const places = { temporary, homes: own, shared: sharedPlaces(checkout, [temporary, ...own]), hosts };
+  const places: OthersPlaces = { temporary, homes: own, shared: sharedPlaces(checkout, [temporary, ...own]), hosts };
+  places.hasInstalled = left.some((one) => one.kind === installation && mayBeOthers(one, places, before.census));
   const [others, sure] = [true, false].map((isOthers) =>
     left.filter((one) => mayBeOthers(one, places, before.census) === isOthers),
   ) as [Difference[], Difference[]];

@@ -61,12 +61,28 @@ const othersFiles: Record<string, RegExp> = {
   "VMs of a libvirt that is the machine's own": /^\/(run|var\/log|var\/cache)\/libvirt\//,
 };
 
+/** Where all programs of the machine, and in a home all of its user's, have settings, data and logs, each by its name. */
+const machinesPrograms = ["/etc", "/var/lib", "/var/log"];
+const homesPrograms = [".config", ".cache", ".mozilla", ".local/share", ".local/state"];
+
+/** What tests put another file over for their own processes, or is made where a path is not what it seems. */
+const testedPlaces = /^\/etc\/(passwd|netns)/;
+
+/** What an installation of Debian packages changes. */
+export const packagesPlaces = /^\/(etc|usr|boot|run|var\/(lib|cache|log))\//;
+
 /** Here too, but what is new here is the run's. */
 const machinesLibvirt = "/var/lib/libvirt";
 
 /** What files are called that programs of a run leave behind where others have theirs. */
 const ourNames =
-  /^(project-vms|pvms|pulumi|go-build|go-tool|tsx-|vite|npm-|node-|mmdebstrap|qemu|libvirt|tailscale|headscale|xorriso|virt|tmux-|claude)/;
+  /^(project-vms|pvms|pulumi|go-build|go-tool|go$|tsx-|vite|npm-|node-|mmdebstrap|qemu|libvirt|LIBVIRT_|tailscale|headscale|xorriso|virt|virbr|tmux-|claude)/;
+
+/** Whether any folder of a path, or any word of a rule or a command, is called so. */
+const namesOurs = (name: string) => name.split(/[\s/:"]+/).some((word) => ourNames.test(word));
+
+/** What has no place among the files, and what all the machine's programs make: VPNs, firewalls, other VMs, whoever installs. */
+const withoutPlace = ["firewall rule", "kernel setting", "network interface", "package installation"];
 
 /** Where the work of others is on a machine, and where it is not. */
 export interface OthersPlaces {
@@ -78,6 +94,8 @@ export interface OthersPlaces {
   shared: string[];
   /** Embedded hosts of other checkouts. */
   hosts: string[];
+  /** Whether others may have installed or removed Debian packages meanwhile. */
+  hasInstalled?: boolean;
 }
 
 /** Above these a checkout's neighbours are not looked for. */
@@ -101,15 +119,25 @@ const isIn = (file: string, folder: string) => file.startsWith(`${folder}/`);
 /** Whether other work on the machine may have done it. Pure: by its place, and by what was there before. */
 export function mayBeOthers({ kind, word, name }: Difference, places: OthersPlaces, before: Census): boolean {
   if (places.hosts.some((host) => name === host || name.includes(`${host}/`))) return true;
+  if (withoutPlace.includes(kind)) return !namesOurs(name);
   if (!["file", "mount", "network namespace"].includes(kind)) return false;
   const own = innermost([...places.homes, places.temporary], name);
   const shared = innermost(places.shared, name);
   if (own === places.temporary && own.length > shared.length) return false;
   if (Object.values(othersFiles).some((pattern) => pattern.test(name))) return true;
   if (word !== "left" && isIn(name, machinesLibvirt)) return true;
+  if (isOfProgram(name, places, Math.max(own.length, shared.length))) return true;
   // Other runs change and remove what is called so and is theirs.
   if (shared.length > own.length) return word !== "left" || !ourNames.test(name.slice(shared.length + 1));
   return isInCheckout(name, own, before);
+}
+
+/** Whether it may be another program's, by where those have theirs. @param length of a folder nearer than which that is to be */
+function isOfProgram(name: string, { homes, hasInstalled }: OthersPlaces, length: number): boolean {
+  if (hasInstalled && packagesPlaces.test(name)) return !namesOurs(name);
+  const inHomes = homes.flatMap((home) => homesPrograms.map((folder) => path.join(home, folder)));
+  const folder = innermost([...machinesPrograms, ...inHomes], name);
+  return folder.length > length && !testedPlaces.test(name) && !namesOurs(name.slice(folder.length));
 }
 
 /** Of the folders that something is in the one that is nearest to it. */

@@ -20,6 +20,8 @@ describe("a file that was made", () => {
     "/dev/nul",
     "/etc/passwd",
     "/etc/netns/a",
+    "/etc/passwd.raw",
+    "/etc/systemd/system/project-vms-backup.timer",
     "/opt/x",
     "/run/netns/a",
     "/run/x",
@@ -28,12 +30,17 @@ describe("a file that was made", () => {
     "/usr/local/bin/x",
     "/var/lib/libvirt/images/x",
     "/var/lib/tailscale",
-    "/var/lib/x",
-    "/var/log/x.log",
+    "/var/lib/project-vms",
+    "/var/log/tailscale/x.log",
     "/var/spool/cron/crontabs/root",
     "/x",
     "/home/me/.pulumi",
+    "/home/me/.config",
+    "/home/me/.config/go/telemetry",
     "/home/me/.config/tailscale/ssh_known_hosts",
+    "/home/me/.cache/project-vms",
+    "/home/me/.cache/pulumi/x",
+    "/home/me/.local/share/libvirt",
     "/tmp/project-vms-1",
     "/tmp/pvms-ci",
     "/tmp/pvms-ci/x",
@@ -55,6 +62,13 @@ describe("a file that was made", () => {
     "/home/me/other/src/x",
     "/home/me/.bash_history",
     "/home/me/.claude/x",
+    "/home/me/.config/Code/User/settings.json",
+    "/home/me/.mozilla/firefox/a",
+    "/home/me/.cache/mozilla/firefox/a",
+    "/home/me/.local/share/recently-used.xbel",
+    "/etc/cups/printers.conf",
+    "/var/lib/postgresql/16/main/base/1",
+    "/var/log/nginx/access.log",
     "/opt/tool/x",
     "/usr/lib/python3/dist-packages/__pycache__/a.pyc",
     "/run/libvirt/qemu/a.pid",
@@ -94,6 +108,41 @@ test.each(["/home/me/node_modules", "/usr/lib/node_modules/x", "/home/me/src/oth
     expect([true, false].map((isOwn) => passedOver(isOwn).test(name))).toEqual([false, false]);
   },
 );
+
+test.each<[string, string, "left" | "changed" | "removed"]>([
+  ["firewall rule", "iptables-save: *filter > -A f2b-sshd -s 192.0.2.1/32 -j REJECT", "removed"],
+  ["firewall rule", "nft: table inet wg-quick-wg0", "left"],
+  ["kernel setting", "net/ipv4/ip_forward", "changed"],
+  ["kernel setting", "net/ipv4/conf/all/src_valid_mark", "changed"],
+  ["network interface", "wg0", "left"],
+  ["network interface", "vnet3", "left"],
+  ["package installation", "2026-11-25 18:44:00 apt install htop", "left"],
+])("%s %s may be others'", (kind, name, word) => {
+  expect(mayBeOthers({ kind, word, name }, places, before)).toBe(true);
+});
+
+test.each<[string, string]>([
+  ["firewall rule", "iptables-save: *nat > -A POSTROUTING -o virbr0 -j MASQUERADE"],
+  ["firewall rule", "iptables-save: *filter > :LIBVIRT_INP -"],
+  ["firewall rule", 'nft: table ip filter > chain INPUT > iifname "tailscale0" accept'],
+  ["network interface", "virbr9"],
+  ["network interface", "pvms-up"],
+  ["network interface", "tailscale0"],
+  ["package installation", "2026-11-25 18:44:00 apt-get install --yes qemu-utils"],
+  ["loop device", "/dev/loop0 of /var/lib/x"],
+  ["process", "40: sleep"],
+  ["systemd unit", "/run/systemd/transient/a.service"],
+])("%s %s is the run's", (kind, name) => {
+  expect(verdict(name, "left", kind)).toBe(false);
+});
+
+test("what packages have is others' where others may have installed some", () => {
+  const files = ["/usr/bin/htop", "/etc/passwd", "/usr/bin/qemu-img", "/opt/x"];
+  const verdicts = (hasInstalled: boolean) =>
+    files.map((name) => mayBeOthers({ kind: "file", word: "left", name }, { ...places, hasInstalled }, before));
+  expect(verdicts(false)).toEqual([false, false, false, false]);
+  expect(verdicts(true)).toEqual([true, true, false, false]);
+});
 
 test("a machine is the run's own by what GitHub's runners say of themselves", () => {
   const values = ["github-hosted", "self-hosted", "", undefined];
