@@ -1,11 +1,12 @@
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Census, takeCensus, unattendedUpgrades, type Watched } from "./census.ts";
+import { takeCensus, unattendedUpgrades, type Watched } from "./census.ts";
 import { openFiles } from "./files.ts";
 import { hostFolders, isInUse } from "./hosts.ts";
 import { describe, differences, homes, watchedBy } from "./left-behind.ts";
+import { type Note, readNote, writeNote } from "./note.ts";
 import { isOwnMachine, mayBeOthers, type OthersPlaces, packagesPlaces, sharedPlaces } from "./of-others.ts";
 import type { Difference } from "./things.ts";
 
@@ -22,12 +23,6 @@ const installation = "package installation";
 
 /** Of what may be others' so many lines are shown. */
 const shownLines = 30;
-
-interface Note {
-  census: Census;
-  upgrades: number;
-  roots: string[];
-}
 
 const checkout = path.resolve(import.meta.dirname, "../..");
 const file = path.join(checkout, ".local", "before-tests.json");
@@ -91,11 +86,11 @@ const watched = watchedBy(checkout);
 if (process.argv[2] === "before") {
   mkdirSync(path.dirname(file), { recursive: true });
   const note: Note = { census: takeCensus(watched), upgrades: unattendedUpgrades(), roots: watched.roots };
-  writeFileSync(file, JSON.stringify(note));
+  writeNote(file, note);
   const count = Object.keys(note.census.file ?? {}).length;
   console.log(`noted what there is: ${count} files, in ${seconds()} s, below ${watched.roots.join(", ")}`);
 } else {
-  const before: Note = JSON.parse(readFileSync(file, "utf8"));
+  const before = await readNote(file);
   const left = await check(before, watched);
   const fails = report(left, before, watched);
   if (!fails)
