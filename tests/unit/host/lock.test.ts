@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, utimesSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmdirSync, rmSync, utimesSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, onTestFinished, test, vi } from "vitest";
+import { LockAttempts } from "../../../config/lock-attempts.ts";
 import { withLock } from "../../../host/lock.ts";
 
 let dir: string;
@@ -98,13 +99,38 @@ test.each([
   expect(existsSync(`${target()}.lock`)).toBe(false);
 });
 
-/** A process of its own that holds the lock, and whose clock is that many days ahead. */
+test("a lock that was taken meanwhile is another one, though its time is that of the one before", async () => {
+  const lock = `${target()}.lock`;
+  const { now } = performance;
+  let passed = 0;
+  vi.spyOn(performance, "now").mockImplementation(() => now.call(performance) + passed);
+  const time = Date.now() / 1000;
+  for (const folder of [lock, `${target()}.next`]) {
+    mkdirSync(folder);
+    utimesSync(folder, time, time);
+  }
+  const attempts = new LockAttempts(target());
+  expect(await attempts.next()).toBeUndefined();
+  passed += 60_000;
+  rmdirSync(lock);
+  renameSync(`${target()}.next`, lock);
+  expect(await attempts.next()).toBeUndefined();
+  expect(attempts.hasMoved).toBe(true);
+  passed += 60_000;
+  await (await attempts.next())?.();
+  expect(existsSync(lock)).toBe(false);
+});
+
+/** A process of its own that holds the lock as all do, renewing it as seldom, and whose clock is that many days ahead. */
 async function holder(days: number): Promise<ChildProcess> {
   const program = `const now = Date.now;
 Date.now = () => now() + ${days * day * 1000};
-require("proper-lockfile").lock(${JSON.stringify(target())}, { realpath: false, stale: 15_000, update: 1000 }).then(() => console.log("held"));
+const { LockAttempts } = await import(${JSON.stringify(path.resolve("config/lock-attempts.ts"))});
+if (await new LockAttempts(${JSON.stringify(target())}).next()) console.log("held");
 setInterval(() => {}, 1000);`;
-  const child = spawn(process.execPath, ["-e", program], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(process.execPath, ["--import", "tsx/esm", "--input-type=module", "-e", program], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   onTestFinished(() => void child.kill("SIGKILL"));
   await once(child.stdout, "data");
   return child;
