@@ -315,17 +315,29 @@ describe("changes", () => {
     expect([exitCode, all]).toEqual([1, expect.stringContaining("project-vm create omega --stack local")]);
   });
 
-  test("a state that cannot be read is told in the engine's words, without a trace, and nothing is begun", async () => {
+  test("a state that was cut off is named with the way out, without a trace, and nothing is begun", async () => {
     const state = path.join(dir, ".local/state/.pulumi/stacks/project-vms/local.json");
     const [before, entries] = [readFileSync(state), text()];
     writeFileSync(state, "{");
-    for (const args of [["output"], ["plan"], ["resize", "alpha", "--memory", "340", "--yes"]]) {
-      const { exitCode, stderr } = await run(...args);
-      expect([exitCode, stderr]).toEqual([1, expect.stringContaining("of the stack local did not succeed:\n")]);
-      expect(stderr).toMatch(/unexpected end of JSON input/);
-      expect(stderr).not.toMatch(/^\s+at /m);
+    try {
+      for (const args of [["output"], ["plan"], ["resize", "alpha", "--memory", "340", "--yes"]]) {
+        const { exitCode, stderr } = await run(...args);
+        expect([exitCode, stderr]).toEqual([
+          1,
+          expect.stringContaining("Nothing was changed: the state of the stack local cannot be read.\n"),
+        ]);
+        expect(stderr).toContain(`  - ${state}: `);
+        expect(stderr).toContain("`project-vm doctor --fix --stack local` puts there its newest whole copy");
+        expect(stderr).not.toMatch(/^\s+at /m);
+      }
+      const { stdout, stderr } = await run("doctor", "--fix", "--stack", "local");
+      expect(`${stdout}${stderr}`).toContain(`${state} is what `);
+      expect(readFileSync(`${state}.unreadable`, "utf8")).toBe("{");
+      expect(() => JSON.parse(readFileSync(state, "utf8"))).not.toThrow();
+    } finally {
+      writeFileSync(state, before);
+      rmSync(`${state}.unreadable`, { force: true });
     }
-    writeFileSync(state, before);
     expect(text()).toBe(entries);
     expectUnlocked();
     expect((await succeed("plan")).stdout).toBe("nothing changes");
