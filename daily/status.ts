@@ -98,11 +98,14 @@ export function vmStatus({ outline, vm }: OwnVm, known: KnownOf): VmStatus {
 
 /** What others did to a VM, as far as its running or, where it is off, next disks tell. Pure. */
 export function problemsOf({ outline: { stack, host }, vm }: OwnVm): Issue[] {
-  const disks = vm.disks.map(({ target = "", path }) => ({ target, source: path, format: "", chain: [] }));
+  // Of one that is off, libvirt does not tell where a disk is that its definition names as a volume: it may be any of ours.
+  const known = vm.disks.filter(({ path }) => path !== "" || vm.state !== "shut off");
+  const disks = known.map(({ target = "", path }) => ({ target, source: path, format: "", chain: [] }));
   const devices = [{ disks, nics: [], others: [] }];
   const place = { uri: host.uri, project: vm.name, stack };
   const own = ownDisks(host.storageDir, vm.name);
-  const lacking = detachedDisks(vm.name, own, devices).map((target) => {
+  const missing = known.length < vm.disks.length ? [] : detachedDisks(vm.name, own, devices);
+  const lacking = missing.map((target) => {
     const file = own[target] ?? "";
     if (vm.state !== "shut off") return ejectedDiskIssue(target, file, place);
     const remedy = `attach it again: project-vm apply --stack ${stack}`;

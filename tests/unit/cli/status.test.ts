@@ -111,6 +111,15 @@ test("a VM on an overlay over its disk is shown with that disk, and what is to b
   ]);
 });
 
+test.each([
+  ["vda", "vdb"],
+  ["sda", "sdb"],
+])("of a VM that is off, whose disks are volumes (%s, %s), it is not said that it lacks them", (...targets) => {
+  const disks = targets.map((target) => ({ target, path: "", size: 50, used: 3 }));
+  const { problems } = vmStatus({ outline: anOutline(), vm: aVm({ disks, state: "shut off" }) }, nothing);
+  expect(problems).toEqual([]);
+});
+
 test("a VM that runs though its libvirt takes it for off has that among its problems", () => {
   const unknown = [{ path: "project-webapp", rule: "must be known", remedy: "end it" }];
   const { problems } = vmStatus({ outline: anOutline(), vm: aVm({ state: "shut off" }) }, { ...nothing, unknown });
