@@ -17,9 +17,14 @@ export function examineBalloons(stack: string, { domains }: Pick<Inventory, "dom
     const restart = `project-vm restart ${name.slice(namePrefix.length)} --stack ${stack}`;
     if (devices.at(-1)?.balloon === undefined) return [warning("VMs", `${says}; it is gone after a restart`, restart)];
     const then = state === "shut off" ? "" : `, then ${restart}`;
-    return [warning("VMs", says, `project-vm doctor --fix${then}`, () => defineWithoutBalloon(virsh, name))];
+    const remedy = `project-vm doctor --fix${then}; ${ofTransform}`;
+    return [warning("VMs", says, remedy, () => defineWithoutBalloon(virsh, name))];
   });
 }
+
+/** Whose it is, a definition does not tell. */
+const ofTransform =
+  "that takes one of a transform's own away too, which comes back with the VM's next redefinition: take <memballoon> out of the transform's stylesheet, or write <memballoon model=\"none\"/> there";
 
 /** A guest that runs keeps its own until it restarts. */
 async function defineWithoutBalloon(virsh: Virsh, domain: string): Promise<void> {
