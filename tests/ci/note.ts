@@ -1,4 +1,4 @@
-import { closeSync, createReadStream, openSync, writeFileSync } from "node:fs";
+import { closeSync, createReadStream, openSync, renameSync, writeFileSync } from "node:fs";
 import type { Census } from "./census.ts";
 
 /** What there was before a run. */
@@ -13,7 +13,8 @@ const batch = 10_000;
 
 /** Writes a note, a line of JSON for each thing: as one text a machine's files may be more than a string can hold. */
 export function writeNote(file: string, { census, ...rest }: Note): void {
-  const out = openSync(file, "w");
+  const part = `${file}.part`; // a run that is killed meanwhile leaves no half of one
+  const out = openSync(part, "w");
   try {
     writeFileSync(out, `${JSON.stringify(rest)}\n`);
     for (const [kind, things] of Object.entries(census)) {
@@ -26,6 +27,7 @@ export function writeNote(file: string, { census, ...rest }: Note): void {
   } finally {
     closeSync(out);
   }
+  renameSync(part, file);
 }
 
 /** Reads what {@link writeNote} wrote; a kind of which there was nothing is left out. */

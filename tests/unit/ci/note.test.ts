@@ -23,3 +23,12 @@ test("what there was before is written line by line, so that no text has all fil
   expect(lengths.length).toBe(1 + 25_001 + 1 + 1);
   expect(Math.max(...lengths)).toBeLessThan(60);
 });
+
+test("one that could not be written whole is none", async () => {
+  const dir = mkdtempSync(path.join(tmpdir(), "note-"));
+  onTestFinished(() => rmSync(dir, { recursive: true }));
+  const file = path.join(dir, "note.json");
+  writeNote(file, note);
+  expect(() => writeNote(file, { ...note, census: { file: { a: 1n as unknown as string } } })).toThrow(TypeError);
+  expect(await readNote(file)).toEqual(note);
+});
