@@ -1,6 +1,7 @@
-import { readdirSync, readFileSync, readlinkSync, statfsSync, statSync } from "node:fs";
+import { readFileSync, statfsSync, statSync } from "node:fs";
 import path from "node:path";
 import type { EmbeddedHost } from "./embedded-layout.ts";
+import { allPids, linkOf } from "./proc.ts";
 
 /** What of a host its processes are told by. */
 type HostPlace = Pick<EmbeddedHost, "dir" | "netns">;
@@ -104,11 +105,6 @@ const domainIn = (word: string) => word.replace(/^guest=((?:[^,]|,,)*).*$/s, "$1
 /** Whether a guest may run in a host that runs. */
 export const mayHaveGuest = (host: HostPlace) => guestProcesses(host).length > 0;
 
-const allPids = () =>
-  readdirSync("/proc")
-    .filter((entry) => /^\d+$/.test(entry))
-    .map(Number);
-
 /** Its command line; none of a process that ended in between. */
 function wordsOf(pid: number): string[] {
   try {
@@ -154,15 +150,6 @@ function lookAt(pid: number): ProcessLook | undefined {
 const fieldOf = (status: string, field: string) => new RegExp(`^${field}:\\s*(.*)$`, "m").exec(status)?.[1] ?? "";
 
 const numbersOf = (status: string, field: string) => fieldOf(status, field).split(/\s+/).filter(Boolean).map(Number);
-
-/** Only root can read another user's. */
-function linkOf(link: string): string | undefined {
-  try {
-    return readlinkSync(link);
-  } catch {
-    return undefined;
-  }
-}
 
 /** @example inodeIn("net:[4026532180]") // 4026532180 */
 const inodeIn = (link = "") => (/^net:\[\d+\]$/.test(link) ? Number(link.slice(5, -1)) : undefined);

@@ -5,6 +5,7 @@ import path from "node:path";
 import { UserError } from "../config/errors.ts";
 import type { EmbeddedHost } from "./embedded-layout.ts";
 import { withLock } from "./lock.ts";
+import { allPids, textOf } from "./proc.ts";
 
 /** Programs that hold something of all guests of a host: whoever shares their user could read, change and end it. */
 const programs = ["dnsmasq", "uplink"] as const;
@@ -81,21 +82,12 @@ const isKnown = (id: number) =>
 
 /** The users and groups of all processes, containers' too, as this machine numbers them. */
 function idsOfProcesses(): Set<number> {
-  const pids = readdirSync("/proc").filter((entry) => /^\d+$/.test(entry));
-  return new Set(pids.flatMap((pid) => idsIn(statusOf(pid))));
+  return new Set(allPids().flatMap((pid) => idsIn(textOf(`/proc/${pid}/status`))));
 }
 
 /** The real, effective, saved and filesystem ones in a text like `/proc/<pid>/status`. */
 const idsIn = (status: string) =>
   [...status.matchAll(/^[UG]id:\s+(.*)$/gm)].flatMap(([, ids = ""]) => ids.trim().split(/\s+/).map(Number));
-
-function statusOf(pid: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/status`, "utf8");
-  } catch {
-    return ""; // it ended in between
-  }
-}
 
 const noneFree = (host: Pick<EmbeddedHost, "dir">, program: HostProgram) =>
   new UserError("The embedded host needs a user ID that nothing else has.", [

@@ -1,6 +1,6 @@
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import type { EmbeddedHost } from "./embedded-layout.ts";
 import { findProcesses } from "./embedded-look.ts";
+import { allPids, linkOf, textOf } from "./proc.ts";
 
 /** A process in a host's PID namespace, where only root puts any. */
 export interface InsideProcess {
@@ -13,41 +13,23 @@ export interface InsideProcess {
 /** The processes in a host's PID namespace; none where it does not run. */
 export function processesInside(host: EmbeddedHost): InsideProcess[] {
   const inside = pidNamespace(host);
-  const wanted = inside && namespaceOf(inside);
+  const wanted = inside && linkOf(inside);
   if (!wanted) return [];
-  return readdirSync("/proc")
-    .filter((entry) => /^\d+$/.test(entry))
-    .filter((pid) => namespaceOf(`/proc/${pid}/ns/pid`) === wanted)
-    .map(Number)
+  return allPids()
+    .filter((pid) => linkOf(`/proc/${pid}/ns/pid`) === wanted)
     .map((pid) => ({ pid, words: textOf(`/proc/${pid}/cmdline`).split("\0").slice(0, -1) }));
 }
 
 /** The path of a host's PID namespace; undefined where it does not run. */
 export function pidNamespace(host: EmbeddedHost): string | undefined {
-  const own = namespaceOf("/proc/self/ns/pid");
+  const own = linkOf("/proc/self/ns/pid");
   return findProcesses(host)
     .map((pid) => `/proc/${pid}/ns/pid`)
-    .find((file) => ![undefined, own].includes(namespaceOf(file)));
+    .find((file) => ![undefined, own].includes(linkOf(file)));
 }
 
 /** The user that a process runs as; undefined where it ended in between. */
 export function userOf({ pid }: InsideProcess): number | undefined {
   const [, user] = /^Uid:\s+(\d+)/m.exec(textOf(`/proc/${pid}/status`)) ?? [];
   return user === undefined ? undefined : Number(user);
-}
-
-function namespaceOf(file: string): string | undefined {
-  try {
-    return readlinkSync(file);
-  } catch {
-    return undefined; // its process ended
-  }
-}
-
-function textOf(file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch {
-    return "";
-  }
 }
