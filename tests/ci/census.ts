@@ -1,7 +1,7 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import path from "node:path";
 import { embeddedRoot } from "../../config/names.ts";
-import { filesIn } from "./files.ts";
+import { filesIn, namesIn } from "./files.ts";
 import { type Checkouts, hostThings } from "./hosts.ts";
 import { isOfMachine, type Mount, mountsNow } from "./mounts.ts";
 import { firewallRules, networkSettings } from "./network.ts";
@@ -91,13 +91,5 @@ function read(file: string): string {
     return readFileSync(file, "utf8");
   } catch {
     return "";
-  }
-}
-
-function namesIn(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
   }
 }

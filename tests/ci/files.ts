@@ -67,10 +67,11 @@ function statusOf(file: string): Stats | undefined {
   }
 }
 
-function namesIn(folder: string): string[] {
+/** What is in a folder; of one that is gone, or that this user may not see, nothing. */
+export function namesIn(folder: string): string[] {
   try {
     return readdirSync(folder);
   } catch {
-    return []; // gone in between, or another user's
+    return [];
   }
 }

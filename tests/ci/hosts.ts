@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import path from "node:path";
 import { embeddedRoot } from "../../config/names.ts";
 import { checkoutFile } from "../../host/lost-hosts.ts";
-import { filesIn } from "./files.ts";
+import { filesIn, namesIn } from "./files.ts";
 import { type Seen, seenProcesses } from "./processes.ts";
 import type { Things } from "./things.ts";
 
@@ -20,7 +20,11 @@ export type Owner = "run" | "other" | "by time";
 
 /** The folders of embedded hosts, each with its owner. */
 export function hostFolders(checkouts: Checkouts, root = embeddedRoot): Map<string, Owner> {
-  return new Map(namesIn(root).map((name) => [path.join(root, name), ownerOf(path.join(root, name), checkouts)]));
+  return new Map(
+    namesIn(root)
+      .sort()
+      .map((name) => [path.join(root, name), ownerOf(path.join(root, name), checkouts)]),
+  );
 }
 
 function ownerOf(dir: string, { folders, made }: Checkouts): Owner {
@@ -52,13 +56,5 @@ function textOf(file: string): string | undefined {
     return readFileSync(file, "utf8").trim();
   } catch {
     return undefined;
-  }
-}
-
-function namesIn(folder: string): string[] {
-  try {
-    return readdirSync(folder).sort();
-  } catch {
-    return [];
   }
 }

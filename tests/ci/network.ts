@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import path from "node:path";
+import { namesIn } from "./files.ts";
 import type { Things } from "./things.ts";
 
 /** What lists the rules of the firewall, without counters where it can. None of them changes anything. */
@@ -71,13 +72,5 @@ function outputOf(program: string, args: string[]): string {
     return execFileSync(program, args, { env, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
   } catch {
     return "";
-  }
-}
-
-function namesIn(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
   }
 }
