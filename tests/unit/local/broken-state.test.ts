@@ -8,7 +8,6 @@ import {
   readFileSync,
   rmSync,
   statSync,
-  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { hostname, tmpdir } from "node:os";
@@ -18,6 +17,7 @@ import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } fro
 import { examineStateFiles } from "../../../daily/doctor/engine.ts";
 import { examineUnread } from "../../../daily/doctor/examine.ts";
 import { brokenState, requireReadableState, restoreState } from "../../../local/broken-state.ts";
+import { writeAt } from "./write-at.ts";
 
 vi.mock("node:fs", async (original) => {
   const real = await original<typeof import("node:fs")>();
@@ -45,15 +45,7 @@ const whole = (name: string) => JSON.stringify({ version: 3, checkpoint: { stack
 const cutOff = whole("cut off").slice(0, 30);
 const zstd = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
 
-/** @param second when it was written, after the first of January 2026 */
-function write(file: string, content: string | Buffer, second = 0): string {
-  const place = path.join(folder, file);
-  mkdirSync(path.dirname(place), { recursive: true });
-  writeFileSync(place, content);
-  const time = Date.parse("2026-01-01T00:00:00Z") / 1000 + second;
-  utimesSync(place, time, time);
-  return place;
-}
+const write = (file: string, content: string | Buffer, second = 0) => writeAt(path.join(folder, file), content, second);
 const state = (content: string | Buffer, ending = "") => write(`stacks/project-vms/local.json${ending}`, content, 100);
 
 describe("a state that no engine can read is known:", () => {

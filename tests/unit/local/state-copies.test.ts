@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -6,6 +6,7 @@ import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { examineStateFiles } from "../../../daily/doctor/engine.ts";
 import { brokenState, describeCopy, requireReadableState, restoreState } from "../../../local/broken-state.ts";
+import { writeAt } from "./write-at.ts";
 
 vi.mock("node:fs", async (original) => {
   const real = await original<typeof import("node:fs")>();
@@ -36,15 +37,8 @@ afterEach(() => {
   rmSync(root, { recursive: true });
 });
 
-/** @param second of the file's own time, after the first of January 2026 */
-function write(name: string, content: string | Buffer, second: number): string {
-  const place = path.join(folder, name);
-  mkdirSync(path.dirname(place), { recursive: true });
-  writeFileSync(place, content);
-  const time = Date.parse("2026-01-01T00:00:00Z") / 1000 + second;
-  utimesSync(place, time, time);
-  return place;
-}
+const write = (name: string, content: string | Buffer, second: number) =>
+  writeAt(path.join(folder, name), content, second);
 
 /** A state as the engine writes it at a time, with its zone and nanoseconds; without one: that of a stack that was just begun. */
 const written = (time?: string) =>
