@@ -104,7 +104,7 @@ export class Engine {
   async outputs(showSecrets = false): Promise<Record<string, unknown>> {
     await this.select();
     const read = this.pulumi.outputs(this.root, this.stack, showSecrets);
-    return JSON.parse((await read.catch((error) => Promise.reject(this.explained("reading", error)))).stdout);
+    return JSON.parse((await read.catch((error) => this.explain("reading", error))).stdout);
   }
 
   /**
@@ -119,7 +119,7 @@ export class Engine {
       const { stdout } = await this.pulumi.exported(this.root, this.stack);
       return (JSON.parse(stdout) as { deployment?: { resources?: Resource[] } }).deployment?.resources ?? [];
     } catch (error) {
-      throw this.explained("reading", error);
+      return this.explain("reading", error);
     }
   }
 
@@ -139,21 +139,22 @@ export class Engine {
       await keepingFile(this.file(), () => run(stack, onEvent, told));
       return told;
     } catch (error) {
-      throw this.explained(name, error, told);
+      return await this.explain(name, error, told);
     } finally {
       reapOrphans(cacheFolder());
     }
   }
 
-  private explained(name: string, error: unknown, told = nothingTold()): unknown {
-    if (!(error instanceof PulumiError)) return error;
-    const locked = lockedStack(error, this.stack);
-    if (locked) return locked;
+  /** @throws what an operation failed with, as a UserError when the engine said it */
+  private async explain(name: string, error: unknown, told = nothingTold()): Promise<never> {
+    if (!(error instanceof PulumiError)) throw error;
+    const locked = await lockedStack(error, this.root, this.stack);
+    if (locked) throw locked;
     const closed = wrongPassphrase(this.root, this.stack, error.stderr);
-    if (closed) return closed;
+    if (closed) throw closed;
     const printed = [error.stderr, error.stdout].join("\n").trim().split("\n").slice(-15).join("\n");
     const failures = describeFailures(told) || readable(printed);
-    return new UserError(`The ${name} of the stack ${this.stack} did not succeed:\n${failures}`);
+    throw new UserError(`The ${name} of the stack ${this.stack} did not succeed:\n${failures}`);
   }
 
   /**
@@ -162,7 +163,7 @@ export class Engine {
    * @throws UserError with what went wrong
    */
   select(): Promise<Stack> {
-    this.selected ??= this.open().catch((error) => Promise.reject(this.explained("selection", error)));
+    this.selected ??= this.open().catch((error) => this.explain("selection", error));
     return this.selected;
   }
 

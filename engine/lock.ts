@@ -1,15 +1,21 @@
-import { type StackLocked, stackLocked } from "../local/locked-stack.ts";
+import { type StackLocked, stackHeld, stackLocked } from "../local/locked-stack.ts";
 import type { PulumiError } from "./pulumi-process.ts";
 
 /**
  * The engine's error for a stack that another process works on, as a UserError; undefined for other errors. With that one it prints
  * nothing to stdout. Once an operation has begun, stdout shows what the engine does, and may show a guest's words.
+ *
+ * @param root absolute path of the checkout
  */
-export function lockedStack(
+export async function lockedStack(
   { stdout, stderr }: Pick<PulumiError, "stdout" | "stderr">,
+  root: string,
   stack: string,
-): StackLocked | undefined {
-  if (stdout.trim() !== "" || !/^error: the stack is currently locked by/m.test(stderr)) return undefined;
+): Promise<StackLocked | undefined> {
+  if (stdout.trim() !== "") return undefined;
+  // A lock that another engine is just writing is a lock to this one, and not JSON yet (`checkForLock` in its backend/diy).
+  if (/^error: unexpected end of JSON input/m.test(stderr)) return stackHeld(root, stack);
+  if (!/^error: the stack is currently locked by/m.test(stderr)) return undefined;
   const holders = [...stderr.matchAll(/created by (\S+) \(pid (\d+)\) at (\S+)/g)].map(
     ([, who, pid, since]) => `process ${pid} of ${who}, since ${since}`,
   );

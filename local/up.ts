@@ -21,11 +21,11 @@ import { embeddedHostSsh, localDir } from "../host/resolve.ts";
 import { virshFor } from "../host/virsh.ts";
 import { requireReadableState } from "./broken-state.ts";
 import { ensureSshKey, projectRoot } from "./checkout.ts";
-import { stackLocked } from "./locked-stack.ts";
+import { stackHeld } from "./locked-stack.ts";
 import { wrongPassphrase } from "./passphrase.ts";
 import { log, secondsPassed } from "./progress.ts";
 import { type ReadyOnes, readyOnes, requireAllReady } from "./ready-ones.ts";
-import { isHeld, readLocks, releaseDeadLocks } from "./stack-lock.ts";
+import { releaseDeadLocks } from "./stack-lock.ts";
 import { requireStateRoom } from "./state-room.ts";
 
 const stack = "local";
@@ -43,12 +43,8 @@ async function main(): Promise<void> {
   await releaseDeadLocks(projectRoot, stack, log);
   const file = path.join(projectRoot, stackFileName(projectRoot, stack));
   await keepingFile(file, selectStack);
-  const held = (await readLocks(projectRoot, stack)).filter(isHeld);
-  if (held.length > 0)
-    throw stackLocked(
-      stack,
-      held.map(({ pid, username }) => `process ${pid} of ${username}`),
-    );
+  const held = await stackHeld(projectRoot, stack);
+  if (held) throw held;
   log(`pulumi up -s ${stack}`);
   await keepingFile(file, () => pulumi("up", "--stack", stack, "--yes", "--skip-preview"));
   if ((await readStackState(projectRoot, stack))?.isCutOff) {

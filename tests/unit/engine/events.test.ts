@@ -9,7 +9,6 @@ import {
   readEvent,
   vanishedVms,
 } from "../../../engine/events.ts";
-import { lockedStack } from "../../../engine/lock.ts";
 
 type Diagnostic = NonNullable<EngineEvent["diagnosticEvent"]>;
 
@@ -176,23 +175,4 @@ test.each([
   [{ changes: [], resources: 0 }, ["nothing changes"]],
 ])("%j is shown as %j", (told, lines) => {
   expect(describeChanges(told)).toEqual(lines);
-});
-
-describe("a stack that is locked", () => {
-  const said = `error: the stack is currently locked by 1 lock(s). Either wait for the other process(es) to end or delete the lock file with \`pulumi cancel\`.
-  file:///x/.local/state/.pulumi/locks/organization/project-vms/local/1.json?metadata=skip&no_tmp_dir=true: created by root@desk (pid 4711) at 2026-11-21T17:05:33Z`;
-
-  test("is explained, with the way out", () => {
-    expect(lockedStack({ stdout: "", stderr: said }, "local")?.message).toBe(
-      [
-        "Nothing was changed: something else works on the stack local.",
-        "  - stack local: is locked by process 4711 of root@desk, since 2026-11-21T17:05:33Z",
-        '    wait until that has ended; if it is surely gone: `pulumi cancel -s local` (in a shell of `eval "$(make -s env)"`), then the same command again',
-      ].join("\n"),
-    );
-  });
-
-  test("is told from other failures", () => {
-    expect(lockedStack({ stdout: "", stderr: "error: no stack named 'x' found" }, "x")).toBeUndefined();
-  });
 });
