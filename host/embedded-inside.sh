@@ -18,16 +18,31 @@ PAUSE=5
 # Debian's reserved number for the user libvirt-qemu, which QEMU runs as; qemu.conf names it too.
 QEMU_ID=64055
 
-# Takes away all mounts at and below a path.
+# Takes away all mounts at and below a path. The outermost takes along what is below it, which may be another user's (FUSE in
+# /dev/shm): that one is not asked for, nor followed anywhere. One that has gone meanwhile is as good.
 let_go_of() {
-    awk -v path="$1" '$5 == path || index($5, path "/") == 1 { print $5 }' /proc/self/mountinfo | sort -r |
-        while read -r mountpoint; do umount -l "$mountpoint"; done
+    while at=$(outermost "$1") && [ -n "$at" ]; do
+        umount -l "$(decoded "$at")" || [ "$(outermost "$1")" != "$at" ]
+    done
+}
+
+outermost() {
+    awk -v path="$1" '
+        ($5 == path || index($5, path "/") == 1) && (at == "" || length($5) < length(at)) { at = $5 }
+        END { print at }
+    ' /proc/self/mountinfo
+}
+
+# A path of mountinfo: a blank is \040 there, and printf reads \0040.
+decoded() {
+    printf %b "$(printf %s "$1" | sed 's/\\\([0-7]\{3\}\)/\\0\1/g')"
 }
 
 hide_machine() {
-    # Other hosts' and `ip netns` namespaces are pinned by the copies of their bind mounts in here: let go of them.
-    awk '/ - nsfs / { print $5 }' /proc/self/mountinfo | while read -r mountpoint; do
-        umount -l "$mountpoint"
+    # Other hosts' and `ip netns` namespaces are pinned by the copies of their bind mounts in here: let go of them. One may have
+    # ended meanwhile; and `ip netns` has one mounted twice where /run is shared, the second below the first: it goes with the machine's.
+    awk '/ - nsfs / { print $5 }' /proc/self/mountinfo | while read -r at; do
+        umount -l "$(decoded "$at")" 2>/dev/null || :
     done
     mount -t proc proc /proc
     # A fresh sysfs shows this network namespace's devices, and no cgroups: libvirt then leaves the machine's cgroups
