@@ -12,7 +12,7 @@ import { wantsUplink } from "./uplink-setting.ts";
 const script = fileURLToPath(new URL("./embedded-uplink.sh", import.meta.url));
 
 /** Limits in seconds. */
-const limits = { up: 15, down: 10 };
+const limits = { routes: 5, up: 15, down: 10 };
 
 /** Whether a host's way out is not as its checkout's stacks say. */
 export const isUplinkToChange = (host: EmbeddedHost) =>
@@ -46,7 +46,9 @@ const logOf = (host: EmbeddedHost) => path.join(host.dir, "run/uplink.log");
 /** Why there can be no way out; undefined: there can. */
 function whyNot(): string | undefined {
   if (!existsSync("/dev/net/tun")) return "there is no /dev/net/tun";
-  const routes = execFileSync("ip", ["-4", "route", "show", "default"], { encoding: "utf8" });
+  // Shorter than what a lock is renewed within: nothing else is done meanwhile.
+  const options = { encoding: "utf8", timeout: limits.routes * 1000, killSignal: "SIGKILL" } as const;
+  const routes = execFileSync("ip", ["-4", "route", "show", "default"], options);
   return routes.trim() === "" ? "this machine has no default route" : undefined;
 }
 

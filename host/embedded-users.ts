@@ -1,5 +1,5 @@
-import { spawnSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { execFile } from "node:child_process";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { UserError } from "../config/errors.ts";
@@ -21,38 +21,54 @@ const ranges = [
   [65_536, 99_999],
 ] as const;
 
-/** Seconds to wait for the start of another host, which chooses too. */
-const lockSeconds = 30;
+/**
+ * Seconds for all questions to `getent`, which may wait for a directory's server that is away; and for the start of another host,
+ * which chooses too.
+ */
+const limits = { ask: 120, lock: 150 };
 
 const isOurs = (id: number) => ranges.some(([first, last]) => id >= first && id <= last);
+
+/** What else tells of this machine's users, and for how long `getent` is asked. */
+interface Asked {
+  /** The IDs of its processes. */
+  idsInUse?: () => Set<number>;
+  /** The folder of its files. */
+  etc?: string;
+  askSeconds?: number;
+}
 
 /**
  * The user ID for a program of a host, which does not run: no user, group, process or other program of a host has it. The one that it
  * had before, unless something else has taken that since.
  *
- * @param idsInUse those of this machine's processes
+ * @throws UserError where there is none
  */
 export async function takeUserId(
   host: Pick<EmbeddedHost, "dir">,
   program: HostProgram,
-  idsInUse: () => Set<number> = idsOfProcesses,
+  { idsInUse = idsOfProcesses, etc = "/etc", askSeconds = limits.ask }: Asked = {},
 ): Promise<number> {
   const root = path.dirname(host.dir);
   const choose = async () => {
     const taken = new Set([...idsInUse(), ...idsOfOthers(root, fileOf(host.dir, program))]);
-    const isFree = (id: number) => !taken.has(id) && !isKnown(id);
-    const last = userIdOf(host, program);
-    if (last !== undefined && isFree(last)) return last;
-    for (const [first, end] of ranges) {
-      for (let id = first; id <= end; id++) {
-        if (!isFree(id)) continue;
+    const late = AbortSignal.timeout(askSeconds * 1000);
+    const isFree = async (id: number) => !taken.has(id) && !(await isKnown(id, etc, late));
+    for (const id of candidates(userIdOf(host, program))) {
+      if (await isFree(id)) {
         await writeFile(fileOf(host.dir, program), `${id}\n`);
         return id;
       }
+      if (late.aborted) throw silent(id, askSeconds);
     }
     throw noneFree(host, program);
   };
-  return withLock(path.join(root, "user-ids"), lockSeconds, () => {}, choose);
+  return withLock(path.join(root, "user-ids"), limits.lock, () => {}, choose);
+}
+
+function* candidates(last: number | undefined): Generator<number> {
+  if (last !== undefined) yield last;
+  for (const [first, end] of ranges) for (let id = first; id <= end; id++) yield id;
 }
 
 /** The user ID that was taken for a program of a host; undefined: none yet. */
@@ -76,9 +92,26 @@ function idsOfOthers(root: string, own: string): number[] {
   return files.filter((file) => file !== own).flatMap((file) => idIn(file) ?? []);
 }
 
-/** Whether a user or a group has the number; what cannot be asked may be so. */
-const isKnown = (id: number) =>
-  ["passwd", "group"].some((table) => spawnSync("getent", [table, String(id)], { stdio: "ignore" }).status !== 2);
+/** Whether a user or a group has the number; what cannot be asked may be so. Asked beside other work: a lock is to be renewed. */
+async function isKnown(id: number, etc: string, late: AbortSignal): Promise<boolean> {
+  const answers = await Promise.all(["passwd", "group"].map((table) => hasNumber(path.join(etc, table), id, late)));
+  return answers.includes(true);
+}
+
+/** A machine without `getent` has no users but those in its files, as musl has it. */
+async function hasNumber(file: string, id: number, late: AbortSignal): Promise<boolean> {
+  const options = { cwd: "/", signal: late, killSignal: "SIGKILL" } as const;
+  const code = await new Promise<unknown>((resolve) => {
+    execFile("getent", [path.basename(file), String(id)], options, (error) => resolve(error?.code));
+  });
+  return code === "ENOENT" ? fieldsOf(file).some(([, , number]) => Number(number) === id) : code !== 2;
+}
+
+/** The lines of a file like `/etc/passwd`; none where there is no such file. */
+function fieldsOf(file: string): string[][] {
+  const lines = existsSync(file) ? readFileSync(file, "utf8").split("\n") : [];
+  return lines.map((line) => line.split(":"));
+}
 
 /** The users and groups of all processes, containers' too, as this machine numbers them. */
 function idsOfProcesses(): Set<number> {
@@ -95,5 +128,14 @@ const noneFree = (host: Pick<EmbeddedHost, "dir">, program: HostProgram) =>
       path: fileOf(host.dir, program),
       rule: `must hold a free one of ${ranges.map(([first, last]) => `${first} to ${last}`).join(", ")}, but all are in use, or \`getent\` does not tell`,
       remedy: "free one: see what has them with `getent passwd` and `ps -eo uid,pid,comm`",
+    },
+  ]);
+
+const silent = (id: number, askSeconds: number) =>
+  new UserError("The embedded host needs a user ID that nothing else has.", [
+    {
+      path: "getent",
+      rule: `must tell within ${askSeconds} s whether a user or a group has the number ${id}`,
+      remedy: `ask it yourself: \`getent passwd ${id}\`; what it asks in turn is in /etc/nsswitch.conf`,
     },
   ]);

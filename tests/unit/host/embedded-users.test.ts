@@ -1,10 +1,11 @@
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { execa } from "execa";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { takeUserId, userIdOf } from "../../../host/embedded-users.ts";
 
 const first = 65_520;
@@ -13,7 +14,10 @@ let root: string;
 beforeEach(() => {
   root = mkdtempSync(path.join(tmpdir(), "user-ids-"));
 });
-afterEach(() => rmSync(root, { recursive: true }));
+afterEach(() => {
+  vi.unstubAllEnvs();
+  rmSync(root, { recursive: true });
+});
 
 function host(name: string) {
   const dir = path.join(root, name);
@@ -22,22 +26,32 @@ function host(name: string) {
 }
 const noProcess = () => new Set<number>();
 
+/** Has a `getent` that does as given. */
+function getent(does: string) {
+  const bin = path.join(root, "bin");
+  mkdirSync(bin);
+  writeFileSync(path.join(bin, "getent"), `#!/bin/sh\n${does}\n`, { mode: 0o755 });
+  vi.stubEnv("PATH", `${bin}:${process.env.PATH}`);
+}
+
 describe("the user of a host's program", () => {
   test("is no other program's, of no other host either, and stays the same over restarts", async () => {
     const ids = [
-      await takeUserId(host("a"), "dnsmasq", noProcess),
-      await takeUserId(host("a"), "uplink", noProcess),
-      await takeUserId(host("b"), "dnsmasq", noProcess),
+      await takeUserId(host("a"), "dnsmasq", { idsInUse: noProcess }),
+      await takeUserId(host("a"), "uplink", { idsInUse: noProcess }),
+      await takeUserId(host("b"), "dnsmasq", { idsInUse: noProcess }),
     ];
     expect(ids).toEqual([first, first + 1, first + 2]);
     rmSync(host("a").dir, { recursive: true });
-    expect(await takeUserId(host("b"), "dnsmasq", noProcess)).toBe(first + 2);
+    expect(await takeUserId(host("b"), "dnsmasq", { idsInUse: noProcess })).toBe(first + 2);
     expect(userIdOf(host("b"), "dnsmasq")).toBe(first + 2);
     expect(readdirSync(root)).toEqual(["b"]);
   });
 
   test("is another one where two hosts start at once", async () => {
-    const ids = await Promise.all(["a", "b", "c"].map((name) => takeUserId(host(name), "uplink", noProcess)));
+    const ids = await Promise.all(
+      ["a", "b", "c"].map((name) => takeUserId(host(name), "uplink", { idsInUse: noProcess })),
+    );
     expect(new Set(ids).size).toBe(3);
   });
 
@@ -48,7 +62,7 @@ describe("the user of a host's program", () => {
   ])("is another one where %s", async (_, stored, taken) => {
     writeFileSync(path.join(host("a").dir, "uplink-user"), `${stored}\n`);
     const inUse = () => new Set(stored === `${first}` ? [first] : []);
-    expect(await takeUserId(host("a"), "uplink", inUse)).toBe(taken);
+    expect(await takeUserId(host("a"), "uplink", { idsInUse: inUse })).toBe(taken);
     expect(userIdOf(host("a"), "uplink")).toBe(taken);
   });
 
@@ -67,19 +81,38 @@ describe("the user of a host's program", () => {
 
   test("is of another range where all of the first one are taken, and none that a user has or that cannot be asked", async () => {
     const all = new Set(Array.from({ length: 12 }, (_, i) => first + i));
-    expect(await takeUserId(host("a"), "uplink", () => all)).toBe(65_536);
-    const PATH = process.env.PATH;
-    process.env.PATH = root;
-    try {
-      writeFileSync(
-        path.join(root, "getent"),
-        '#!/bin/sh\n[ "$2" != 65536 ] || exit 0\n[ "$2" != 65537 ] || exit 3\nexit 2\n',
-        { mode: 0o755 },
-      );
-      expect(await takeUserId(host("b"), "uplink", () => new Set([...all, 65_538]))).toBe(65_539);
-    } finally {
-      process.env.PATH = PATH;
-    }
+    expect(await takeUserId(host("a"), "uplink", { idsInUse: () => all })).toBe(65_536);
+    getent('[ "$2" != 65536 ] || exit 0\n[ "$2" != 65537 ] || exit 3\nexit 2');
+    expect(await takeUserId(host("b"), "uplink", { idsInUse: () => new Set([...all, 65_538]) })).toBe(65_539);
+  });
+
+  test("is asked for beside other work: whoever waits for a directory's server renews its lock", async () => {
+    const gates = ["passwd", "group"].map((table) => path.join(root, table));
+    for (const gate of gates) execFileSync("mkfifo", [gate]);
+    getent(`timeout 5 cat "${root}/$1" >/dev/null || touch "${root}/late"; exit 2`);
+    const opened = gates.map((gate) => writeFile(gate, "answer"));
+    expect(await takeUserId(host("a"), "uplink", { idsInUse: noProcess })).toBe(first);
+    await Promise.all(opened);
+    expect(existsSync(path.join(root, "late"))).toBe(false);
+  });
+
+  test("is none where no answer comes, and that is said", async () => {
+    getent("exec sleep 600");
+    await expect(takeUserId(host("a"), "uplink", { idsInUse: noProcess, askSeconds: 0.2 })).rejects.toThrow(
+      [
+        "The embedded host needs a user ID that nothing else has.",
+        "  - getent: must tell within 0.2 s whether a user or a group has the number 65520",
+        "    ask it yourself: `getent passwd 65520`; what it asks in turn is in /etc/nsswitch.conf",
+      ].join("\n"),
+    );
+  });
+
+  test("is none of the files of a machine without getent, as one of musl's may be", async () => {
+    vi.stubEnv("PATH", root);
+    writeFileSync(path.join(root, "passwd"), "root:x:0:0::/:/bin/sh\nuser:x:65520:1000::/:/bin/sh\n");
+    writeFileSync(path.join(root, "group"), "group:x:65521:\n");
+    expect(await takeUserId(host("a"), "uplink", { idsInUse: noProcess, etc: root })).toBe(first + 2);
+    expect(await takeUserId(host("b"), "uplink", { idsInUse: noProcess, etc: path.join(root, "none") })).toBe(first);
   });
 });
 
