@@ -2,7 +2,9 @@ import { execFileSync, spawn } from "node:child_process";
 import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { factOf, UserError } from "../config/errors.ts";
 import type { Log } from "../config/log.ts";
+import { printableLine } from "../config/printable.ts";
 import type { EmbeddedHost } from "./embedded-layout.ts";
 import { waitFor } from "./embedded-process.ts";
 import { takeUserId } from "./embedded-users.ts";
@@ -28,7 +30,7 @@ export async function bringUplink(host: EmbeddedHost, log: Log): Promise<void> {
     return;
   }
   if (isUp(host)) return;
-  const problem = whyNot() ?? (await putUp(host));
+  const problem = whyNot() ?? (await putUp(host).catch(reasonOf));
   log(problem ? `embedded host: its VMs have no way out: ${problem}` : "embedded host: its VMs reach the outside");
   if (problem !== undefined) return;
   for (const range of leftOpen(readFileSync(logOf(host), "utf8"))) {
@@ -48,9 +50,19 @@ function whyNot(): string | undefined {
   if (!existsSync("/dev/net/tun")) return "there is no /dev/net/tun";
   // Shorter than what a lock is renewed within: nothing else is done meanwhile.
   const options = { encoding: "utf8", timeout: limits.routes * 1000, killSignal: "SIGKILL" } as const;
-  const routes = execFileSync("ip", ["-4", "route", "show", "default"], options);
-  return routes.trim() === "" ? "this machine has no default route" : undefined;
+  try {
+    const routes = execFileSync("ip", ["-4", "route", "show", "default"], options);
+    return routes.trim() === "" ? "this machine has no default route" : undefined;
+  } catch (error) {
+    return `this machine does not tell its routes: ${reasonOf(error)}`;
+  }
 }
+
+/** An error in a line. */
+const reasonOf = (error: unknown) =>
+  error instanceof UserError && error.issues.length > 0
+    ? error.issues.map((issue) => `${factOf(issue)}; ${issue.remedy}`).join("; ")
+    : printableLine((error as Error).message);
 
 /** @returns what went wrong */
 async function putUp(host: EmbeddedHost): Promise<string | undefined> {
