@@ -13,13 +13,18 @@ export type HostProgram = (typeof programs)[number];
 
 /**
  * The user IDs to take, first and last. Debian reserves 65000 to 65533 for itself and systemd gives out none from 65520 on; container
- * images like to run as 65532 and 65533. Should those be used up: beyond 16 bits both leave free what is below subordinate IDs.
+ * images like to run as 65532 and 65533. Should those be used up: beyond 16 bits both leave free what is below subordinate IDs, and
+ * what is beyond systemd's containers.
  * https://www.debian.org/doc/debian-policy/ch-opersys.html#uid-and-gid-classes, https://systemd.io/UIDS-GIDS/
  */
 const ranges = [
   [65_520, 65_531],
   [65_536, 99_999],
+  [2_100_000_000, 2_100_000_099],
 ] as const;
+
+/** What tells which IDs another user may run containers as: subuid(5). */
+const subordinateFiles = ["subuid", "subgid"];
 
 /**
  * Seconds for all questions to `getent`, which may wait for a directory's server that is away; and for the start of another host,
@@ -40,7 +45,7 @@ interface Asked {
 
 /**
  * The user ID for a program of a host, which does not run: no user, group, process or other program of a host has it. The one that it
- * had before, unless something else has taken that since.
+ * had before, unless something else has taken that since. Nor is it one that another user may run a container as.
  *
  * @throws UserError where there is none
  */
@@ -54,7 +59,7 @@ export async function takeUserId(
     const taken = new Set([...idsInUse(), ...idsOfOthers(root, fileOf(host.dir, program))]);
     const late = AbortSignal.timeout(askSeconds * 1000);
     const isFree = async (id: number) => !taken.has(id) && !(await isKnown(id, etc, late));
-    for (const id of candidates(userIdOf(host, program))) {
+    for (const id of candidates(userIdOf(host, program), subordinateRanges(etc))) {
       if (await isFree(id)) {
         await writeFile(fileOf(host.dir, program), `${id}\n`);
         return id;
@@ -66,10 +71,30 @@ export async function takeUserId(
   return withLock(path.join(root, "user-ids"), limits.lock, () => {}, choose);
 }
 
-function* candidates(last: number | undefined): Generator<number> {
-  if (last !== undefined) yield last;
-  for (const [first, end] of ranges) for (let id = first; id <= end; id++) yield id;
+interface Subordinate {
+  owner: string;
+  first: number;
+  count: number;
 }
+
+/** Those of the root user give it nothing, which is any user at will; its containers may use them all the same. */
+const isRoots = ({ owner }: Subordinate) => owner === "root" || owner === "0";
+
+const isIn = (id: number, among: Subordinate[]) => among.some(({ first, count }) => id >= first && id < first + count);
+
+/** IDs to take, the best first; none in another user's ranges, and those in root's last. */
+function candidates(last: number | undefined, subordinate: Subordinate[]): number[] {
+  const all = ranges.flatMap(([first, end]) => Array.from({ length: end - first + 1 }, (_, i) => first + i));
+  const [roots, others] = [subordinate.filter(isRoots), subordinate.filter((range) => !isRoots(range))];
+  const ids = [...(last === undefined ? [] : [last]), ...all].filter((id) => !isIn(id, others));
+  return [...ids.filter((id) => !isIn(id, roots)), ...ids.filter((id) => isIn(id, roots))];
+}
+
+const subordinateRanges = (etc: string): Subordinate[] =>
+  subordinateFiles
+    .flatMap((name) => fieldsOf(path.join(etc, name)))
+    .filter(([owner = ""]) => !owner.startsWith("#"))
+    .map(([owner = "", first, count]) => ({ owner, first: Number(first), count: Number(count) }));
 
 /** The user ID that was taken for a program of a host; undefined: none yet. */
 export const userIdOf = ({ dir }: Pick<EmbeddedHost, "dir">, program: HostProgram) => idIn(fileOf(dir, program));
@@ -126,8 +151,9 @@ const noneFree = (host: Pick<EmbeddedHost, "dir">, program: HostProgram) =>
   new UserError("The embedded host needs a user ID that nothing else has.", [
     {
       path: fileOf(host.dir, program),
-      rule: `must hold a free one of ${ranges.map(([first, last]) => `${first} to ${last}`).join(", ")}, but all are in use, or \`getent\` does not tell`,
-      remedy: "free one: see what has them with `getent passwd` and `ps -eo uid,pid,comm`",
+      rule: `must hold a free one of ${ranges.map(([first, last]) => `${first} to ${last}`).join(", ")}, but all are in use, or another user's by /etc/subuid or /etc/subgid, or \`getent\` does not tell`,
+      remedy:
+        "free one: see what has them with `getent passwd`, `ps -eo uid,pid,comm` and `cat /etc/subuid /etc/subgid`",
     },
   ]);
 

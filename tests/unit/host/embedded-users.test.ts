@@ -114,6 +114,36 @@ describe("the user of a host's program", () => {
     expect(await takeUserId(host("a"), "uplink", { idsInUse: noProcess, etc: root })).toBe(first + 2);
     expect(await takeUserId(host("b"), "uplink", { idsInUse: noProcess, etc: path.join(root, "none") })).toBe(first);
   });
+
+  test.each<[string, Record<string, string>, number]>([
+    ["has none", { subuid: "" }, first],
+    ["has lines that are none", { subuid: "# alice:65520:10\n\nalice:65520\nalice:a:b\n" }, first],
+    ["has them elsewhere", { subuid: "alice:100000:65536\nbob:55520:10000\n" }, first],
+    ["begins in between", { subuid: "alice:65521:1\nbob:65520:1" }, first + 2],
+    ["has all of the first range", { subuid: "alice:10000:65536\n" }, 75_536],
+    ["has groups alone", { subgid: "1000:65520:4\n" }, first + 4],
+    ["has all that is below other subordinate IDs", { subuid: "dockremap:10000:1000000\n" }, 2_100_000_000],
+    ["is root", { subuid: "root:65520:4\n" }, first + 4],
+    ["is root, and has all", { subuid: "0:1:4294967294\nalice:65520:4\n" }, first + 4],
+  ])("is none that another user may run a container as (/etc/subuid: who %s)", async (_, files, taken) => {
+    const etc = path.join(root, "etc");
+    mkdirSync(etc);
+    for (const [name, text] of Object.entries(files)) writeFileSync(path.join(etc, name), text);
+    writeFileSync(path.join(host("hosts/a").dir, "uplink-user"), `${first}\n`);
+    expect(await takeUserId(host("hosts/a"), "uplink", { idsInUse: noProcess, etc })).toBe(taken);
+  });
+
+  test("is none where another user may run containers as all of them, and that is said", async () => {
+    writeFileSync(path.join(root, "subgid"), "alice:1:4294967294\n");
+    const { dir } = host("hosts/a");
+    await expect(takeUserId({ dir }, "uplink", { idsInUse: noProcess, etc: root })).rejects.toThrow(
+      [
+        "The embedded host needs a user ID that nothing else has.",
+        `  - ${dir}/uplink-user: must hold a free one of 65520 to 65531, 65536 to 99999, 2100000000 to 2100000099, but all are in use, or another user's by /etc/subuid or /etc/subgid, or \`getent\` does not tell`,
+        "    free one: see what has them with `getent passwd`, `ps -eo uid,pid,comm` and `cat /etc/subuid /etc/subgid`",
+      ].join("\n"),
+    );
+  });
 });
 
 describe("whom an embedded host knows", () => {
