@@ -88,19 +88,26 @@ make_dev() {
 
 # Debian's libvirtd does not start where the user libvirt-qemu is unknown, and only its system package makes that one. And dnsmasq
 # becomes `nobody`, or what its build (Fedora's) or libvirt's (Ubuntu's) says, each of which in here is a user that no other process has:
-# one could read and forge the guests' DNS. The machine's own files stay as they are.
+# one could read and forge the guests' DNS. The machine's own files stay as they are. It may know users from elsewhere too (altfiles, sss):
+# its files are asked first in here, and have each of these.
 know_users() {
     dns_user=$(cat ../dnsmasq-user)
+    if grep -s '^[[:blank:]]*passwd:' /etc/nsswitch.conf | grep -qv ':[[:blank:]]*files'; then
+        sed 's/^[[:blank:]]*passwd:/& files/' /etc/nsswitch.conf | own nsswitch.conf
+    fi
     users | cmp -s - /etc/passwd || users | own passwd
     getent group libvirt-qemu >/dev/null || { cat /etc/group; echo "libvirt-qemu:x:$QEMU_ID:"; } | own group
 }
 
 users() {
     awk -F: -v OFS=: -v id="$dns_user" '
-        $1 ~ /^(nobody|dnsmasq|libvirt-dnsmasq)$/ { $3 = id }
-        $1 == "nobody" { known = 1 }
+        BEGIN { count = split("nobody dnsmasq libvirt-dnsmasq", names, " "); for (i in names) ours[names[i]] = 1 }
+        $1 in ours { $3 = id; known[$1] = 1 }
         { print }
-        END { if (!known) print "nobody:x:" id ":65534:nobody:/:/usr/sbin/nologin" }
+        END {
+            for (i = 1; i <= count; i++)
+                if (!(names[i] in known)) print names[i] ":x:" id ":65534:" names[i] ":/:/usr/sbin/nologin"
+        }
     ' /etc/passwd
     getent passwd libvirt-qemu >/dev/null ||
         echo "libvirt-qemu:x:$QEMU_ID:$QEMU_ID:Libvirt Qemu:/var/lib/libvirt:/usr/sbin/nologin"

@@ -153,12 +153,13 @@ describe("whom an embedded host knows", () => {
   async function inside(
     script: string,
     passwd = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/none:/bin/false\n",
+    before = ":",
   ) {
     mkdirSync(path.join(root, "run"));
     writeFileSync(path.join(root, "dnsmasq-user"), "65525\n");
     writeFileSync(path.join(root, "passwd"), passwd);
     writeFileSync(path.join(root, "group"), "root:x:0:\n");
-    const words = `cd "$1/run" && mount --bind ../passwd /etc/passwd && mount --bind ../group /etc/group && eval "$2" && know_users && ${script}`;
+    const words = `${before} && cd "$1/run" && mount --bind ../passwd /etc/passwd && mount --bind ../group /etc/group && eval "$2" && know_users && ${script}`;
     return (await execa("unshare", ["--mount", "sh", "-c", words, "sh", root, functions])).stdout.split("\n");
   }
 
@@ -199,6 +200,26 @@ describe("whom an embedded host knows", () => {
   test("holds where the machine knows no nobody", async () => {
     const [nobody] = await inside("getent passwd nobody", "root:x:0:0:root:/root:/bin/sh\n");
     expect(nobody).toMatch(/^nobody:x:65525:65534:/);
+  });
+
+  const noNames = "root:x:0:0:root:/root:/bin/sh\n";
+
+  test("is another user than the machine's where its files do not have what dnsmasq becomes, but something else may (altfiles, sss)", async () => {
+    const names = ["nobody", "dnsmasq", "libvirt-dnsmasq"];
+    const known = await inside(`getent passwd ${names.join(" ")}`, noNames);
+    expect(known).toEqual(names.map((name) => `${name}:x:65525:65534:${name}:/:/usr/sbin/nologin`));
+  });
+
+  test.each([
+    ["passwd: systemd files", "passwd: files systemd files"],
+    [" passwd:\tsss [NOTFOUND=continue] files", " passwd: files\tsss [NOTFOUND=continue] files"],
+    ["passwd:     files systemd", "passwd:     files systemd"],
+    ["group: files", "group: files"],
+  ])("is asked of the files first, also on a machine with '%s'", async (line, asked) => {
+    writeFileSync(path.join(root, "nsswitch.conf"), `${line}\nshadow: files\n`);
+    const again = "know_users && getent passwd nobody | cut -d : -f 1-3 && cat /etc/nsswitch.conf";
+    const bind = 'mount --bind "$1/nsswitch.conf" /etc/nsswitch.conf';
+    expect(await inside(again, undefined, bind)).toEqual(["nobody:x:65525", asked, "shadow: files"]);
   });
 
   test("is known again once the machine got a user, and nothing is mounted twice", async () => {
