@@ -1,5 +1,5 @@
-import { readFileSync, rmSync, statSync } from "node:fs";
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readFileSync, rmSync } from "node:fs";
+import { readdir, readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import path from "node:path";
 import { setTimeout } from "node:timers/promises";
@@ -13,8 +13,6 @@ export interface StackLock {
   pid: number;
   hostname: string;
   username: string;
-  /** Whose its file is; undefined: not known. */
-  uid?: number;
   /** Absolute path. */
   file: string;
 }
@@ -51,8 +49,7 @@ async function readLock(file: string, wasUnreadable = false): Promise<StackLock 
   });
   if (text === undefined) return undefined;
   try {
-    const { uid } = await stat(file);
-    return { ...(JSON.parse(text) as StackLock), uid, file };
+    return { ...(JSON.parse(text) as StackLock), file };
   } catch {
     if (!wasUnreadable) {
       await setTimeout(writingTime);
@@ -124,7 +121,7 @@ function notReleased(stack: string, file: string, { message }: Error): UserError
 }
 
 /** Whether who took a lock may still be at work. */
-export function isHeld({ pid, hostname: where, uid }: Pick<StackLock, "pid" | "hostname" | "uid">): boolean {
+export function isHeld({ pid, hostname: where, username }: Omit<StackLock, "file">): boolean {
   if (where !== hostname()) return true;
   if (pid === 0) return false;
   try {
@@ -132,19 +129,34 @@ export function isHeld({ pid, hostname: where, uid }: Pick<StackLock, "pid" | "h
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EPERM") return false;
   }
-  return mayBeEngine(pid, uid);
+  return mayBeEngine(pid, username);
 }
 
 /**
- * Whether a process may be an engine at work: it is of that name and of the lock's user, and no zombie, which in a container may
- * stay for ever. After a power cut the number may be anybody's.
+ * Whether a process may be an engine at work: it is of that name, not known to be another user's than the lock's, and no zombie, which
+ * in a container may stay for ever. After a power cut the number may be anybody's.
  */
-function mayBeEngine(pid: number, uid: number | undefined): boolean {
+function mayBeEngine(pid: number, username: string): boolean {
   try {
-    if (uid !== undefined && statSync(`/proc/${pid}`).uid !== uid) return false;
     const [, name = "", state] = /^\d+ \((.*)\) (\w)/s.exec(readFileSync(`/proc/${pid}/stat`, "utf8")) ?? [];
-    return name.includes("pulumi") && state !== "Z";
+    return name.includes("pulumi") && state !== "Z" && !isOfAnotherUser(pid, username);
   } catch {
     return true; // no Linux: nothing is known but its number
   }
+}
+
+/**
+ * Whether a process is known to be another user's than the one whose name a lock has. Whose the lock's file is tells nothing: on many a
+ * filesystem (exFAT, vboxsf, NFS with root_squash) all files are one user's. An engine writes the name that /etc/passwd has for its user,
+ * and $USER for one who is not in there; in another user namespace, as root of a rootless container, its numbers mean other users.
+ */
+function isOfAnotherUser(pid: number, username: string): boolean {
+  const [own, its] = ["self", pid].map((of) => readFileSync(`/proc/${of}/uid_map`, "utf8"));
+  if (own !== its) return false;
+  const [, user = ""] = /^Uid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
+  const users = readFileSync("/etc/passwd", "utf8")
+    .split("\n")
+    .map((line) => line.split(":"));
+  const ids = users.filter(([name]) => name === username).map(([, , id]) => id);
+  return ids.length > 0 && !ids.includes(user) && users.some(([, , id]) => id === user);
 }

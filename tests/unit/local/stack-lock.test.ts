@@ -1,6 +1,7 @@
-import { spawn, spawnSync } from "node:child_process";
+import { type SpawnOptions, spawn, spawnSync } from "node:child_process";
 import {
   chmodSync,
+  chownSync,
   copyFileSync,
   mkdirSync,
   mkdtempSync,
@@ -9,9 +10,9 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { hostname, tmpdir } from "node:os";
+import { hostname, tmpdir, userInfo } from "node:os";
 import path from "node:path";
-import { afterEach, beforeEach, expect, onTestFinished, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { readLocks, releaseDeadLocks } from "../../../local/stack-lock.ts";
 
 vi.mock("node:fs", async (original) => {
@@ -29,14 +30,15 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(root, { recursive: true }));
 
-const written = (pid: number, host = hostname()) =>
-  JSON.stringify({ pid, username: "me", hostname: host, timestamp: "2026-11-21T00:00:00Z" });
+const written = (pid: number, host = hostname(), username = userInfo().username) =>
+  JSON.stringify({ pid, username, hostname: host, timestamp: "2026-11-21T00:00:00Z" });
 
 /** As the file backend leaves it, in a state in which an older version put attributes beside each file. */
-function lock(pid: number, host?: string): void {
+function lock(pid: number, host?: string, username?: string): string {
   const file = path.join(locks, `${readdirSync(locks).length}.json`);
-  writeFileSync(file, written(pid, host));
+  writeFileSync(file, written(pid, host, username));
   writeFileSync(`${file}.attrs`, '{"user.content_type":"text/plain"}');
+  return file;
 }
 const dead = () => spawnSync("true").pid;
 /** A program of the engine's name, that sleeps. */
@@ -47,8 +49,9 @@ function engineProgram(): string {
   chmodSync(root, 0o755);
   return program;
 }
-function engine(): number {
-  const child = spawn(engineProgram(), ["60"], { stdio: "ignore" });
+function engine(options: SpawnOptions = {}, ...before: string[]): number {
+  const [program = "", ...args] = [...before, engineProgram(), "60"];
+  const child = spawn(program, args, { stdio: "ignore", ...options });
   onTestFinished(() => void child.kill());
   return child.pid as number;
 }
@@ -122,7 +125,7 @@ test("one that this user may not remove is named, with what removes it", async (
   );
 });
 
-test.each<[string, () => void]>([
+test.each<[string, () => unknown]>([
   ["of a process that lives", () => lock(engine())],
   ["of another machine", () => lock(dead(), "elsewhere")],
   ["of a dead and a living process", () => [dead(), engine()].forEach((pid) => void lock(pid))],
@@ -132,15 +135,36 @@ test.each<[string, () => void]>([
   expect(await isReleased()).toBe(false);
 });
 
-test.skipIf(process.getuid?.() !== 0)(
-  "a process of that number and name that is another user's holds nothing",
-  async () => {
-    const child = spawn(engineProgram(), ["60"], { stdio: "ignore", uid: 65534 });
-    onTestFinished(() => void child.kill());
-    lock(child.pid as number);
+describe.skipIf(process.getuid?.() !== 0)("a process of that number and name", () => {
+  const nobody = Number(spawnSync("id", ["-u", "nobody"]).stdout);
+  /** In no /etc/passwd. */
+  const unknownUser = 54_321;
+
+  test("that is another user's holds nothing", async () => {
+    lock(engine({ uid: nobody }));
     expect(await isReleased()).toBe(true);
-  },
-);
+  });
+
+  test.each<[string, () => unknown]>([
+    [
+      "is the lock's user's, though the filesystem gives its file to another",
+      () => chownSync(lock(engine()), 1000, 1000),
+    ],
+    ["may be that of a user who is unknown here", () => lock(engine({ uid: nobody }), undefined, "unknown-here")],
+    ["is a user's who is unknown here, and who may call himself anything", () => lock(engine({ uid: unknownUser }))],
+    [
+      "is in another user namespace, where numbers mean other users",
+      async () => {
+        const pid = engine({}, "unshare", "--user");
+        await vi.waitFor(() => expect(readFileSync(`/proc/${pid}/comm`, "utf8")).toBe("pulumi\n"));
+        lock(pid, undefined, "nobody");
+      },
+    ],
+  ])("that %s holds it", async (_, make) => {
+    await make();
+    expect(await isReleased()).toBe(false);
+  });
+});
 
 test.each(["../../../elsewhere", "a/b", "..", ".", "", "a\nb", "a b", "x".repeat(101)])(
   "a project that Pulumi.yaml calls %j leads to no folder of locks",
