@@ -1,3 +1,5 @@
+import { withoutGivenSecrets } from "./given-secrets.ts";
+
 /**
  * Texts as they may reach a terminal. All that a guest, a host's program or a person's file brings into a message goes through
  * here: what a terminal would act on, or what makes a text look like another, is shown and does nothing.
@@ -27,7 +29,9 @@ export function printable(text: string): string {
     .replace(colour, "")
     .replace(lineEnd, (found) => (found.endsWith("\n") ? "\n" : found))
     .replaceAll("\t", "    ");
-  return plain.replace(acting, (found) => (found === "\n" ? found : visible(found))).replaceAll("<{%", "<\\x7b%");
+  const shown = plain.replace(acting, (found) => (found === "\n" ? found : visible(found)));
+  // Once all is out of it that could stand in the middle of one.
+  return withoutGivenSecrets(shown).replaceAll("<{%", "<\\x7b%");
 }
 
 /** The same on one line, whatever breaks are in it. */

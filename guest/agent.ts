@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { z } from "zod";
+import { hideSecret, withoutGivenSecrets } from "../config/given-secrets.ts";
 import { printableJson } from "../config/printable.ts";
 import type { Virsh } from "../host/virsh.ts";
 import { VirshError } from "../host/virsh-error.ts";
@@ -38,9 +39,6 @@ const waySeconds = 30;
  * Protocol: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html
  */
 export class GuestAgent {
-  /** What programs in the guest were given, and no text of the guest's is to show. */
-  private readonly secrets: string[] = [];
-
   constructor(
     private readonly virsh: Virsh,
     /** The domain's name. */
@@ -65,18 +63,14 @@ export class GuestAgent {
    * @example await agent.exec(["cat", "/etc/hostname"], 10)
    */
   async exec(command: [string, ...string[]], timeoutSeconds: number, secret?: string): Promise<ExecResult> {
-    if (secret) this.secrets.push(secret);
+    if (secret) hideSecret(secret);
     const { exitCode, stdout, stderr } = await this.execBytes(command, timeoutSeconds, secret);
     if (stdout.length + stderr.length > longestOutput) {
       throw new GuestRefusal(this.domain, `output of ${command[0]}`, `must have at most ${longestOutput} bytes`);
     }
-    const text = (bytes: Buffer) => this.withoutSecrets(bytes.toString("utf8"));
+    // Here too, and not only where it is printed: what is cut before that would show a part.
+    const text = (bytes: Buffer) => withoutGivenSecrets(bytes.toString("utf8"));
     return { exitCode, stdout: text(stdout), stderr: text(stderr) };
-  }
-
-  /** A text of the guest's without the secrets that it was given, as far as they are in it as they are. */
-  withoutSecrets(text: string): string {
-    return this.secrets.reduce((shown, secret) => shown.replaceAll(secret, "[key]"), text);
   }
 
   /** As {@link exec}, with what the program wrote byte for byte, and all that the agent keeps of it. */
@@ -127,7 +121,7 @@ export class GuestAgent {
     const request = printableJson({ execute, ...(args ? { arguments: args } : {}) });
     const command = ["qemu-agent-command", this.domain, request, "--timeout", String(limit)];
     const asked = { guest: this.domain, question: execute };
-    const answer = this.withoutSecrets(await this.run(command, privately, limit));
+    const answer = withoutGivenSecrets(await this.run(command, privately, limit));
     return readAgentAnswer(schema, answer, asked);
   }
 
@@ -139,7 +133,7 @@ export class GuestAgent {
       return await inTime(running, limit + waySeconds, late);
     } catch (error) {
       throw error instanceof VirshError && error.isAnswer
-        ? new AgentError(this.domain, "it is not there, or refuses", this.withoutSecrets(error.reason))
+        ? new AgentError(this.domain, "it is not there, or refuses", withoutGivenSecrets(error.reason))
         : error;
     }
   }

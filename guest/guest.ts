@@ -1,3 +1,4 @@
+import { withoutGivenSecrets } from "../config/given-secrets.ts";
 import { domainName, macAddress } from "../config/names.ts";
 import { consoleLogOn } from "../host/console-log.ts";
 import type { Virsh } from "../host/virsh.ts";
@@ -143,7 +144,7 @@ export class Guest {
     try {
       return guestLog((await this.agent.exec(["/bin/sh", "-c", logCommand], 20)).stdout);
     } catch {
-      return guestLog(this.agent.withoutSecrets(await this.consoleLog().catch(() => "")));
+      return guestLog(withoutGivenSecrets(await this.consoleLog().catch(() => "")));
     }
   }
 

@@ -6,6 +6,7 @@ import { execaSync } from "execa";
 import { XMLParser, XMLValidator } from "fast-xml-parser";
 import { afterAll, describe, expect, test } from "vitest";
 import { macAddress } from "../../../config/names.ts";
+import { GuestAgent } from "../../../guest/agent.ts";
 import { quoteForVirsh } from "../../../host/virsh-line.ts";
 import { hostileAnswers, hostileTexts, hostileValues } from "./hostile-values.ts";
 import {
@@ -209,12 +210,24 @@ test.each<[string, Partial<Answers>]>([
   ["in its log", { log: `used ${joinKey}${joinKey}` }],
   ["on its console", { console: joinKey, errors: { log: "gone" } }],
   ["as its agent's error", { errors: { join: `no ${joinKey}` } }],
+  ["with a colour in it", { join: "invalid key: tskey-\x1b[0mauth-x" }],
+  ["with a colour in it, in its log", { log: "used tskey-\x1b[1;31mauth-x" }],
+  ["with a colour in it, on its console", { console: "tskey-\x1b[mauth-x", errors: { log: "gone" } }],
+  ["with a colour in it, as its agent's error", { errors: { join: "no tskey-\x1b[0mauth-x" } }],
+  ["half of it as an error", { join: "tskey-", status: { "err-data": Buffer.from("auth-x").toString("base64") } }],
 ])("a key that a guest says back %s is not shown", async (_, answers) => {
   const { error, printed } = await run({ tailnetState: "NeedsLogin", ...answers });
   const all = [...printed, error?.message].join("\n");
   expect(all).toContain("stage tailnet failed");
   expect(all).toContain("[key]");
   expect(all).not.toContain(joinKey);
+});
+
+test("nor one that it escapes as JSON does", async () => {
+  const answers = ['{"return":{"pid":1}}', '{"return":{"exited":"tskey\\u002dauth-x"}}'];
+  const run = async () => answers.shift() ?? "";
+  const asked = new GuestAgent({ uri: "qemu:///system", run, runPrivately: run }, "project-app");
+  await expect(asked.exec(["cat"], 5, joinKey)).rejects.toThrow("must be true or false; it says:\n  | [key]");
 });
 
 /** Where the value cannot be right, the refusal names guest and field and shows the value. */
