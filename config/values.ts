@@ -52,9 +52,9 @@ export function parseHostUri(value: unknown): string {
     const rule = "must end in /system: a session of a single user cannot own networks";
     throw new InvalidValue(rule, `write e.g. ${hostUriExample}`);
   }
-  refuseOddParameters(url);
   // Errors name commands to be typed, with the URI in quotes of a shell.
   if (String(value).includes("'")) throw new InvalidValue("must have no quote (') in it", "write `%27` for it");
+  refuseOddParameters(url);
   if (url.host === "" && transport !== undefined && transport !== "unix") {
     throw new InvalidValue(`must name a host for the transport ${transport}`, `write e.g. ${hostUriExample}`);
   }
@@ -87,10 +87,15 @@ function decoded(text: string): string {
 
 /**
  * What stands behind the `?` gets into files and commands on the host, decoded: a line break would begin a line of its own there. Of
- * two values of one parameter libvirt takes the last, and others the first.
+ * two values of one parameter libvirt takes the last, and others the first; it takes a `;` for an `&`, and names in any case.
  */
-function refuseOddParameters({ searchParams }: URL): void {
+function refuseOddParameters({ search, searchParams }: URL): void {
   const keys = [...searchParams.keys()];
+  if (search.includes(";"))
+    throw new InvalidValue("must have `&` between its parameters, not `;`", "write `&`; `%3B` for a `;` in a value");
+  const odd = keys.find((key) => key !== key.toLowerCase());
+  if (odd !== undefined)
+    throw new InvalidValue(`must have its parameter ${odd} in small letters`, `write \`${odd.toLowerCase()}\``);
   const twice = keys.find((key, i) => keys.indexOf(key) !== i);
   if (twice !== undefined)
     throw new InvalidValue(`must have the parameter ${twice} once`, "remove all but one of them");

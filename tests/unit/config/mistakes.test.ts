@@ -204,6 +204,16 @@ describe("one mistake", () => {
       "remove all but one of them",
     ],
     [
+      host({ uri: "qemu+unix:///system?mode=direct;socket=/x" }),
+      'host.uri: must have `&` between its parameters, not `;`, but is "qemu+unix:///system?mode=direct;socket=/x"',
+      "write `&`; `%3B` for a `;` in a value",
+    ],
+    [
+      host({ uri: "qemu+unix:///system?Socket=/x" }),
+      'host.uri: must have its parameter Socket in small letters, but is "qemu+unix:///system?Socket=/x"',
+      "write `socket`",
+    ],
+    [
       host({ uri: "qemu:///system?socket=/x';id;'" }),
       `host.uri: must have no quote (') in it, but is "qemu:///system?socket=/x';id;'"`,
       "write `%27` for it",
