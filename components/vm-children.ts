@@ -7,7 +7,7 @@ import { MiB } from "../config/sizes.ts";
 import { scheduleEnvironment } from "../data/schedule-environment.ts";
 import type { ReadyRequest } from "../guest/wait-until-ready.ts";
 import { consoleLogFile } from "../host/console-log.ts";
-import { embeddedHostFor } from "../host/embedded-layout.ts";
+import { embeddedHostFor, leadsTo } from "../host/embedded-layout.ts";
 import { definitionDigest, rootDigest } from "../vm/definition.ts";
 import { ownDevices } from "../vm/manual-changes.ts";
 import { filterSettings, lacksFilter } from "../vm/network-filter.ts";
@@ -78,7 +78,7 @@ export function createTeardown(children: Children, { name, host, settings }: VmC
 /** A state may be copied with its checkout; an embedded host is of one checkout. */
 function ownCheckout(uri: string): Pick<Teardown, "checkout"> {
   const own = embeddedHostFor(process.cwd());
-  return own.uri === uri ? { checkout: own.checkout } : {};
+  return leadsTo(own, uri) ? { checkout: own.checkout } : {};
 }
 
 /** All that can be said of a domain, and what a refresh reads of one that boots by UEFI. */

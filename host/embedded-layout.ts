@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
+import { readdirSync } from "node:fs";
 import path from "node:path";
 import { embeddedRoot } from "../config/names.ts";
+import { realPath } from "../config/real-path.ts";
 
 /**
  * A private libvirt on this machine: where it lives and how it is reached. All of it follows from the checkout's
@@ -49,8 +51,37 @@ const uriOf = (dir: string) => `qemu+unix:///system?socket=${dir}/run/libvirt/li
 
 const netnsOf = (dir: string) => path.join(dir, "run/netns");
 
-/** The embedded host of this machine that a URI leads to, whatever checkout's it is; undefined: it leads to another libvirt. */
+/**
+ * The embedded host of this machine that a URI leads to, whatever checkout's it is and however the URI spells it; undefined: it leads to
+ * another libvirt.
+ */
 export function embeddedHostAt(uri: string): Pick<EmbeddedHost, "dir" | "netns"> | undefined {
-  const [, dir = ""] = /\?socket=(.*)\/run\/libvirt\/libvirt-sock$/.exec(uri) ?? [];
-  return uri === uriOf(dir) ? { dir, netns: netnsOf(dir) } : undefined;
+  if (!URL.canParse(uri)) return undefined;
+  const { protocol, host, searchParams } = new URL(uri);
+  if (host !== "" || !/^qemu(\+unix)?:$/.test(protocol)) return undefined;
+  const socket = path.resolve(searchParams.get("socket") ?? "");
+  const [, folder] = /^(.+)\/run\/libvirt\/libvirt-sock$/s.exec(socket) ?? [];
+  if (folder === undefined) return undefined;
+  const dir = nameUnderRoot(folder);
+  return { dir, netns: netnsOf(dir) };
+}
+
+/** Whether a URI leads to an embedded host. */
+export const leadsTo = ({ dir }: Pick<EmbeddedHost, "dir">, uri: string) => embeddedHostAt(uri)?.dir === dir;
+
+/** The name that a folder has where embedded hosts are, by which its processes are known; its own if it is none of those. */
+function nameUnderRoot(folder: string): string {
+  if (path.dirname(folder) === embeddedRoot) return folder;
+  const real = realPath(folder);
+  const all = entriesOf(embeddedRoot).map((name) => path.join(embeddedRoot, name));
+  return all.find((one) => realPath(one) === real) ?? folder;
+}
+
+/** The names in a folder; none where there is no such folder, or it is root's to read. */
+export function entriesOf(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
 }

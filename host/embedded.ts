@@ -7,7 +7,7 @@ import { embeddedRoot } from "../config/names.ts";
 import { printable } from "../config/printable.ts";
 import { guardFolders, noteCheckout, prepareFiles, startFailure } from "./embedded-files.ts";
 import { recallRunning, rememberRunning, shutDownGuests, startAgain, whatRuns } from "./embedded-guests.ts";
-import { type EmbeddedHost, embeddedHostFor } from "./embedded-layout.ts";
+import { type EmbeddedHost, embeddedHostFor, leadsTo } from "./embedded-layout.ts";
 import { findProcesses, mayHaveGuest } from "./embedded-look.ts";
 import { clearLeftovers, killHost, launch, mountsBelow, waitFor } from "./embedded-process.ts";
 import { bringUplink, isUplinkToChange } from "./embedded-uplink.ts";
@@ -63,7 +63,7 @@ export async function startEmbeddedHost(host: EmbeddedHost, log: Log): Promise<v
  */
 export async function ensureHostRuns(root: string, uri: string, log: Log): Promise<void> {
   const host = embeddedHostFor(root);
-  if (host.uri !== uri) return;
+  if (!leadsTo(host, uri)) return;
   if ((await embeddedHostStatus(host)).state !== "running") return startEmbeddedHost(host, log);
   if (isUplinkToChange(host)) await withLock(host.dir, limits.lock, log, () => bringUplink(host, log));
 }

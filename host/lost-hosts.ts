@@ -1,8 +1,8 @@
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
 import type { Issue } from "../config/errors.ts";
 import { embeddedRoot } from "../config/names.ts";
-import { embeddedHostAt } from "./embedded-layout.ts";
+import { embeddedHostAt, entriesOf } from "./embedded-layout.ts";
 import { findProcesses } from "./embedded-look.ts";
 import { whyAway } from "./mounted.ts";
 
@@ -81,8 +81,11 @@ export const lostHostLine = (lost: LostHost) => `${describeLost(lost)}; ${lostRe
  *
  * @param here the folder of the checkout's own host, and the libvirt that the config leads to by now
  */
-export const hostMovedFrom = (hosts: HostFolder[], uri: string | undefined, here: { dir: string; uri: string }) =>
-  uri === here.uri ? undefined : hosts.find(({ dir }) => dir !== here.dir && uri?.includes(`socket=${dir}/`));
+export function hostMovedFrom(hosts: HostFolder[], uri: string | undefined, here: { dir: string; uri: string }) {
+  const former = embeddedHostAt(uri ?? "")?.dir;
+  if (former === here.dir || former === embeddedHostAt(here.uri)?.dir) return undefined;
+  return hosts.find(({ dir }) => dir === former);
+}
 
 /** Why nothing is known of the embedded host that a stack was last on: its folder is on a disk that is not mounted. */
 export function whyHostIsAway(uri: string | undefined): Issue | undefined {
@@ -124,14 +127,6 @@ function textOf(file: string): string | undefined {
     return readFileSync(file, "utf8").replace(/\n$/, "");
   } catch {
     return undefined;
-  }
-}
-
-function entriesOf(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return []; // there is none, or it is root's to read
   }
 }
 

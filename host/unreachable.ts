@@ -1,7 +1,9 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import path from "node:path";
 import { UserError } from "../config/errors.ts";
 import { embeddedRoot } from "../config/names.ts";
+import { embeddedHostAt } from "./embedded-layout.ts";
 import { isLocal } from "./virsh.ts";
 import { VirshError } from "./virsh-error.ts";
 
@@ -101,7 +103,8 @@ async function isAgentEmpty(environment: NodeJS.ProcessEnv): Promise<boolean> {
 
 function remedyFor(uri: string, reason: string): string {
   if (isLocal(uri)) {
-    if (uri.includes(`socket=${embeddedRoot}/`))
+    const embedded = embeddedHostAt(uri);
+    if (embedded && path.dirname(embedded.dir) === embeddedRoot)
       return "Start this checkout's embedded host: make up; `project-vm start` and `apply` start it too";
     if (/Permission denied|authentication/i.test(reason)) return "Run it as root, or as a member of the group libvirt.";
     return "Start libvirtd (systemctl start libvirtd), or leave `host` out of the config for the embedded one.";

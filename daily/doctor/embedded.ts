@@ -1,6 +1,6 @@
 import type { Log } from "../../config/log.ts";
 import { ensureHostRuns } from "../../host/embedded.ts";
-import { type EmbeddedHost, embeddedHostFor } from "../../host/embedded-layout.ts";
+import { type EmbeddedHost, embeddedHostFor, leadsTo } from "../../host/embedded-layout.ts";
 import { endedServers, restartServers, serverUsers } from "../../host/embedded-servers.ts";
 import { isUplinkToChange, uplinkUser } from "../../host/embedded-uplink.ts";
 import { userIdOf } from "../../host/embedded-users.ts";
@@ -10,7 +10,7 @@ import { type Examined, failure, ok, warning } from "./finding.ts";
 /** What the guests of a checkout's embedded host need beside libvirt: their way out, and the DNS and DHCP servers of their networks. */
 export function examineEmbeddedHost(root: string, uri: string, log: Log): Examined[] {
   const host = embeddedHostFor(root);
-  return host.uri === uri ? [wayOut(host, log), ...servers(host)] : [];
+  return leadsTo(host, uri) ? [wayOut(host, log), ...servers(host)] : [];
 }
 
 function wayOut(host: EmbeddedHost, log: Log): Examined {

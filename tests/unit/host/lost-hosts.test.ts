@@ -118,6 +118,7 @@ describe("an embedded host", () => {
       projects: ["demo"],
       isGone: true,
     });
+    expect(hostMovedFrom(all, on(encodeURIComponent(dir)), own)?.dir).toBe(dir);
     expect(hostMovedFrom(all, on(`${dir}2`), own)).toBeUndefined();
     expect(hostMovedFrom(all, on(dir), { ...own, dir })).toBeUndefined();
     expect(hostMovedFrom(all, on(dir), { ...own, uri: on(dir) })).toBeUndefined();

@@ -1,4 +1,6 @@
+import path from "node:path";
 import { beforeEach, describe, expect, test, vi } from "vitest";
+import { parseHostUri } from "../../../config/values.ts";
 import { stopVm } from "../../../daily/power.ts";
 import { shutDown, startIfOff } from "../../../guest/power.ts";
 import { embeddedHostAt, embeddedHostFor } from "../../../host/embedded-layout.ts";
@@ -80,8 +82,21 @@ describe("a guest that runs", () => {
   });
 });
 
-test("a URI leads to the embedded host that it is of", () => {
-  expect(embeddedHostAt(own.uri)).toEqual({ dir: own.dir, netns: own.netns });
+describe("a URI that the config takes, and that leads to an embedded host,", () => {
+  const { dir, uri } = own;
+  test.each([
+    uri,
+    `${uri}&mode=direct`,
+    uri.replace("?", "?mode=direct&"),
+    uri.replace("qemu+unix", "QEMU+unix"),
+    uri.replace("qemu+unix", "qemu"),
+    `qemu+unix:///system?%73ocket=${encodeURIComponent(`${dir}/run/libvirt/libvirt-sock`)}`,
+    `qemu+unix:///system?socket=${dir}/../${path.basename(dir)}/run//libvirt/libvirt-sock`,
+  ])("is known for that: %s", async (given) => {
+    expect(parseHostUri(given)).toBe(given);
+    expect(embeddedHostAt(given)).toEqual({ dir, netns: own.netns });
+    expect(await unknownGuests({ uri: given, run: async () => "" })).toEqual([demo]);
+  });
 });
 
 describe("to a VM that runs unknown to its libvirt nothing is done", () => {

@@ -67,6 +67,11 @@ test.each([
     "Start this checkout's embedded host: make up; `project-vm start` and `apply` start it too",
   ],
   [
+    "qemu+unix:///system?mode=direct&socket=%2Fvar/lib/project-vms//vms-1/run/libvirt/libvirt-sock",
+    "Failed to connect socket to '/var/lib/project-vms/vms-1/run/libvirt/libvirt-sock': No such file or directory",
+    "Start this checkout's embedded host: make up; `project-vm start` and `apply` start it too",
+  ],
+  [
     "qemu:///system",
     "Failed to connect socket to '/var/run/libvirt/libvirt-sock': No such file or directory",
     "Start libvirtd (systemctl start libvirtd), or leave `host` out of the config for the embedded one.",
