@@ -130,11 +130,11 @@ function textOf(file: string): string | undefined {
   }
 }
 
-/** Only what is certainly not there is gone. */
-function isGone(checkout: string): boolean {
+/** Only a folder that is certainly not there is gone: one that cannot be looked at, or is on a disk that is not mounted now, may be there. */
+export function isGone(folder: string): boolean {
   try {
-    const isThere = !path.isAbsolute(checkout) || statSync(checkout, { throwIfNoEntry: false }) !== undefined;
-    return !isThere && whyAway(checkout) === undefined;
+    const isThere = !path.isAbsolute(folder) || statSync(folder, { throwIfNoEntry: false }) !== undefined;
+    return !isThere && whyAway(folder) === undefined;
   } catch {
     return false;
   }

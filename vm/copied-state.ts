@@ -1,7 +1,10 @@
 import { existsSync, realpathSync } from "node:fs";
 import path from "node:path";
-import { UserError } from "../config/errors.ts";
+import { type Issue, UserError } from "../config/errors.ts";
+import { shellWord } from "../config/shell-word.ts";
 import { embeddedHostFor } from "../host/embedded-layout.ts";
+import { isGone } from "../host/lost-hosts.ts";
+import { whyAway } from "../host/mounted.ts";
 import type { Teardown } from "./teardown.ts";
 
 /*
@@ -12,26 +15,38 @@ import type { Teardown } from "./teardown.ts";
 /** What a teardown says of the checkout that it was made in. */
 type Origin = Pick<Teardown, "project" | "checkout">;
 
+/** By its name too: who may not look at the way to it is in it all the same. */
 const isHere = (checkout: string, root: string) =>
-  existsSync(checkout) && realpathSync(checkout) === realpathSync(root);
+  checkout === root || (existsSync(checkout) && realpathSync(checkout) === realpathSync(root));
 
 /** Whether a VM's host was removed, disks and all, by `make clean GONE=<checkout>` after its checkout had been moved here. */
 export function isOnRemovedHost({ checkout }: Origin, root: string, hostOf = embeddedHostFor): boolean {
   if (checkout === undefined || isHere(checkout, root)) return false;
   const { dir } = hostOf(checkout);
   // Where no embedded host is to be seen at all, nothing is known.
-  return existsSync(path.dirname(dir)) && !existsSync(dir);
+  return existsSync(path.dirname(dir)) && isGone(dir);
 }
 
-/** @throws UserError when the checkout that a state was made in is still there: its VMs are its own */
+/** @throws UserError unless the checkout that a state was made in is this one, or certainly gone: else its VMs are its own */
 export function refuseCopiedState({ project, checkout }: Origin, root: string): void {
-  if (checkout === undefined || isHere(checkout, root) || !existsSync(checkout)) return;
-  const state = path.join(root, ".local/state");
-  throw new UserError(`The VM of ${project} is not removed.`, [
-    {
-      path: state,
-      rule: `must be this checkout's own state, but was copied from ${checkout}, whose VMs these are`,
-      remedy: `begin with a state of this checkout's own: rm -r ${state}, then make up; to remove that VM, go to ${checkout}`,
-    },
-  ]);
+  if (checkout === undefined || isHere(checkout, root) || isGone(checkout)) return;
+  const title = `The VM of ${project} is not removed`;
+  if (existsSync(checkout)) throw new UserError(`${title}.`, [copiedFrom(checkout, root)]);
+  const unknown = `${title}: whether the checkout that this state was made in is gone is not known.`;
+  throw new UserError(unknown, [whyAway(checkout) ?? unseen(checkout)]);
 }
+
+function copiedFrom(checkout: string, root: string): Issue {
+  const state = path.join(root, ".local/state");
+  return {
+    path: state,
+    rule: `must be this checkout's own state, but was copied from ${checkout}, whose VMs these are`,
+    remedy: `begin with a state of this checkout's own: rm -r ${state}, then make up; to remove that VM, go to ${checkout}`,
+  };
+}
+
+const unseen = (checkout: string): Issue => ({
+  path: checkout,
+  rule: "must let itself be looked at, for its VMs are its own while it is there",
+  remedy: `mend what keeps it from being seen, then try again: stat ${shellWord(checkout)}`,
+});
