@@ -16,7 +16,8 @@ const askAgainSeconds = 10;
  * not exist, is left at that. One that others have paused resumes for it.
  *
  * @param limitSeconds how long it may take
- * @param nothingStays whether its disks are to be removed: then one that is paused loses its power like any other
+ * @param nothingStays whether its disks are to be removed: then one that is paused loses its power like any other. What is to be
+ *   found out is asked only when it has not gone
  * @throws UserError when it is paused and does not resume, as where its host has no room: it could not even try, and what it has
  *   not written would be lost with its power; or when its libvirt takes it for off, and it runs
  */
@@ -25,7 +26,7 @@ export async function shutDown(
   domain: string,
   log: (line: string) => void,
   limitSeconds = shutdownSeconds,
-  nothingStays = false,
+  nothingStays: boolean | (() => Promise<boolean>) = false,
 ): Promise<void> {
   if (!(await isRunning(virsh, domain))) return requireReallyOff(virsh, domain);
   // Not by the wall clock, which others set, and which goes on while this machine sleeps.
@@ -49,7 +50,7 @@ export async function shutDown(
       return;
     }
   }
-  if (!nothingStays) await requireNotPaused(virsh, domain);
+  if (!(typeof nothingStays === "boolean" ? nothingStays : await nothingStays())) await requireNotPaused(virsh, domain);
   log(`${domain}: did not shut down within ${limitSeconds} s; its power is cut`);
   await virsh.run("destroy", domain);
   await settled(requests);

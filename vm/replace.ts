@@ -161,10 +161,15 @@ export async function requireOwn(virsh: Virsh, domain: string, owner: string): P
   ]);
 }
 
-/** Takes a domain's definition away, with all that libvirt keeps beside it; its disks are none of that. One that had none is gone. */
-export async function undefine(virsh: Virsh, domain: string): Promise<void> {
+/**
+ * Takes a domain's definition away, with all that libvirt keeps beside it; its disks are none of that. One that had none is gone.
+ *
+ * @param memoryToo whether saved memory goes as well; else libvirt refuses a domain that has some by now
+ */
+export async function undefine(virsh: Virsh, domain: string, memoryToo = false): Promise<void> {
   if (!(await names(virsh)).includes(domain)) return;
-  await virsh.run("undefine", domain, "--managed-save", "--snapshots-metadata", "--checkpoints-metadata", "--nvram");
+  const memory = memoryToo ? ["--managed-save"] : [];
+  await virsh.run("undefine", domain, ...memory, "--snapshots-metadata", "--checkpoints-metadata", "--nvram");
 }
 
 /** Names of all domains on the host. */

@@ -16,7 +16,7 @@ import { type ApiConfig, accessOf } from "../tailnet/access.ts";
 import type { TailnetDevice } from "../tailnet/device.ts";
 import { removeVmDevice, tailnetDevices, type VmIdentity } from "../tailnet/devices.ts";
 import { type DiskUser, knownUserOf, possibleUserOf, usersOfFiles } from "./disk-users.ts";
-import { requireNoSavedMemory, requireOwnDisks } from "./domain-look.ts";
+import { hasSavedMemory, requireNoSavedMemory, requireOwnDisks } from "./domain-look.ts";
 import { againIfGone } from "./gone.ts";
 import { ownDisks } from "./manual-changes.ts";
 import { marksOf } from "./marks.ts";
@@ -52,7 +52,7 @@ const isDisposable = (volume: string) => ["disk.qcow2", "seed.iso"].includes(vol
 /**
  * Takes a project's VM away: the guest shuts down in order, then its definition, root disk, seed and console log go. The
  * project disk goes only where `keepData` is false and its domain says so too, and only with that one off and no other one on
- * it; before the domain goes, whose word would be lost with it. The pool goes
+ * it; before the domain goes, whose word would be lost with it. Saved memory goes only with that disk. The pool goes
  * when nothing is left in it. Its device leaves the tailnet, also when the VM was dead or never up. Can be cut off at any point
  * and done again.
  *
@@ -91,18 +91,18 @@ async function tearDownOnce(
     // An update that was to note it was cut off: what a preview says, which goes by the mark, holds.
     if (!keepData && marks.keepData !== false) {
       keepData = true;
-      log(
-        `${project}: its project disk is kept, although keepData is false: no update has come so far as to note that`,
-      );
+      log(keptAlthough(project, "no update has come so far as to note that"));
     }
-    if (keepData) await requireNoSavedMemory(virsh, project, owner);
+    await requireNoMemoryOfKept(virsh, teardown, keepData, log);
     const access = tailnet && accessOf(tailnet, api);
     if (noted.device && !access) await logOut(virsh, project, log);
-    await shutDown(virsh, domain, log, shutdownSeconds, !keepData);
+    const nothingStays = async () => !keepData && (await fateNow(virsh, project)).kept === undefined;
+    await shutDown(virsh, domain, log, shutdownSeconds, nothingStays);
     users = await usersIn(virsh, project, !keepData);
-    if (!keepData && users) await deleteProjectDisk(virsh, project, users, log);
-    else if (!keepData) log(`${project}: its project disk is kept, although keepData is false: its pool is gone`);
-    await undefine(virsh, domain);
+    const stays = keepData || !(await deleteProjectDisk(virsh, project, users, log));
+    // It may have been saved since.
+    if (stays) await requireNoSavedMemory(virsh, project, owner);
+    await undefine(virsh, domain, !stays);
   } else if (!keepData) await sayThatUnknownIsKept(virsh, project, log);
   // A domain that others renamed, and one that they copied, goes on with these disks.
   if (!isThere) users = await usersIn(virsh, project);
@@ -200,24 +200,58 @@ async function removeConsole(shell: Shell, storageDir: string, project: string, 
 async function sayThatUnknownIsKept(virsh: Virsh, project: string, log: Log): Promise<void> {
   const isThere = await openPool(virsh, project);
   if (!isThere || !(await volumesIn(virsh, poolName(project))).has("project.qcow2")) return;
-  log(
-    `${project}: its project disk is kept, although keepData is false: its domain is gone, and what that noted is not known; to remove the disk: project-vm purge ${project}`,
-  );
+  const kept = "its domain is gone, and what that noted is not known";
+  log(keptAlthough(project, `${kept}; to remove the disk: project-vm purge ${project}`));
 }
 
-async function deleteProjectDisk(virsh: Virsh, project: string, users: DiskUser[], log: Log): Promise<void> {
+/**
+ * Before anything is done: whether the disk goes is looked at again when the guest is off, but what its guest has not written is to be
+ * there still if it does not.
+ */
+async function requireNoMemoryOfKept(
+  virsh: BatchVirsh,
+  { project, owner }: Teardown,
+  keepData: boolean,
+  log: Log,
+): Promise<void> {
+  if (!(await hasSavedMemory(virsh, domainName(project)))) return;
+  const kept = keepData ? undefined : (await fateNow(virsh, project)).kept;
+  if (kept !== undefined) log(keptAlthough(project, kept));
+  if (keepData || kept !== undefined) await requireNoSavedMemory(virsh, project, owner);
+}
+
+/** What becomes of a project disk that is to go with its VM: where it is, if it is there, and why it stays all the same, if it does. */
+interface Fate {
+  path?: string | undefined;
+  kept?: string | undefined;
+}
+
+const keptAlthough = (project: string, kept: string) =>
+  `${project}: its project disk is kept, although keepData is false: ${kept}`;
+
+/** @param users of what is in its pool; undefined: there is none */
+async function fateOfDisk(virsh: Virsh, project: string, users: DiskUser[] | undefined): Promise<Fate> {
+  if (!users) return { kept: "its pool is gone" };
   const path = (await volumesIn(virsh, poolName(project))).get("project.qcow2");
-  if (!path) return;
-  const user = possibleUserOf(users, path);
-  if (user) {
-    log(`${project}: its project disk is kept, although keepData is false: ${user} (${path})`);
-    return;
-  }
-  await deleteVolume(virsh, poolName(project), "project.qcow2");
+  const user = path && possibleUserOf(users, path);
+  return { path, kept: user && `${user} (${path})` };
+}
+
+const fateNow = async (virsh: BatchVirsh, project: string) =>
+  fateOfDisk(virsh, project, await usersIn(virsh, project, true));
+
+/** @returns whether it is gone */
+async function deleteProjectDisk(virsh: Virsh, project: string, users: DiskUser[] | undefined, log: Log) {
+  const { path, kept } = await fateOfDisk(virsh, project, users);
+  if (kept !== undefined) log(keptAlthough(project, kept));
+  if (kept !== undefined || !path) return kept === undefined;
+  const pool = poolName(project);
+  await deleteVolume(virsh, pool, "project.qcow2");
   // Of a restore that was cut off: it says nothing without the disk.
-  for (const name of [...(await volumesIn(virsh, poolName(project))).keys()].filter(isRestoreMark))
-    await deleteVolume(virsh, poolName(project), name);
+  for (const name of [...(await volumesIn(virsh, pool)).keys()].filter(isRestoreMark))
+    await deleteVolume(virsh, pool, name);
   log(`${project}: its project disk is deleted (keepData is false)`);
+  return true;
 }
 
 async function removeIfEmpty(virsh: Virsh, pool: string, log: Log): Promise<void> {

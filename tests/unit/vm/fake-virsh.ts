@@ -88,6 +88,8 @@ export class FakeVirsh implements BatchVirsh {
         return "";
     }
     this.requireThere(verb, first, pool);
+    if (verb === "undefine" && this.domain(first).saved && !args.includes("--managed-save"))
+      throw new VirshError("fake", args, 1, "Refusing to undefine while domain managed save image exists");
     this.changes.push([verb, ...args.slice(1)].join(" "));
     if (verb === "shutdown" || verb === "destroy") this.domain(first).running = false;
     if (verb === "resume") delete this.domain(first).state;
