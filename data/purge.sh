@@ -42,14 +42,8 @@ refuse_used() {
   fi
   refuse_domains
   refuse_clones
-  [ -e "$disk" ] || return 0
-  # QEMU and qemu-img hold a lock on what they use. An image that is none is nobody's, but still can be looked at.
-  said=$(timeout -k 5 "$ANSWER" qemu-img info "$disk" 2>&1) || case $?:$said in
-    124:* | 137:*) fail "$disk" "must let be seen within $ANSWER s whether a program uses it" "see what its header names, which qemu-img waits for" ;;
-    *' lock'*) fail "$disk" "must not be used by another program" "shut that down: fuser -v $(shell_word "$disk")" ;;
-    *'Could not open'*'ermission denied'* | *'not found'*)
-      fail "$disk" "must be readable, or it cannot be known whether it is used" "run this as root, with qemu-img on the PATH" ;;
-  esac
+  no_program=$(cat "${0%/*}/no-program.sh")
+  sh -c "$no_program" "${0%/*}/no-program.sh" "$disk" "$ANSWER"
 }
 
 # By the definition that a domain runs by, and by the one that it starts by; with the files beneath its disks.

@@ -15,6 +15,7 @@ import type { BatchVirsh, Virsh } from "../host/virsh.ts";
 import { type ApiConfig, accessOf } from "../tailnet/access.ts";
 import type { TailnetDevice } from "../tailnet/device.ts";
 import { removeVmDevice, tailnetDevices, type VmIdentity } from "../tailnet/devices.ts";
+import { programOn } from "./disk-program.ts";
 import { type DiskUser, knownUserOf, possibleUserOf, usersOfFiles } from "./disk-users.ts";
 import { hasSavedMemory, requireNoSavedMemory, requireOwnDisks } from "./domain-look.ts";
 import { againIfGone } from "./gone.ts";
@@ -51,8 +52,8 @@ const isDisposable = (volume: string) => ["disk.qcow2", "seed.iso"].includes(vol
 
 /**
  * Takes a project's VM away: the guest shuts down in order, then its definition, root disk, seed and console log go. The
- * project disk goes only where `keepData` is false and its domain says so too, and only with that one off and no other one on
- * it; before the domain goes, whose word would be lost with it. Saved memory goes only with that disk. The pool goes
+ * project disk goes only where `keepData` is false and its domain says so too, and only with that one off, and no other one and no
+ * program on it; before the domain goes, whose word would be lost with it. Saved memory goes only with that disk. The pool goes
  * when nothing is left in it. Its device leaves the tailnet, also when the VM was dead or never up. Can be cut off at any point
  * and done again.
  *
@@ -96,7 +97,7 @@ async function tearDownOnce(
     await requireNoMemoryOfKept(virsh, teardown, keepData, log);
     const access = tailnet && accessOf(tailnet, api);
     if (noted.device && !access) await logOut(virsh, project, log);
-    const nothingStays = async () => !keepData && (await fateNow(virsh, project)).kept === undefined;
+    const nothingStays = async () => !keepData && (await fateNow(virsh, project, true)).kept === undefined;
     await shutDown(virsh, domain, log, shutdownSeconds, nothingStays);
     users = await usersIn(virsh, project, !keepData);
     const stays = keepData || !(await deleteProjectDisk(virsh, project, users, log));
@@ -229,16 +230,20 @@ interface Fate {
 const keptAlthough = (project: string, kept: string) =>
   `${project}: its project disk is kept, although keepData is false: ${kept}`;
 
-/** @param users of what is in its pool; undefined: there is none */
-async function fateOfDisk(virsh: Virsh, project: string, users: DiskUser[] | undefined): Promise<Fate> {
+/**
+ * @param users of what is in its pool; undefined: there is none
+ * @param isOn whether its guest is on, so that the program on it is the VM's own
+ */
+async function fateOfDisk(virsh: Virsh, project: string, users: DiskUser[] | undefined, isOn = false): Promise<Fate> {
   if (!users) return { kept: "its pool is gone" };
   const path = (await volumesIn(virsh, poolName(project))).get("project.qcow2");
-  const user = path && possibleUserOf(users, path);
+  if (path === undefined) return {};
+  const user = possibleUserOf(users, path) ?? (isOn ? undefined : await programOn(shellFor(virsh.uri), path));
   return { path, kept: user && `${user} (${path})` };
 }
 
-const fateNow = async (virsh: BatchVirsh, project: string) =>
-  fateOfDisk(virsh, project, await usersIn(virsh, project, true));
+const fateNow = async (virsh: BatchVirsh, project: string, isOn = false) =>
+  fateOfDisk(virsh, project, await usersIn(virsh, project, true), isOn);
 
 /** @returns whether it is gone */
 async function deleteProjectDisk(virsh: Virsh, project: string, users: DiskUser[] | undefined, log: Log) {

@@ -478,16 +478,18 @@ describe("a purge", () => {
     expect(existsSync(disk)).toBe(true);
   });
 
-  test("is refused where it cannot be known whether a program has the disk", async () => {
+  test.each([
+    [
+      "there is no qemu-img",
+      "echo 'sh: qemu-img: not found' >&2; exit 127",
+      "must be readable, or it cannot be known whether it is used",
+    ],
+    ["qemu-img is killed", "kill $$", "must let be seen whether a program uses it"],
+  ])("is refused where it cannot be known whether a program has the disk, for %s", async (_, text, rule) => {
     libvirt();
-    writeFileSync(path.join(dir, "bin/qemu-img"), "#!/bin/sh\necho 'sh: qemu-img: not found' >&2; exit 127\n", {
-      mode: 0o755,
-    });
+    writeFileSync(path.join(dir, "bin/qemu-img"), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
     const { exitCode, stderr } = await purge();
-    expect([exitCode, refused(stderr)]).toEqual([
-      1,
-      `${disk}: must be readable, or it cannot be known whether it is used`,
-    ]);
+    expect([exitCode, refused(stderr)]).toEqual([1, `${disk}: ${rule}`]);
     expect(existsSync(disk)).toBe(true);
   });
 

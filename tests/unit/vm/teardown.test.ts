@@ -1,3 +1,4 @@
+import { spawn } from "node:child_process";
 import {
   existsSync,
   linkSync,
@@ -431,6 +432,28 @@ describe("the teardown of a VM", () => {
       await run(true);
       expect(left()).toEqual(["disk.qcow2", "project.qcow2"]);
       expect(said).toContain(`webapp: ${dir}/webapp/disk.qcow2 is kept: ${overlay} stands on it`);
+    });
+
+    test("keeps a project disk that a program has of which libvirt knows nothing", async () => {
+      execaSync("qemu-img", ["create", "-q", "-f", "qcow2", own(), "1M"]);
+      const user = spawn("qemu-io", [own()], { stdio: ["pipe", "pipe", "ignore"] });
+      await new Promise((resolve) => user.stdout.once("data", resolve));
+      await run(false);
+      user.stdin.end("quit\n");
+      expect(left()).toEqual(["project.qcow2"]);
+      expect(said).toContain(
+        `webapp: its project disk is kept, although keepData is false: it must not be used by another program: shut that down: fuser -v '${own()}' (${own()})`,
+      );
+    });
+
+    test("keeps a project disk of which it is not known whether a program has it", async () => {
+      const bin = mkdtempSync(path.join(tmpdir(), "bin-"));
+      writeFileSync(path.join(bin, "qemu-img"), "#!/bin/sh\nkill $PPID\n", { mode: 0o755 });
+      vi.stubEnv("PATH", `${bin}:${process.env.PATH}`);
+      await run(false);
+      vi.unstubAllEnvs();
+      expect(left()).toEqual(["project.qcow2"]);
+      expect(said.join("\n")).toContain("keepData is false: it must let be seen whether a program uses it: ");
     });
 
     test("takes root disk and seed, which can be made again, where it is only not known who uses them", async () => {
