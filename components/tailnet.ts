@@ -10,12 +10,11 @@ import type { TailnetArgs } from "./vm-host-args.ts";
 const isAboutToJoin = ({ domain }: ProjectFound) => !domain?.marks.tailnet && (!domain || isToRun(domain));
 
 /**
- * What has a VM that is there wait for readiness again although nothing else of it has changed: it is outside of the tailnet.
- * Its device was removed there, or it was off when the others joined.
+ * Whether a VM that is there has to join a tailnet although nothing else of it has changed: it is outside of it. Its device was removed
+ * there, or it was off when the others joined.
  */
-export function rejoinTrigger({ found, host }: VmContext): { replacementTrigger?: string } {
-  return host.tailnet && found.domain && isAboutToJoin(found) ? { replacementTrigger: new Date().toISOString() } : {};
-}
+export const isToJoin = ({ found, host }: VmContext) =>
+  host.tailnet !== undefined && found.domain !== undefined && isAboutToJoin(found);
 
 /**
  * What a VM's `ready` command is told of its tailnet, in its environment. No key is in it: that is read or made by the command

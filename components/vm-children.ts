@@ -26,7 +26,7 @@ import type { Teardown } from "../vm/teardown.ts";
 import { dirPool } from "./dir-pool.ts";
 import { domainXslt, standingAlone, withFilter, withMarks, withoutBalloon } from "./domain-xslt.ts";
 import { entryCommand } from "./entry-command.ts";
-import { apiEnvironment, rejoinTrigger, tailnetDigest, tailnetEnvironment } from "./tailnet.ts";
+import { apiEnvironment, isToJoin, tailnetDigest, tailnetEnvironment } from "./tailnet.ts";
 import type { Children, VmContext } from "./vm-context.ts";
 import { settingsVariable } from "./vm-hooks.ts";
 
@@ -182,18 +182,20 @@ function domainArgs(
 
 /**
  * Starts the guest, if it was left off, and waits until it is ready, whenever its domain was defined anew, as `madeAs` tells, or
- * its root made anew, or it has another tailnet to join.
+ * its root made anew, or it has a tailnet to join, another one or again.
  * What it is told besides is for that moment only: a new key or address of the host is no reason to ask again.
  */
 export function createReady(children: Children, context: VmContext, domain: libvirt.Domain, madeAs: string[]) {
   const { name, host, settings, found } = context;
   const { tailnet } = host;
+  // Nothing else of it may have changed. By a replacementTrigger the engine replaces nothing that had none before.
+  const isAskedAgain = isLeftOff(found) || isToJoin(context);
   const request: ReadyRequest = {
     uri: host.settings.uri,
     project: name,
     virtualization: host.inventory.virtualization,
-    // Nothing else of it may have changed, and it is to be started all the same. No later update looks at this.
-    ...(isLeftOff(found) ? { asOf: new Date().toISOString() } : {}),
+    // No later update looks at this.
+    ...(isAskedAgain ? { asOf: new Date().toISOString() } : {}),
   };
   return children.create(
     "ready",
@@ -208,8 +210,8 @@ export function createReady(children: Children, context: VmContext, domain: libv
       logging: "stderr",
     },
     {
-      ...{ deleteBeforeReplace: true, dependsOn: domain, ...rejoinTrigger(context) },
-      ignoreChanges: isLeftOff(found) ? [] : ["environment"],
+      ...{ deleteBeforeReplace: true, dependsOn: domain },
+      ignoreChanges: isAskedAgain ? [] : ["environment"],
     },
   );
 }

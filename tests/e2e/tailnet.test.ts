@@ -43,6 +43,18 @@ describe("VMs in a tailnet", () => {
     expectSuccess(await stack.pulumi("preview", "--expect-no-changes"));
   });
 
+  test("one whose device somebody removed joins again at the next up, with a fresh key", async () => {
+    const { admin } = stack.tailnet;
+    const device = (await admin.nodes()).find(({ givenName }) => givenName === "project-worker");
+    await admin.deleteNode(device?.id ?? "");
+    const all = expectSuccess(await stack.up());
+    expect(all).toContain("worker: its device project-worker is no longer in the tailnet");
+    expect(stack.minted()).toBe(3);
+    expect(await stack.names()).toEqual(["laptop", "project-web", "project-worker"]);
+    expect(await stack.reach("worker", "hostname")).toBe("project-worker");
+    expectSuccess(await stack.up("--expect-no-changes"));
+  });
+
   test("one that is removed leaves it, dead or alive, and a device of that name that is not ours is left alone", async () => {
     const stranger = await stack.startNode("project-worker");
     await stranger.up((await stack.tailnet.createKey({ tags: ["tag:client"] })).key);

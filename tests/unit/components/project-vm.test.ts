@@ -86,18 +86,21 @@ describe("a VM in a tailnet", () => {
   });
 
   test("is waited for again while it runs outside", async () => {
-    const triggers: unknown[] = [];
-    const note = (_args: object, opts: pulumi.CustomResourceOptions) => void triggers.push(opts.replacementTrigger);
+    const asked: unknown[] = [];
+    const note = ({ environment }: { environment?: unknown }, opts: pulumi.CustomResourceOptions) =>
+      void asked.push([opts.ignoreChanges, JSON.stringify(environment).includes("asOf"), opts.replacementTrigger]);
     const transform = { ready: note };
-    await make({ transform }, inTailnet());
-    await make({ transform }, inTailnet({}, { marks: { tailnet: aNode(1) } }));
-    await make({ transform }, inTailnet({}, { state: "shut off" }));
-    await make(
-      { transform },
-      new VmHost("storage", { settings, inventory: anInventory({ domains: [aDomain({ name: "project-app" })] }) }),
-    );
-    await make({ transform }, inTailnet({}, { state: "running" }));
-    expect(triggers).toEqual([undefined, undefined, undefined, undefined, expect.stringMatching(/^20\d\d-/)]);
+    const outside = anInventory({ domains: [aDomain({ name: "project-app" })] });
+    const hosts = [
+      inTailnet(),
+      inTailnet({}, { marks: { tailnet: aNode(1) } }),
+      inTailnet({}, { state: "shut off" }),
+      new VmHost("storage", { settings, inventory: outside }),
+      inTailnet({}, { state: "running" }),
+    ];
+    for (const host of hosts) await make({ transform }, host);
+    const not = [["environment"], false, undefined];
+    expect(asked).toEqual([not, not, not, not, [[], true, undefined]]);
   });
 });
 
