@@ -6,6 +6,7 @@ import { readPulumiProject, stackFileName } from "../config/pulumi-files.ts";
 import { readStackText } from "../config/stack-file.ts";
 import { stacksIn } from "../daily/stacks.ts";
 import type { StorageHost } from "../data/project-disk.ts";
+import { mayBeSameLibvirt } from "../host/virsh.ts";
 import type { StackPlace } from "./change.ts";
 import { type EntrySettings, projectsAsRead, withEntry } from "./stack-file.ts";
 
@@ -69,7 +70,7 @@ export function filesThatClaim(root: string, name: string, { uri, storageDir }: 
   const isHere = (stack: string) => {
     try {
       const { settings } = loadStack(stack, root).host;
-      return settings.uri === uri && settings.storageDir === storageDir;
+      return mayBeSameLibvirt(settings.uri, uri) && settings.storageDir === storageDir;
     } catch {
       return true;
     }

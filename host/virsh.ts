@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import path from "node:path";
 import { UserError } from "../config/errors.ts";
 import { printableLine } from "../config/printable.ts";
 import { logInAgain } from "./log-in.ts";
@@ -125,6 +126,21 @@ class InputSession {
 export function isLocal(uri: string): boolean {
   return /^\w+:\/\/\//.test(uri) || /^\w+\+unix:/.test(uri);
 }
+
+/**
+ * Whether two URIs may lead to the same libvirt. Those to one machine may, whatever user, transport or key they go by; but on this very
+ * machine another socket is another libvirt.
+ */
+export function mayBeSameLibvirt(one: string, other: string): boolean {
+  const [a, b] = [new URL(one), new URL(other)];
+  if (machineOf(a) !== machineOf(b)) return false;
+  return !isLocal(one) || !isLocal(other) || socketOf(a) === socketOf(b);
+}
+
+const machineOf = ({ hostname }: URL) => hostname.toLowerCase().replace(/^(localhost|127\.0\.0\.1|\[::1\])$/, "");
+
+const socketOf = ({ searchParams }: URL) =>
+  path.resolve(searchParams.get("socket") ?? "/run/libvirt/libvirt-sock").replace(/^\/var\/run\//, "/run/");
 
 /** A command of a batch, with the marks that its answer stands between. */
 interface Marked {

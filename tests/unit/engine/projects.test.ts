@@ -57,6 +57,7 @@ test("a disk is claimed by every stack on its host that has the project, and by 
         `config:\n  project-vms:host: { uri: "${uri}", storageDir: /vms }\n  ${rest}\n`,
       );
     write("here", "qemu:///system");
+    write("spelt", "qemu+unix:///system?mode=direct");
     write("there", "qemu+ssh://root@storage/system");
     write("without", "qemu:///system", "project-vms:projects: { other: {} }");
     write("wrong", "mock:///");
@@ -66,7 +67,7 @@ test("a disk is claimed by every stack on its host that has the project, and by 
     writeFileSync(path.join(dir, "Pulumi.emptied.yaml"), "");
     const host = { uri: "qemu:///system", storageDir: "/vms" } as Parameters<typeof filesThatClaim>[2];
     expect(filesThatClaim(dir, "api", host).sort()).toEqual(
-      ["bare", "emptied", "here", "secret", "twice", "wrong"].map((stack) => `Pulumi.${stack}.yaml`),
+      ["bare", "emptied", "here", "secret", "spelt", "twice", "wrong"].map((stack) => `Pulumi.${stack}.yaml`),
     );
     expect(filesThatClaim(dir, "nobody", host)).toEqual([
       "Pulumi.emptied.yaml",

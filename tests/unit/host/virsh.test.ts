@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
-import { isLocal, virshFor, virshSession, withVirshSession } from "../../../host/virsh.ts";
+import { isLocal, mayBeSameLibvirt, virshFor, virshSession, withVirshSession } from "../../../host/virsh.ts";
 import { reasonIn, VirshError } from "../../../host/virsh-error.ts";
 import { lineForVirsh, quoteForVirsh, virshInShell } from "../../../host/virsh-line.ts";
 import { withoutQuestions } from "../../../host/virsh-process.ts";
@@ -256,4 +256,18 @@ exit 255
       }
     },
   );
+});
+
+test.each([
+  ["qemu:///system", "qemu+unix:///system", true],
+  ["qemu:///system", "qemu:///system?mode=direct", true],
+  ["qemu:///system", "qemu:///system?socket=/var/run/libvirt/libvirt-sock", true],
+  ["qemu:///system", "qemu+unix:///system?socket=/var/lib/project-vms/a/run/libvirt/libvirt-sock", false],
+  ["qemu+unix:///system?socket=/a//b", "qemu+unix:///system?socket=/a/b&mode=direct", true],
+  ["qemu:///system", "qemu+ssh://root@localhost/system", true],
+  ["qemu+ssh://root@Storage/system", "qemu+libssh2://eva@storage:2222/system?keyfile=/k", true],
+  ["qemu+ssh://root@storage/system", "qemu+ssh://root@raider/system", false],
+  ["qemu:///system", "qemu+ssh://root@storage/system", false],
+])("%s and %s may lead to the same libvirt: %s", (one, other, may) => {
+  expect([mayBeSameLibvirt(one, other), mayBeSameLibvirt(other, one)]).toEqual([may, may]);
 });
