@@ -16,6 +16,8 @@ ANSWER=60 # for it to answer
 
 refusal=$(cat "${0%/*}/refusal.sh")
 eval "$refusal"
+has_snapshot=$(cat "${0%/*}/has-snapshot.sh")
+eval "$has_snapshot"
 
 start() {
   timeout -k 5 "$START" virsh -q -c "$uri" start "$1" >&2 9<&- && return
@@ -68,7 +70,11 @@ unmark() {
   show_mark
 }
 
-has_snapshot() { qemu-img snapshot -l "$disk" | awk -v name="$1" '$2 == name { found = 1 } END { exit !found }'; }
+# It may have been deleted since this was asked for, as while its guest was shut down: then there is nothing to be marked.
+require_snapshot() {
+  has_snapshot "$disk" "$snapshot" ||
+    fail "$disk" "must have the snapshot $snapshot, which is gone since this was asked for; the disk is as it was" "take another one: project-vm snapshot list $project"
+}
 
 # What fails by itself has changed nothing that counts; what is killed leaves the mark.
 keep_now() {
@@ -92,6 +98,7 @@ without_bitmaps() {
 read_info() { info=$(qemu-img info -f qcow2 "$disk" 2>&1) || { printf '%s\n' "$info" >&2 && exit 1; }; }
 
 begin() {
+  require_snapshot
   # A disk of qcow2's old format could not become bigger once it has snapshots.
   qemu-img amend -q -f qcow2 -o compat=1.1 "$disk"
   read_info
@@ -121,9 +128,18 @@ settle_header() {
   qemu-img amend -q -f qcow2 -o compat=1.1 "$disk"
 }
 
+# A restore whose snapshot is gone is not done again: this one is, from here on.
+take_over() {
+  require_snapshot
+  mv "$disk.restoring.$standing" "$mark"
+  sync "$folder"
+  show_mark
+}
+
 # What the disk holds now is what the restore before left of it, unless a VM has written to it since. That may be off again, so whether
 # one has is not known: it is kept in any case.
 resume() {
+  [ "$standing" = "$snapshot" ] || take_over
   read -r before <"$mark"
   hold_autostart
   settle_header
@@ -135,12 +151,24 @@ resume() {
     2) fail "$disk" "must be whole, but the restore that was cut off has left it in a way that qemu-img check cannot mend" "go back to a backup: docs/data.md" ;;
     *) printf '%s\n' "$said" | tail -n 5 >&2 && exit "$status" ;;
   esac
-  if ! has_snapshot "$before"; then
+  if ! has_snapshot "$disk" "$before"; then
     qemu-img snapshot -c "$before" "$disk"
+    has_snapshot "$disk" "$snapshot" ||
+      echo "$project: what the disk holds, which may be half of two states, is kept as the snapshot $before" >&2
   else
     qemu-img snapshot -c "$now" "$disk"
     echo "$project: what the disk held when the restore was done again is the snapshot $now: of use only if a VM was started since it was cut off" >&2
   fi
+  # There is nothing to be done again where the snapshot is gone; what is there to go back to is named.
+  refuse_others >/dev/null
+  # To the state before itself: what that takes the place of is the one that was just made.
+  [ "$before" != "$snapshot" ] || before=$now
+}
+
+# Prints the snapshot of the mark that stands, if this one may be done in spite of that.
+refuse_others() {
+  no_restore=$(cat "${0%/*}/no-restore.sh")
+  sh -c "$no_restore" "${0%/*}/no-restore.sh" "$disk" "$snapshot"
 }
 
 disk=$1 snapshot=$2 now=$3 size=$4 uri=$5
@@ -151,12 +179,11 @@ mark=$disk.restoring.$snapshot
 exec 9<"$folder"
 flock -w "$LOCK" 9 ||
   fail "$folder" "must be released within $LOCK s by the program that works on the disk" "wait until that has ended; which one it is: fuser -v $(shell_word "$folder")"
-no_restore=$(cat "${0%/*}/no-restore.sh")
-sh -c "$no_restore" "${0%/*}/no-restore.sh" "$disk" "$snapshot"
+standing=$(refuse_others)
 by_itself=$(cat "${0%/*}/by-itself.sh")
 sh -c "$by_itself" "${0%/*}/by-itself.sh" "$disk"
 resumed=no
-if [ -e "$mark" ]; then resumed=yes && resume; else begin; fi
+if [ -n "$standing" ]; then resumed=yes && resume; else begin; fi
 qemu-img snapshot -a "$snapshot" "$disk"
 # Without --shrink it refuses to make a disk smaller.
 qemu-img resize -q -f qcow2 "$disk" "$size"

@@ -92,11 +92,12 @@ export async function deleteSnapshot(host: StorageHost, project: string, name: s
 /**
  * Brings a disk back to a snapshot. Its VM is shut down first and, if it ran, started again afterwards. What was on the
  * disk before becomes a snapshot too, and the disk keeps its size. Interrupted, it leaves a mark beside the disk: while that
- * stands, the VM is not started and nothing is done with the disk but the same restore.
+ * stands, the VM is not started and nothing is done with the disk but the same restore, or any other once its snapshot is gone.
  *
  * @returns the name of the snapshot of the state before
  * @throws UserError when there is none of that name, or none of its size can be, the VM has saved memory that only the disk as it
- *   is fits, something else uses the disk, libvirt keeps checkpoints in it, or a restore to another snapshot was cut off
+ *   is fits, something else uses the disk, libvirt keeps checkpoints in it, or a restore to another snapshot was cut off;
+ *   where that of a restore which was cut off is gone, naming what to go back to
  */
 export async function restoreSnapshot(host: StorageHost, project: string, name: string, log: Log): Promise<string> {
   checkSnapshotName(name);
@@ -104,8 +105,12 @@ export async function restoreSnapshot(host: StorageHost, project: string, name: 
   const shell = shellFor(host.uri);
   const found = await readDisk(shell, disk);
   const snapshots = snapshotsOf(disk, found);
-  const snapshot = findSnapshot(name, snapshots);
-  const size = Math.max(found.virtualSize, ...(await sizesToHave(shell, disk, snapshot, snapshots)));
+  const marks = await marksOfRestores(shell, disk);
+  // Of one that was cut off and whose snapshot is gone the script keeps what the disk holds, and names the way out.
+  const isGone = marks.has(name) && !snapshots.some((one) => one.name === name);
+  if (isGone) await requireNoRestore(shell, disk, name);
+  const snapshot = isGone ? undefined : findSnapshot(name, snapshots);
+  const size = Math.max(found.virtualSize, ...sizesToHave(disk, [name, ...marks.values()], snapshots));
   const domain = await domainState(disk);
   await requireOwnDisk(disk, domain);
   refuseSavedMemory(disk, domain);
@@ -130,10 +135,9 @@ export async function restoreSnapshot(host: StorageHost, project: string, name: 
     },
   );
   const before = printed.trim();
-  log(
-    `${project}: restored ${name} of ${snapshot.created.toISOString()}; what was there before is the snapshot ${before}`,
-  );
-  const sizeThen = snapshot.diskSize ?? found.virtualSize;
+  const made = snapshot ? ` of ${snapshot.created.toISOString()}` : "";
+  log(`${project}: restored ${name}${made}; what was there before is the snapshot ${before}`);
+  const sizeThen = snapshot?.diskSize ?? found.virtualSize;
   if (sizeThen < size)
     log(`${project}: its disk had ${formatSize(sizeThen)} then, and has its ${formatSize(size)} again`);
   if (starts) {
@@ -147,20 +151,28 @@ export async function restoreSnapshot(host: StorageHost, project: string, name: 
 const largestDisk = 2048 * TiB;
 const sector = 512;
 
-/** Prints what a restore has noted in its mark first, the name of the snapshot of the state before; nothing where there is none. */
-const readMark = '[ ! -e "$1" ] || head -n 1 "$1"';
+/** Prints each mark of a restore with what it has noted first, the name of the snapshot of the state before. */
+const readMarks = 'for mark in "$1"*; do [ ! -e "$mark" ] || echo "$mark $(head -n 1 "$mark")"; done';
+
+/** The marks of restores that were cut off: by their snapshots, the names of those of the states before. */
+async function marksOfRestores(shell: Shell, { file }: ProjectDisk): Promise<Map<string, string>> {
+  const start = `${file}.restoring.`;
+  const printed = await shell.run(["sh", "-c", readMarks, "sh", start]);
+  const lines = printed.split("\n").map((line) => line.slice(start.length).split(" "));
+  return new Map(lines.flatMap(([name = "", before]): [string, string][] => (before ? [[name, before]] : [])));
+}
 
 /**
  * Which sizes besides that of now a disk has to have room for after a restore: the snapshot's, and, where a restore was cut off before
  * the disk grew again, what the snapshot of the state before knows. What the image says of all others does not matter.
  *
+ * @param names of those that count
  * @throws UserError for one that QEMU could not give it: the mark of the restore would keep the VM off for ever
  */
-async function sizesToHave(shell: Shell, disk: ProjectDisk, snapshot: Snapshot, there: Snapshot[]): Promise<number[]> {
-  const mark = `${disk.file}.restoring.${snapshot.name}`;
-  const before = (await shell.run(["sh", "-c", readMark, "sh", mark])).trim();
-  return [snapshot, ...there.filter(({ name }) => name === before)].map(({ name, diskSize }) => {
-    if (diskSize === null || (diskSize <= largestDisk && diskSize % sector === 0)) return diskSize ?? 0;
+function sizesToHave(disk: ProjectDisk, names: string[], there: Snapshot[]): number[] {
+  return there.flatMap(({ name, diskSize }) => {
+    if (diskSize === null || !names.includes(name)) return [];
+    if (diskSize <= largestDisk && diskSize % sector === 0) return [diskSize];
     throw new UserError("The snapshot was not restored.", [
       {
         path: `${disk.file}: snapshot ${name}`,
@@ -197,7 +209,11 @@ async function onDisk(shell: Shell, disk: ProjectDisk, action: "create" | "delet
   });
 }
 
-/** @throws UserError when a restore of the disk was cut off */
-async function requireNoRestore(shell: Shell, disk: ProjectDisk): Promise<void> {
-  await runScript(shell, "no-restore.sh", [disk.file], "The project disk is not changed.");
+/**
+ * @param snapshot that it is to be restored to
+ * @throws UserError when a restore of the disk was cut off, or to another snapshot that is there still
+ */
+async function requireNoRestore(shell: Shell, disk: ProjectDisk, snapshot?: string): Promise<void> {
+  const args = [disk.file, ...(snapshot === undefined ? [] : [snapshot])];
+  await runScript(shell, "no-restore.sh", args, "The project disk is not changed.");
 }

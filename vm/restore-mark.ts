@@ -23,7 +23,7 @@ export function unfinishedRestore(project: string, files: Iterable<string>): Iss
   return {
     path: `the project disk of ${project}`,
     rule: `must first be restored to its snapshot ${snapshot}: that restore was cut off, or has not ended yet`,
-    remedy: `restore it again: project-vm snapshot restore ${project} ${snapshot}`,
+    remedy: `restore it again: project-vm snapshot restore ${project} ${snapshot} (it names another way, should that snapshot be gone)`,
   };
 }
 

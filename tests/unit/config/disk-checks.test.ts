@@ -55,7 +55,7 @@ describe("disks that are there", () => {
     const mark = aVolume({ name: "project.qcow2.restoring.first", path: "/vms/webapp/project.qcow2.restoring.first" });
     const said = mistake(
       ": its project disk must first be restored to its snapshot first: that restore was cut off, or has not ended yet",
-      "restore it again: project-vm snapshot restore webapp first",
+      "restore it again: project-vm snapshot restore webapp first (it names another way, should that snapshot be gone)",
     );
     expect(errors({}, [aVolume(), rootDisk, mark])).toBe(said);
     expect(errors({}, [aVolume(), mark], [])).toBe(said);

@@ -187,6 +187,95 @@ esac`,
     expect(await restore("first")).toMatchObject({ exitCode: 0, stdout: "before" });
   });
 
+  test("to a snapshot that was deleted while it waited changes nothing and leaves no mark", async () => {
+    const bytes = readFileSync(disk);
+    const { exitCode, stderr } = await restore("gone");
+    expect([exitCode, refused(stderr)]).toEqual([
+      1,
+      [
+        `${disk}: must have the snapshot gone, which is gone since this was asked for; the disk is as it was`,
+        "take another one: project-vm snapshot list myapp",
+      ],
+    ]);
+    expect([readFileSync(disk).equals(bytes), marks()]).toEqual([true, []]);
+  });
+
+  describe("that was cut off, and whose snapshot is gone since,", () => {
+    beforeEach(() => writeFileSync(path.join(folder, "project.qcow2.restoring.gone"), "before\n"));
+    const rule =
+      "must first be restored to another snapshot: its restore to gone was cut off, that snapshot is gone, and what the disk holds may be half of two states";
+    const any = "or bring it back to any other one: project-vm snapshot list myapp";
+    const toBefore = `bring it back to what it held before: project-vm snapshot restore myapp before; ${any}`;
+    const toKeep = `have what it holds kept as a snapshot: project-vm snapshot restore myapp gone; ${any}`;
+    const snapshot = (action: "-c" | "-d", name: string) => execaSync("qemu-img", ["snapshot", action, name, disk]);
+
+    test.each<[string, () => Promise<{ exitCode?: number; stderr: string }>]>([
+      ["a new snapshot", async () => script("snapshot.sh", "create", disk, "new")],
+      ["the deletion of a snapshot", async () => script("snapshot.sh", "delete", disk, "first")],
+      ["a backup", async () => script("backup.sh", "myapp", path.join(dir, "vms"), "test:///x")],
+    ])("refuses %s, and names what to go back to", async (_, run) => {
+      const refusals = async () => refused((await run()).stderr);
+      expect(await refusals()).toEqual([`${disk}: ${rule}`, toKeep]);
+      snapshot("-c", "before");
+      const bytes = readFileSync(disk);
+      expect(await refusals()).toEqual([`${disk}: ${rule}`, toBefore]);
+      expect(readFileSync(disk).equals(bytes)).toBe(true);
+    });
+
+    test("makes way for one to the state before, on an image that is mended first; what is there is kept", async () => {
+      const now = contents();
+      snapshot("-c", "before");
+      execaSync("qemu-io", ["-f", "qcow2", "-c", "write -q -P 9 1M 64k", disk]);
+      const half = contents();
+      breakCounts();
+      const { exitCode, stdout } = await restore("before", "later");
+      expect([exitCode, stdout]).toEqual([0, "later"]);
+      expect([marks(), check(), snapshots()]).toEqual([[], 0, ["first", "other", "before", "later"]]);
+      expect([contents().equals(now), contents("later").equals(half)]).toEqual([true, true]);
+    });
+
+    test("makes way for any other one, which is then the one that is to be done again", async () => {
+      const [other, now] = [contents("other"), contents()];
+      fake("qemu-img", `case $* in "snapshot -a"*) exit 137 ;; esac; exec /usr/bin/qemu-img "$@"`);
+      expect((await restore("other")).exitCode).toBe(137);
+      expect(marks()).toEqual(["project.qcow2.restoring.other"]);
+      await rm(path.join(dir, "bin/qemu-img"));
+      expect(await restore("other", "later")).toMatchObject({ exitCode: 0, stdout: "before" });
+      expect([marks(), check(), snapshots()]).toEqual([[], 0, ["first", "other", "before", "later"]]);
+      expect([contents().equals(other), contents("before").equals(now)]).toEqual([true, true]);
+    });
+
+    test("is not taken over by one to a snapshot that is not there", async () => {
+      const bytes = readFileSync(disk);
+      expect(refused((await restore("neither")).stderr)?.[0]).toContain(
+        "must have the snapshot neither, which is gone",
+      );
+      expect([readFileSync(disk).equals(bytes), marks()]).toEqual([true, ["project.qcow2.restoring.gone"]]);
+    });
+
+    test("and with it all others, keeps what the disk holds, mended, and names that", async () => {
+      for (const name of ["first", "other"]) snapshot("-d", name);
+      const now = contents();
+      breakCounts();
+      const first = await restore("gone", "later");
+      expect(refused(first.stderr)).toEqual([`${disk}: ${rule}`, toBefore]);
+      expect(first.stderr).toContain(
+        "myapp: what the disk holds, which may be half of two states, is kept as the snapshot before\n",
+      );
+      expect([marks(), check(), snapshots()]).toEqual([["project.qcow2.restoring.gone"], 0, ["before"]]);
+      const bytes = readFileSync(disk);
+      expect(refused((await restore("gone", "later")).stderr)).toEqual([`${disk}: ${rule}`, toBefore]);
+      expect(readFileSync(disk).equals(bytes)).toBe(true);
+      expect(await restore("before", "later")).toMatchObject({ exitCode: 0, stdout: "later" });
+      expect([marks(), check(), snapshots(), contents().equals(now)]).toEqual([[], 0, ["before", "later"], true]);
+    });
+
+    test("counts as there while that cannot be read", async () => {
+      fake("qemu-img", `case $* in "snapshot -U -l"*) exit 1 ;; esac; exec /usr/bin/qemu-img "$@"`);
+      expect(refused((await restore("first")).stderr)?.[1]).toBe("project-vm snapshot restore myapp gone");
+    });
+  });
+
   describe("that was cut off", () => {
     const mark = () => path.join(folder, "project.qcow2.restoring.first");
     beforeEach(() => writeFileSync(mark(), "before\n"));

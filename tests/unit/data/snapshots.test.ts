@@ -121,6 +121,35 @@ describe.skipIf(!["virsh", "qemu-img"].every((name) => existsSync(`/usr/bin/${na
       expect(sizeNow()).toBe(96 * MiB);
     });
 
+    test("whose restore was cut off and whose snapshot is gone has a way out that the error names", {
+      timeout: 60_000,
+    }, async () => {
+      qemuImg("resize", "-q", disk, "96M");
+      writeFileSync(`${disk}.restoring.gone`, "before-restore-1\n");
+      const host = hostWith(disk);
+      const refusal = (title: string, remedy: string) =>
+        `${title}\n  - ${disk}: must first be restored to another snapshot: its restore to gone was cut off, that snapshot is gone, and what the disk holds may be half of two states\n    ${remedy}; or bring it back to any other one: project-vm snapshot list myapp`;
+      const toBefore = "bring it back to what it held before: project-vm snapshot restore myapp before-restore-1";
+      await expect(createSnapshot(host, "myapp", "new", log)).rejects.toThrow(
+        refusal(
+          "The snapshot was not created.",
+          "have what it holds kept as a snapshot: project-vm snapshot restore myapp gone",
+        ),
+      );
+      await expect(restoreSnapshot(host, "myapp", "gone", log)).rejects.toThrow(
+        refusal("The snapshot was not restored.", toBefore),
+      );
+      const kept = readFileSync(disk);
+      await expect(restoreSnapshot(host, "myapp", "gone", log)).rejects.toThrow(
+        refusal("The project disk is not changed.", toBefore),
+      );
+      await expect(restoreSnapshot(host, "myapp", "neither", log)).rejects.toThrow("There is no such snapshot.");
+      expect(readFileSync(disk).equals(kept)).toBe(true);
+      qemuImg("snapshot", "-a", "before", disk);
+      await restoreSnapshot(host, "myapp", "before", log);
+      expect([sizeNow(), readdirSync(path.dirname(disk))]).toEqual([96 * MiB, ["project.qcow2"]]);
+    });
+
     test.each([tooBig, 2n ** 51n + 512n, 100n])("that says %d bytes stays as it is", async (size) => {
       forgeSize("before", size);
       const image = readFileSync(disk);

@@ -55,7 +55,7 @@ describe("a host that starts again starts all that ran", () => {
     expect(await startAll()).toEqual({
       started: ["project-api", "mine"],
       refusals: [
-        "embedded host: project-web is not started: the project disk of web must first be restored to its snapshot first: that restore was cut off, or has not ended yet; restore it again: project-vm snapshot restore web first",
+        "embedded host: project-web is not started: the project disk of web must first be restored to its snapshot first: that restore was cut off, or has not ended yet; restore it again: project-vm snapshot restore web first (it names another way, should that snapshot be gone)",
       ],
     });
   });

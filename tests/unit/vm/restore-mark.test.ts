@@ -10,7 +10,7 @@ const mark = "project.qcow2.restoring.before-upgrade";
 const refusal = [
   "The VM of webapp is not started.",
   "  - the project disk of webapp: must first be restored to its snapshot before-upgrade: that restore was cut off, or has not ended yet",
-  "    restore it again: project-vm snapshot restore webapp before-upgrade",
+  "    restore it again: project-vm snapshot restore webapp before-upgrade (it names another way, should that snapshot be gone)",
 ].join("\n");
 
 test.each([
@@ -20,7 +20,9 @@ test.each([
   ["a mark that is not written yet", ["project.qcow2", "project.qcow2.restoring-new"], undefined],
   ["a mark", ["disk.qcow2", mark, "project.qcow2"], "before-upgrade"],
 ])("files with %s", (_, files, snapshot) => {
-  const remedy = snapshot && `restore it again: project-vm snapshot restore webapp ${snapshot}`;
+  const remedy =
+    snapshot &&
+    `restore it again: project-vm snapshot restore webapp ${snapshot} (it names another way, should that snapshot be gone)`;
   expect(unfinishedRestore("webapp", files)?.remedy).toBe(remedy);
 });
 
