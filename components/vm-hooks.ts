@@ -79,7 +79,8 @@ export function vmHooks(hostName: string, host: HookedHost): VmHooks {
     takeUp: hook("take-up", (project) => sayWhatIsTakenUp(host, project), { onDryRun: true }),
     checkProjectDisk: hook("check-project-disk", (project) => requireDataDisk(virsh, project)),
     makeWayForDomain: hook("make-way-for-domain", async (project, inputs) => {
-      await makeWayForDomain(virsh, project, place, log);
+      const { rootDisk, projectDisk } = findProject(host.inventory, place.storageDir, project);
+      await makeWayForDomain(virsh, project, { ...place, isNew: !rootDisk && !projectDisk }, log);
       await makeWhatItNames(project, inputs);
     }),
     putByDomain: hook("put-by-domain", async (project, inputs) => {

@@ -37,11 +37,12 @@ function unfinishedRestores(check: HostCheck, name: string): Issue[] {
   return issue ? [{ ...issue, path: placeOf(check, name), rule: `its project disk ${issue.rule}` }] : [];
 }
 
-/** What is seen of them at a preview; the update has libvirt look again. */
+/** What is seen of them at a preview, under storageDir; the update has libvirt look again, in all pools. */
 function overlays(check: HostCheck, name: string, { domain }: ProjectFound): Issue[] {
   const pool = check.inventory.pools.find((one) => one.name === poolName(name));
   if (domain || !pool) return [];
-  return overlayIssues(pool.volumes, rawDisks(check.inventory)).map(({ path, rule, remedy }) => ({
+  const elsewhere = check.inventory.pools.flatMap((one) => (one === pool ? [] : one.volumes));
+  return overlayIssues(pool.volumes, rawDisks(check.inventory), elsewhere).map(({ path, rule, remedy }) => ({
     path: placeOf(check, name),
     rule: `its disk ${path} ${rule}`,
     remedy,

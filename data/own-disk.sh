@@ -9,8 +9,8 @@ export LC_ALL=C.UTF-8 LANGUAGE=
 
 refusal=$(cat "${0%/*}/refusal.sh")
 eval "$refusal"
-
-virsh_do() { timeout -k 5 "$answer" virsh -q -c "$uri" "$@"; }
+stands_on=$(cat "${0%/*}/stands-on.sh")
+eval "$stands_on"
 
 # Of the disks that a definition has, ours or the one in its place: as the same device or, where the domain has ours no more, as another one,
 # for people change the bus of a disk, and a transform may name it otherwise. Prints "ours <device>", or "other <device> <file>".
@@ -78,7 +78,7 @@ stands_on_ours() {
 
 # The file that an image stands on; nothing where it stands alone.
 file_below() {
-  said=$(timeout -k 5 "$answer" qemu-img info -U -f qcow2 "$1" 2>&1) ||
+  said=$(timeout -k 5 "$ANSWER" qemu-img info -U -f qcow2 "$1" 2>&1) ||
     fail "$1" "must be readable to qemu-img, or it cannot be known whether it is an overlay of the disk" \
       "look at it, and move it away if it is nothing of use: qemu-img info $(shell_word "$1")"
   printf '%s\n' "$said" | sed -n 's/^backing file: .* (actual path: \(.*\))$/\1/p; t; s/^backing file: //p' | head -n 1
@@ -105,26 +105,72 @@ is_file() {
   [ "$2" = "${1##*/}" ] && virsh_do dumpxml "$domain" $3 | grep -q "<source pool='$domain' volume='$2'"
 }
 
-# Without its domain, nothing else tells of an external snapshot. Only what is a qcow2 image can be its overlay.
+# Without its domain, nothing else tells of an external snapshot. Its overlay may be in any folder: those of pools are looked through, and
+# what other domains have. Only what is a qcow2 image can be one.
 refuse_overlays() {
   for file in "${disk%/*}"/*; do
     # shellcheck disable=SC3013
     if [ ! -f "$file" ] || [ "$file" -ef "$disk" ] || ! is_qcow2 "$file"; then continue; fi
     below=$(file_below "$file")
     # shellcheck disable=SC3013
-    [ "$below" -ef "$disk" ] || continue
-    ! has_data_file "$file" || fail "$disk" \
-      "must have no overlay, but $file stands on it, and has its data in a file of its own, which no snapshot's overlay has" \
-      "move that file away: a guest that had it as a raw disk may have written so"
-    fail "$disk" \
-      "must have no overlay, but $file stands on it: what was written since that snapshot is there alone" \
-      "if it is a snapshot's overlay, not a disk that its guest had as raw, write it back into ours: qemu-img commit -b $(shell_word "$disk") $(shell_word "$file"); if a blockcommit has done so, move it away"
+    [ ! "$below" -ef "$disk" ] || refuse_overlay "$file"
+  done
+  # shellcheck disable=SC2034 # stands-on.sh has them
+  folder=${disk%/*} storage=${disk%/*/*} pool=$domain VOLUMES=${disk##*/} seen=''
+  look_at_domains
+  look_at_pools
+}
+
+refuse_overlay() {
+  ! has_data_file "$1" || fail "$disk" \
+    "must have no overlay, but $1 stands on it, and has its data in a file of its own, which no snapshot's overlay has" \
+    "move that file away: a guest that had it as a raw disk may have written so"
+  fail "$disk" \
+    "must have no overlay, but $1 stands on it: what was written since that snapshot is there alone" \
+    "if it is a snapshot's overlay, not a disk that its guest had as raw, write it back into ours: qemu-img commit -b $(shell_word "$disk") $(shell_word "$1"); if a blockcommit has done so, move it away"
+}
+
+# By way of others: which of them has what, only their owner knows.
+refuse_volume() {
+  # shellcheck disable=SC3013
+  [ ! "$(file_below "$1")" -ef "$disk" ] || refuse_overlay "$1"
+  fail "$disk" "must have no overlay, but $1 stands on it by way of others: what was written since that snapshot is there alone" \
+    "look at them, and move them away or write them back into ours, the last one first: qemu-img info --backing-chain $(shell_word "$1")"
+}
+
+# A stopped pool of ISO images keeps nobody from a backup.
+not_known() { :; }
+
+# The disks of our VMs stand on base images, or on nothing.
+look_at_domain() {
+  printf '%s\n' "$1" | disks_as qcow2 | while IFS= read -r file; do
+    case $file in "$storage"/*/project.qcow2 | "$storage"/*/disk.qcow2) continue ;; esac
+    base=$(printf '%s\n' "$file" | files_beneath | first_of_ours) || exit
+    [ -z "$base" ] || refuse_volume "$file"
   done
 }
 
-disk=$1 domain=$2 uri=$3 answer=$4
+# Whether a file is a qcow2 image on another one, other than those that were looked at. Of a thousand clones of one image, libvirt and
+# qemu-img are asked about one: who stands on ours ends this, so what the others name the same way leads elsewhere.
+may_stand() {
+  case $1 in "$storage"/*/project.qcow2) return 1 ;; esac
+  start=$(timeout -k 5 "$ANSWER" od -An -v -tx1 -N 20 -- "$1" 2>/dev/null) || return 0
+  # shellcheck disable=SC2086 # a word a byte
+  set -- "$1" $start
+  case $start in ' 51 46 49 fb '*) ;; *) return 1 ;; esac
+  [ $# -eq 21 ] || return 0
+  offset=$((0x${10}${11}${12}${13}${14}${15}${16}${17})) end=$((offset + 0x${18}${19}${20}${21}))
+  [ "$offset" -ne 0 ] || return 1
+  if [ "$offset" -lt 72 ] || [ "$end" -lt "$offset" ] || [ "$end" -gt 65536 ]; then return 0; fi
+  # The name of what it stands on, behind what says of which format that is.
+  names=$(od -An -v -tx1 -j 72 -N $((end - 72)) -- "$1" 2>/dev/null) || return 0
+  case $seen in *"|${1%/*} $names|"*) return 1 ;; esac
+  seen="$seen|${1%/*} $names|"
+}
+
+disk=$1 domain=$2 uri=$3 ANSWER=$4
 domains=$(virsh_do list --all --name) ||
-  fail "$uri" "must tell within $answer s which VMs there are" "look at libvirt there; then run this again"
+  fail "$uri" "must tell within $ANSWER s which VMs there are" "look at libvirt there; then run this again"
 if ! printf '%s\n' "$domains" | grep -qxF "$domain"; then
   refuse_overlays
   exit

@@ -1,27 +1,14 @@
 import { posix } from "node:path";
 import { UserError } from "../config/errors.ts";
 import { namePrefix } from "../config/names.ts";
-import { type FileSeen, isSame, lookBeneath, type NamedFile, rawAmong } from "../host/backing-files.ts";
-import { isConsolePool } from "../host/console-log.ts";
+import { type FileSeen, isSame, lookBeneath, rawAmong } from "../host/backing-files.ts";
 import { parseDevices } from "../host/domain-devices.ts";
-import { parsePool, parseVolume } from "../host/libvirt-xml.ts";
-import { filePoolList, namesIn, oddNames, parseVolumes, refreshPool } from "../host/pool-volumes.ts";
+import { namesIn } from "../host/pool-volumes.ts";
 import type { Shell } from "../host/shell.ts";
 import type { BatchVirsh } from "../host/virsh.ts";
 import type { Ask, BatchAnswer } from "../host/virsh-answers.ts";
-import { connected, isUnknownName, unanswered } from "../host/virsh-answers.ts";
-import { VirshError } from "../host/virsh-error.ts";
-
-/** Files of a project's that are to be deleted. */
-export interface OwnFiles {
-  /** The domain that they are of. */
-  domain: string;
-  pool: string;
-  /** Absolute paths in the pool's folder. */
-  files: string[];
-  /** Whether one of them holds data and is to be deleted: then libvirt reads all pools again, which stops one that it cannot read. */
-  isData?: boolean;
-}
+import { connected } from "../host/virsh-answers.ts";
+import { answered, type Found, lookAtPools, type OwnFiles, type Suspect } from "./pool-look.ts";
 
 /** What else uses a file of a project's, or may. */
 export interface DiskUser {
@@ -31,29 +18,9 @@ export interface DiskUser {
   file?: string;
   /** @example "the domain rescue uses it" */
   fact: string;
+  /** What stands on the file: from the last one down to the one that does so itself. */
+  overlays?: string[];
 }
-
-/** A file that may be one of ours, or stand on one. */
-interface Suspect extends NamedFile {
-  /** The volume that libvirt says to stand on it. */
-  volume?: string;
-  /** Whether this program made it for a VM: it stands on a base image, or on nothing, also when it was removed since it was named. */
-  isVms?: boolean;
-  /** What it means where it is ours, and where it stands on ours. */
-  same: string;
-  above: string;
-}
-
-/** What was found of who may use something. */
-interface Found {
-  suspects: Suspect[];
-  /** What is not known, as facts. */
-  unknown: string[];
-}
-
-/** What every project has in its pool: it stands on a base image, or on nothing. */
-const standsElsewhere = (pool: string, volume: string) =>
-  pool.startsWith(namePrefix) && ["disk.qcow2", "seed.iso"].includes(volume);
 
 /** What a VM has by this program. */
 const isMadeForVm = (domain: string, file: string) =>
@@ -62,7 +29,8 @@ const isMadeForVm = (domain: string, file: string) =>
 /**
  * What else uses files of a project's: another domain that has one, or an overlay of it, now or after its next start; a volume in a
  * pool whose backing file it is, a clone that no domain has for one. Files are compared by what they are, behind all links. libvirt is
- * asked four or five times, and the host's shell once or twice, however many files, domains and volumes there are.
+ * asked four or five times, and the host's shell once or twice, however many files, domains and volumes there are; that each takes a few
+ * milliseconds for a domain or volume, and some ten for an image that stands on another.
  *
  * @throws UserError when libvirt does not list what there is
  */
@@ -75,7 +43,8 @@ export async function usersOfFiles(virsh: BatchVirsh, shell: Shell, own: OwnFile
   // Where that cannot be looked at, nor can what stands on what: then that is what is not known.
   const raw = await rawAmong(shell, volumes, domains.raws).catch(() => new Set<string>());
   const standing = pools.suspects.filter(({ volume = "" }) => !raw.has(volume));
-  return [...(await compare(shell, own.files, [...domains.suspects, ...standing])), ...unknown];
+  const suspects = [...domains.suspects, ...standing].filter(({ isVms }) => !(own.onlyAbove && isVms));
+  return [...(await compare(shell, own.files, suspects)), ...unknown];
 }
 
 /** What keeps a file from being deleted that holds data: whatever uses it, or may. */
@@ -124,11 +93,13 @@ async function compare(shell: Shell, files: string[], suspects: Suspect[]): Prom
   return suspects.flatMap((one, i) => usersIn(ours, one, chains[i] ?? []));
 }
 
-function usersIn(ours: FileSeen[], { path, same, above, isVms }: Suspect, chain: FileSeen[]): DiskUser[] {
+function usersIn(ours: FileSeen[], { path, volume, same, above, isVms }: Suspect, chain: FileSeen[]): DiskUser[] {
   const seen = chain.length > 0 ? chain : [{ path }];
   const known = ours.flatMap((own): DiskUser[] => {
     const at = seen.findIndex((below) => isSame(own, below));
-    return at < 0 ? [] : [{ isKnown: true, file: own.path, fact: at === 0 ? same : above }];
+    if (at < 0) return [];
+    const overlays = [...(volume === undefined ? [] : [volume]), ...seen.slice(0, at).map((one) => one.path)];
+    return [{ isKnown: true, file: own.path, fact: at === 0 ? same : above, overlays }];
   });
   const isRemoved = (file: FileSeen) => isVms === true && file.path === path && file.isMissing === true;
   const end = chain.find((file) => file.unknown !== undefined && !isRemoved(file));
@@ -198,94 +169,6 @@ async function pathsOf(ask: Ask, volumes: string[], known: Map<string, string>):
   return new Map([...known, ...told]);
 }
 
-/** What the volumes of all pools of files stand on. */
-async function lookAtPools(
-  virsh: BatchVirsh,
-  ask: Ask,
-  own: OwnFiles,
-): Promise<Found & { paths: Map<string, string> }> {
-  const [all, active] = (await ask([filePoolList("--all"), filePoolList()])).map((list) => namesIn(answered(list)));
-  const found: Found = { suspects: [], unknown: await lookAtStopped(ask, own, all ?? [], active ?? []) };
-  const { tables, unread } = await listVolumes(virsh, ask, active ?? [], own.isData === true);
-  const notKnown = (pool: string, why: string) =>
-    found.unknown.push(`whether a volume of the pool ${pool} stands on it is not known: ${why}`);
-  for (const [pool, why] of unread) notKnown(pool, why);
-  const volumes = tables.flatMap(([pool, table]) => [...table].map(([name, path]) => ({ pool, name, path })));
-  const paths = new Map(volumes.map(({ pool, name, path }) => [`${pool}/${name}`, path]));
-  const others = volumes.filter(({ pool, name }) => !standsElsewhere(pool, name));
-  const answers = await ask(others.map(({ pool, name }) => ["vol-dumpxml", name, "--pool", pool]));
-  for (const [i, { ok, output }] of answers.entries()) {
-    const { backingPath: path, backingFormat: format = "" } = ok ? parseVolume(output) : {};
-    if (!path) continue;
-    const volume = others[i]?.path ?? "";
-    found.suspects.push({ volume, path, format, same: `${volume} stands on it`, above: `${path} stands on it` });
-  }
-  for (const [pool, why] of await unreadVolumes(ask, answers)) notKnown(pool, why);
-  return { ...found, paths };
-}
-
-/** Those of other projects, and of consoles beside them, hold what this program has put there. */
-async function lookAtStopped(ask: Ask, own: OwnFiles, all: string[], active: string[]): Promise<string[]> {
-  const stopped = all.filter((pool) => !active.includes(pool) && !pool.startsWith(namePrefix));
-  const answers = await ask(stopped.map((pool) => ["pool-dumpxml", pool]));
-  const storageDir = posix.join(own.files[0] ?? "", "../..");
-  return stopped
-    .filter((_, i) => !answers[i]?.ok || !isConsolePool(parsePool(answers[i].output), storageDir))
-    .map((pool) => `whether a volume of the pool ${pool} stands on it is not known: the pool is stopped`);
-}
-
-/** The volumes of pools, once libvirt has read them again if it is to; and the pools that it could not read, with the reason. */
-async function listVolumes(virsh: BatchVirsh, ask: Ask, pools: string[], readAgain: boolean) {
-  const questions = (pool: string) => [...(readAgain ? [["pool-refresh", pool]] : []), ["vol-list", pool]];
-  // One that hangs, as its server is away, takes the answers about all with it: then each is asked by itself.
-  const answers: BatchAnswer[] = await ask(pools.flatMap(questions)).catch((error: unknown) => {
-    reasonOf(error);
-    return [];
-  });
-  const tables: [string, Map<string, string>][] = [];
-  const unread: [string, string][] = [];
-  const each = questions("").length;
-  for (const [i, pool] of pools.entries()) {
-    const told = answers.slice(each * i, each * (i + 1));
-    const list = told.at(-1);
-    if (list?.ok && told.every(({ ok }) => ok)) tables.push([pool, parseVolumes(list.output)]);
-    else {
-      // Another process may be at work in it.
-      const refreshed = readAgain ? refreshPool(virsh, pool) : Promise.resolve();
-      const again = await refreshed.then(() => virsh.run("vol-list", pool)).then(parseVolumes, reasonOf);
-      if (typeof again === "string") unread.push([pool, again]);
-      else tables.push([pool, again]);
-    }
-  }
-  if (unread.length === 0) return { tables, unread };
-  // One that libvirt cannot read is stopped by that, and still there.
-  const [left] = await ask([filePoolList("--all")]);
-  return { tables, unread: unread.filter(([pool]) => namesIn(answered(left)).includes(pool)) };
-}
-
-function reasonOf(error: unknown): string {
-  if (error instanceof VirshError) return error.reason;
-  throw error;
-}
-
-/** The volumes that are still there, of those that did not let themselves be seen, by their pools. */
-async function unreadVolumes(ask: Ask, answers: BatchAnswer[]): Promise<[string, string][]> {
-  const failed = answers.filter(({ ok }) => !ok);
-  if (failed.length === 0) return [];
-  const lists = await ask(failed.map(({ command }) => ["vol-list", command[3] ?? ""]));
-  return failed.flatMap((answer, i): [string, string][] => {
-    const { command, error } = answer;
-    const [, name = "", , pool = ""] = command;
-    const list = lists[i];
-    if (!list?.ok) return [[pool, error]];
-    const path = parseVolumes(list.output).get(name);
-    if (path === undefined) return [];
-    return [
-      [pool, isUnknownName(answer) ? `${error} (in ${path.slice(0, path.lastIndexOf("/"))}: ${oddNames})` : error],
-    ];
-  });
-}
-
 /** The failed answers about what is on a list still: what was removed meanwhile uses nothing. */
 async function stillThere(ask: Ask, list: string[], answers: BatchAnswer[]): Promise<BatchAnswer[]> {
   const failed = answers.filter(({ ok }) => !ok);
@@ -293,9 +176,4 @@ async function stillThere(ask: Ask, list: string[], answers: BatchAnswer[]): Pro
   const [again] = await ask([list]);
   const left = namesIn(answered(again));
   return failed.filter(({ command: [, name = ""] }) => left.includes(name));
-}
-
-function answered(answer: BatchAnswer | undefined): string {
-  if (answer?.ok) return answer.output;
-  throw unanswered(answer ?? { command: [], ok: false, output: "", error: "no answer" });
 }

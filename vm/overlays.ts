@@ -1,13 +1,13 @@
 import { posix } from "node:path";
 import { type Issue, UserError } from "../config/errors.ts";
-import { poolName } from "../config/names.ts";
+import { domainName, poolName } from "../config/names.ts";
 import { shellWord } from "../config/shell-word.ts";
-import { rawAmong } from "../host/backing-files.ts";
-import { disksOf } from "../host/domain-disks.ts";
 import { parseVolume, type VolumeXml } from "../host/libvirt-xml.ts";
-import { namesIn } from "../host/pool-volumes.ts";
+import { volumesIn } from "../host/pool-volumes.ts";
 import { shellFor } from "../host/shell.ts";
-import type { Virsh } from "../host/virsh.ts";
+import type { BatchVirsh, Virsh } from "../host/virsh.ts";
+import { VirshError } from "../host/virsh-error.ts";
+import { usersOfFiles } from "./disk-users.ts";
 
 /** What of a volume tells whether it is an overlay. */
 type Volume = Pick<VolumeXml, "name" | "path" | "backingPath" | "modified">;
@@ -20,9 +20,10 @@ const ownNames = ["disk.qcow2", "project.qcow2"];
  *
  * @param volumes all of the project's pool
  * @param raws what domains have as raw disks: what a guest wrote at the beginning of one is its own word
+ * @param elsewhere what is in other folders
  */
-export function overlayIssues(volumes: Volume[], raws: string[] = []): Issue[] {
-  const others = volumes.filter(({ path }) => !raws.includes(path));
+export function overlayIssues(volumes: Volume[], raws: string[] = [], elsewhere: Volume[] = []): Issue[] {
+  const others = [...volumes, ...elsewhere].filter(({ path }) => !raws.includes(path));
   return volumes
     .filter(({ name }) => ownNames.includes(name))
     .flatMap((own) => overlaysOn(own, others).map((overlay) => overlayIssue(own, topOf(overlay, others))));
@@ -62,23 +63,40 @@ function overlayIssue({ path, modified: ours = 0 }: Volume, { path: overlay, mod
 }
 
 /**
- * Looks for such overlays right before a project gets a new domain.
+ * Looks for such overlays right before a project gets a new domain, wherever they are: in any pool that is active, or the disk of another
+ * domain. What is only not known is no reason to refuse that: a pool of ISO images may be stopped.
  *
- * @param names of all volumes of its pool
  * @throws UserError naming disk, overlay and remedy; VirshError when libvirt does not tell
  */
-export async function requireNoOverlay(virsh: Virsh, project: string, names: string[]): Promise<void> {
-  if (names.every((name) => [...ownNames, "seed.iso"].includes(name))) return;
-  const pool = poolName(project);
-  const volumes: VolumeXml[] = [];
-  for (const name of names) volumes.push(parseVolume(await virsh.run("vol-dumpxml", name, "--pool", pool)));
-  if (overlayIssues(volumes).length === 0) return;
-  const at = (source: string) => volumes.find(({ name }) => source === `${pool}/${name}`)?.path ?? source;
-  const raws: string[] = [];
-  for (const domain of namesIn(await virsh.run("list", "--all", "--name")))
-    for (const { source, format } of await disksOf(virsh, domain)) if (format === "raw") raws.push(at(source));
-  const files = volumes.map(({ path }) => path);
-  const issues = overlayIssues(volumes, [...(await rawAmong(shellFor(virsh.uri), files, raws))]);
-  if (issues.length > 0)
-    throw new UserError(`${project} is not defined on its disks. Nothing on them was changed.`, issues);
+export async function requireNoOverlay(virsh: BatchVirsh, project: string): Promise<void> {
+  const [domain, pool] = [domainName(project), poolName(project)];
+  const files = [...(await volumesIn(virsh, pool))].flatMap(([name, path]) => (ownNames.includes(name) ? [path] : []));
+  if (files.length === 0) return;
+  const places = { domain, pool, files, isData: true, onlyAbove: true };
+  const users = await usersOfFiles(virsh, shellFor(virsh.uri), places);
+  // Each with what it stands on.
+  const overlays = new Map(
+    users.flatMap(({ overlays: chain = [], file = "" }) =>
+      chain.map((path, i): [string, string] => [path, chain[i + 1] ?? file]),
+    ),
+  );
+  if (overlays.size === 0) return;
+  const seen = async (path: string) => ({ name: posix.basename(path), path, ...(await modifiedAt(virsh, path)) });
+  const ours = await Promise.all(files.map(seen));
+  const theirs = await Promise.all(
+    [...overlays].map(async ([path, backingPath]) => ({ ...(await seen(path)), backingPath })),
+  );
+  const issues = overlayIssues(ours, [], theirs);
+  throw new UserError(`${project} is not defined on its disks. Nothing on them was changed.`, issues);
+}
+
+/** When a file was written to last; of one that is in no pool that is not known. */
+async function modifiedAt(virsh: Virsh, path: string): Promise<Pick<Volume, "modified">> {
+  try {
+    const { modified } = parseVolume(await virsh.run("vol-dumpxml", path));
+    return modified === undefined ? {} : { modified };
+  } catch (error) {
+    if (error instanceof VirshError) return {};
+    throw error;
+  }
 }

@@ -25,6 +25,8 @@ export interface VmPlace {
   /** The stack's name. */
   owner: string;
   storageDir: string;
+  /** Whether the host had no disk of its before this update: nothing can stand on one. */
+  isNew?: boolean;
 }
 
 /**
@@ -34,11 +36,14 @@ export interface VmPlace {
  * @throws UserError when it belongs to somebody else, has other disks than ours or saved memory, or runs unknown to its libvirt;
  *   where there is none, when an overlay stands on ours
  */
-export async function makeWayForDomain(virsh: Virsh, project: string, place: VmPlace, log: Log): Promise<void> {
+export async function makeWayForDomain(virsh: BatchVirsh, project: string, place: VmPlace, log: Log): Promise<void> {
   const domain = domainName(project);
   await requireReallyOff(virsh, domain);
-  const volumes = await requireNoRestore(virsh, project);
-  if (!(await names(virsh)).includes(domain)) return requireNoOverlay(virsh, project, volumes);
+  await requireNoRestore(virsh, project);
+  if (!(await names(virsh)).includes(domain)) {
+    if (!place.isNew) await requireNoOverlay(virsh, project);
+    return;
+  }
   await requireUnmoved(virsh, project, place);
   await requireNoSavedMemory(virsh, project, place.owner);
   const pool = poolName(project);

@@ -30,11 +30,10 @@ export function unfinishedRestore(project: string, files: Iterable<string>): Iss
 /**
  * Right before a VM is started or defined. A pool that is stopped is started for that.
  *
- * @returns the names of all volumes of the pool, which libvirt has just looked at again
  * @throws UserError when a restore of its project disk was cut off, or its pool is not there to show that; VirshError when that cannot
  *   be read
  */
-export async function requireNoRestore(virsh: Virsh, project: string): Promise<string[]> {
+export async function requireNoRestore(virsh: Virsh, project: string): Promise<void> {
   const pool = poolName(project);
   const pools = async (...which: string[]) => namesIn(await virsh.run("pool-list", "--name", ...which));
   if (!(await pools()).includes(pool)) {
@@ -50,10 +49,8 @@ export async function requireNoRestore(virsh: Virsh, project: string): Promise<s
     });
   }
   await refreshPool(virsh, pool);
-  const volumes = [...(await volumesIn(virsh, pool)).keys()];
-  const issue = unfinishedRestore(project, volumes);
+  const issue = unfinishedRestore(project, (await volumesIn(virsh, pool)).keys());
   if (issue) throw notStarted(project, issue);
-  return volumes;
 }
 
 const notStarted = (project: string, issue: Issue) => new UserError(`The VM of ${project} is not started.`, [issue]);

@@ -185,6 +185,26 @@ describe("disks that are there", () => {
       );
     });
 
+    test("is seen in another pool under storageDir as well, and in none where it stands on another VM's disk", () => {
+      const [s1, of] = ["/vms/snapshots/webapp.s1", "/vms/webapp/project.qcow2"];
+      const seen = (backingPath: string) =>
+        errors(
+          {},
+          [],
+          [],
+          [
+            aPool({ volumes: [ours] }),
+            aPool({
+              name: "snapshots",
+              path: "/vms/snapshots",
+              volumes: [aVolume({ name: "webapp.s1", path: s1, backingPath })],
+            }),
+          ],
+        );
+      expect(seen(of)).toBe(written(s1));
+      expect(seen("/vms/api/project.qcow2")).toBe("");
+    });
+
     test("is the domain's to tell of while that is there", () => {
       expect(errors({}, [ours, rootDisk, overlay(2000)])).toBe("");
     });

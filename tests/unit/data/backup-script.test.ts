@@ -229,6 +229,103 @@ describe.skipIf(!existsSync("/usr/bin/qemu-io"))("the backup of a disk", () => {
     expect(files()).toEqual([]);
   });
 
+  describe("whose VM others have undefined,", () => {
+    const at = (name: string) => path.join(dir, name);
+    const asked = () => readFileSync(at("asked"), "utf8");
+    const lay = (name: string, base: string) =>
+      execaSync("qemu-img", ["create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", base, at(name)]);
+    const escaped = (text: string) => text.replaceAll("'", "&apos;");
+    /** A libvirt with a pool of these files elsewhere, of which each may stand on another, and with a domain that has a disk. */
+    const elsewhere = (files: Record<string, string>, { disk = "", format = "qcow2", broken = "" } = {}) => {
+      const rows = Object.keys(files).map((name) => ` ${name}   ${at(name)}`);
+      writeFileSync(at("rows"), rows.join("\n"));
+      for (const [name, base] of Object.entries(files)) {
+        const store = `  <backingStore>\n    <path>${escaped(base)}</path>\n    <format type='qcow2'/>\n  </backingStore>\n`;
+        writeFileSync(at(`${name}.xml`), `<volume>\n${base && store}</volume>`);
+      }
+      const theirs = `<disk type='file' device='disk'>\n<driver name='qemu' type='${format}'/>\n<source file='${escaped(disk)}'/>\n</disk>`;
+      writeFileSync(at("domain.xml"), `<domain>\n<name>rescue</name>\n${disk && theirs}\n</domain>`);
+      fake(
+        "virsh",
+        `cd "$STORAGE/.."; echo "$*" >>asked
+case $* in
+  ${broken}
+  *" list --all --name") echo rescue ;;
+  *" list --all --uuid") echo 6695eb01-f6a4-8304-79aa-97f2502e193f ;;
+  *" dumpxml "*) cat domain.xml ;;
+  *"pool-list "*"--name --type "*) echo "fast   " ;;
+  *"vol-list fast") cat rows ;;
+  *"vol-dumpxml "*) cat "\${*##*/}.xml" ;;
+  *domstate*) exit 1 ;;
+esac`,
+      );
+    };
+    const tail = "what was written since that snapshot is there alone";
+    const commit = (overlay: string) =>
+      `if it is a snapshot's overlay, not a disk that its guest had as raw, write it back into ours: qemu-img commit -b ${shellWord(disk())} ${shellWord(overlay)}; if a blockcommit has done so, move it away`;
+
+    test.each<[string, () => void]>([
+      ["a pool elsewhere", () => elsewhere({ s1: disk(), "install.iso": "" })],
+      ["no pool, and another VM has it", () => elsewhere({}, { disk: at("s1") })],
+    ])("is refused where its snapshot's overlay is in %s", async (_, make) => {
+      lay("s1", disk());
+      writeFileSync(at("install.iso"), "no image");
+      make();
+      const { stderr } = await run();
+      expect(stderr).toBe(
+        refusal(disk(), `must have no overlay, but ${at("s1")} stands on it: ${tail}`, commit(at("s1"))),
+      );
+      expect(files()).toEqual([]);
+      // Of what is no qcow2 image libvirt is not asked.
+      expect(asked()).not.toMatch(/vol-dumpxml .*install\.iso/);
+    });
+
+    test("is refused where an image in a pool elsewhere stands on it by way of another", async () => {
+      lay("s1", disk());
+      lay("s2", at("s1"));
+      elsewhere({ s2: at("s1") });
+      expect((await run()).stderr).toBe(
+        refusal(
+          disk(),
+          `must have no overlay, but ${at("s2")} stands on it by way of others: ${tail}`,
+          `look at them, and move them away or write them back into ours, the last one first: qemu-img info --backing-chain ${shellWord(at("s2"))}`,
+        ),
+      );
+    });
+
+    test("is looked for in few questions, however many images stand on another one; none hides the one that is", async () => {
+      execaSync("qemu-img", ["create", "-q", "-f", "qcow2", at("base"), "1M"]);
+      const clones = Array.from({ length: 20 }, (_, i) => `clone${i}`);
+      for (const name of clones) lay(name, at("base"));
+      const all = Object.fromEntries(clones.map((name) => [name, at("base")]));
+      elsewhere({ base: "", ...all });
+      expect((await run()).exitCode).toBe(0);
+      expect(asked().match(/vol-dumpxml .*/g)).toEqual([`vol-dumpxml ${at("clone0")}`]);
+      lay("s1", disk());
+      elsewhere({ ...all, s1: disk() });
+      expect((await run()).stderr).toContain(`${at("s1")} stands on it`);
+    });
+
+    test.each<[string, () => void]>([
+      ["an image that stands on something else", () => elsewhere({ other: at("base"), base: "" })],
+      ["one that stands on what is not there", () => elsewhere({ other: "/nowhere/base" })],
+      ["a raw disk whose guest wrote that", () => elsewhere({ s1: disk() }, { disk: at("s1"), format: "raw" })],
+      ["a VM that has the disk itself", () => elsewhere({}, { disk: disk() })],
+      ["a VM whose disk is away", () => elsewhere({}, { disk: "/nowhere/disk" })],
+      ["a stopped pool", () => elsewhere({}, { broken: '*"pool-list --name --type "*) ;;' })],
+      ["a pool that cannot be read", () => elsewhere({}, { broken: '*"pool-refresh fast") exit 1 ;;' })],
+      ["a volume that libvirt cannot read", () => elsewhere({ s1: disk() }, { broken: '*"vol-dumpxml "*) exit 1 ;;' })],
+      ["a VM that libvirt does not tell of", () => elsewhere({}, { broken: '*" dumpxml "*) exit 1 ;;' })],
+    ])("is made in spite of %s", async (_, make) => {
+      lay("s1", disk());
+      execaSync("qemu-img", ["create", "-q", "-f", "qcow2", at("base"), "1M"]);
+      lay("other", at("base"));
+      make();
+      const { exitCode, stderr } = await run();
+      expect([stderr, exitCode]).toEqual(["", 0]);
+    });
+  });
+
   test("is not written over with a file that a raw disk's guest named as its data beside it", async () => {
     const [theirs, secret] = [path.join(storage, "myapp/scratch.raw"), path.join(dir, "secret")];
     const named = ["-o", `data_file=${secret}`, "-F", "qcow2", "-b", disk()];

@@ -6,12 +6,13 @@ import {
   putByDomain,
   requireDataDisk,
   requireRoomForImage,
+  type VmPlace,
 } from "../../../vm/replace.ts";
 import { FakeVirsh } from "./fake-virsh.ts";
 
 const uuid = domainUuid("webapp");
 const ours = { description: "project-vms stack storage", running: true, disks: [], uuid };
-const place = { owner: "storage", storageDir: "/vms" };
+const place: VmPlace = { owner: "storage", storageDir: "/vms" };
 let virsh: FakeVirsh;
 const log = () => {};
 
@@ -59,6 +60,43 @@ describe("before a domain is defined anew", () => {
       ].join("\n"),
     );
     expect(virsh.changes).toEqual([]);
+  });
+
+  describe("where others have undefined it, what stands on its disks elsewhere", () => {
+    const refusal = (disk: string, top: string) =>
+      [
+        "webapp is not defined on its disks. Nothing on them was changed.",
+        `  - /vms/webapp/${disk}: must have no overlay, but ${top} stands on it, and has what was written since that snapshot`,
+        `    on the host, if it is a snapshot's overlay, not a disk that its guest had as raw, write it back into ours: qemu-img info --backing-chain ${top} | grep 'data file:' || qemu-img commit -b /vms/webapp/${disk} ${top}; then move ${top} away`,
+      ].join("\n");
+    const make = (place_ = place) => makeWayForDomain(virsh, "webapp", place_, log);
+    const inPool = (name: string, backing: string) =>
+      virsh.pools.set("fast", new Map(virsh.pools.get("fast")).set(name, { path: `/srv/fast/${name}`, backing }));
+    beforeEach(() => virsh.domains.clear());
+
+    test.each(["project.qcow2", "disk.qcow2"])("in another pool, is not left behind (%s)", async (disk) => {
+      inPool("webapp.s1", `/vms/webapp/${disk}`);
+      await expect(make()).rejects.toThrow(refusal(disk, "/srv/fast/webapp.s1"));
+      expect(virsh.changes).toEqual([]);
+    });
+
+    test("does not count where it stands on another, or it is only not known whether it does", async () => {
+      inPool("api.s1", "/vms/api/project.qcow2");
+      virsh.pools.set("isos", new Map());
+      virsh.stopped.add("isos");
+      virsh.pools.set("away", new Map());
+      virsh.unreadable.add("away");
+      // One that has the disk itself holds nothing that is not on it.
+      virsh.domains.set("rescue", { description: "", running: false, disks: ["/vms/webapp/project.qcow2"] });
+      await expect(make()).resolves.toBeUndefined();
+    });
+
+    test("is not looked for where the update itself has made them: a new VM waits for no look at all volumes", async () => {
+      inPool("a", "/vms/webapp/project.qcow2");
+      const before = virsh.asked;
+      await expect(make({ ...place, isNew: true })).resolves.toBeUndefined();
+      expect(virsh.asked - before).toBeLessThan(10);
+    });
   });
 
   test("one under another UUID is undefined; its disks are not touched", async () => {
