@@ -22,8 +22,10 @@ export function orphansAmong(processes: ProcessFound[], folder: string): Process
   const alive = new Map(processes.map(({ pid, executable }) => [pid, path.basename(executable)]));
   const isOurs = ({ executable }: ProcessFound) =>
     executable.startsWith(`${folder}/`) && pluginNames.test(path.basename(executable));
+  // An engine may be a container's first process itself: `docker run <image> pulumi up`.
+  const isTakenIn = (parent: number) => parent === 1 && alive.get(1) !== "pulumi";
   // In a desktop's session it is systemd's manager of that user that takes in what has lost its parent: PR_SET_CHILD_SUBREAPER(2const)
-  const isLost = ({ parent }: ProcessFound) => parent === 1 || ["systemd", undefined].includes(alive.get(parent));
+  const isLost = ({ parent }: ProcessFound) => isTakenIn(parent) || ["systemd", undefined].includes(alive.get(parent));
   const lost = processes.filter((one) => isOurs(one) && isLost(one));
   const isChild = ({ parent }: ProcessFound) => lost.some(({ pid }) => pid === parent);
   return [...lost, ...processes.filter((one) => isOurs(one) && isChild(one))];

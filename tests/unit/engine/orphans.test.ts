@@ -29,6 +29,17 @@ test("orphans are plugins of ours that lost whoever started them, and what those
   expect(orphansAmong(processes, "/cache").map(({ pid }) => pid)).toEqual([20, 30, 40, 41, 21]);
 });
 
+test("whose engine is the first process of a container is no orphan, and is one when that is any other program", () => {
+  const besides = (first: string) => [
+    { pid: 1, parent: 0, executable: first },
+    { pid: 9, parent: 1, executable: bridge },
+    { pid: 10, parent: 9, executable: provider },
+  ];
+  expect(orphansAmong(besides("/cache/a/bin/pulumi"), "/cache")).toEqual([]);
+  for (const first of ["/usr/bin/node", "/usr/bin/tini", ""])
+    expect(orphansAmong(besides(first), "/cache").map(({ pid }) => pid)).toEqual([9, 10]);
+});
+
 test("they are ended, and those with a living parent are not", async () => {
   const dir = mkdtempSync(path.join(tmpdir(), "orphans-"));
   const program = path.join(dir, "terraform-provider-sleep");
