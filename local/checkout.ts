@@ -10,7 +10,7 @@ import { whyAway } from "../host/mounted.ts";
 import { localDir, localSshKey } from "../host/resolve.ts";
 import { ownBackend } from "./backend.ts";
 import { ensurePassphrase, passphraseVariables } from "./passphrase.ts";
-import { dropAttributes } from "./state-attributes.ts";
+import { dropAttributes, dropEmptyLayout } from "./state-attributes.ts";
 
 /** The root of the checkout that a make target is run in, where Pulumi.yaml is. */
 export const projectRoot = process.cwd();
@@ -48,8 +48,8 @@ export function cutsPower({ FORCE: force }: NodeJS.ProcessEnv = process.env): bo
 
 /**
  * Makes what Pulumi needs in a checkout and git does not keep: the folder of the state, and the passphrase of its
- * secrets. What is there stays as it is: without its passphrase a stack's secrets are lost. Only what could keep the engine
- * from reading a state that an older version wrote is removed.
+ * secrets. What is there stays as it is: without its passphrase a stack's secrets are lost. Only what keeps the engine
+ * from reading a state, and holds nothing, is removed.
  */
 export function prepareCheckout(root: string): void {
   mkdirSync(localDir(root), { recursive: true, mode: 0o700 });
@@ -57,6 +57,7 @@ export function prepareCheckout(root: string): void {
   if (statSync(localDir(root)).uid === process.getuid?.()) chmodSync(localDir(root), 0o700);
   mkdirSync(path.join(localDir(root), "state"), { recursive: true });
   dropAttributes(root);
+  dropEmptyLayout(root);
   ensurePassphrase(root);
 }
 

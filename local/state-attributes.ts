@@ -28,6 +28,25 @@ export function dropAttributes(root: string): void {
   for (const file of [...attributesIn(ownFolder(root)).files, ...elsewhere]) remove(file);
 }
 
+/**
+ * Removes the note of a checkout's own backend of how its states are laid out, where it is empty: the engine writes it anew and finds them.
+ * It renames the note into place without a flush, and a power cut soon after that leaves nothing in it, or NULs. What this user may not remove stays.
+ */
+export function dropEmptyLayout(root: string): void {
+  const file = emptyLayout(ownFolder(root));
+  if (file !== undefined) remove(file);
+}
+
+/**
+ * The note of how the states in a folder are laid out, where it is empty: each command of an engine fails at that.
+ *
+ * @param folder of a backend of files
+ */
+export function emptyLayout(folder: string): string | undefined {
+  const file = path.join(folder, ".pulumi", "meta.yaml");
+  return isEmpty(file) ? file : undefined;
+}
+
 /** @param folder of a backend of files */
 export function attributesIn(folder: string): Attributes {
   const found: Attributes = { files: [], empty: [], unread: [] };

@@ -6,10 +6,10 @@ import type { Log } from "../../config/log.ts";
 import { programEnvironment } from "../../config/program-environment.ts";
 import { shellWord } from "../../config/shell-word.ts";
 import { orphansAmong, processesFound, reapOrphans } from "../../engine/orphans.ts";
-import { mayBeFolder, skipRemedy, usedBackend } from "../../local/backend.ts";
+import { mayBeFolder, ownFolder, skipRemedy, usedBackend } from "../../local/backend.ts";
 import { type BrokenState, brokenState, describeCopy, restoreState } from "../../local/broken-state.ts";
 import { cancelCommand, isHeld, readLocks, releaseDeadLocks } from "../../local/stack-lock.ts";
-import { attributesIn, dropAttributes } from "../../local/state-attributes.ts";
+import { attributesIn, dropAttributes, dropEmptyLayout, emptyLayout } from "../../local/state-attributes.ts";
 import { cacheFolder } from "../../toolchain/ensure/places.ts";
 import { toolchainEnvironment } from "../../toolchain/ensure.ts";
 import { bridgeVersion, commandVersion, pulumiVersion, tailscaleVersion } from "../../toolchain/plugin/version.ts";
@@ -32,9 +32,22 @@ export async function examineEngine(root: string, stack: string, log: Log): Prom
 export async function examineStateFiles(root: string, stack: string, log: Log): Promise<Examined[]> {
   const broken = await brokenState(root, stack);
   const attributes = examineAttributes(root);
-  if (broken === undefined) return [attributes];
-  const state = examineBroken(stack, broken, () => restoreState(root, stack, log));
-  return attributes.level === "ok" ? [state] : [state, attributes];
+  const state = broken && examineBroken(stack, broken, () => restoreState(root, stack, log));
+  const found = [state, examineLayout(root)].filter((one) => one !== undefined);
+  return found.length > 0 && attributes.level === "ok" ? found : [...found, attributes];
+}
+
+/** An engine fails at an empty note of how states are laid out, and makes one that is not there. In another backend it is others' too. */
+function examineLayout(root: string): Examined | undefined {
+  const { folder, isOwn } = usedBackend(root);
+  const file = folder === undefined ? undefined : emptyLayout(folder);
+  if (file === undefined) return undefined;
+  const says = `each command of pulumi ends with "corrupt store": ${file} is empty, as a power cut leaves it`;
+  const mend = async () => {
+    dropEmptyLayout(root);
+    if (emptyLayout(ownFolder(root))) throw new UserError(`this user may not remove ${file}`);
+  };
+  return failure("state files", says, `rm ${shellWord(file)}: the engine makes it again`, isOwn ? mend : undefined);
 }
 
 function examineBroken(stack: string, { holders, file, copy, unread, issue }: BrokenState, mend: () => Promise<void>) {

@@ -1,7 +1,17 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { examineStateFiles } from "../../../daily/doctor/engine.ts";
 import { prepareCheckout } from "../../../local/checkout.ts";
 import { attributesIn, dropAttributes } from "../../../local/state-attributes.ts";
 
@@ -91,4 +101,40 @@ test("what cannot be looked at is told, and keeps nothing from being prepared", 
   write("elsewhere/.pulumi", "no folder");
   prepareCheckout(root);
   expect(attributesIn(path.join(root, "elsewhere")).unread).toEqual([path.join(root, "elsewhere/.pulumi")]);
+});
+
+test.each(["", "\0\0\0", "\n"])(
+  "a note of the layout of %j, at which each engine fails, goes from the own backend alone",
+  (text) => {
+    vi.stubEnv("PULUMI_BACKEND_URL", `file://${root}/elsewhere`);
+    const own = write(".local/state/.pulumi/meta.yaml", text);
+    const kept = write("elsewhere/.pulumi/meta.yaml", text);
+    prepareCheckout(root);
+    expect([own, kept].filter((file) => existsSync(file))).toEqual([kept]);
+  },
+);
+
+test("the doctor names an empty note of the layout, and removes the own backend's, which the engine makes again", async () => {
+  const examined = () => examineStateFiles(root, "local", () => undefined);
+  const said = (file: string) => ({
+    check: "state files",
+    level: "failure",
+    says: `each command of pulumi ends with "corrupt store": ${file} is empty, as a power cut leaves it`,
+    remedy: `rm ${file}: the engine makes it again`,
+  });
+  write(".local/state/.pulumi/stacks/project-vms/local.json", "{}");
+  const own = write(".local/state/.pulumi/meta.yaml", "\0");
+  const [found, ...others] = await examined();
+  expect([found, others]).toMatchObject([{ ...said(own), fix: "possible" }, []]);
+  await found?.mend?.();
+  expect([existsSync(own), await examined()]).toMatchObject([false, [{ level: "ok" }]]);
+  vi.stubEnv("PULUMI_BACKEND_URL", `file://${root}/elsewhere?metadata=skip`);
+  const elsewhere = write("elsewhere/.pulumi/meta.yaml", "");
+  expect(await examined()).toMatchObject([{ ...said(elsewhere), fix: "none" }]);
+});
+
+test("one that says anything stays as it is", () => {
+  const file = write(".local/state/.pulumi/meta.yaml", "version: 1");
+  prepareCheckout(root);
+  expect(readFileSync(file, "utf8")).toBe("version: 1");
 });
