@@ -13,9 +13,11 @@ export async function lockedStack(
   stack: string,
 ): Promise<StackLocked | undefined> {
   if (stdout.trim() !== "") return undefined;
+  const words = /^error: (?:could not create stack: )?(unexpected end of JSON input|the stack is currently locked by)/m;
+  const [, what] = words.exec(stderr) ?? [];
+  if (what === undefined) return undefined;
   // A lock that another engine is just writing is a lock to this one, and not JSON yet (`checkForLock` in its backend/diy).
-  if (/^error: unexpected end of JSON input/m.test(stderr)) return stackHeld(root, stack);
-  if (!/^error: the stack is currently locked by/m.test(stderr)) return undefined;
+  if (what === "unexpected end of JSON input") return stackHeld(root, stack);
   const holders = [...stderr.matchAll(/created by (\S+) \(pid (\d+)\) at (\S+)/g)].map(
     ([, who, pid, since]) => `process ${pid} of ${who}, since ${since}`,
   );

@@ -8,6 +8,7 @@ import { stackUrn } from "../config/pulumi-project.ts";
 import { runProgram } from "../config/run-program.ts";
 import { checkStackFile } from "../config/stack-file.ts";
 import { readStackState } from "../daily/stack-state.ts";
+import { lockedStack } from "../engine/lock.ts";
 import { keepingFile } from "../engine/stack-file.ts";
 import { Guest } from "../guest/guest.ts";
 import { limits, type Readiness, waitUntilReady } from "../guest/ready.ts";
@@ -70,6 +71,7 @@ async function selectStack(): Promise<void> {
   const { failed, all } = await execa("pulumi", args, { cwd: projectRoot, stdin: "ignore", reject: false, all: true });
   if (!failed) return;
   throw (
+    (await lockedStack({ stdout: "", stderr: all ?? "" }, projectRoot, stack)) ??
     wrongPassphrase(projectRoot, stack, all ?? "") ??
     new UserError(`pulumi ${args.join(" ")} did not succeed:\n${all ?? ""}`)
   );
@@ -87,7 +89,10 @@ async function pulumi(...args: string[]): Promise<void> {
     reject: false,
   });
   process.off("SIGINT", onInterrupt);
-  if (exitCode !== 0) throw new UserError(`pulumi ${args.join(" ")} did not succeed; what it says is above.`);
+  if (exitCode === 0) return;
+  // It may have met the lock of an engine that was faster, and can be short of words for that (engine/lock.ts).
+  const held = await stackHeld(projectRoot, stack);
+  throw new UserError(`pulumi ${args.join(" ")} did not succeed; what it says is above.`, held?.issues);
 }
 
 /**

@@ -33,15 +33,18 @@ const lockedBy = (who: string) =>
     '    wait until that has ended; if it is surely gone: `pulumi cancel -s local` (in a shell of `eval "$(make -s env)"`), then the same command again',
   ].join("\n");
 
-test("the engine's words for a lock are explained, with the way out", async () => {
-  const stderr = `error: the stack is currently locked by 1 lock(s). Either wait for the other process(es) to end or delete the lock file with \`pulumi cancel\`.
+/** What the engine says before it where it begins a stack. */
+const beginnings = ["error: ", "error: could not create stack: "];
+
+test.each(beginnings)("the engine's words for a lock (%s) are explained, with the way out", async (beginning) => {
+  const stderr = `${beginning}the stack is currently locked by 1 lock(s). Either wait for the other process(es) to end or delete the lock file with \`pulumi cancel\`.
   file:///x/.local/state/.pulumi/locks/organization/project-vms/local/1.json?metadata=skip&no_tmp_dir=true: created by root@desk (pid 4711) at 2026-11-21T17:05:33Z`;
   expect(await said(stderr)).toBe(lockedBy("process 4711 of root@desk, since 2026-11-21T17:05:33Z"));
 });
 
-test("so is a lock that the engine met while another one wrote it", async () => {
+test.each(beginnings)("so is a lock that the engine met while another one wrote it (%s)", async (beginning) => {
   const pid = engine();
-  expect(await said("error: unexpected end of JSON input\n")).toBe(lockedBy(`process ${pid} of me`));
+  expect(await said(`${beginning}unexpected end of JSON input\n`)).toBe(lockedBy(`process ${pid} of me`));
 });
 
 test.each([

@@ -150,6 +150,30 @@ test("a stack that another update works on is told with who that is, and not wit
   expect(exitCode).toBe(1);
 });
 
+const eva = { pid: 4711, hostname: "elsewhere", username: "eva" };
+const lockOfEva = `  - stack local: is locked by process 4711 of eva
+    wait until that has ended; if it is surely gone: \`pulumi cancel -s local\` (in a shell of \`eval "$(make -s env)"\`), then the same command again`;
+
+test("so is one that another engine was faster to begin, and whose lock this one met half written", async () => {
+  host.select.mockImplementation(() => {
+    host.locks.mockReturnValue([eva]);
+    return { failed: true, all: "error: could not create stack: unexpected end of JSON input" };
+  });
+  expect(await up()).toEqual({
+    failure: `Nothing was changed: something else works on the stack local.\n${lockOfEva}`,
+    exitCode: 1,
+  });
+});
+
+test("an update that did not succeed beside another one names that, and does not say that nothing was changed", async () => {
+  host.update.mockImplementation(() => {
+    host.locks.mockReturnValue([eva]);
+    return { exitCode: 255 };
+  });
+  const failure = `pulumi up --stack local --yes --skip-preview did not succeed; what it says is above.\n${lockOfEva}`;
+  expect(await up()).toEqual({ failure, exitCode: 1 });
+});
+
 test("a stack file whose secrets are under another passphrase is told with what to do", async () => {
   const all = "error: could not create secrets manager for new stack: incorrect passphrase";
   host.select.mockReturnValue({ failed: true, all });
