@@ -54,7 +54,7 @@ export function requireText(text: string, file: string): string {
 }
 
 /** What the engine notes in a stack's file by itself. */
-const notedByEngine = /^(?:encryptionsalt|encryptedkey|secretsprovider):.*$/gm;
+export const notedByEngine = /^(?:encryptionsalt|encryptedkey|secretsprovider):.*$/gm;
 
 /**
  * Whether a stack's file says nothing but what the engine notes there: it does so in a file that was emptied, or is not there, before it

@@ -136,7 +136,7 @@ export class Engine {
     };
     const stack = await this.select();
     try {
-      await keepingFile(this.file(), () => run(stack, onEvent, told));
+      await keepingFile(this.file(), () => run(stack, onEvent, told), this.log);
       return told;
     } catch (error) {
       return await this.explain(name, error, told);
@@ -201,7 +201,7 @@ export class Engine {
     const text = requireText(readFileSync(file, "utf8"), stackFileName(this.root, this.stack));
     // An engine that was killed while it began it may have left its lock alone.
     await releaseDeadLocks(this.root, this.stack, this.log);
-    const stack = await keepingFile(file, () => Stack.create(this.stack, workspace));
+    const stack = await keepingFile(file, () => Stack.create(this.stack, workspace), this.log);
     writeWhole(file, withSalt(text, readFileSync(file, "utf8")));
     return stack;
   }

@@ -2,12 +2,15 @@ import { randomUUID } from "node:crypto";
 import {
   chmodSync,
   chownSync,
+  closeSync,
   existsSync,
   linkSync,
+  openSync,
   readFileSync,
   realpathSync,
   renameSync,
   rmSync,
+  type Stats,
   statSync,
   truncateSync,
   writeFileSync,
@@ -18,6 +21,7 @@ import { readEngineConfig, writtenKey } from "../config/engine-config.ts";
 import { formatPath, UserError } from "../config/errors.ts";
 import { isBlank } from "../config/pulumi-files.ts";
 import { asMap, ownNamespace, type PulumiProject, plainProject } from "../config/pulumi-project.ts";
+import { isCutOff } from "./cut-off.ts";
 import { type Value, withoutKey, withValue } from "./yaml-text.ts";
 
 /** What is written in a project's entry. */
@@ -137,14 +141,22 @@ function changedTree(tree: Fields, [key, ...rest]: string[], value: Value | unde
 
 /**
  * Runs engines, and puts a stack's file back as it was before if one left it empty: to note a salt, an engine empties the file and then
- * writes it, and may be killed in between. An error of the engines comes before one of that.
+ * writes it, and may be killed in between. Where they failed, so is one of which the beginning alone was written. What else became of
+ * the file is its user's, who may change it meanwhile. An error of the engines comes before one of that.
  */
-export async function keepingFile<T>(file: string, work: () => Promise<T>): Promise<T> {
-  const before = existsSync(file) ? readFileSync(file) : Buffer.of();
+export async function keepingFile<T>(file: string, work: () => Promise<T>, log: (line: string) => void): Promise<T> {
+  const before = look(file);
   const [result] = await Promise.allSettled([work()]);
   try {
-    const isEmptied = existsSync(file) && isBlank(readFileSync(file, "latin1"));
-    if (isEmptied && !isBlank(before.toString("latin1"))) putBack(file, before);
+    const now = look(file);
+    const isEmptied = now.inode !== undefined && isEmpty(now) && !isEmpty(before);
+    // An engine writes into the file; editors, and what changes it here, put another in its place as a rule.
+    const mayBeCutOff = result.status === "rejected" && now.inode === before.inode;
+    if (isEmptied) putBack(file, before.bytes, log);
+    else if (mayBeCutOff && isCutOff(now.bytes, before.bytes)) {
+      putBack(file, before.bytes, log);
+      log(`${file} was cut off, as a write of the engine failed: it is put back as it was before`);
+    }
   } catch (error) {
     if (result.status === "fulfilled") throw error;
   }
@@ -152,18 +164,47 @@ export async function keepingFile<T>(file: string, work: () => Promise<T>): Prom
   return result.value;
 }
 
-/** Writes a file that was emptied. A full disk has no room for a second one, but for what was in this one a moment ago. */
-function putBack(file: string, before: Buffer): void {
+/** What is in a file; without an inode where there is none. */
+interface Look {
+  bytes: Buffer;
+  inode?: number;
+}
+
+const look = (file: string): Look =>
+  existsSync(file) ? { bytes: readFileSync(file), inode: statSync(file).ino } : { bytes: Buffer.of() };
+
+const isEmpty = ({ bytes }: Look) => isBlank(bytes.toString("latin1"));
+
+/** Writes a file that was emptied or cut off. A full disk has no room for a second one, but for what was in this one a moment ago. */
+function putBack(file: string, before: Buffer, log: (line: string) => void): void {
   try {
     writeWhole(file, before);
   } catch {
     try {
-      writeFileSync(file, before, { flush: true });
+      // Over what is there: the room of that, once given back, may be gone.
+      writeFileSync(file, before, { flag: "r+", flush: true });
+      truncateSync(file, before.length);
     } catch (error) {
-      truncateSync(file); // An empty one is refused by the next update; by half of one it would remove VMs.
+      leaveEmpty(realpathSync(file), log);
       throw error;
     }
   }
+}
+
+/** An empty file is refused by the next update; by half of one it would remove VMs: that is kept beside. */
+function leaveEmpty(file: string, log: (line: string) => void): void {
+  const found = statSync(file);
+  if (found.size === 0) return;
+  const aside = `${file}.${Date.now()}.cut-off`;
+  try {
+    renameSync(file, aside);
+  } catch {
+    truncateSync(file);
+    return;
+  }
+  closeSync(openSync(file, "a", found.mode));
+  makeAlike(file, found);
+  log(`${file} could not be put back, and is empty now; what had room of it is in ${aside}`);
 }
 
 /** Writes a file so that at no moment, not even when this is killed, it is there by half. */
@@ -171,15 +212,20 @@ export function writeWhole(file: string, text: string | Uint8Array): void {
   const place = realpathSync(file);
   const partial = `${place}.${randomUUID()}.partial`;
   try {
-    const { mode, uid, gid } = statSync(place);
-    writeFileSync(partial, text, { mode, flush: true });
-    chmodSync(partial, mode); // which the umask has cut
-    // Whose file it was can still write to it after a `sudo project-vm`.
-    if (process.getuid?.() === 0) chownSync(partial, uid, gid);
+    const found = statSync(place);
+    writeFileSync(partial, text, { mode: found.mode, flush: true });
+    makeAlike(partial, found);
     renameSync(partial, place);
   } finally {
     rmSync(partial, { force: true });
   }
+}
+
+/** Gives a new file the mode, which the umask has cut, and the owner of the one that it replaces. */
+function makeAlike(file: string, { mode, uid, gid }: Stats): void {
+  chmodSync(file, mode);
+  // Whose file it was can still write to it after a `sudo project-vm`.
+  if (process.getuid?.() === 0) chownSync(file, uid, gid);
 }
 
 /** Makes a file of its user's alone that is there whole or not at all; one that another process has made meanwhile stays. */

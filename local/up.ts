@@ -43,11 +43,11 @@ async function main(): Promise<void> {
   // Before the stack is looked for: of one whose engine was killed while it began it, there may be the lock alone.
   await releaseDeadLocks(projectRoot, stack, log);
   const file = path.join(projectRoot, stackFileName(projectRoot, stack));
-  await keepingFile(file, selectStack);
+  await keepingFile(file, selectStack, log);
   const held = await stackHeld(projectRoot, stack);
   if (held) throw held;
   log(`pulumi up -s ${stack}`);
-  await keepingFile(file, () => pulumi("up", "--stack", stack, "--yes", "--skip-preview"));
+  await keepingFile(file, () => pulumi("up", "--stack", stack, "--yes", "--skip-preview"), log);
   if ((await readStackState(projectRoot, stack))?.isCutOff) {
     // What was being made when an update was killed was found by this one, and would be warned about at each.
     const target = ["--target", stackUrn(readPulumiProject(projectRoot).name, stack)];
