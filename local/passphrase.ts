@@ -3,6 +3,7 @@ import { chmodSync, existsSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
 import { UserError } from "../config/errors.ts";
 import { isBlank, stackFileName } from "../config/pulumi-files.ts";
+import { shellWord } from "../config/shell-word.ts";
 import { stacksIn } from "../daily/stacks.ts";
 import { writeNew, writeWhole } from "../engine/stack-file.ts";
 import { localDir } from "../host/resolve.ts";
@@ -93,10 +94,11 @@ export function dropSalts(root: string): void {
   }
 }
 
-/** Why the engine does not take a passphrase, and what to do; `undefined` where it has said anything else. */
+/** Why the engine does not take a passphrase or a salt, and what to do; `undefined` where it has said anything else. */
 export function wrongPassphrase(root: string, stack: string, said: string): UserError | undefined {
-  if (!/\bincorrect passphrase\b/.test(said)) return undefined;
   const file = stackFileName(root, stack);
+  if (/\bmalformed state value\b/.test(said)) return cutOffSalt(stack, file);
+  if (!/\bincorrect passphrase\b/.test(said)) return undefined;
   const place = usedBackend(root).isOwn
     ? "write that one into .local/passphrase"
     : "export that one as PULUMI_CONFIG_PASSPHRASE, or its file's path as PULUMI_CONFIG_PASSPHRASE_FILE";
@@ -105,6 +107,17 @@ export function wrongPassphrase(root: string, stack: string, said: string): User
       path: `${file}: encryptionsalt`,
       rule: "must be of the passphrase that is used here, but is of another one",
       remedy: `${place}; if it is lost: take encryptionsalt and all values with \`secure:\` out of ${file}, and set those again`,
+    },
+  ]);
+}
+
+function cutOffSalt(stack: string, file: string): UserError {
+  const back = `else put it back, by \`git checkout -- ${shellWord(file)}\` or from your own copy`;
+  return new UserError(`The stack ${stack} cannot be opened.`, [
+    {
+      path: `${file}: encryptionsalt`,
+      rule: "must be whole, but is cut off, as a full disk leaves it",
+      remedy: `where ${file} has no values with \`secure:\`, take that line out: the engine notes another one; ${back}`,
     },
   ]);
 }

@@ -92,6 +92,13 @@ test("what is under a passphrase for another backend is left alone, and its user
   expect(wrongPassphrase(root, "local", "error: no such stack")).toBeUndefined();
 });
 
+test("a salt that a full disk has cut off is told with what to do", () => {
+  const said = "error: getting stack configuration: get stack secrets manager: malformed state value";
+  expect(wrongPassphrase(root, "local", said)?.message).toBe(`The stack local cannot be opened.
+  - Pulumi.local.yaml: encryptionsalt: must be whole, but is cut off, as a full disk leaves it
+    where Pulumi.local.yaml has no values with \`secure:\`, take that line out: the engine notes another one; else put it back, by \`git checkout -- Pulumi.local.yaml\` or from your own copy`);
+});
+
 const passphrase = () => readFileSync(path.join(root, ".local/passphrase"), "utf8");
 const real = /^[\w-]{32}$/;
 
