@@ -5,6 +5,8 @@ export interface Mount {
   type: string;
   /** The filesystem's device number, and which folder of it is mounted. */
   source: string;
+  /** Of btrfs: the subvolume that the mounted folder is in. All of them have one device number, and none goes into another. */
+  subvolume?: string;
   isReadOnly: boolean;
 }
 
@@ -19,11 +21,14 @@ export function parseMounts(mountinfo: string): Mount[] {
     .map((line) => {
       const [before = "", after = ""] = line.split(" - ");
       const [, , device = "", folder = "", place = "", options = ""] = before.split(" ");
+      const [type = "", , superOptions = ""] = after.split(" ");
+      const [, subvolume] = type === "btrfs" ? (/(?:^|,)subvol=(.*)$/.exec(superOptions) ?? [null, folder]) : [];
       return {
         place: place.replaceAll(/\\(\d{3})/g, (_, octal) => String.fromCharCode(Number.parseInt(octal, 8))),
-        type: after.split(" ")[0] ?? "",
+        type,
         source: `${device} ${folder}`,
         isReadOnly: options.split(",").includes("ro"),
+        ...(subvolume === undefined ? {} : { subvolume }),
       };
     });
 }
@@ -46,10 +51,11 @@ export function filesystemRoots(mounts: Mount[]): string[] {
       kept.test(type) && !isReadOnly && !isOfMachine(place) && !place.startsWith("/sys/"),
   );
   // A folder that is mounted at a second place too is looked at where it is at home.
-  const whole = new Set(candidates.filter(({ source }) => source.endsWith(" /")).map(({ source }) => source));
+  const mounted = new Set(candidates.map(({ source }) => source));
   const seen = new Set<string>();
-  return candidates.flatMap(({ place, source }) => {
-    const isPart = !whole.has(source) && whole.has(`${source.split(" ")[0]} /`);
+  return candidates.flatMap(({ place, source, subvolume = "/" }) => {
+    const whole = `${source.split(" ")[0]} ${subvolume}`;
+    const isPart = source !== whole && mounted.has(whole);
     if (isPart || seen.has(source)) return [];
     seen.add(source);
     return [place];

@@ -280,6 +280,26 @@ describe("what is compared", () => {
     expect(filesystemRoots(parseMounts(text))).toEqual(["/", "/dev", "/dev/shm", "/run", "/home"]);
   });
 
+  test.each([
+    ["as the kernel tells", ",subvolid=256,subvol="],
+    ["told without its subvolume", ""],
+  ])("on a btrfs each subvolume that is mounted is one, also beside the top level, %s", (_, option) => {
+    const subvolume = (name: string) => (option === "" ? "" : `${option}${name}`);
+    const text = `1 0 0:27 /@ / rw - btrfs /dev/sda1 rw${subvolume("/@")}
+2 1 0:27 /@home /home rw - btrfs /dev/sda1 rw${subvolume("/@home")}
+3 1 0:27 / /mnt/btr_pool rw - btrfs /dev/sda1 rw${subvolume("/")}
+4 1 0:27 /@home /srv/home rw - btrfs /dev/sda1 rw${subvolume("/@home")}
+`;
+    expect(filesystemRoots(parseMounts(text))).toEqual(["/", "/home", "/mnt/btr_pool"]);
+  });
+
+  test("a folder of a btrfs that is mounted once more is looked at where it is at home", () => {
+    const text = `1 0 0:27 /@ / rw - btrfs /dev/sda1 rw,subvolid=256,subvol=/@
+2 1 0:27 /@/srv/a /export rw - btrfs /dev/sda1 rw,subvolid=256,subvol=/@
+`;
+    expect(filesystemRoots(parseMounts(text))).toEqual(["/"]);
+  });
+
   test("apt's history comes by time and command", () => {
     const text = `
 Start-Date: 2026-11-25  06:12:01
