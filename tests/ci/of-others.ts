@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import path from "node:path";
 import type { Census } from "./census.ts";
 import type { Difference } from "./things.ts";
@@ -81,6 +82,19 @@ const ourNames =
 /** Whether any folder of a path, or any word of a rule or a command, is called so. */
 const namesOurs = (name: string) => name.split(/[\s/:"]+/).some((word) => ourNames.test(word));
 
+/** What `make` itself installs, and with which words: who else installs some of these seldom says it so. */
+const ourPackages = new Set([...packagesOf("toolchain/debian-packages.sh"), ...packagesOf("Makefile")]);
+const isOurInstallation = (command: string) =>
+  command.includes(" --no-install-recommends ") && command.split(/\s+/).some((word) => ourPackages.has(word));
+
+/** The packages in the list of the script that installs them, or behind a call of it. */
+function packagesOf(file: string): string[] {
+  const text = readFileSync(path.resolve(import.meta.dirname, "../..", file), "utf8");
+  const lists = [...text.matchAll(/^packages=\(\n([^)]*)^\)|debian-packages\.sh (.*) >&2$/gm)];
+  const words = lists.flatMap(([, list = "", named = ""]) => `${list} ${named}`.replace(/#.*$/gm, "").split(/\s+/));
+  return words.filter((word) => /^[a-z]/.test(word));
+}
+
 /** What has no place among the files, and what all the machine's programs make: VPNs, firewalls, other VMs, whoever installs. */
 const withoutPlace = ["firewall rule", "kernel setting", "network interface", "package installation"];
 
@@ -119,6 +133,7 @@ const isIn = (file: string, folder: string) => file.startsWith(`${folder}/`);
 /** Whether other work on the machine may have done it. Pure: by its place, and by what was there before. */
 export function mayBeOthers({ kind, word, name }: Difference, places: OthersPlaces, before: Census): boolean {
   if (places.hosts.some((host) => name === host || name.includes(`${host}/`))) return true;
+  if (kind === "package installation" && isOurInstallation(name)) return false;
   if (withoutPlace.includes(kind)) return !namesOurs(name);
   if (!["file", "mount", "network namespace"].includes(kind)) return false;
   const own = innermost([...places.homes, places.temporary], name);

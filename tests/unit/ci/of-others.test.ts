@@ -117,6 +117,8 @@ test.each<[string, string, "left" | "changed" | "removed"]>([
   ["network interface", "wg0", "left"],
   ["network interface", "vnet3", "left"],
   ["package installation", "2026-11-25 18:44:00 apt install htop", "left"],
+  ["package installation", "2026-11-25 18:44:00 apt-get install zsh", "left"],
+  ["package installation", "2026-11-25 18:44:00 apt-get install -y --no-install-recommends htop", "left"],
 ])("%s %s may be others'", (kind, name, word) => {
   expect(mayBeOthers({ kind, word, name }, places, before)).toBe(true);
 });
@@ -129,6 +131,12 @@ test.each<[string, string]>([
   ["network interface", "pvms-up"],
   ["network interface", "tailscale0"],
   ["package installation", "2026-11-25 18:44:00 apt-get install --yes qemu-utils"],
+  ...["zsh", "fish shellcheck", "dnsmasq-base", "iptables", "ovmf", "htop e2fsprogs", "mtools"].map(
+    (names): [string, string] => [
+      "package installation",
+      `2026-11-25 18:44:00 apt-get install -y --no-install-recommends ${names}`,
+    ],
+  ),
   ["loop device", "/dev/loop0 of /var/lib/x"],
   ["process", "40: sleep"],
   ["systemd unit", "/run/systemd/transient/a.service"],
