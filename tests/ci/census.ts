@@ -3,7 +3,7 @@ import path from "node:path";
 import { embeddedRoot } from "../../config/names.ts";
 import { filesIn, namesIn } from "./files.ts";
 import { type Checkouts, hostThings } from "./hosts.ts";
-import { isOfMachine, type Mount, mountsNow } from "./mounts.ts";
+import { isOfMachine, type Mount, parseMounts } from "./mounts.ts";
 import { firewallRules, networkSettings } from "./network.ts";
 import { processesOfRun, type RunMarks } from "./processes.ts";
 import type { Things } from "./things.ts";
@@ -23,18 +23,14 @@ export interface Watched extends RunMarks, Checkouts {
 
 /** Takes a look; changes nothing. */
 export function takeCensus(watched: Watched): Census {
-  const mounts = mountsNow();
+  const held = heldNow();
   // What is mounted below a root is another filesystem, or the same once more; each that counts is a root of its own.
   const exempt = [...watched.exempt, embeddedRoot];
-  const passedOver = [...exempt, ...mounts.map(({ place }) => place)];
+  const passedOver = [...exempt, ...parseMounts(held.mountinfo).map(({ place }) => place)];
   const roots = watched.roots.filter((root) => !exempt.some((place) => `${root}/`.startsWith(`${place}/`)));
-  const places = (isWanted: (mount: Mount) => boolean) =>
-    named(mounts.filter(isWanted).map(({ place, type }) => `${place} (${type})`));
   return {
     process: processesOfRun(watched),
-    "network namespace": places(({ type }) => type === "nsfs"),
-    mount: places(({ type, place }) => type !== "nsfs" && !isOfMachine(place)),
-    "loop device": loopDevices(),
+    ...heldThings(held),
     "network interface": named(namesIn("/sys/devices/virtual/net").filter((name) => !dockerLink.test(name))),
     "systemd unit": named(["system", "transient"].flatMap((folder) => unitsIn(`/run/systemd/${folder}`))),
     "host folder": hostThings(watched),
@@ -48,15 +44,42 @@ export function takeCensus(watched: Watched): Census {
 /** Docker's bridges, and its ends of containers' cables. */
 const dockerLink = /^(docker\d+|br-[0-9a-f]{12}|veth[0-9a-f]{7})$/;
 
-function loopDevices(): Things {
-  const backing = namesIn("/sys/block").flatMap((name) => {
-    try {
-      return [`/dev/${name} of ${readFileSync(`/sys/block/${name}/loop/backing_file`, "utf8").trim()}`];
-    } catch {
-      return []; // no loop device, or one without a file
-    }
-  });
-  return named(backing.filter((name) => !name.includes(" of /var/lib/snapd/")));
+/** What a machine's kernel tells of what it holds. */
+interface Held {
+  /** `/proc/self/mountinfo` */
+  mountinfo: string;
+  /** Files of /sys, each with the file that its loop device is of. */
+  loops: [string, string][];
+}
+
+function heldNow(): Held {
+  const files = namesIn("/sys/block").map((name) => `/sys/block/${name}/loop/backing_file`);
+  return { mountinfo: read("/proc/self/mountinfo"), loops: files.map((file) => [file, read(file).trim()]) };
+}
+
+/**
+ * What .ci/run notes before make's preparation, as no program of the checkout can be run then: mountinfo, and lines of grep, a file of
+ * /sys and what is in it.
+ */
+export function heldAtStart(text: string): Census {
+  const loops = [...text.matchAll(/^(\/sys\/[^:\n]*):(.*)$/gm)].map(([, file = "", of = ""]): [string, string] => [
+    file,
+    of,
+  ]);
+  return heldThings({ mountinfo: text.replace(/^\/sys\/.*$/gm, ""), loops });
+}
+
+function heldThings({ mountinfo, loops }: Held): Census {
+  const mounts = parseMounts(mountinfo);
+  const places = (isWanted: (mount: Mount) => boolean) =>
+    named(mounts.filter(isWanted).map(({ place, type }) => `${place} (${type})`));
+  // A loop device that is none at the moment has no file; snapd has its own.
+  const used = loops.filter(([, of]) => of !== "" && !of.startsWith("/var/lib/snapd/"));
+  return {
+    "network namespace": places(({ type }) => type === "nsfs"),
+    mount: places(({ type, place }) => type !== "nsfs" && !isOfMachine(place)),
+    "loop device": named(used.map(([file, of]) => `/dev/${file.split("/")[3]} of ${of}`)),
+  };
 }
 
 /** Units that are not read from files in /etc; sessions and users come and go as scopes and slices. */

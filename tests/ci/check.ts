@@ -1,18 +1,19 @@
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { takeCensus, unattendedUpgrades, type Watched } from "./census.ts";
+import { type Census, heldAtStart, takeCensus, unattendedUpgrades, type Watched } from "./census.ts";
 import { openFiles } from "./files.ts";
 import { hostFolders, isInUse } from "./hosts.ts";
 import { describe, differences, homes, watchedBy } from "./left-behind.ts";
 import { type Note, readNote, writeNote } from "./note.ts";
 import { isOwnMachine, mayBeOthers, type OthersPlaces, packagesPlaces, sharedPlaces } from "./of-others.ts";
+import { processesOfRun, seenProcesses } from "./processes.ts";
 import type { Difference } from "./things.ts";
 
 /*
  * Whether a run of the tests left anything behind outside of the checkout, the caches and the embedded hosts' own folders:
- *   node bin/entry.js tests/ci/check.ts before    notes what there is
+ *   node bin/entry.js tests/ci/check.ts before [<what .ci/run noted at its start>]    notes what there is
  *   node bin/entry.js tests/ci/check.ts after     names what is more, or other; exit status 1 if anything is
  */
 
@@ -85,7 +86,7 @@ const started = performance.now();
 const watched = watchedBy(checkout);
 if (process.argv[2] === "before") {
   mkdirSync(path.dirname(file), { recursive: true });
-  const note: Note = { census: takeCensus(watched), upgrades: unattendedUpgrades(), roots: watched.roots };
+  const note: Note = { census: censusBefore(process.argv[3]), upgrades: unattendedUpgrades(), roots: watched.roots };
   writeNote(file, note);
   const count = Object.keys(note.census.file ?? {}).length;
   console.log(`noted what there is: ${count} files, in ${seconds()} s, below ${watched.roots.join(", ")}`);
@@ -98,6 +99,13 @@ if (process.argv[2] === "before") {
       `nothing${left.length > 0 ? " else" : ""} was left behind: files, processes, namespaces, mounts, devices, units, hosts, rules of the firewall (${seconds()} s)`,
     );
   process.exitCode = fails ? 1 : 0;
+}
+
+/** What make's preparation has left is the run's: what the kernel holds is that of before it, and no process of the run is noted. */
+function censusBefore(atStart?: string): Census {
+  const others = seenProcesses().filter(({ environment }) => !environment.includes(watched.variable));
+  const held = atStart === undefined ? {} : heldAtStart(readFileSync(atStart, "utf8"));
+  return { ...takeCensus(watched), ...held, process: processesOfRun(watched, others) };
 }
 
 function seconds(): string {
