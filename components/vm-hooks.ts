@@ -69,6 +69,8 @@ export function vmHooks(hostName: string, host: HookedHost): VmHooks {
   ) => new pulumi.ResourceHook(`${hostName}-${name}`, (args) => run(projectOf(args.name), args.newInputs ?? {}), opts);
   const apply = (changed: boolean) => (project: string, inputs: Record<string, unknown>) =>
     applyInPlace(virsh, project, settingsIn(inputs), log, changed);
+  // Those whose disk came to light only with the pool that was made in its folder.
+  const kept = new Set<string>();
   /** What a definition names must be there before the guest starts by it. */
   const makeWhatItNames = async (project: string, inputs: Record<string, unknown>) => {
     await makeConsoleFolder(virsh, host.settings.storageDir, project);
@@ -77,10 +79,12 @@ export function vmHooks(hostName: string, host: HookedHost): VmHooks {
   };
   return {
     takeUp: hook("take-up", (project) => sayWhatIsTakenUp(host, project), { onDryRun: true }),
-    checkProjectDisk: hook("check-project-disk", (project) => requireDataDisk(virsh, project)),
+    checkProjectDisk: hook("check-project-disk", async (project) => {
+      if (await requireDataDisk(virsh, project)) kept.add(project);
+    }),
     makeWayForDomain: hook("make-way-for-domain", async (project, inputs) => {
       const { rootDisk, projectDisk } = findProject(host.inventory, place.storageDir, project);
-      await makeWayForDomain(virsh, project, { ...place, isNew: !rootDisk && !projectDisk }, log);
+      await makeWayForDomain(virsh, project, { ...place, isNew: !rootDisk && !projectDisk && !kept.has(project) }, log);
       await makeWhatItNames(project, inputs);
     }),
     putByDomain: hook("put-by-domain", async (project, inputs) => {

@@ -184,18 +184,19 @@ export const names = async (virsh: Virsh) => (await virsh.run("list", "--all", "
  * A volume of the project disk's name that is on the host will be taken up as it is: so it must be a project disk, and stand by
  * itself. What libvirt shows of it tells neither of an external data file, which QEMU would open whatever it is, nor of a key.
  *
+ * @returns whether there is one
  * @throws UserError when it is no qcow2, is encrypted, or needs another file
  */
-export async function requireDataDisk(virsh: Virsh, project: string): Promise<void> {
+export async function requireDataDisk(virsh: Virsh, project: string): Promise<boolean> {
   const pool = poolName(project);
   await refreshPool(virsh, pool);
-  if (!(await volumesIn(virsh, pool)).has("project.qcow2")) return;
+  if (!(await volumesIn(virsh, pool)).has("project.qcow2")) return false;
   const volume = parseVolume(await virsh.run("vol-dumpxml", "project.qcow2", "--pool", pool));
   const issues = foreignDisk(volume);
   if (issues.length === 0) {
     const header = parseHeader(await startOfVolume(virsh, pool, "project.qcow2", headerLength));
     const issue = header && notByItself(header);
-    if (!issue) return;
+    if (!issue) return true;
     issues.push({ path: volume.path, rule: `its project disk ${issue.rule}`, remedy: notOurs });
   }
   throw new UserError(`The project disk of ${project} is not taken up. Nothing on it was changed.`, issues);

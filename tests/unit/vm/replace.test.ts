@@ -235,9 +235,9 @@ describe("before a root disk is made anew", () => {
 
 describe("a project disk that is taken up", () => {
   test("is there or not", async () => {
-    await expect(requireDataDisk(virsh, "webapp")).resolves.toBeUndefined();
+    await expect(requireDataDisk(virsh, "webapp")).resolves.toBe(true);
     virsh.pools.set("project-webapp", new Map());
-    await expect(requireDataDisk(virsh, "webapp")).resolves.toBeUndefined();
+    await expect(requireDataDisk(virsh, "webapp")).resolves.toBe(false);
   });
 
   test.each([
