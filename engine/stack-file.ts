@@ -195,7 +195,7 @@ function putBack(file: string, before: Buffer, log: (line: string) => void): voi
 function leaveEmpty(file: string, log: (line: string) => void): void {
   const found = statSync(file);
   if (found.size === 0) return;
-  const aside = `${file}.${Date.now()}.cut-off`;
+  const aside = `${file}.${randomUUID()}.cut-off`;
   try {
     renameSync(file, aside);
   } catch {

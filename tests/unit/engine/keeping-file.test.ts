@@ -74,7 +74,7 @@ test("what had room of it then is kept beside, and told", async () => {
   await expect(keepingFile(file, () => stopped(10), log)).rejects.toThrow("the engine's own error");
   const [name = "", aside = "", ...others] = readdirSync(folder).sort();
   expect([name, others, statSync(file).mode & 0o777]).toEqual(["Pulumi.local.yaml", [], 0o640]);
-  expect(aside).toMatch(/^Pulumi\.local\.yaml\.\d+\.cut-off$/);
+  expect(aside).toMatch(/^Pulumi\.local\.yaml\.[-0-9a-f]{36}\.cut-off$/);
   expect(readFileSync(path.join(folder, aside), "utf8")).toBe(text.slice(0, 10));
   const said = `${file} could not be put back, and is empty now; what had room of it is in ${path.join(folder, aside)}`;
   expect(log.mock.calls).toEqual([[said]]);
