@@ -448,7 +448,7 @@ describe("the teardown of a VM", () => {
 
     test("keeps a project disk of which it is not known whether a program has it", async () => {
       const bin = mkdtempSync(path.join(tmpdir(), "bin-"));
-      writeFileSync(path.join(bin, "qemu-img"), "#!/bin/sh\nkill $PPID\n", { mode: 0o755 });
+      writeFileSync(path.join(bin, "qemu-img"), "#!/bin/sh\nkill $$\n", { mode: 0o755 });
       vi.stubEnv("PATH", `${bin}:${process.env.PATH}`);
       await run(false);
       vi.unstubAllEnvs();
