@@ -2,7 +2,7 @@ import { posix } from "node:path";
 
 import type { DomainFound, Inventory, NetworkFound, PoolFound } from "../host/inventory.ts";
 import { lineForVirsh } from "../host/virsh-line.ts";
-import { describeCopies, isCopy } from "../vm/copies.ts";
+import { describeCopies, hasLostMark, isCopy, markRemedy } from "../vm/copies.ts";
 import { isOwnedBy } from "../vm/leftovers.ts";
 import { networkOf, overlaps, parseCidr } from "./cidr.ts";
 import { counted } from "./counted.ts";
@@ -61,8 +61,12 @@ export function foreignDomains({ config, host, inventory, stack, formerName, fil
     const issues: Issue[] = [];
     const found = inventory.domains.find((one) => one.name === domain);
     if (found && ![stack, formerName].some((name) => name !== undefined && isOwnedBy(found, name))) {
-      const rule = `the domain \`${domain}\` on ${inventory.uri} belongs to somebody else: ${described(found)}`;
-      issues.push({ path, rule, remedy: "choose another name, or remove that domain yourself if nobody needs it" });
+      const another = "choose another name, or remove that domain yourself if nobody needs it";
+      const isUnmarked = hasLostMark(found);
+      const mark = markRemedy(inventory.uri, name, stack, found.state === "shut off");
+      const whose = isUnmarked ? "does not say which stack it is of" : "belongs to somebody else";
+      const rule = `the domain \`${domain}\` on ${inventory.uri} ${whose}: ${described(found)}`;
+      issues.push({ path, rule, remedy: isUnmarked ? `${mark}; otherwise ${another}` : another });
     }
     const folder = `${posix.join(host.storageDir, name)}/`;
     const user = inventory.domains.find((one) => one.name !== domain && usesDisksIn(inventory, folder, one));

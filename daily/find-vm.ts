@@ -1,6 +1,6 @@
 import { closest } from "fastest-levenshtein";
 import { UserError } from "../config/errors.ts";
-import { domainName } from "../config/names.ts";
+import { domainName, domainUuid } from "../config/names.ts";
 import { ownValue } from "../config/own-value.ts";
 import { embeddedHostFor } from "../host/embedded-layout.ts";
 import {
@@ -11,6 +11,8 @@ import {
   movedRemedy,
   whyHostIsAway,
 } from "../host/lost-hosts.ts";
+import { virshInShell } from "../host/virsh-line.ts";
+import { markRemedy } from "../vm/copies.ts";
 import { type HostFound, lookAtVms, type VmFound } from "./look.ts";
 import { type Outline, readOutline } from "./outline.ts";
 import { readStackState } from "./stack-state.ts";
@@ -117,6 +119,12 @@ export function noSuchVm(name: string, { outline, found, inState, others, former
       `must be of the stack ${stack}, but is of the stack ${foreign.stack}`,
       inStack(foreign.stack),
     );
+  }
+  if (foreign && inState.includes(name)) {
+    const rule = `must be a VM of this stack with its mark, but the domain ${domainName(name)} on ${host.uri} is not: its description was written anew, or it is another domain`;
+    const mark = markRemedy(host.uri, name, stack, foreign.state === "shut off");
+    const look = virshInShell(host.uri, "dominfo", domainName(name));
+    return notThere(name, rule, `look whether its UUID is ${domainUuid(name)}: ${look}; ${mark}`);
   }
   if (foreign) {
     const rule = `must be a VM of this stack, but somebody else made the domain ${domainName(name)} on ${host.uri}`;

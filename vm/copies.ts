@@ -1,7 +1,8 @@
 import { posix } from "node:path";
-import { domainUuid, namePrefix, ownerMark, poolName } from "../config/names.ts";
+import { domainName, domainUuid, markedStack, namePrefix, ownerMark, poolName } from "../config/names.ts";
 import type { DomainFound } from "../host/inventory.ts";
 import type { DomainXml } from "../host/libvirt-xml.ts";
+import { virshInShell } from "../host/virsh-line.ts";
 
 /** What of a domain tells whether it is a VM of this product, or only bears its marks. */
 export type Identity = Pick<DomainFound, "name" | "uuid" | "diskPaths">;
@@ -25,6 +26,28 @@ export function isCopy({ name, uuid, diskPaths }: Identity): boolean {
 /** The same of what libvirt tells of a domain. */
 export const isCopyXml = ({ name, uuid, disks }: DomainXml) =>
   isCopy({ name, uuid, diskPaths: disks.map((disk) => ("path" in disk ? disk.path : `${disk.pool}/${disk.volume}`)) });
+
+/**
+ * Whether a domain is a VM of this product whose description others wrote anew, and with it the mark that says which stack it is of:
+ * its UUID and what its metadata notes stay. Pure.
+ */
+export const hasLostMark = ({
+  name,
+  uuid,
+  description,
+  marks,
+}: Pick<DomainFound, "name" | "uuid" | "description" | "marks">) =>
+  markedStack(description) === undefined &&
+  marks.definition !== undefined &&
+  name.startsWith(namePrefix) &&
+  uuid === domainUuid(name.slice(namePrefix.length));
+
+/** How a VM gets the mark of its stack back, if it is that one's. */
+export function markRemedy(uri: string, project: string, owner: string, isOff: boolean): string {
+  const places = ["--config", ...(isOff ? [] : ["--live"])];
+  const write = virshInShell(uri, "desc", domainName(project), ownerMark(owner), ...places);
+  return `if it is this stack's, give it the mark back, as a line of its description: ${write}`;
+}
 
 /** What bears a stack's mark and is none of its VMs, in words: it is left alone. */
 export function describeCopies(domains: (Identity & Pick<DomainFound, "description">)[], owner: string): string[] {

@@ -1,6 +1,6 @@
 import { UserError } from "../config/errors.ts";
 import type { Log } from "../config/log.ts";
-import { domainName, domainUuid, isConsoleLog, ownerMark, poolName } from "../config/names.ts";
+import { domainName, domainUuid, isConsoleLog, namePrefix, ownerMark, poolName } from "../config/names.ts";
 import { formatSize } from "../config/sizes.ts";
 import { isRunning, shutDown } from "../guest/power.ts";
 import { foreignDisk, notOurs } from "../host/foreign-disk.ts";
@@ -11,7 +11,7 @@ import { requireReallyOff } from "../host/unknown-guests.ts";
 import type { BatchVirsh, Virsh } from "../host/virsh.ts";
 import type { VirshError } from "../host/virsh-error.ts";
 import { headerLength, notByItself, parseHeader } from "../images/qcow2.ts";
-import { bearsMark, isCopyXml } from "./copies.ts";
+import { bearsMark, hasLostMark, isCopyXml, markRemedy } from "./copies.ts";
 import { requireUnused } from "./disk-users.ts";
 import { requireNoSavedMemory, requireOwnDisks } from "./domain-look.ts";
 import { ownDisks } from "./manual-changes.ts";
@@ -153,7 +153,9 @@ async function requireUnmoved(virsh: Virsh, project: string, { owner, storageDir
 export async function requireOwn(virsh: Virsh, domain: string, owner: string): Promise<void> {
   const description = (await virsh.run("desc", domain)).trim();
   const isMarked = bearsMark(description, owner);
-  if (isMarked && !isCopyXml(parseDomain(await virsh.run("dumpxml", domain)))) return;
+  const found = parseDomain(await virsh.run("dumpxml", domain));
+  if (isMarked && !isCopyXml(found)) return;
+  if (hasLostMark({ ...found, description })) throw await withoutMark(virsh, domain, description, owner);
   throw new UserError(`The domain ${domain} on this host belongs to somebody else.`, [
     {
       path: domain,
@@ -163,6 +165,15 @@ export async function requireOwn(virsh: Virsh, domain: string, owner: string): P
       ...(isMarked ? {} : { value: description }),
       remedy: "rename the project, or remove that domain by hand if it is not needed",
     },
+  ]);
+}
+
+async function withoutMark(virsh: Virsh, domain: string, description: string, owner: string): Promise<UserError> {
+  const isOff = (await virsh.run("domstate", domain)).trim() === "shut off";
+  const rule = `a domain that is worked on must be marked "${ownerMark(owner)}"`;
+  const remedy = markRemedy(virsh.uri, domain.slice(namePrefix.length), owner, isOff);
+  return new UserError(`The domain ${domain} on this host does not say which stack it is of.`, [
+    { path: domain, rule, value: description, remedy },
   ]);
 }
 

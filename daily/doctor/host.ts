@@ -11,7 +11,7 @@ import { networkWithoutStp } from "../../host/edited-xml.ts";
 import type { DomainFound, Inventory, PoolFound } from "../../host/inventory.ts";
 import type { Virsh } from "../../host/virsh.ts";
 import { withXmlFile } from "../../host/xml-file.ts";
-import { describeCopies } from "../../vm/copies.ts";
+import { describeCopies, hasLostMark } from "../../vm/copies.ts";
 import { isOwnedBy, unknownVmRemedy } from "../../vm/leftovers.ts";
 import {
   detachedDisks,
@@ -253,9 +253,7 @@ export function examineState(
   formerName = name,
 ): Examined {
   const { domains } = inventory;
-  const ours = domains
-    .filter((domain) => isOwnedBy(domain, name) || isOwnedBy(domain, formerName))
-    .map((domain) => domain.name.replace(/^project-/, ""));
+  const ours = domains.filter((domain) => isOwnedBy(domain, name) || isOwnedBy(domain, formerName)).map(projectOf);
   if (state === undefined) {
     return ours.length === 0
       ? ok("state", "there is none yet, and no VM")
@@ -266,7 +264,8 @@ export function examineState(
         );
   }
   const { vms, removable } = state;
-  const gone = vms.filter((vm) => !ours.includes(vm));
+  const unmarked = domains.filter(hasLostMark).map(projectOf);
+  const gone = vms.filter((vm) => !ours.includes(vm) && !unmarked.includes(vm));
   const unknown = ours.filter((vm) => !vms.includes(vm) && !removable.includes(vm));
   if (gone.length === 0 && unknown.length > 0) {
     const says = `the host has ${unknown.join(", ")} of this stack, which the state has not`;
@@ -281,6 +280,8 @@ export function examineState(
   const back = `; what was on a lost disk comes back by a backup, before that: project-vm import <project> <file> --stack ${name}`;
   return failure("state", says, `recreate them, on the disks that were kept: ${apply}${bare.length > 0 ? back : ""}`);
 }
+
+const projectOf = ({ name }: DomainFound) => name.slice(namePrefix.length);
 
 /** Whether a project's disk is gone for certain: of a pool that is stopped or gone nothing is known. */
 function hasLostDisk(inventory: Inventory, storageDir: string, project: string): boolean {

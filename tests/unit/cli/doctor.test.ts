@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Stack } from "../../../cli/stack.ts";
-import { macAddress } from "../../../config/names.ts";
+import { domainUuid, macAddress } from "../../../config/names.ts";
 import { parseStackConfig } from "../../../config/parse.ts";
 import { GiB } from "../../../config/sizes.ts";
 import { examineBackups, judgeBackups } from "../../../daily/doctor/backups.ts";
@@ -337,6 +337,14 @@ describe("the state", () => {
     [["webapp", "api"], "failure: it has api, which the host has not: removed there by other means"],
   ])("of %j", (inState, said) => {
     expect(examined(inState)).toBe(said);
+  });
+
+  test("of a VM whose description was written anew: it is there, and how it is marked again is said", () => {
+    const unmarked = aDomain({ uuid: domainUuid("webapp"), description: "Anna's", marks: { definition: "d" } });
+    expect(examined(["webapp"], [unmarked])).toBe("ok: it has 1 VM, all on the host");
+    expect(examined(["webapp"], [{ ...unmarked, uuid: "another" }])).toMatch(/^failure: it has webapp, which the host/);
+    const findings = examineHost(stack, anInventory({ domains: [unmarked] }), virshFor("test:///default"));
+    expect(findings.find(({ check }) => check === "config")?.remedy).toContain("give it the mark back");
   });
 
   test("of a stack that was renamed: its VMs bear the former name, and are there", () => {

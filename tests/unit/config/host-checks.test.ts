@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 
 import { UserError } from "../../../config/errors.ts";
 import { checkAgainstHost } from "../../../config/host-checks.ts";
+import { domainUuid } from "../../../config/names.ts";
 import { type HostSettings, parseStackConfig } from "../../../config/parse.ts";
 import { GiB } from "../../../config/sizes.ts";
 import type { DomainFound, Inventory, NetworkFound, PoolFound } from "../../../host/inventory.ts";
@@ -313,6 +314,9 @@ it("leaves what virt-manager has copied of a VM alone, with its disks beside our
 describe("what belongs to somebody else is refused", () => {
   const another = "choose another name, or remove that domain yourself if nobody needs it";
   const foreign = `projects.webapp: the domain \`project-webapp\` on ${uri} belongs to somebody else:`;
+  const unmarked = domain({ uuid: domainUuid("webapp"), description: "Anna's web app", marks: { definition: "d" } });
+  const noMark = `projects.webapp: the domain \`project-webapp\` on ${uri} does not say which stack it is of:`;
+  const markBack = `if it is this stack's, give it the mark back, as a line of its description: virsh -c ${uri} desc project-webapp 'project-vms stack storage' --config`;
   const poolFact = `the pool \`project-webapp\` on ${uri} is not ours: it is of type`;
   const ours = "ours would be of type dir at /srv/vms/webapp";
   const undefine = `remove that pool (its files stay): \`virsh -c ${uri} pool-destroy project-webapp && virsh -c ${uri} pool-undefine project-webapp\``;
@@ -324,6 +328,30 @@ describe("what belongs to somebody else is refused", () => {
       "a domain with another description",
       { domains: [domain({ description: "Bob's, do not touch", state: "shut off" })] },
       `${foreign} its description is "Bob's, do not touch" (shut off)`,
+      another,
+    ],
+    [
+      "a VM of ours whose description was written anew",
+      { domains: [unmarked] },
+      `${noMark} its description is "Anna's web app" (running)`,
+      `${markBack} --live; otherwise ${another}`,
+    ],
+    [
+      "one that is off, of which nothing is described",
+      { domains: [{ ...unmarked, state: "shut off", description: "" }] },
+      `${noMark} it has no description (shut off)`,
+      `${markBack}; otherwise ${another}`,
+    ],
+    [
+      "a copy of a VM, renamed to ours, without its mark",
+      { domains: [{ ...unmarked, uuid: "c10e" }] },
+      `${foreign} its description is "Anna's web app" (running)`,
+      another,
+    ],
+    [
+      "a domain of another stack, which has our UUID and marks",
+      { domains: [{ ...unmarked, description: "project-vms stack raider" }] },
+      `${foreign} it is of the Project VMs stack \`raider\` (running)`,
       another,
     ],
     [

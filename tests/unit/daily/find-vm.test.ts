@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { domainUuid } from "../../../config/names.ts";
 import { movedAway, noSuchVm, notRunning, type Whereabouts } from "../../../daily/find-vm.ts";
 import { lostRemedy, movedRemedy } from "../../../host/lost-hosts.ts";
 import { aHost, anOutline, aProject, aVm } from "./samples.ts";
@@ -76,6 +77,15 @@ test.each<[string, string, Partial<Whereabouts>, string[]]>([
     [
       "  - api: must be a VM of this stack, but somebody else made the domain project-api on qemu:///system",
       "    look at it: virsh -c 'qemu:///system' dominfo project-api",
+    ],
+  ],
+  [
+    "a VM of the state whose domain bears no mark of a stack",
+    "webapp",
+    { inState: ["webapp"], found: aHost({ vms: [aVm({ stack: undefined })] }) },
+    [
+      "  - webapp: must be a VM of this stack with its mark, but the domain project-webapp on qemu:///system is not: its description was written anew, or it is another domain",
+      `    look whether its UUID is ${domainUuid("webapp")}: virsh -c qemu:///system dominfo project-webapp; if it is this stack's, give it the mark back, as a line of its description: virsh -c qemu:///system desc project-webapp 'project-vms stack storage' --config --live`,
     ],
   ],
   [

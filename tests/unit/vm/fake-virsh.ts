@@ -20,6 +20,8 @@ export interface FakeDomain {
   state?: string;
   /** Whether it notes that its project disk stays; undefined: it notes nothing. */
   keepData?: boolean;
+  /** What it notes of its definition. */
+  definition?: string;
   /** Of the domain; another one than the project's own has to go before it is defined anew. */
   uuid?: string;
 }
@@ -149,12 +151,13 @@ export class FakeVirsh implements BatchVirsh {
   }
 
   private xmlOf(name: string, inactive: boolean): string {
-    const { disks: now, definedDisks = now, uuid = "u", keepData, starting } = this.domain(name);
+    const { disks: now, definedDisks = now, uuid = "u", keepData, starting, definition } = this.domain(name);
     const disks = inactive ? definedDisks : now;
     const keep = keepData ? "yes" : "no";
-    const mark = `<metadata><d:data xmlns:d="urn:project-vms:data" keep="${keep}"/></metadata>`;
-    const start = starting ? `<metadata><s:start xmlns:s="urn:project-vms:start" pending="yes"/></metadata>` : "";
-    const metadata = keepData === undefined ? start : mark;
+    const mark = `<d:data xmlns:d="urn:project-vms:data" keep="${keep}"/>`;
+    const start = starting ? `<s:start xmlns:s="urn:project-vms:start" pending="yes"/>` : "";
+    const defined = definition ? `<e:definition xmlns:e="urn:project-vms:definition" digest="${definition}"/>` : "";
+    const metadata = `<metadata>${keepData === undefined ? start : mark}${defined}</metadata>`;
     const elements = disks
       .map(
         (path, i) =>

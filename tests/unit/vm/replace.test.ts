@@ -115,6 +115,22 @@ describe("before a domain is defined anew", () => {
     expect(virsh.changes).toEqual([]);
   });
 
+  test("one whose description others wrote anew is refused with the way to mark it again, and goes on", async () => {
+    const refused = async (running: boolean) => {
+      virsh.domains.set("project-webapp", { ...ours, description: "Anna's web app", definition: "d", running });
+      const error = await makeWayForDomain(virsh, "webapp", place, log).catch((error: Error) => error.message);
+      return String(error).split("\n");
+    };
+    const write = "virsh -c qemu:///system desc project-webapp 'project-vms stack storage' --config";
+    expect(await refused(true)).toEqual([
+      "The domain project-webapp on this host does not say which stack it is of.",
+      '  - project-webapp: a domain that is worked on must be marked "project-vms stack storage", but is "Anna\'s web app"',
+      `    if it is this stack's, give it the mark back, as a line of its description: ${write} --live`,
+    ]);
+    expect((await refused(false)).at(-1)?.endsWith(write)).toBe(true);
+    expect(virsh.changes).toEqual([]);
+  });
+
   test("somebody else's is refused and goes on", async () => {
     virsh.domains.set("project-webapp", { ...ours, description: "mine" });
     await expect(makeWayForDomain(virsh, "webapp", place, log)).rejects.toThrow(
