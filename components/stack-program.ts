@@ -8,7 +8,7 @@ import { checkStackFile, refuseRemovals, saysNothing } from "../config/stack-fil
 import { checkFolders, newFolders } from "../config/storage-checks.ts";
 import { skippedSshKeys, sshKeysOrOwn } from "../config/user-ssh-keys.ts";
 import { vmRequest } from "../config/vm-request.ts";
-import { readStackState, vmsIn } from "../daily/stack-state.ts";
+import { nameBefore, readStackState, vmsIn } from "../daily/stack-state.ts";
 import { requireMounted } from "../data/mounted.ts";
 import { sshFilePaths, writeSshFiles } from "../guest/ssh-files.ts";
 import { closeBeforeUpdate, lookBeforeUpdate } from "../host/closed-storage.ts";
@@ -129,8 +129,8 @@ async function checkOfStack(
 ) {
   const checked = checkAgainstHost(config, settings, found, stack, file);
   if (checked.errors.length === 0) return checked;
-  const formerName = (await readStackState(root, stack))?.formerName;
-  return formerName === undefined ? checked : checkAgainstHost(config, settings, found, stack, file, formerName);
+  const before = await nameBefore(root, stack, await readStackState(root, stack));
+  return checkAgainstHost(config, settings, found, stack, file, before);
 }
 
 /**

@@ -3,7 +3,7 @@ import { baseImageIssues } from "../images/base-checks.ts";
 import { findProject } from "../vm/plan.ts";
 import { diskIssues, poolsToStart } from "./disk-checks.ts";
 import { formatPath, type Issue } from "./errors.ts";
-import type { HostCheck } from "./host-check.ts";
+import type { HostCheck, NameBefore } from "./host-check.ts";
 import {
   copies,
   filterIssues,
@@ -26,7 +26,7 @@ const leastFree = 2 * GiB;
  * cannot be used. Pure: all that is known of the host comes from the inventory.
  *
  * @param owner the stack's name, from which its marks on the host derive (`ownerMark`, `networkDomain`)
- * @param formerName the stack's name of before, where its state tells that it was renamed
+ * @param before what the stack's state tells of a name that it had before
  * @returns errors that must stop the update before anything is made, apart from them those that a
  *   start of a pool mends, and warnings that need not
  */
@@ -36,9 +36,9 @@ export function checkAgainstHost(
   inventory: Inventory,
   owner: string,
   file: string,
-  formerName?: string,
+  before: NameBefore = {},
 ): { errors: Issue[]; pools: Issue[]; warnings: string[] } {
-  const check: HostCheck = { config, host, inventory, stack: owner, formerName, file };
+  const check: HostCheck = { config, host, inventory, stack: owner, ...before, file };
   return {
     errors: [
       ...virtualizationIssues(check),

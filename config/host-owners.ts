@@ -9,7 +9,16 @@ import { counted } from "./counted.ts";
 import { formatPath, type Issue } from "./errors.ts";
 import type { HostCheck } from "./host-check.ts";
 import { isFiltered } from "./managed-networks.ts";
-import { baseFolder, basePoolName, domainName, longestLabel, markedStack, networkDomain, poolName } from "./names.ts";
+import {
+  baseFolder,
+  basePoolName,
+  domainName,
+  longestLabel,
+  markedStack,
+  networkDomain,
+  poolName,
+  renameBack,
+} from "./names.ts";
 import type { NetworkSettings } from "./settings.ts";
 
 /**
@@ -54,7 +63,8 @@ function poolRemedy(found: PoolFound, folder: string, uri: string): string {
 }
 
 /** Domains of our names without our mark, and domains of other names that use our disks. */
-export function foreignDomains({ config, host, inventory, stack, formerName, file }: HostCheck): Issue[] {
+export function foreignDomains(check: HostCheck): Issue[] {
+  const { config, host, inventory, stack, formerName, file } = check;
   return Object.keys(config.projects).flatMap((name): Issue[] => {
     const path = formatPath(file, ["projects", name]);
     const domain = domainName(name);
@@ -66,7 +76,7 @@ export function foreignDomains({ config, host, inventory, stack, formerName, fil
       const mark = markRemedy(inventory.uri, name, stack, found.state === "shut off");
       const whose = isUnmarked ? "does not say which stack it is of" : "belongs to somebody else";
       const rule = `the domain \`${domain}\` on ${inventory.uri} ${whose}: ${described(found)}`;
-      issues.push({ path, rule, remedy: isUnmarked ? `${mark}; otherwise ${another}` : another });
+      issues.push({ path, rule, remedy: isUnmarked ? `${mark}; otherwise ${another}` : another + ifRenamed(check) });
     }
     const folder = `${posix.join(host.storageDir, name)}/`;
     const user = inventory.domains.find((one) => one.name !== domain && usesDisksIn(inventory, folder, one));
@@ -122,9 +132,30 @@ export function renamedIssues({ host, inventory, stack, formerName, file }: Host
   if (bearers.length === 0) return [];
   const more = bearers.length > 1 ? ` (and ${counted(bearers.length - 1, "more mark")})` : "";
   const rule = `is of a stack that was renamed: ${bearers[0]} on ${uri} bears the former name \`${formerName}\`${more}`;
-  const back = `\`pulumi stack rename ${formerName} --stack ${stack}\``;
+  const back = `\`${renameBack(formerName, stack)}\``;
   const remedy = `give it that name back, which changes no VM: ${back}; how a stack gets another name: docs/remote-hosts.md`;
   return [{ path: file, rule, remedy }];
+}
+
+/**
+ * Where the state is not read here, and all that this stack wants of what is on the host bears the marks of one other stack: that
+ * may be its former name.
+ */
+function ifRenamed({ mayBeRenamed, config, host, inventory, stack }: HostCheck): string {
+  if (!mayBeRenamed) return "";
+  const { networks, domains } = inventory;
+  const wanted = Object.keys(config.projects).map(domainName);
+  const marks = [
+    ...networks
+      .filter(({ name }) => host.network.kind === "managed" && name === host.network.name)
+      .map(({ dnsDomain }) => dnsDomain),
+    ...domains
+      .filter((domain) => wanted.includes(domain.name) && !isCopy(domain))
+      .map(({ description }) => description),
+  ];
+  const [name, ...more] = new Set(marks.map((mark) => markedStack(mark)).filter((mark) => mark !== undefined));
+  if (name === undefined || name === stack || more.length > 0) return "";
+  return `; if this stack was renamed, give it that name back, which changes no VM: \`${renameBack(name, stack)}\``;
 }
 
 /** An existing network that cannot be used; a network of our own whose name or addresses are somebody else's. */
@@ -185,17 +216,14 @@ function unusable({ inventory, file }: HostCheck, name: string, found: NetworkFo
 
 type Managed = Extract<NetworkSettings, { kind: "managed" }>;
 
-function taken(
-  { inventory, stack, formerName, file }: HostCheck,
-  { name, cidr }: Managed,
-  found: NetworkFound | undefined,
-): Issue[] {
+function taken(check: HostCheck, { name, cidr }: Managed, found: NetworkFound | undefined): Issue[] {
+  const { inventory, stack, formerName, file } = check;
   const ours = networkDomain(stack);
   const isRenamed = formerName !== undefined && found?.dnsDomain === networkDomain(formerName);
   if (found && found.dnsDomain !== ours && !isRenamed) {
     const mark = found.dnsDomain ? `its DNS domain is ${found.dnsDomain}` : "it has no DNS domain";
     const rule = `the network \`${name}\` on ${inventory.uri} belongs to somebody else: ${mark}, ours would be ${ours}`;
-    const remedy = `write \`network: ${name}\` to share it, or choose another name and cidr`;
+    const remedy = `write \`network: ${name}\` to share it, or choose another name and cidr${ifRenamed(check)}`;
     return [{ path: formatPath(file, ["host", "network", "name"]), rule, remedy }];
   }
   const wanted = parseCidr(cidr);

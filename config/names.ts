@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { shellWord } from "./shell-word.ts";
 
 /**
  * All names and identities that the host or the guest sees. They derive from the project's name alone,
@@ -119,6 +120,10 @@ export function markedStack(mark = ""): string | undefined {
   if (isManagedDomain(mark)) return mark.slice(0, -networkSuffix.length);
   return /^\s*project-vms stack (\S+)\s*$/m.exec(mark)?.[1];
 }
+
+/** How a stack that was renamed gets the name back that its marks bear. */
+export const renameBack = (formerName: string, stack: string) =>
+  `pulumi stack rename ${shellWord(formerName)} --stack ${stack}`;
 
 function sha256(text: string): string {
   return createHash("sha256").update(text).digest("hex");

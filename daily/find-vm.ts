@@ -1,6 +1,7 @@
 import { closest } from "fastest-levenshtein";
 import { UserError } from "../config/errors.ts";
-import { domainName, domainUuid } from "../config/names.ts";
+import type { NameBefore } from "../config/host-check.ts";
+import { domainName, domainUuid, renameBack } from "../config/names.ts";
 import { ownValue } from "../config/own-value.ts";
 import { embeddedHostFor } from "../host/embedded-layout.ts";
 import {
@@ -15,7 +16,7 @@ import { virshInShell } from "../host/virsh-line.ts";
 import { markRemedy } from "../vm/copies.ts";
 import { type HostFound, lookAtVms, type VmFound } from "./look.ts";
 import { type Outline, readOutline } from "./outline.ts";
-import { readStackState } from "./stack-state.ts";
+import { nameBefore, readStackState } from "./stack-state.ts";
 
 /** A VM of a stack that is on its host. */
 export interface OwnVm {
@@ -40,7 +41,8 @@ export async function findVm(stack: string, name: string, folder: string): Promi
   await refuseMoved(name, outline);
   const [state, others] = await Promise.all([readStackState(outline.root, stack), otherStacks(outline)]);
   await refuseAway(name, outline, state?.uri);
-  throw noSuchVm(name, { outline, found, inState: state?.vms ?? [], others, formerName: state?.formerName });
+  const before = await nameBefore(outline.root, stack, state);
+  throw noSuchVm(name, { outline, found, inState: state?.vms ?? [], others, ...before });
 }
 
 /**
@@ -94,31 +96,27 @@ export function notRunning({ outline: { stack }, vm: { name, state } }: OwnVm): 
 }
 
 /** All that may explain why a VM is not there. */
-export interface Whereabouts {
+export interface Whereabouts extends NameBefore {
   outline: Outline;
   found: HostFound;
   /** Names of the projects whose VMs the stack's state has. */
   inState: string[];
   /** Names of the projects in the configs of the other stacks. */
   others: Record<string, string[]>;
-  /** The name that the stack's VMs bear where it was renamed since. */
-  formerName?: string | undefined;
 }
 
 /** The error for a VM that a stack does not have on its host. Pure. */
-export function noSuchVm(name: string, { outline, found, inState, others, formerName }: Whereabouts): UserError {
+export function noSuchVm(name: string, { outline, found, inState, others, ...before }: Whereabouts): UserError {
   const { stack, projects, host } = outline;
   const foreign = found.vms.find((vm) => vm.name === name);
-  if (foreign?.stack && foreign.stack === formerName) {
-    const rule = `must bear the name of its stack, but bears the one of before the stack was renamed, ${formerName}`;
-    return notThere(name, rule, `give the stack that name back: pulumi stack rename ${formerName} --stack ${stack}`);
+  if (foreign?.stack && foreign.stack === before.formerName) {
+    const rule = `must bear the name of its stack, but bears the one of before the stack was renamed, ${foreign.stack}`;
+    return notThere(name, rule, `give the stack that name back: ${renameBack(foreign.stack, stack)}`);
   }
   if (foreign?.stack) {
-    return notThere(
-      name,
-      `must be of the stack ${stack}, but is of the stack ${foreign.stack}`,
-      inStack(foreign.stack),
-    );
+    const rule = `must be of the stack ${stack}, but is of the stack ${foreign.stack}`;
+    const back = `; if ${stack} was renamed, give it that name back: ${renameBack(foreign.stack, stack)}`;
+    return notThere(name, rule, `${inStack(foreign.stack)}${before.mayBeRenamed ? back : ""}`);
   }
   if (foreign && inState.includes(name)) {
     const rule = `must be a VM of this stack with its mark, but the domain ${domainName(name)} on ${host.uri} is not: its description was written anew, or it is another domain`;

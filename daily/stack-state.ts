@@ -1,7 +1,8 @@
 import type { ProjectOutput } from "../components/outputs.ts";
+import type { NameBefore } from "../config/host-check.ts";
 import { markedStack } from "../config/names.ts";
 import { storedOutputs } from "../guest/stored.ts";
-import { checkpointFile, readCheckpoint } from "../local/checkpoint.ts";
+import { checkpointFile, readCheckpoint, stateFolder } from "../local/checkpoint.ts";
 
 /** What a stack's last update left in its state. */
 export interface StackState {
@@ -45,6 +46,16 @@ export async function readStackState(root: string, stack: string): Promise<Stack
 
 /** Names of the projects of which a state has something; undefined where that cannot be told. */
 export const vmsIn = (state: StackState | undefined) => state && [...new Set([...state.vms, ...state.removable])];
+
+/**
+ * Whether a stack was renamed, by what was read of its state. One of which a backend of files has none was not: it would have been
+ * renamed along.
+ */
+export async function nameBefore(root: string, stack: string, state: StackState | undefined): Promise<NameBefore> {
+  if (state !== undefined) return { formerName: state.formerName };
+  const isUnread = stateFolder(root, "stacks") === undefined || (await checkpointFile(root, stack)) !== undefined;
+  return { mayBeRenamed: isUnread };
+}
 
 /** Reads a checkpoint of the file backend. */
 export function stateIn(text: string): StackState | undefined {

@@ -9,7 +9,7 @@ import { shellFor } from "../../host/shell.ts";
 import { virshFor } from "../../host/virsh.ts";
 import { basePool, imageUsage } from "../../images/usage.ts";
 import { checkpointFile } from "../../local/checkpoint.ts";
-import { readStackState } from "../stack-state.ts";
+import { nameBefore, readStackState } from "../stack-state.ts";
 import { examineBackups } from "./backups.ts";
 import { examineEmbeddedHost } from "./embedded.ts";
 import { examineEngine } from "./engine.ts";
@@ -72,7 +72,7 @@ async function examineHostOf(stack: Stack, log: Log): Promise<Examined[]> {
     const unread = state === undefined && (await examineUnread(stack));
     const inPlace = movedAway ?? (unread || examineState(stack, inventory, state, state?.formerName));
     const host = [
-      ...examineHost(stack, inventory, virsh, state?.formerName),
+      ...examineHost(stack, inventory, virsh, await nameBefore(stack.root, stack.name, state)),
       ...examineBalloons(stack.name, inventory, virsh),
       ...unknown,
       ...images,

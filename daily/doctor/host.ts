@@ -2,6 +2,7 @@ import { posix } from "node:path";
 import type { Stack } from "../../cli/stack.ts";
 import { counted } from "../../config/counted.ts";
 import { factOf } from "../../config/errors.ts";
+import type { NameBefore } from "../../config/host-check.ts";
 import { checkAgainstHost } from "../../config/host-checks.ts";
 import { isFiltered } from "../../config/managed-networks.ts";
 import { basePoolName, domainName, namePrefix, poolName } from "../../config/names.ts";
@@ -39,10 +40,10 @@ import { type Examined, failure, ok, warning } from "./finding.ts";
 const littleSpace = 5 * GiB;
 
 /** What a look at a stack's host tells of its health. It changes nothing; `virsh` is for what is mended later. */
-export function examineHost(stack: Stack, inventory: Inventory, virsh: Virsh, formerName?: string): Examined[] {
+export function examineHost(stack: Stack, inventory: Inventory, virsh: Virsh, before: NameBefore = {}): Examined[] {
   const { config, host, name, file } = stack;
   // What it warns of, and of pools, is said below, with figures and what mends it.
-  const { errors } = checkAgainstHost(config, host.settings, inventory, name, file, formerName);
+  const { errors } = checkAgainstHost(config, host.settings, inventory, name, file, before);
   return [
     ok("libvirt", `${inventory.uri} answers`),
     ok("QEMU", inventory.hypervisorVersion),

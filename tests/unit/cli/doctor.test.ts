@@ -350,7 +350,7 @@ describe("the state", () => {
   test("of a stack that was renamed: its VMs bear the former name, and are there", () => {
     const renamed = anInventory({ domains: [aDomain({ description: "project-vms stack former" })] });
     expect(examineState(stack, renamed, { vms: ["webapp"], removable: [] }, "former").level).toBe("ok");
-    const findings = examineHost(stack, renamed, virshFor("test:///default"), "former");
+    const findings = examineHost(stack, renamed, virshFor("test:///default"), { formerName: "former" });
     expect(findings.filter(({ check, says }) => check === "config" && says.includes("was renamed"))).toHaveLength(1);
   });
 

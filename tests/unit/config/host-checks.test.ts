@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import { UserError } from "../../../config/errors.ts";
+import type { NameBefore } from "../../../config/host-check.ts";
 import { checkAgainstHost } from "../../../config/host-checks.ts";
 import { domainUuid } from "../../../config/names.ts";
 import { type HostSettings, parseStackConfig } from "../../../config/parse.ts";
@@ -63,17 +64,16 @@ const projectDisk = {
   format: "qcow2",
 };
 
-interface Case {
+interface Case extends NameBefore {
   config?: Record<string, unknown>;
   host?: Record<string, unknown>;
   found?: Partial<Inventory>;
   stack?: string;
-  formerName?: string;
 }
 
-function check({ config = { projects: { webapp: {} } }, host = {}, found = {}, stack = "storage", formerName }: Case) {
+function check({ config = { projects: { webapp: {} } }, host = {}, found = {}, stack = "storage", ...before }: Case) {
   const parsed = parseStackConfig(asPulumi({ host: { uri, storageDir: "/srv/vms", ...host }, ...config }), file);
-  return checkAgainstHost(parsed, parsed.host as HostSettings, { ...plenty, ...found }, stack, file, formerName);
+  return checkAgainstHost(parsed, parsed.host as HostSettings, { ...plenty, ...found }, stack, file, before);
 }
 
 /** The errors as the user sees them. */
@@ -491,6 +491,38 @@ describe("a stack that was renamed", () => {
       "Pulumi.local.yaml: projects.webapp",
     ]);
     expect(check({ formerName: "raider" }).errors).toEqual([]);
+  });
+});
+
+describe("a stack whose state is not read here, and that may have been renamed", () => {
+  const networks = [network({ dnsDomain: "raider.project-vms.internal", cidr: "10.77.0.1/24" })];
+  const marked = (stack: string, name = "project-webapp") =>
+    domain({ name, description: `project-vms stack ${stack}` });
+  const share = "write `network: project-vms` to share it, or choose another name and cidr";
+  const another = "choose another name, or remove that domain yourself if nobody needs it";
+  const back =
+    "; if this stack was renamed, give it that name back, which changes no VM: `pulumi stack rename raider --stack storage`";
+  const remedies = (found: Partial<Inventory>, given: Case = {}) => {
+    const config = { projects: { webapp: {}, api: {} } };
+    return check({ config, found, mayBeRenamed: true, ...given }).errors.map(({ remedy }) => remedy);
+  };
+
+  it("is told the way back where all that it wants is of one other stack", () => {
+    const domains = [marked("raider"), marked("raider", "project-api"), marked("bobs", "project-old")];
+    expect(remedies({ networks, domains })).toEqual([share + back, another + back, another + back]);
+    expect(remedies({ networks })).toEqual([share + back]);
+    expect(remedies({ domains: [marked("a;b")] })[0]).toContain("`pulumi stack rename 'a;b' --stack storage`");
+  });
+
+  it.each<[string, Partial<Inventory>, Case]>([
+    ["two others' marks are there", { networks, domains: [marked("bobs")] }, {}],
+    ["a VM bears its own mark", { networks, domains: [marked("storage")] }, {}],
+    ["its state tells that it was not", { networks, domains: [marked("raider")] }, { mayBeRenamed: false }],
+    ["there is no mark", { networks: [network({})] }, {}],
+  ])("not where %s", (_, found, given) => {
+    const said = remedies(found, given);
+    expect(said.length).toBeGreaterThan(0);
+    expect(said.join()).not.toContain("renamed");
   });
 });
 

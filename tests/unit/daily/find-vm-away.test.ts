@@ -7,7 +7,10 @@ const away = { path: "/hosts/a-1", rule: "must be on what /etc/fstab mounts at /
 const mounted = vi.hoisted(() => ({ whyHostIsAway: vi.fn(), requireMounted: vi.fn() }));
 vi.mock("../../../daily/outline.ts", () => ({ readOutline: async () => anOutline() }));
 vi.mock("../../../daily/look.ts", () => ({ lookAtVms: async () => aHost() }));
-vi.mock("../../../daily/stack-state.ts", () => ({ readStackState: async () => undefined }));
+vi.mock("../../../daily/stack-state.ts", async (original) => ({
+  ...(await original<object>()),
+  readStackState: async () => undefined,
+}));
 vi.mock("../../../data/mounted.ts", () => ({ requireMounted: mounted.requireMounted }));
 vi.mock("../../../host/lost-hosts.ts", async (original) => ({
   ...(await original<object>()),

@@ -56,6 +56,15 @@ test.each<[string, string, Partial<Whereabouts>, string[]]>([
     ["  - api: must be of the stack storage, but is of the stack local", "    name that stack: --stack local"],
   ],
   [
+    "a VM of another stack, where the own state is not read here",
+    "api",
+    { found: aHost({ vms: [aVm({ name: "api", stack: "local" })] }), mayBeRenamed: true },
+    [
+      "  - api: must be of the stack storage, but is of the stack local",
+      "    name that stack: --stack local; if storage was renamed, give it that name back: pulumi stack rename local --stack storage",
+    ],
+  ],
+  [
     "a VM of this stack from before it was renamed",
     "api",
     { found: aHost({ vms: [aVm({ name: "api", stack: "local" })] }), formerName: "local" },

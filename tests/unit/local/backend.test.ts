@@ -3,7 +3,7 @@ import { homedir, tmpdir } from "node:os";
 import path from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { readStackState } from "../../../daily/stack-state.ts";
+import { nameBefore, readStackState } from "../../../daily/stack-state.ts";
 import { usedBackend } from "../../../local/backend.ts";
 import { checkoutEnvironment } from "../../../local/checkout.ts";
 import { readLocks } from "../../../local/stack-lock.ts";
@@ -113,6 +113,22 @@ test("the state that is shown is the one of the backend that is used", async () 
   expect(await readStackState(root, "local")).toMatchObject({ vms: [], outputs: {} });
   process.env.PULUMI_BACKEND_URL = "s3://bucket";
   expect(await readStackState(root, "local")).toBeUndefined();
+});
+
+test("whether a stack was renamed is not known where its state is not read here", async () => {
+  const before = async () => nameBefore(root, "local", await readStackState(root, "local"));
+  expect(await before()).toEqual({ mayBeRenamed: false });
+  const stacks = path.join(root, ".local/state/.pulumi/stacks/project-vms");
+  mkdirSync(stacks, { recursive: true });
+  const file = path.join(stacks, "local.json");
+  const network = { type: "libvirt:index/network:Network", inputs: { domain: "old.project-vms.internal" } };
+  const resources = [{ urn: "urn:pulumi:local::project-vms::n::x", ...network }];
+  writeFileSync(file, JSON.stringify({ checkpoint: { latest: { resources } } }));
+  expect(await before()).toEqual({ formerName: "old" });
+  writeFileSync(file, "{");
+  expect(await before()).toEqual({ mayBeRenamed: true });
+  process.env.PULUMI_BACKEND_URL = "s3://bucket";
+  expect(await before()).toEqual({ mayBeRenamed: true });
 });
 
 test("a state that the backend compresses is read as well, and what it wrote last holds", async () => {
