@@ -9,7 +9,7 @@ import type { ReadyRequest } from "../guest/wait-until-ready.ts";
 import { consoleLogFile } from "../host/console-log.ts";
 import { embeddedHostFor, leadsTo } from "../host/embedded-layout.ts";
 import { definitionDigest, rootDigest } from "../vm/definition.ts";
-import { ownDevices } from "../vm/manual-changes.ts";
+import { type OwnDevices, ownDevices } from "../vm/manual-changes.ts";
 import { filterSettings, lacksFilter } from "../vm/network-filter.ts";
 import {
   adoptedBigger,
@@ -26,6 +26,7 @@ import type { Teardown } from "../vm/teardown.ts";
 import { dirPool } from "./dir-pool.ts";
 import { domainXslt, standingAlone, withFilter, withMarks, withoutBalloon } from "./domain-xslt.ts";
 import { entryCommand } from "./entry-command.ts";
+import { makesElement } from "./stylesheet.ts";
 import { apiEnvironment, isToJoin, tailnetDigest, tailnetEnvironment } from "./tailnet.ts";
 import type { Children, VmContext } from "./vm-context.ts";
 import { settingsVariable } from "./vm-hooks.ts";
@@ -112,6 +113,7 @@ export function createDomain(
     },
     (args, opts) => {
       const { running, autostart, ...definition } = args;
+      const xslt = (args.xml as { xslt: string }).xslt;
       // With its addresses: a network that is made anew cuts off the guests on it until they restart.
       const digest = definitionDigest({ ...definition, network: host.settings.network });
       wanted = {
@@ -122,12 +124,13 @@ export function createDomain(
         definition: digest,
         tailnet: host.tailnet?.domain,
         filter: isToGetFilter(context),
-        // What a transform adds is no hand's work.
-        devices: context.args.transform?.domain ? undefined : ownDevices(name),
+        devices: {
+          ...ownDevices(host.settings.storageDir, name),
+          ...(context.args.transform?.domain ? { transformed: transformedBy(xslt) } : {}),
+        },
       };
       plan = planVm(found, wanted);
       const unchanged = plan.domain === "unchanged";
-      const xslt = (args.xml as { xslt: string }).xslt;
       const { keepData } = settings;
       const joined = found.domain?.marks.tailnet ? { tailnet: found.domain.marks.tailnet } : {};
       const root = rootDigest(settings);
@@ -143,6 +146,12 @@ export function createDomain(
   );
   return { domain, instance, wanted: wanted as VmWanted, plan: plan as VmPlan };
 }
+
+/** What a transform makes is no hand's work; what its stylesheet does not show is not known. */
+const transformedBy = (xslt: string): NonNullable<OwnDevices["transformed"]> => ({
+  says: (word) => xslt.toLowerCase().includes(word.toLowerCase()),
+  makes: (element) => makesElement(xslt, element),
+});
 
 /** Whether a VM that is there has no filter that holds, and is to have one. */
 const isToGetFilter = ({ name, host, found }: VmContext) =>

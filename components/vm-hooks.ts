@@ -4,13 +4,7 @@ import type { HostSettings } from "../config/settings.ts";
 import { makeConsoleFolder } from "../host/console-log.ts";
 import type { Inventory } from "../host/inventory.ts";
 import { virshFor } from "../host/virsh.ts";
-import {
-  addedDevices,
-  manualChanges,
-  ownDevices,
-  refuseManualChanges,
-  savedMemoryIssue,
-} from "../vm/manual-changes.ts";
+import { droppedText, manualChanges, ownDevices, refuseManualChanges, savedMemoryIssue } from "../vm/manual-changes.ts";
 import { defineFilter } from "../vm/network-filter.ts";
 import { findProject, usage } from "../vm/plan.ts";
 import {
@@ -124,7 +118,6 @@ function sayWhatIsTakenUp({ inventory, settings, owner }: Omit<HookedHost, "filt
   const parts = [`VM (${domain.state})`, ...disks].join(", ");
   const text = `is on the host but not in this stack's state: taken up as it is: ${parts}`;
   log(recordLine({ project, kind: "adopted", text }));
-  const added = addedDevices(ownDevices(project), domain.devices ?? []);
-  const drops = `DROPS what was added by hand: ${added.join(", ")}`;
-  if (added.length > 0) log(recordLine({ project, kind: "changed", text: drops }));
+  const drops = droppedText(ownDevices(settings.storageDir, project), domain.devices ?? []);
+  if (drops !== undefined) log(recordLine({ project, kind: "changed", text: drops }));
 }

@@ -24,9 +24,8 @@ export interface MovedDisk {
 /** What is in an empty drive. */
 const nothing = "nothing";
 
-/** The devices that our definition makes of disks: root, project disk and seed. */
+/** The device that our definition makes of the root disk. */
 const rootTarget = "vda";
-const ownTargets = [rootTarget, "vdb", "vdc"];
 
 /** Where a domain is, for commands that people type. */
 export interface DomainPlace {
@@ -195,28 +194,47 @@ export function refuseManualChanges(project: string, issues: Issue[]): void {
 
 /** The devices that a definition makes, so that all others were added by hand. */
 export interface OwnDevices {
-  targets: string[];
+  project: string;
+  /** Files of disks, by the device that they are in the guest. */
+  disks: Record<string, string>;
   macs: string[];
+  /** Where a transform changes the definition: whether its stylesheet says a word, or makes an element of a name. */
+  transformed?: { says: (word: string) => boolean; makes: (element: string) => boolean };
 }
 
-/** Those of a VM whose definition no transform changes. */
-export const ownDevices = (project: string): OwnDevices => ({
-  targets: ownTargets,
+/** Those of a VM's definition before any transform: root, project disk, seed and interface. */
+export const ownDevices = (storageDir: string, project: string): OwnDevices => ({
+  project,
+  disks: { ...ownDisks(storageDir, project), vdc: posix.join(storageDir, project, "seed.iso") },
   macs: [macAddress(project)],
 });
 
 /**
- * The devices that a definition does not make and would drop, in words.
+ * The devices that a definition does not make and would drop, in words. A disk in the place of one of ours is one, too.
  *
  * @example ["disk vdd (/srv/data.img, the file stays)", "interface 52:54:00:aa:bb:cc on lan"]
  */
-export function addedDevices({ targets, macs }: OwnDevices, views: DomainDevices[]): string[] {
+export function addedDevices({ project, disks: own, macs, transformed }: OwnDevices, views: DomainDevices[]): string[] {
+  const says = (word: string) => word !== "" && transformed?.says(word) === true;
+  const isOurs = (disk: DiskDevice) => {
+    const file = own[disk.target];
+    return file !== undefined && isFile(disk, project, file);
+  };
   const added = views.flatMap(({ disks, nics, others }) => [
     ...disks
-      .filter(({ target }) => !targets.includes(target))
+      .filter((disk) => !isOurs(disk) && !says(disk.source))
       .map(({ target, source }) => `disk ${target}${source ? ` (${source}, the file stays)` : ""}`),
-    ...nics.filter(({ mac }) => !macs.includes(mac)).map(({ mac, on }) => `interface ${mac} on ${on}`),
-    ...others,
+    ...nics.filter(({ mac }) => !macs.includes(mac) && !says(mac)).map(({ mac, on }) => `interface ${mac} on ${on}`),
+    ...others.filter((other) => transformed?.makes(other.split(" ")[0] ?? other) !== true),
   ]);
   return [...new Set(added)];
+}
+
+/** What becomes of devices that were added by hand, in words; undefined: there are none. A transform may make some of them again. */
+export function droppedText(own: OwnDevices, views: DomainDevices[]): string | undefined {
+  const added = addedDevices(own, views).join(", ");
+  if (added === "") return undefined;
+  return own.transformed
+    ? `may DROP what was added by hand, if its transform does not make it: ${added}`
+    : `DROPS what was added by hand: ${added}`;
 }

@@ -6,7 +6,7 @@ import { formatSize } from "../config/sizes.ts";
 import type { DomainFound, Inventory, NetworkFound, VolumeFound } from "../host/inventory.ts";
 import type { DomainMarks } from "../host/libvirt-xml.ts";
 import { rootDigest } from "./definition.ts";
-import { addedDevices, detachedDisks, type OwnDevices } from "./manual-changes.ts";
+import { detachedDisks, droppedText, type OwnDevices } from "./manual-changes.ts";
 
 /** What of a project is on the host already. */
 export interface ProjectFound {
@@ -192,8 +192,8 @@ function vmPart({ domain, reasons, runs }: VmPlan): string {
 /** A definition knows nothing of devices that were added by hand. */
 function droppedParts({ domain }: ProjectFound, { devices }: VmWanted, plan: VmPlan): string[] {
   if (!domain?.devices || !devices || plan.domain !== "redefined") return [];
-  const added = addedDevices(devices, domain.devices);
-  return added.length > 0 ? [`DROPS what was added by hand: ${added.join(", ")}`] : [];
+  const dropped = droppedText(devices, domain.devices);
+  return dropped === undefined ? [] : [dropped];
 }
 
 function rootParts(found: ProjectFound, { settings }: VmWanted, { domain, root }: VmPlan): string[] {

@@ -37,6 +37,10 @@ const byHand = {
   others: ["hostdev"],
 };
 
+const displaced = {
+  ...devicesWith({ vdb: "/srv/b.img", vdc: "/srv/data.qcow2", sda: "/vms/webapp/project.qcow2", vdd: "" }),
+};
+
 /** The line that is shown for what is found and what is asked for. */
 const withoutDisk = (target: string) => {
   const { disks, ...rest } = devicesWith();
@@ -109,21 +113,40 @@ describe("what is said of an update's effect on a VM, its root and its data", ()
       "more memory, while it has devices that were added by hand",
       { domain: { ...redefined, devices: [devicesWith(), byHand] } },
       { memory: 16 * GiB },
-      { devices: ownDevices("webapp") },
+      { devices: ownDevices("/vms", "webapp") },
       "webapp: restart (memory 8 GiB to 16 GiB), DROPS what was added by hand: disk vdd (/srv/data.img, the file stays), interface 52:54:00:aa:bb:cc on lan, hostdev, data kept",
     ],
     [
       "more memory, without any",
       { domain: { ...redefined, devices: [devicesWith({ vdc: "/vms/webapp/seed.iso" })] } },
       { memory: 16 * GiB },
-      { devices: ownDevices("webapp") },
+      { devices: ownDevices("/vms", "webapp") },
       "webapp: restart (memory 8 GiB to 16 GiB), data kept",
+    ],
+    [
+      "more memory, while others' disks have the places of ours, which it has elsewhere or no more",
+      { domain: { ...redefined, devices: [displaced] } },
+      { memory: 16 * GiB },
+      { devices: ownDevices("/vms", "webapp") },
+      "webapp: restart (memory 8 GiB to 16 GiB), DROPS what was added by hand: disk vdb (/srv/b.img, the file stays), disk vdc (/srv/data.qcow2, the file stays), disk sda (/vms/webapp/project.qcow2, the file stays), disk vdd, data kept",
+    ],
+    [
+      "more memory, while a transform may have made some of them",
+      { domain: { ...redefined, devices: [{ ...byHand, others: ["hostdev", "tpm"] }] } },
+      { memory: 16 * GiB },
+      {
+        devices: {
+          ...ownDevices("/vms", "webapp"),
+          transformed: { says: (word) => word === "/srv/data.img", makes: (element) => element === "tpm" },
+        },
+      },
+      "webapp: restart (memory 8 GiB to 16 GiB), may DROP what was added by hand, if its transform does not make it: interface 52:54:00:aa:bb:cc on lan, hostdev, data kept",
     ],
     [
       "a bigger disk, which drops none of them",
       { domain: { ...domain, devices: [byHand] } },
       { disk: 100 * GiB },
-      { devices: ownDevices("webapp") },
+      { devices: ownDevices("/vms", "webapp") },
       "webapp: no restart, project disk grows from 50 GiB to 100 GiB, data kept",
     ],
     ["what its user has shut off", { domain: { ...domain, state: "shut off" } }, {}, {}, undefined],
