@@ -2,9 +2,11 @@ import { posix } from "node:path";
 import { rawDisks } from "../host/domain-disks.ts";
 import { foreignDisk } from "../host/foreign-disk.ts";
 import type { VolumeFound } from "../host/inventory.ts";
+import { virshInShell } from "../host/virsh-line.ts";
 import { isOwnedBy } from "../vm/leftovers.ts";
 import { overlayIssues } from "../vm/overlays.ts";
 import { findProject, mayBeBigger, type ProjectFound, wantsNewRoot } from "../vm/plan.ts";
+import { undefineCommand } from "../vm/replace.ts";
 import { unfinishedRestore } from "../vm/restore-mark.ts";
 import { formatPath, type Issue } from "./errors.ts";
 import type { HostCheck } from "./host-check.ts";
@@ -99,7 +101,7 @@ function lostDiskIssues(check: HostCheck, name: string, found: ProjectFound): Is
   if (isUnread(check, name) || !isUnseen(check, name, found) || !pool?.active || posix.normalize(pool.path) !== folder)
     return [];
   const rule = `its project disk ${folder}/project.qcow2 must be there, but libvirt does not see it`;
-  const give = `virsh -c '${inventory.uri}' undefine ${domainName(name)}`;
+  const give = virshInShell(inventory.uri, ...undefineCommand(domainName(name), true));
   const remedy = `put that file back; if it is lost: ${give}, then \`project-vm import\` a backup, or begin with a new disk`;
   return [{ path: placeOf(check, name), rule, remedy }];
 }

@@ -1,7 +1,7 @@
 import { posix } from "node:path";
 
 import type { DomainFound, Inventory, NetworkFound, PoolFound } from "../host/inventory.ts";
-import { lineForVirsh } from "../host/virsh-line.ts";
+import { virshInShell } from "../host/virsh-line.ts";
 import { describeCopies, hasLostMark, isCopy, markRemedy } from "../vm/copies.ts";
 import { isOwnedBy } from "../vm/leftovers.ts";
 import { networkOf, overlaps, parseCidr } from "./cidr.ts";
@@ -53,7 +53,7 @@ export function foreignPools({ config, host, inventory, file }: HostCheck): Issu
 }
 
 function poolRemedy(found: PoolFound, folder: string, uri: string): string {
-  const commands = ["pool-destroy", "pool-undefine"].map((verb) => `${virsh(uri)} ${lineForVirsh([verb, found.name])}`);
+  const commands = ["pool-destroy", "pool-undefine"].map((verb) => virshInShell(uri, verb, found.name));
   const undefine = `remove that pool (its files stay): \`${commands.join(" && ")}\``;
   // Most likely somebody changed storageDir; the disks are still in the folder of before.
   const moved = found.type === "dir" && posix.basename(tidy(found.path)) === posix.basename(folder);
@@ -189,7 +189,7 @@ export function filterIssues({ host, inventory, file }: HostCheck): Issue[] {
 export function stoppedNetworks({ host, inventory, file }: HostCheck): string[] {
   const found = inventory.networks.find(({ name }) => name === host.network.name);
   if (host.network.kind === "existing" || !found || found.active) return [];
-  const start = `${virsh(inventory.uri)} net-start ${found.name}`;
+  const start = virshInShell(inventory.uri, "net-start", found.name);
   return [
     `${formatPath(file, ["host", "network"])}: the network \`${found.name}\` is stopped; start it with \`${start}\``,
   ];
@@ -211,7 +211,7 @@ function unusable({ inventory, file }: HostCheck, name: string, found: NetworkFo
   }
   if (found.active) return [];
   const rule = `must be a network that is active on ${inventory.uri}`;
-  return [{ path, rule, value: name, remedy: `start it: \`${virsh(inventory.uri)} net-start ${name}\`` }];
+  return [{ path, rule, value: name, remedy: `start it: \`${virshInShell(inventory.uri, "net-start", name)}\`` }];
 }
 
 type Managed = Extract<NetworkSettings, { kind: "managed" }>;
@@ -245,10 +245,6 @@ function described(domain: DomainFound): string {
   return description
     ? `its description is ${JSON.stringify(description)} (${state})`
     : `it has no description (${state})`;
-}
-
-function virsh(uri: string): string {
-  return `virsh -c ${/^[\w:/+@.-]+$/.test(uri) ? uri : `'${uri}'`}`;
 }
 
 const tidy = (path: string) => (path ? posix.normalize(path).replace(/\/+$/, "") : "");

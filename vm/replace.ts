@@ -178,14 +178,25 @@ async function withoutMark(virsh: Virsh, domain: string, description: string, ow
 }
 
 /**
+ * What takes a definition away of which libvirt keeps more: snapshots, checkpoints, the firmware's variables.
+ *
+ * @param memoryToo whether saved memory goes as well; else libvirt refuses a domain that has some
+ */
+export const undefineCommand = (domain: string, memoryToo: boolean): [string, ...string[]] => [
+  "undefine",
+  domain,
+  ...(memoryToo ? ["--managed-save"] : []),
+  ...["--snapshots-metadata", "--checkpoints-metadata", "--nvram"],
+];
+
+/**
  * Takes a domain's definition away, with all that libvirt keeps beside it; its disks are none of that. One that had none is gone.
  *
  * @param memoryToo whether saved memory goes as well; else libvirt refuses a domain that has some by now
  */
 export async function undefine(virsh: Virsh, domain: string, memoryToo = false): Promise<void> {
   if (!(await names(virsh)).includes(domain)) return;
-  const memory = memoryToo ? ["--managed-save"] : [];
-  await virsh.run("undefine", domain, ...memory, "--snapshots-metadata", "--checkpoints-metadata", "--nvram");
+  await virsh.run(...undefineCommand(domain, memoryToo));
 }
 
 /** Names of all domains on the host. */

@@ -82,7 +82,7 @@ describe("disks that are there", () => {
         "its file is gone",
         [aPool({ volumes: [rootDisk] })],
         ": its project disk /vms/webapp/project.qcow2 must be there, but libvirt does not see it",
-        `put that file back; if it is lost: ${virsh} undefine project-webapp, then \`project-vm import\` a backup, or begin with a new disk`,
+        `put that file back; if it is lost: virsh -c qemu:///system undefine project-webapp --managed-save --snapshots-metadata --checkpoints-metadata --nvram, then \`project-vm import\` a backup, or begin with a new disk`,
       ],
     ])("%s", (_, pools, fact, remedy) => {
       for (const asked of [{}, { disk: "1 GiB" }, { memory: "1 GiB" }])

@@ -247,6 +247,12 @@ describe("a host that cannot do it", () => {
       `start it: \`virsh -c ${uri} net-start default\``,
     ],
     [
+      "an existing network with a blank in its name that is stopped",
+      { host: { network: "my net" }, found: { networks: [network({ name: "my net", active: false })] } },
+      `host.network: must be a network that is active on ${uri}, but is "my net"`,
+      `start it: \`virsh -c ${uri} net-start 'my net'\``,
+    ],
+    [
       "addresses that another network has",
       { found: { networks: [network({ name: "lab", cidr: "10.77.0.1/16" })] } },
       `host.network.cidr: must not overlap the network \`lab\` on ${uri}, which has 10.77.0.1/16, but is "10.77.0.0/24"`,
