@@ -129,10 +129,10 @@ describe("the teardown of a VM", () => {
     /** With a guest whose `tailscale` ends so; undefined: whose agent is silent. */
     async function logOut(exitcode: number | undefined) {
       const real = FakeVirsh.prototype.run.bind(virsh);
-      const mark = `<metadata><t:tailnet xmlns:t="${tailnetNamespace}" id="n9" node="${aNode(9).nodeKey}"/></metadata>`;
+      const mark = `<t:tailnet xmlns:t="${tailnetNamespace}" id="n9" node="${aNode(9).nodeKey}"/>`;
       const answer = { pid: 7, exited: true, exitcode, "out-data": Buffer.from("READY: web").toString("base64") };
       vi.spyOn(virsh, "run").mockImplementation(async (...args) => {
-        if (args[0] === "dumpxml") return (await real(...args)).replace("<memory>", `${mark}<memory>`);
+        if (args[0] === "dumpxml") return (await real(...args)).replace("<metadata>", `<metadata>${mark}`);
         if (args[0] !== "qemu-agent-command") return real(...args);
         if (exitcode === undefined) throw new VirshError("fake", args, undefined, "no agent", true);
         return JSON.stringify({ return: answer });
