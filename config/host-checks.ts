@@ -3,7 +3,7 @@ import { baseImageIssues } from "../images/base-checks.ts";
 import { findProject } from "../vm/plan.ts";
 import { diskIssues, poolsToStart } from "./disk-checks.ts";
 import { formatPath, type Issue } from "./errors.ts";
-import type { HostCheck, NameBefore } from "./host-check.ts";
+import type { HostCheck } from "./host-check.ts";
 import {
   copies,
   filterIssues,
@@ -14,6 +14,7 @@ import {
   stackNameIssues,
   stoppedNetworks,
 } from "./host-owners.ts";
+import type { NameBefore } from "./names.ts";
 import { poolName } from "./names.ts";
 import type { HostSettings, Source, StackConfig, VmSettings } from "./settings.ts";
 import { formatSize, GiB, sizeAtMost } from "./sizes.ts";

@@ -121,6 +121,14 @@ export function markedStack(mark = ""): string | undefined {
   return /^\s*project-vms stack (\S+)\s*$/m.exec(mark)?.[1];
 }
 
+/** What is known of a name that a stack had before. */
+export interface NameBefore {
+  /** The name that the stack's marks bear in its state, where it was renamed since. */
+  formerName?: string | undefined;
+  /** Whether that is not known, since the state is not read here: its backend is no folder. */
+  mayBeRenamed?: boolean;
+}
+
 /** How a stack that was renamed gets the name back that its marks bear. */
 export const renameBack = (formerName: string, stack: string) =>
   `pulumi stack rename ${shellWord(formerName)} --stack ${stack}`;

@@ -1,6 +1,6 @@
 import { closest } from "fastest-levenshtein";
 import { UserError } from "../config/errors.ts";
-import type { NameBefore } from "../config/host-check.ts";
+import type { NameBefore } from "../config/names.ts";
 import { domainName, domainUuid, renameBack } from "../config/names.ts";
 import { ownValue } from "../config/own-value.ts";
 import { embeddedHostFor } from "../host/embedded-layout.ts";

@@ -1,5 +1,5 @@
 import type { ProjectOutput } from "../components/outputs.ts";
-import type { NameBefore } from "../config/host-check.ts";
+import type { NameBefore } from "../config/names.ts";
 import { markedStack } from "../config/names.ts";
 import { storedOutputs } from "../guest/stored.ts";
 import { checkpointFile, readCheckpoint, stateFolder } from "../local/checkpoint.ts";

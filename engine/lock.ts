@@ -1,5 +1,4 @@
 import { type StackLocked, stackHeld, stackLocked } from "../local/locked-stack.ts";
-import type { PulumiError } from "./pulumi-process.ts";
 
 /**
  * The engine's error for a stack that another process works on, as a UserError; undefined for other errors. With that one it prints
@@ -8,7 +7,7 @@ import type { PulumiError } from "./pulumi-process.ts";
  * @param root absolute path of the checkout
  */
 export async function lockedStack(
-  { stdout, stderr }: Pick<PulumiError, "stdout" | "stderr">,
+  { stdout, stderr }: { stdout: string; stderr: string },
   root: string,
   stack: string,
 ): Promise<StackLocked | undefined> {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 
 import { UserError } from "../../../config/errors.ts";
-import type { NameBefore } from "../../../config/host-check.ts";
 import { checkAgainstHost } from "../../../config/host-checks.ts";
+import type { NameBefore } from "../../../config/names.ts";
 import { domainUuid } from "../../../config/names.ts";
 import { type HostSettings, parseStackConfig } from "../../../config/parse.ts";
 import { GiB } from "../../../config/sizes.ts";
