@@ -80,7 +80,7 @@ export function goFlags({ variables, tags = [] }: Pick<GoPiece, "variables" | "t
 /** What every stand-in is made of, below toolchain/: how it is run, and how it is served. */
 const common = [
   "plugin",
-  ...["run-program", "errors", "printable", "given-secrets", "counted", "records", "names"].map(
+  ...["run-program", "errors", "printable", "given-secrets", "shell-word", "counted", "records", "names"].map(
     (name) => `../config/${name}.ts`,
   ),
 ];

@@ -83,8 +83,8 @@ describe("when a VM's device is removed, in the place of", () => {
     const virsh = new FakeVirsh();
     virsh.domains.set("project-web", { description: "project-vms stack storage", running: false, disks: [] });
     const run = virsh.run.bind(virsh);
-    const mark = `<metadata><t:tailnet xmlns:t="${tailnetNamespace}" id="n9" node="${aNode(9).nodeKey}"/></metadata>`;
-    virsh.run = async (...args) => (await run(...args)).replace("<memory>", `${mark}<memory>`);
+    const mark = `<t:tailnet xmlns:t="${tailnetNamespace}" id="n9" node="${aNode(9).nodeKey}"/>`;
+    virsh.run = async (...args) => (await run(...args)).replace("<metadata>", `<metadata>${mark}`);
     const said: string[] = [];
     const tailnet = { tag: "tag:project-vm" } as TailnetSettings;
     const teardown = { uri: "fake", project: "web", owner: "storage", keepData: true, tailnet };
