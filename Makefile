@@ -17,7 +17,7 @@ ifneq ($(origin FORCE),command line)
 unexport FORCE
 endif
 # Under this environment plain `pulumi` works: engine, plugins, state, passphrase.
-IN_ENV := env=$$($(RUN) local/env.ts) && eval "$$env" &&
+IN_ENV := env=$$($(RUN) make/env.ts) && eval "$$env" &&
 
 .PHONY: help up down clean env test unit e2e long sweep others kills bench check prepare packages test-packages test-programs toolchain
 
@@ -25,16 +25,16 @@ help: ## Say what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 up: prepare ## Bring the local stack up; ends with a line that says how to get in
-	@$(IN_ENV) $(RUN) local/up.ts
+	@$(IN_ENV) $(RUN) make/up.ts
 
 down: node_modules/.built ## Shut the local VMs down and take the embedded host away; disks stay
-	@$(RUN) local/down.ts
+	@$(RUN) make/down.ts
 
 clean: node_modules/.built ## Ask, then remove the local VMs, their disks and this checkout's state
-	@$(RUN) local/clean.ts
+	@$(RUN) make/clean.ts
 
 env: prepare ## Print what makes plain pulumi work in a shell: eval "$$(make -s env)"
-	@$(RUN) local/env.ts
+	@$(RUN) make/env.ts
 
 test: check unit e2e ## Run all tests but the long ones
 
@@ -80,4 +80,4 @@ node_modules/.built: package-lock.json sdks/libvirt/package.json
 	@touch $@
 
 toolchain: node_modules/.built
-	@$(RUN) local/toolchain.ts >&2
+	@$(RUN) make/toolchain.ts >&2

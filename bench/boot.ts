@@ -1,11 +1,11 @@
 import { mkdir, rm, symlink } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { Guest } from "../guest/guest.ts";
-import { limits, type Readiness } from "../guest/ready.ts";
-import { virshFor } from "../host/virsh.ts";
-import type { Image } from "../images/image.ts";
-import { log } from "../local/progress.ts";
+import { log } from "../src/core/progress.ts";
+import { Guest } from "../src/guest/guest.ts";
+import { limits, type Readiness } from "../src/guest/ready.ts";
+import type { Image } from "../src/images/image.ts";
+import { virshFor } from "../src/libvirt/virsh.ts";
 import { type BenchHost, benchDir } from "./host.ts";
 import type { PulumiContender } from "./pulumi.ts";
 import type { Timing } from "./report.ts";

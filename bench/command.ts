@@ -1,4 +1,4 @@
-import { execa } from "../config/execa.ts";
+import { execa } from "../src/core/execa.ts";
 
 /** Fires when the bench is interrupted: what runs then is ended. */
 export const interruption = new AbortController();

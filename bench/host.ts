@@ -1,10 +1,10 @@
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { reapOrphans } from "../engine/orphans.ts";
-import { startEmbeddedHost, stopEmbeddedHost, wipeEmbeddedHost } from "../host/embedded.ts";
-import { type EmbeddedHost, embeddedHostFor } from "../host/embedded-layout.ts";
-import { withVirshSession } from "../host/virsh.ts";
+import { startEmbeddedHost, stopEmbeddedHost, wipeEmbeddedHost } from "../src/embedded-host/embedded.ts";
+import { reapOrphans } from "../src/engine/orphans.ts";
+import { type EmbeddedHost, embeddedHostFor } from "../src/libvirt/embedded-layout.ts";
+import { withVirshSession } from "../src/libvirt/virsh.ts";
 import { cacheFolder } from "../toolchain/ensure/places.ts";
 
 /** Where the bench keeps all it makes; fixed, so that what a run before left there is found. */

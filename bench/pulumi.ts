@@ -1,7 +1,7 @@
 import { mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
 import YAML from "yaml";
-import { MiB, type SizeText } from "../config/sizes.ts";
+import { MiB, type SizeText } from "../src/core/sizes.ts";
 import { command } from "./command.ts";
 import type { Contender } from "./contender.ts";
 import type { BenchHost } from "./host.ts";

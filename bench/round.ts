@@ -1,4 +1,4 @@
-import { log } from "../local/progress.ts";
+import { log } from "../src/core/progress.ts";
 import type { Contender } from "./contender.ts";
 import type { BenchHost } from "./host.ts";
 import { type EngineTimes, PulumiContender } from "./pulumi.ts";

@@ -1,4 +1,4 @@
-import { UserError } from "../config/errors.ts";
+import { UserError } from "../src/core/errors.ts";
 
 /** What of the whole run is done. */
 export interface BenchSettings {

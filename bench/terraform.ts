@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
-import { basePoolName, networkDomain } from "../config/names.ts";
+import { basePoolName, networkDomain } from "../src/core/names.ts";
 import { libvirtVersion } from "../toolchain/plugin/version.ts";
 import { command } from "./command.ts";
 import type { Contender } from "./contender.ts";

@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
-import { basePoolName, networkDomain } from "../config/names.ts";
-import { virshSession } from "../host/virsh.ts";
+import { basePoolName, networkDomain } from "../src/core/names.ts";
+import { virshSession } from "../src/libvirt/virsh.ts";
 import type { Contender } from "./contender.ts";
 import type { BenchHost } from "./host.ts";
 import { domainXml, owner, sizes, toXml, type VmFacts, vmFacts, type Workload } from "./workload.ts";

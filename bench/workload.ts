@@ -1,11 +1,11 @@
 import { XMLBuilder } from "fast-xml-parser";
-import { metaData } from "../cloud-init/meta-data.ts";
-import { seedIso } from "../cloud-init/seed-iso.ts";
-import { userData } from "../cloud-init/user-data.ts";
 import { domainXslt } from "../components/domain-xslt.ts";
-import { diskSerial, domainName, domainUuid, hostName, macAddress, ownerMark, poolName } from "../config/names.ts";
-import type { ImageSettings } from "../config/settings.ts";
-import { GiB, MiB } from "../config/sizes.ts";
+import { metaData } from "../src/cloud-init/meta-data.ts";
+import { seedIso } from "../src/cloud-init/seed-iso.ts";
+import { userData } from "../src/cloud-init/user-data.ts";
+import type { ImageSettings } from "../src/config/settings.ts";
+import { diskSerial, domainName, domainUuid, hostName, macAddress, ownerMark, poolName } from "../src/core/names.ts";
+import { GiB, MiB } from "../src/core/sizes.ts";
 
 /** What all contenders make the same of: the host's part, and the figures of each VM. */
 export interface Workload {

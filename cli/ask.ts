@@ -1,6 +1,6 @@
 import { confirm, isCancel, text } from "@clack/prompts";
-import { UserError } from "../config/errors.ts";
-import { printable } from "../config/printable.ts";
+import { UserError } from "../src/core/errors.ts";
+import { printable } from "../src/core/printable.ts";
 
 /** What is asked for, and what is said where the answer is no. */
 export interface Question {

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
-import type { ProjectOutput } from "../components/outputs.ts";
-import type { Told } from "../engine/events.ts";
-import type { Confirm } from "../engine/project-changes.ts";
+import type { ProjectOutput } from "../src/checkout/outputs.ts";
+import type { Told } from "../src/engine/events.ts";
+import type { Confirm } from "../src/engine/project-changes.ts";
 import type { OpenStack } from "./open-stack.ts";
 import { printJson } from "./print.ts";
 
@@ -48,9 +48,9 @@ export async function runChange(
   change: (confirm: Confirm) => Promise<ProjectOutput[] | undefined>,
   ask?: (told: Told, isAgreed: boolean) => Promise<boolean>,
 ): Promise<void> {
-  const { changeLines, describeChanges } = await import("../engine/events.ts");
+  const { changeLines, describeChanges } = await import("../src/engine/events.ts");
   const { askToGoOn } = await import("./ask.ts");
-  const { describeReady } = await import("../engine/project-changes.ts");
+  const { describeReady } = await import("../src/engine/project-changes.ts");
   const askToApply = (told: Told, isAgreed: boolean) =>
     askToGoOn({ facts: describeChanges(told), question: "Do it?", refusal: "Nothing was changed." }, isAgreed);
   let seen: Told | undefined;

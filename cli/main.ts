@@ -1,7 +1,7 @@
 import { CommanderError } from "commander";
-import { UsageError } from "../config/errors.ts";
-import { changeOwn, corrected } from "../config/program-environment.ts";
-import { runProgram } from "../config/run-program.ts";
+import { UsageError } from "../src/core/errors.ts";
+import { changeOwn, corrected } from "../src/core/program-environment.ts";
+import { runProgram } from "../src/core/run-program.ts";
 import { buildProgram } from "./program.ts";
 
 await runProgram(async () => {

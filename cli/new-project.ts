@@ -1,10 +1,10 @@
 import { cancel, isCancel, text } from "@clack/prompts";
 import { InvalidArgumentError } from "commander";
-import { UserError } from "../config/errors.ts";
-import { invalidNames } from "../config/name-rules.ts";
-import type { StackConfig } from "../config/parse.ts";
-import { cpusArgument, given, memoryArgument, sizeArgument } from "../engine/arguments.ts";
-import type { NewProject } from "../engine/project-changes.ts";
+import { invalidNames } from "../src/config/name-rules.ts";
+import type { StackConfig } from "../src/config/parse.ts";
+import { UserError } from "../src/core/errors.ts";
+import type { NewProject } from "../src/engine/project-changes.ts";
+import { cpusArgument, given, memoryArgument, sizeArgument } from "./arguments.ts";
 
 /**
  * Asks for a new project in steps, each answer checked as it is given.

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
-import type { ProgressLog } from "../config/records.ts";
-import type { Stack } from "./stack.ts";
+import type { Stack } from "../src/checkout/stack.ts";
+import type { ProgressLog } from "../src/core/records.ts";
 
 /** What verbs work on: the stack that was named, and where their progress goes. */
 export interface OpenStack {
@@ -18,8 +18,8 @@ export interface OpenStack {
  * @throws UserError when there is no such stack here, or its config has mistakes
  */
 export async function openStack(command: Command): Promise<OpenStack> {
-  const { log } = await import("./progress.ts");
-  const { loadStack } = await import("./stack.ts");
+  const { log } = await import("./terminal-progress.ts");
+  const { loadStack } = await import("../src/checkout/stack.ts");
   const stack = loadStack(command.optsWithGlobals<{ stack: string }>().stack, process.cwd());
   return { stack, host: stack.host.settings, log };
 }

@@ -1,6 +1,6 @@
 import { styleText } from "node:util";
-import { printableJson, printableLine } from "../config/printable.ts";
-import { formatSize } from "../config/sizes.ts";
+import { printableJson, printableLine } from "../src/core/printable.ts";
+import { formatSize } from "../src/core/sizes.ts";
 
 /** What stands in a cell: a text, a point in time, or a size in bytes. */
 type Cell = string | Date | number | undefined | Coloured;

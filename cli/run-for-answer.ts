@@ -1,4 +1,4 @@
-import type { CommandLine } from "../daily/foreground.ts";
+import type { CommandLine } from "../src/operations/foreground.ts";
 import { printJson } from "./print.ts";
 
 /**
@@ -12,7 +12,7 @@ export async function runForAnswer(
   { json }: { json?: true },
   needsTerminal: boolean,
 ): Promise<number> {
-  const { runCaptured, runInForeground } = await import("../daily/foreground.ts");
+  const { runCaptured, runInForeground } = await import("../src/operations/foreground.ts");
   if (!json) return runInForeground(line);
   if (needsTerminal) {
     printJson({ command: line });

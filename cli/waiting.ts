@@ -1,4 +1,4 @@
-import { type Stage, stages, type VmProgress } from "../config/records.ts";
+import { type Stage, stages, type VmProgress } from "../src/core/records.ts";
 
 /** These hold one after the other, those behind them side by side. */
 const inOrder: readonly Stage[] = ["boot", "cloud-init", "disk", "network"];

@@ -2,10 +2,10 @@ import { posix } from "node:path";
 import * as command from "@pulumi/command";
 import type * as libvirt from "@pulumi/libvirt";
 import * as pulumi from "@pulumi/pulumi";
-import { basePoolName } from "../config/names.ts";
-import type { ImageSettings } from "../config/settings.ts";
-import { imageIdentity } from "../images/image.ts";
-import { requirePublished } from "../images/published.ts";
+import type { ImageSettings } from "../src/config/settings.ts";
+import { basePoolName } from "../src/core/names.ts";
+import { imageIdentity } from "../src/images/image.ts";
+import { requirePublished } from "../src/images/published.ts";
 import { tidyingCommand } from "./entry-command.ts";
 import type { HostChildren } from "./vm-host-args.ts";
 
@@ -26,7 +26,8 @@ export interface BaseImage {
 
 /**
  * A step of our own and not a Volume: an upload that was cut off must be found out and done again, never stood on.
- * It is run again only when another image is asked for.
+ * It is run again only when another image is asked for, or another host: not for another place of the step (bin/former-steps.js), since
+ * an image that is in no cache any more would be built again, and come out as another one.
  */
 export function createBaseImage(
   children: HostChildren,
@@ -39,12 +40,12 @@ export function createBaseImage(
     role as "baseImage",
     command.local.Command,
     {
-      create: tidyingCommand(new URL("../images/main.ts", import.meta.url)),
+      create: tidyingCommand(new URL("../src/steps/publish-base-image.ts", import.meta.url)),
       environment: { PROJECT_VMS_IMAGE: JSON.stringify({ image, uri, pool: basePoolName }) },
       triggers: [imageIdentity(image)],
       logging: "stderr",
     },
-    { dependsOn: basePool },
+    { dependsOn: basePool, ignoreChanges: ["create"] },
   );
   const published = pulumi
     .all([made.stdout, basePool.target])

@@ -1,6 +1,6 @@
 import type * as libvirt from "@pulumi/libvirt";
 import type * as pulumi from "@pulumi/pulumi";
-import type { Inventory } from "../host/inventory.ts";
+import type { Inventory } from "../src/libvirt/inventory.ts";
 import { stylesheet } from "./stylesheet.ts";
 import { again } from "./volume-xslt.ts";
 

@@ -1,4 +1,4 @@
-import type { Firmware } from "../config/settings.ts";
+import type { Firmware } from "../src/config/settings.ts";
 import {
   adoptedNamespace,
   type DomainMarks,
@@ -7,7 +7,7 @@ import {
   startNamespace,
   tailnetNamespace,
   yesOrNo,
-} from "../host/libvirt-xml.ts";
+} from "../src/libvirt/libvirt-xml.ts";
 import {
   everything,
   literal,

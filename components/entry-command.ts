@@ -7,8 +7,8 @@ import { fileURLToPath } from "node:url";
  * checkout it goes through bin/entry.js: compiling sources at each start took a second of CPU for each step of each VM.
  * A step that is cancelled or takes too long has its shell killed, and no more: so the program takes the shell's place.
  *
- * @param entry the entry program, as a URL relative to the caller: `new URL("../guest/shut-down.ts", import.meta.url)`
- * @example entryCommand(new URL("../guest/shut-down.ts", import.meta.url)) // "exec node 'bin/entry.js' 'guest/shut-down.ts'"
+ * @param entry the entry program, as a URL relative to the caller: `new URL("../src/steps/tear-down-vm.ts", import.meta.url)`
+ * @example entryCommand(new URL("../src/steps/tear-down-vm.ts", import.meta.url)) // "exec node 'bin/entry.js' 'src/steps/tear-down-vm.ts'"
  */
 export function entryCommand(entry: URL, programDir = process.cwd()): string {
   return `exec ${nodeCommand(entry, programDir)}`;

@@ -1,8 +1,9 @@
 /** What this package offers to other people's Pulumi programs. */
-export { UserError } from "../config/errors.ts";
-export type { HostSettings, ImageSettings, NetworkSettings } from "../config/settings.ts";
-export type { Readiness } from "../guest/ready.ts";
-export { type Inventory, takeInventory } from "../host/inventory.ts";
+
+export type { HostSettings, ImageSettings, NetworkSettings } from "../src/config/settings.ts";
+export { UserError } from "../src/core/errors.ts";
+export type { Readiness } from "../src/guest/ready.ts";
+export { type Inventory, takeInventory } from "../src/libvirt/inventory.ts";
 export type { PublishedImage } from "./base-image.ts";
 export { ProjectVm } from "./project-vm.ts";
 export type { ProjectVmArgs } from "./project-vm-args.ts";

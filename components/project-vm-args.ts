@@ -1,6 +1,6 @@
 import type * as command from "@pulumi/command";
 import type * as libvirt from "@pulumi/libvirt";
-import type { VmRequest } from "../config/vm-request.ts";
+import type { VmRequest } from "../src/config/vm-request.ts";
 import type { Transform } from "./transform.ts";
 import type { VmHost } from "./vm-host.ts";
 

@@ -1,5 +1,5 @@
 import { XMLBuilder } from "fast-xml-parser";
-import { attributesKey, buildXml, parseNodes, type XmlNode } from "../host/xml-nodes.ts";
+import { attributesKey, buildXml, parseNodes, type XmlNode } from "../src/libvirt/xml-nodes.ts";
 
 /** In a template: all that stood there before. */
 export const everything = { "@_select": "@*|node()" };

@@ -2,15 +2,14 @@ import { randomBytes } from "node:crypto";
 import * as command from "@pulumi/command";
 import * as libvirt from "@pulumi/libvirt";
 import type * as pulumi from "@pulumi/pulumi";
-import { diskSerial, domainName, domainUuid, filterName, macAddress, ownerMark, poolName } from "../config/names.ts";
-import { MiB } from "../config/sizes.ts";
-import { scheduleEnvironment } from "../data/schedule-environment.ts";
-import type { ReadyRequest } from "../guest/wait-until-ready.ts";
-import { consoleLogFile } from "../host/console-log.ts";
-import { embeddedHostFor, leadsTo } from "../host/embedded-layout.ts";
-import { definitionDigest, rootDigest } from "../vm/definition.ts";
-import { type OwnDevices, ownDevices } from "../vm/manual-changes.ts";
-import { filterSettings, lacksFilter } from "../vm/network-filter.ts";
+import { diskSerial, domainName, domainUuid, filterName, macAddress, ownerMark, poolName } from "../src/core/names.ts";
+import { MiB } from "../src/core/sizes.ts";
+import { consoleLogFile } from "../src/libvirt/console-log.ts";
+import { embeddedHostFor, leadsTo } from "../src/libvirt/embedded-layout.ts";
+import { type OwnDevices, ownDevices } from "../src/libvirt/manual-changes.ts";
+import { definitionDigest, rootDigest } from "../src/lifecycle/definition.ts";
+import type { InPlaceSettings } from "../src/lifecycle/in-place-settings.ts";
+import { filterSettings, lacksFilter } from "../src/lifecycle/network-filter.ts";
 import {
   adoptedBigger,
   isLeftOff,
@@ -20,16 +19,17 @@ import {
   planVm,
   type VmPlan,
   type VmWanted,
-} from "../vm/plan.ts";
-import type { InPlaceSettings } from "../vm/settings.ts";
-import type { Teardown } from "../vm/teardown.ts";
+} from "../src/lifecycle/plan.ts";
+import type { Teardown } from "../src/lifecycle/teardown.ts";
+import { scheduleEnvironment } from "../src/project-disks/schedule-environment.ts";
+import type { ReadyRequest } from "../src/steps/wait-until-ready.ts";
 import { dirPool } from "./dir-pool.ts";
 import { domainXslt, standingAlone, withFilter, withMarks, withoutBalloon } from "./domain-xslt.ts";
 import { entryCommand } from "./entry-command.ts";
 import { makesElement } from "./stylesheet.ts";
-import { apiEnvironment, isToJoin, tailnetDigest, tailnetEnvironment } from "./tailnet.ts";
 import type { Children, VmContext } from "./vm-context.ts";
 import { settingsVariable } from "./vm-hooks.ts";
+import { apiEnvironment, isToJoin, tailnetDigest, tailnetEnvironment } from "./vm-tailnet.ts";
 
 /*
  * The provider deletes nothing of a VM: all children have `retainOnDelete`, and what goes with a VM is taken away by its
@@ -65,7 +65,7 @@ export function createTeardown(children: Children, { name, host, settings }: VmC
     command.local.Command,
     {
       create: nothing,
-      delete: entryCommand(new URL("../vm/teardown-entry.ts", import.meta.url)),
+      delete: entryCommand(new URL("../src/steps/tear-down-vm.ts", import.meta.url)),
       environment: {
         PROJECT_VMS_TEARDOWN: JSON.stringify(teardown),
         ...(tailnet ? apiEnvironment(tailnet) : {}),
@@ -192,7 +192,8 @@ function domainArgs(
 /**
  * Starts the guest, if it was left off, and waits until it is ready, whenever its domain was defined anew, as `madeAs` tells, or
  * its root made anew, or it has a tailnet to join, another one or again.
- * What it is told besides is for that moment only: a new key or address of the host is no reason to ask again.
+ * What it is told besides is for that moment only: a new key or address of the host is no reason to ask again, nor is
+ * another place of the step (bin/former-steps.js).
  */
 export function createReady(children: Children, context: VmContext, domain: libvirt.Domain, madeAs: string[]) {
   const { name, host, settings, found } = context;
@@ -210,7 +211,7 @@ export function createReady(children: Children, context: VmContext, domain: libv
     "ready",
     command.local.Command,
     {
-      create: entryCommand(new URL("../guest/wait-until-ready.ts", import.meta.url)),
+      create: entryCommand(new URL("../src/steps/wait-until-ready.ts", import.meta.url)),
       environment: {
         PROJECT_VMS_READY: JSON.stringify(request),
         ...tailnetEnvironment(context),
@@ -220,7 +221,7 @@ export function createReady(children: Children, context: VmContext, domain: libv
     },
     {
       ...{ deleteBeforeReplace: true, dependsOn: domain },
-      ignoreChanges: isAskedAgain ? [] : ["environment"],
+      ignoreChanges: isAskedAgain ? [] : ["create", "environment"],
     },
   );
 }
@@ -254,7 +255,7 @@ export function createSettings(children: Children, context: VmContext, after: pu
 /** Backups that the host makes by itself, if any are wanted. */
 export function createBackup(children: Children, { name, host, settings }: VmContext, after: pulumi.Resource) {
   if (!settings.backup) return undefined;
-  const entry = entryCommand(new URL("../data/schedule-entry.ts", import.meta.url));
+  const entry = entryCommand(new URL("../src/steps/backup-schedule.ts", import.meta.url));
   return children.create(
     "backup",
     command.local.Command,

@@ -1,5 +1,5 @@
-import type { ProjectSettings } from "../config/settings.ts";
-import type { ProjectFound } from "../vm/plan.ts";
+import type { ProjectSettings } from "../src/config/settings.ts";
+import type { ProjectFound } from "../src/lifecycle/plan.ts";
 import type { BaseImage } from "./base-image.ts";
 import type { ProjectVmArgs } from "./project-vm-args.ts";
 import type { ChildFactory } from "./transform.ts";

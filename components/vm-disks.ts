@@ -1,12 +1,12 @@
 import { pathToFileURL } from "node:url";
 import type * as command from "@pulumi/command";
 import * as libvirt from "@pulumi/libvirt";
-import { metaData } from "../cloud-init/meta-data.ts";
-import { seedIso } from "../cloud-init/seed-iso.ts";
-import { userData } from "../cloud-init/user-data.ts";
-import { diskSerial, hostName } from "../config/names.ts";
-import { rootDigest } from "../vm/definition.ts";
-import { hasLostRoot, isLost, wantsNewRoot } from "../vm/plan.ts";
+import { metaData } from "../src/cloud-init/meta-data.ts";
+import { seedIso } from "../src/cloud-init/seed-iso.ts";
+import { userData } from "../src/cloud-init/user-data.ts";
+import { diskSerial, hostName } from "../src/core/names.ts";
+import { rootDigest } from "../src/lifecycle/definition.ts";
+import { hasLostRoot, isLost, wantsNewRoot } from "../src/lifecycle/plan.ts";
 import type { Children, VmContext } from "./vm-context.ts";
 import { again, closedXslt, qcow2Xslt } from "./volume-xslt.ts";
 

@@ -1,20 +1,26 @@
 import * as pulumi from "@pulumi/pulumi";
-import { recordLine } from "../config/records.ts";
-import type { HostSettings } from "../config/settings.ts";
-import { makeConsoleFolder } from "../host/console-log.ts";
-import type { Inventory } from "../host/inventory.ts";
-import { virshFor } from "../host/virsh.ts";
-import { droppedText, manualChanges, ownDevices, refuseManualChanges, savedMemoryIssue } from "../vm/manual-changes.ts";
-import { defineFilter } from "../vm/network-filter.ts";
-import { findProject, usage } from "../vm/plan.ts";
+import type { HostSettings } from "../src/config/settings.ts";
+import { recordLine } from "../src/core/records.ts";
+import { makeConsoleFolder } from "../src/libvirt/console-log.ts";
+import type { Inventory } from "../src/libvirt/inventory.ts";
+import {
+  droppedText,
+  manualChanges,
+  ownDevices,
+  refuseManualChanges,
+  savedMemoryIssue,
+} from "../src/libvirt/manual-changes.ts";
+import { virshFor } from "../src/libvirt/virsh.ts";
+import { applyInPlace, type InPlaceSettings } from "../src/lifecycle/in-place-settings.ts";
+import { defineFilter } from "../src/lifecycle/network-filter.ts";
+import { findProject, usage } from "../src/lifecycle/plan.ts";
 import {
   makeWayForDomain,
   makeWayForVolume,
   putByDomain,
   requireDataDisk,
   requireRoomForImage,
-} from "../vm/replace.ts";
-import { applyInPlace, type InPlaceSettings } from "../vm/settings.ts";
+} from "../src/lifecycle/replace.ts";
 
 /** What is done on a host just before a child of a VM is made or changed. The engine runs a hook only when it really does so. */
 export interface VmHooks {

@@ -1,7 +1,7 @@
 import type * as command from "@pulumi/command";
 import type * as libvirt from "@pulumi/libvirt";
-import type { HostSettings, ImageSettings, TailnetSettings } from "../config/settings.ts";
-import type { Inventory } from "../host/inventory.ts";
+import type { HostSettings, ImageSettings, TailnetSettings } from "../src/config/settings.ts";
+import type { Inventory } from "../src/libvirt/inventory.ts";
 import type { ChildFactory, Transform } from "./transform.ts";
 
 /** What a {@link VmHost} is made from. */

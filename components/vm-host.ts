@@ -2,13 +2,13 @@ import { createHash } from "node:crypto";
 import * as command from "@pulumi/command";
 import * as libvirt from "@pulumi/libvirt";
 import * as pulumi from "@pulumi/pulumi";
-import { isFiltered } from "../config/managed-networks.ts";
-import { basePoolName, networkDomain } from "../config/names.ts";
-import type { HostSettings, ImageSettings } from "../config/parse.ts";
-import type { Inventory } from "../host/inventory.ts";
-import { virshFor } from "../host/virsh.ts";
-import { imageIdentity } from "../images/image.ts";
-import { type NetworkTeardown, removeNetwork } from "../vm/network.ts";
+import { isFiltered } from "../src/config/managed-networks.ts";
+import type { HostSettings, ImageSettings } from "../src/config/parse.ts";
+import { basePoolName, networkDomain } from "../src/core/names.ts";
+import { imageIdentity } from "../src/images/image.ts";
+import type { Inventory } from "../src/libvirt/inventory.ts";
+import { virshFor } from "../src/libvirt/virsh.ts";
+import { type NetworkTeardown, removeNetwork } from "../src/lifecycle/network.ts";
 import { type BaseImage, createBaseImage, type PublishedImage } from "./base-image.ts";
 import { dirPool } from "./dir-pool.ts";
 import { entryCommand } from "./entry-command.ts";
@@ -124,7 +124,7 @@ function createNetwork(
   );
   const networkTeardown = children.create("networkTeardown", command.local.Command, {
     create: "true",
-    delete: entryCommand(new URL("../vm/network-entry.ts", import.meta.url)),
+    delete: entryCommand(new URL("../src/steps/remove-network.ts", import.meta.url)),
     environment: { PROJECT_VMS_NETWORK: JSON.stringify({ uri, name: wanted.name, owner } satisfies NetworkTeardown) },
     logging: "stderr",
   });

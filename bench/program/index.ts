@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import * as pulumi from "@pulumi/pulumi";
 import { ProjectVm } from "../../components/project-vm.ts";
 import { VmHost } from "../../components/vm-host.ts";
-import { takeInventory } from "../../host/inventory.ts";
+import { takeInventory } from "../../src/libvirt/inventory.ts";
 import type { ProgramRequest, ProgramTimes } from "./request.ts";
 
 const loaded = Date.now();

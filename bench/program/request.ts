@@ -1,6 +1,6 @@
 import type { ProjectVmArgs } from "../../components/project-vm-args.ts";
 import type { VmHostArgs } from "../../components/vm-host-args.ts";
-import type { ImageSettings } from "../../config/settings.ts";
+import type { ImageSettings } from "../../src/config/settings.ts";
 
 /** What the bench asks its Pulumi program for, as JSON in PROJECT_VMS_BENCH. */
 export interface ProgramRequest {

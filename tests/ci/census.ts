@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { embeddedRoot } from "../../config/names.ts";
+import { embeddedRoot } from "../../src/core/names.ts";
 import { filesIn, namesIn } from "./files.ts";
 import { type Checkouts, hostThings } from "./hosts.ts";
 import { isOfMachine, type Mount, parseMounts } from "./mounts.ts";

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { embeddedRoot } from "../../config/names.ts";
-import { checkoutFile } from "../../host/lost-hosts.ts";
+import { embeddedRoot } from "../../src/core/names.ts";
+import { checkoutFile } from "../../src/embedded-host/lost-hosts.ts";
 import { filesIn, namesIn } from "./files.ts";
 import { type Seen, seenProcesses } from "./processes.ts";
 import type { Things } from "./things.ts";

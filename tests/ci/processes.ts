@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
-import { embeddedRoot } from "../../config/names.ts";
+import { embeddedRoot } from "../../src/core/names.ts";
 import type { Things } from "./things.ts";
 
 /** What tells a process that a run has started from all others. */

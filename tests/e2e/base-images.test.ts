@@ -2,15 +2,15 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writ
 import path from "node:path";
 import { execa, execaSync } from "execa";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { parseStackConfig } from "../../config/parse.ts";
-import { takeInventory } from "../../host/inventory.ts";
-import { resolveHost } from "../../host/resolve.ts";
-import { baseImageIssues } from "../../images/base-checks.ts";
-import type { Image } from "../../images/cache.ts";
-import { lookAtImages } from "../../images/look.ts";
-import { type CurrentImages, type PrunePlan, pruneImages } from "../../images/prune.ts";
-import { imageUsage } from "../../images/usage.ts";
-import { requireWhole, verifyImages } from "../../images/verify.ts";
+import { resolveHost } from "../../src/checkout/resolve.ts";
+import { parseStackConfig } from "../../src/config/parse.ts";
+import type { Image } from "../../src/images/cache.ts";
+import { lookAtImages } from "../../src/images/look-at-images.ts";
+import { type CurrentImages, type PrunePlan, pruneImages } from "../../src/images/prune.ts";
+import { imageUsage } from "../../src/images/usage.ts";
+import { requireWhole, verifyImages } from "../../src/images/verify.ts";
+import { takeInventory } from "../../src/libvirt/inventory.ts";
+import { baseImageIssues } from "../../src/preflight/base-image-checks.ts";
 import { BaseImageHost } from "./support/base-images.ts";
 
 const lab = new BaseImageHost("base-images");
@@ -151,7 +151,7 @@ test("a prune that is killed leaves an image that is not marked as whole, and th
   mkdirSync(bin);
   const kills = `case "$*" in *"vol-delete ${images.spare.name} "*) kill -9 $PPID; exit 1 ;; esac`;
   writeFileSync(path.join(bin, "virsh"), `#!/bin/sh\n${kills}\nexec /usr/bin/virsh "$@"\n`, { mode: 0o755 });
-  const url = (file: string) => JSON.stringify(new URL(`../../images/${file}`, import.meta.url).href);
+  const url = (file: string) => JSON.stringify(new URL(`../../src/images/${file}`, import.meta.url).href);
   const code = `
     const { pruneImages } = await import(${url("prune.ts")});
     const { ImageCache } = await import(${url("cache.ts")});

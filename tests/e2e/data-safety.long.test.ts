@@ -1,8 +1,8 @@
 import { rmSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startEmbeddedHost } from "../../host/embedded.ts";
-import { prepareCheckout } from "../../local/checkout.ts";
+import { prepareCheckout } from "../../src/checkout/checkout.ts";
+import { startEmbeddedHost } from "../../src/embedded-host/embedded.ts";
 import { Checkout } from "./support/checkout.ts";
 import { expectSuccess } from "./support/expect-success.ts";
 import { sizeOf } from "./support/marker.ts";

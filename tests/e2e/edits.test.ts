@@ -3,7 +3,7 @@ import path from "node:path";
 import { execaSync } from "execa";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import YAML from "yaml";
-import { startEmbeddedHost } from "../../host/embedded.ts";
+import { startEmbeddedHost } from "../../src/embedded-host/embedded.ts";
 import { Checkout } from "./support/checkout.ts";
 import {
   destroyed,

@@ -15,17 +15,22 @@ import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { embeddedRoot } from "../../config/names.ts";
-import { examineEmbeddedHost } from "../../daily/doctor/embedded.ts";
-import { embeddedHostStatus, startEmbeddedHost, stopEmbeddedHost, wipeEmbeddedHost } from "../../host/embedded.ts";
-import { embeddedHostFor } from "../../host/embedded-layout.ts";
-import { findProcesses } from "../../host/embedded-look.ts";
-import { clearLeftovers, killHost, mountsBelow } from "../../host/embedded-process.ts";
-import { serverUsers } from "../../host/embedded-servers.ts";
-import { userIdOf } from "../../host/embedded-users.ts";
-import { takeInventory } from "../../host/inventory.ts";
-import { localStorage } from "../../host/storage.ts";
-import { virshFor } from "../../host/virsh.ts";
+import { embeddedRoot } from "../../src/core/names.ts";
+import {
+  embeddedHostStatus,
+  startEmbeddedHost,
+  stopEmbeddedHost,
+  wipeEmbeddedHost,
+} from "../../src/embedded-host/embedded.ts";
+import { clearLeftovers, killHost, mountsBelow } from "../../src/embedded-host/embedded-process.ts";
+import { serverUsers } from "../../src/embedded-host/embedded-servers.ts";
+import { userIdOf } from "../../src/embedded-host/embedded-users.ts";
+import { embeddedHostFor } from "../../src/libvirt/embedded-layout.ts";
+import { findProcesses } from "../../src/libvirt/embedded-look.ts";
+import { takeInventory } from "../../src/libvirt/inventory.ts";
+import { localStorage } from "../../src/libvirt/storage.ts";
+import { virshFor } from "../../src/libvirt/virsh.ts";
+import { examineEmbeddedHost } from "../../src/operations/doctor/embedded.ts";
 import { pidInside } from "./support/process-inside.ts";
 
 // A host of this test's own, at a path that depends on nothing, so that a run that was cut off is cleared by the next.

@@ -1,9 +1,9 @@
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import path from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { startEmbeddedHost } from "../../host/embedded.ts";
-import { parseNetwork } from "../../host/libvirt-xml.ts";
-import { virshFor } from "../../host/virsh.ts";
+import { startEmbeddedHost } from "../../src/embedded-host/embedded.ts";
+import { parseNetwork } from "../../src/libvirt/libvirt-xml.ts";
+import { virshFor } from "../../src/libvirt/virsh.ts";
 import { Checkout } from "./support/checkout.ts";
 import { expectSuccess } from "./support/expect-success.ts";
 import { HostileAgent, type HostileMode } from "./support/hostile-agent.ts";

@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { Command } from "commander";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { imagesCommand } from "../../cli/images.ts";
-import type { ImageRow } from "../../images/report.ts";
+import { imagesCommand } from "../../cli/verbs/images.ts";
+import type { ImageRow } from "../../src/images/report.ts";
 import { BaseImageHost } from "./support/base-images.ts";
 
 const lab = new BaseImageHost("images-command");

@@ -1,8 +1,8 @@
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import path from "node:path";
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
-import { withXmlFile } from "../../host/xml-file.ts";
+import { withXmlFile } from "../../src/libvirt/xml-file.ts";
 import { expectSuccess } from "./support/expect-success.ts";
 import { pulumiInterruptedAt, pulumiKilledAt } from "./support/killed-pulumi.ts";
 import { sizeOf } from "./support/marker.ts";
@@ -148,6 +148,63 @@ describe("libvirtd killed in the middle of an up", () => {
     await stack.expectData();
     expect(await sizeOf(stack.disk("alpha"))).toBe(192);
     expect(await stack.domains()).toEqual(["project-alpha"]);
+  });
+});
+
+describe("a stack of an earlier version, whose state names steps of an update where they were", () => {
+  beforeEach(async () => {
+    await stack.begin({ alpha: { keepData: true }, gone: { keepData: false } });
+    await nameFormerSteps();
+  });
+
+  const former = {
+    "src/steps/publish-base-image.ts": "images/main.ts",
+    "src/steps/remove-network.ts": "vm/network-entry.ts",
+    "src/steps/tear-down-vm.ts": "vm/teardown-entry.ts",
+    "src/steps/wait-until-ready.ts": "guest/wait-until-ready.ts",
+  };
+
+  async function nameFormerSteps() {
+    const file = path.join(checkout.dir, ".local/exported.json");
+    expectSuccess(await checkout.pulumi("stack", "export", "--file", file));
+    const state = readFileSync(file, "utf8");
+    for (const step of ["remove-network", "tear-down-vm"]) expect(state).toContain(`'src/steps/${step}.ts'`);
+    const before = Object.entries(former).reduce(
+      (text, [now, then]) => text.replaceAll(`'${now}'`, `'${then}'`),
+      state,
+    );
+    expect(before).not.toContain("src/steps/");
+    writeFileSync(file, before);
+    expectSuccess(await checkout.pulumi("stack", "import", "--file", file));
+    rmSync(file);
+  }
+
+  test("its first update names what takes VMs and network away anew, and changes no VM", async () => {
+    const definitions = () =>
+      Promise.all(["project-alpha", "project-gone"].map((domain) => virsh.run("dumpxml", domain, "--inactive")));
+    const before = await definitions();
+    const preview = await checkout.pulumi("preview", "--json");
+    expectSuccess(preview);
+    const { steps } = JSON.parse(preview.stdout as string) as { steps: { op: string; urn: string }[] };
+    const changed = steps.flatMap(({ op, urn }) => (op === "same" ? [] : [`${op} ${urn.split("::").at(-1)}`]));
+    expect(changed.sort()).toEqual(["update alpha-teardown", "update gone-teardown", "update local-networkTeardown"]);
+    expectSuccess(await up());
+    expect(await definitions()).toEqual(before);
+    await stack.expectData();
+    await expectNoChanges();
+  });
+
+  test("a VM is removed and all is destroyed by them as ever, and what is to be kept is", async () => {
+    stack.configure({ alpha: { keepData: true } });
+    expectSuccess(await up());
+    expect(await stack.domains()).toEqual(["project-alpha"]);
+    expect(existsSync(path.dirname(stack.disk("gone")))).toBe(false);
+    await nameFormerSteps();
+    expectSuccess(await destroy());
+    expect(await stack.domains()).toEqual([]);
+    expect((await virsh.run("net-list", "--all", "--name")).trim()).toBe("");
+    expect(await readdir(path.dirname(stack.disk("alpha")))).toEqual(["project.qcow2"]);
+    await stack.expectData();
   });
 });
 

@@ -2,7 +2,7 @@ import { existsSync, statSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startEmbeddedHost } from "../../host/embedded.ts";
+import { startEmbeddedHost } from "../../src/embedded-host/embedded.ts";
 import { openToNobody } from "./support/as-nobody.ts";
 import { Checkout } from "./support/checkout.ts";
 import { dockerArchive } from "./support/docker-archive.ts";

@@ -5,7 +5,7 @@ import path from "node:path";
 import { execa, execaSync } from "execa";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
-const guestScript = path.resolve(import.meta.dirname, "../../cloud-init/guest/disk");
+const guestScript = path.resolve(import.meta.dirname, "../../src/cloud-init/guest/disk");
 const MiB = 2 ** 20;
 let dir: string;
 let disk: string;

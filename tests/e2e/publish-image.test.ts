@@ -3,9 +3,9 @@ import { existsSync, mkdirSync, readFileSync, rmSync, statSync, truncateSync } f
 import path from "node:path";
 import { execaSync } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startEmbeddedHost } from "../../host/embedded.ts";
-import type { Image } from "../../images/cache.ts";
-import { publishImage } from "../../images/publish.ts";
+import { startEmbeddedHost } from "../../src/embedded-host/embedded.ts";
+import type { Image } from "../../src/images/cache.ts";
+import { publishImage } from "../../src/images/publish.ts";
 import { Checkout } from "./support/checkout.ts";
 
 const checkout = new Checkout("publish-image");

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startEmbeddedHost } from "../../host/embedded.ts";
+import { startEmbeddedHost } from "../../src/embedded-host/embedded.ts";
 import { Checkout } from "./support/checkout.ts";
 
 const checkout = new Checkout("refusals");

@@ -1,9 +1,9 @@
 import { cpSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { startEmbeddedHost } from "../../host/embedded.ts";
-import { parseVolume } from "../../host/libvirt-xml.ts";
-import { ensureImage } from "../../images/image.ts";
+import { startEmbeddedHost } from "../../src/embedded-host/embedded.ts";
+import { ensureImage } from "../../src/images/image.ts";
+import { parseVolume } from "../../src/libvirt/libvirt-xml.ts";
 import { checkoutsFolder } from "../setup/places.ts";
 import { Checkout } from "./support/checkout.ts";
 import { expectSuccess } from "./support/expect-success.ts";
@@ -124,7 +124,7 @@ describe("virsh and the provider both log in", () => {
   });
 
   test("also when so many ask at once that its sshd turns some away", async () => {
-    const asking = `import { virshFor } from "./host/virsh.ts";
+    const asking = `import { virshFor } from "./src/libvirt/virsh.ts";
       const asked = Array.from({ length: 16 }, () => virshFor("${uri}").run("domstate", "project-alpha"));
       console.log((await Promise.all(asked)).join("").replaceAll("shut off", "."));`;
     const command = ["node", "--import", "tsx/esm", "--input-type=module", "--eval", asking];

@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync 
 import path from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { checkoutEnvironment } from "../../local/checkout.ts";
+import { checkoutEnvironment } from "../../src/checkout/checkout.ts";
 import { type Answer, HttpServer, type Request } from "../unit/tailnet/http-server.ts";
 import { Checkout } from "./support/checkout.ts";
 

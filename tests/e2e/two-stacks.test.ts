@@ -1,8 +1,8 @@
 import { readdirSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startEmbeddedHost } from "../../host/embedded.ts";
-import { ensureImage } from "../../images/image.ts";
+import { startEmbeddedHost } from "../../src/embedded-host/embedded.ts";
+import { ensureImage } from "../../src/images/image.ts";
 import { Checkout } from "./support/checkout.ts";
 import { expectSuccess } from "./support/expect-success.ts";
 import { NamedStack } from "./support/remote-stack.ts";

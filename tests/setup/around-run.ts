@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { rmdirSync, rmSync } from "node:fs";
-import { mountsBelow } from "../../host/embedded-process.ts";
+import { mountsBelow } from "../../src/embedded-host/embedded-process.ts";
 import { deadHomes } from "./home.ts";
 import { checkoutsFolder, homesFolder } from "./places.ts";
 

@@ -1,6 +1,6 @@
-import { runProgram } from "../../config/run-program.ts";
-import { ensureImage } from "../../images/image.ts";
-import { log } from "../../local/progress.ts";
+import { log } from "../../src/core/progress.ts";
+import { runProgram } from "../../src/core/run-program.ts";
+import { ensureImage } from "../../src/images/image.ts";
 import { sshdRoot } from "../e2e/support/remote-sshd-program.ts";
 import { tailnetPrograms } from "../e2e/support/tailnet/programs.ts";
 

@@ -1,7 +1,7 @@
-import { macAddress } from "../../config/names.ts";
-import { GiB } from "../../config/sizes.ts";
-import type { DomainDevices } from "../../host/domain-devices.ts";
-import type { DomainFound, Inventory, PoolFound, VolumeFound } from "../../host/inventory.ts";
+import { macAddress } from "../../src/core/names.ts";
+import { GiB } from "../../src/core/sizes.ts";
+import type { DomainDevices } from "../../src/libvirt/domain-devices.ts";
+import type { DomainFound, Inventory, PoolFound, VolumeFound } from "../../src/libvirt/inventory.ts";
 
 /** Builders of what a look at a host finds, for tests; what is not said is as on a host that has a VM `webapp`. */
 

@@ -1,9 +1,9 @@
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { UserError } from "../../config/errors.ts";
-import type { Log } from "../../config/log.ts";
-import { programEnvironment } from "../../config/program-environment.ts";
+import { UserError } from "../../src/core/errors.ts";
+import type { Log } from "../../src/core/log.ts";
+import { programEnvironment } from "../../src/core/program-environment.ts";
 import { pulumiVersion } from "../plugin/version.ts";
 import { type BundlePiece, type GoPiece, goFlags, type Piece } from "./pieces.ts";
 import { checkoutFolder, sourceFolder } from "./places.ts";

@@ -1,6 +1,6 @@
 import { chmodSync, copyFileSync, linkSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { shellWord } from "../../config/shell-word.ts";
+import { shellWord } from "../../src/core/shell-word.ts";
 import { bridgeVersion, commandVersion, libvirtVersion, tailscaleVersion } from "../plugin/version.ts";
 
 /** The folders of the pieces by their names. */

@@ -16,9 +16,9 @@ import { Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { ReadableStream } from "node:stream/web";
 import { promisify } from "node:util";
-import type { Log } from "../../config/log.ts";
-import { programEnvironment } from "../../config/program-environment.ts";
-import { isWithin } from "../../config/real-path.ts";
+import type { Log } from "../../src/core/log.ts";
+import { programEnvironment } from "../../src/core/program-environment.ts";
+import { isWithin } from "../../src/core/real-path.ts";
 import { bridgeVersion, commandVersion, libvirtVersion, pulumiVersion, tailscaleVersion } from "../plugin/version.ts";
 
 const run = promisify(execFile);

@@ -81,7 +81,7 @@ export function goFlags({ variables, tags = [] }: Pick<GoPiece, "variables" | "t
 const common = [
   "plugin",
   ...["run-program", "errors", "printable", "given-secrets", "shell-word", "counted", "records", "names"].map(
-    (name) => `../config/${name}.ts`,
+    (name) => `../src/core/${name}.ts`,
   ),
 ];
 

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
-import { ownCache } from "../../config/cache-folder.ts";
-import { realPath } from "../../config/real-path.ts";
+import { ownCache } from "../../src/core/cache-folder.ts";
+import { realPath } from "../../src/core/real-path.ts";
 
 /** The folder of this file's parent: the sources of the toolchain. */
 export const sourceFolder = join(import.meta.dirname, "..");

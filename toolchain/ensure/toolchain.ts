@@ -9,13 +9,13 @@ import {
   writeFileSync,
 } from "node:fs";
 import { basename, delimiter, join } from "node:path";
-import { UserError } from "../../config/errors.ts";
-import type { Log } from "../../config/log.ts";
-import { isWithin, realPath } from "../../config/real-path.ts";
+import { UserError } from "../../src/core/errors.ts";
+import type { Log } from "../../src/core/log.ts";
+import { isWithin, realPath } from "../../src/core/real-path.ts";
 import { pulumiVersion } from "../plugin/version.ts";
 import { buildBundle, buildGoPiece, ensurePiece } from "./build.ts";
+import { takeLock } from "./cache-lock.ts";
 import { layOut, type PieceFolders } from "./layout.ts";
-import { takeLock } from "./lock.ts";
 import { downloadPlugins, findPulumi, installPulumi, unusable } from "./official.ts";
 import { bundlePieces, type GoPiece, goPieces } from "./pieces.ts";
 import { cacheFolder, contentsOf, digestOf, sourceFolder } from "./places.ts";

@@ -1,5 +1,5 @@
 import * as grpc from "@grpc/grpc-js";
-import { runProgram } from "../../config/run-program.ts";
+import { runProgram } from "../../src/core/run-program.ts";
 
 /** Answers one call. A thrown error becomes the call's error; `code` on it is the gRPC status. */
 export type UnaryHandler<Request, Response> = (request: Request) => Promise<Response> | Response;

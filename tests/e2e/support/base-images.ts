@@ -1,9 +1,9 @@
 import { mkdirSync, utimesSync } from "node:fs";
 import path from "node:path";
 import { execaSync } from "execa";
-import { startEmbeddedHost } from "../../../host/embedded.ts";
-import { type Image, ImageCache } from "../../../images/cache.ts";
-import { publishImage } from "../../../images/publish.ts";
+import { startEmbeddedHost } from "../../../src/embedded-host/embedded.ts";
+import { type Image, ImageCache } from "../../../src/images/cache.ts";
+import { publishImage } from "../../../src/images/publish.ts";
 import { Checkout } from "./checkout.ts";
 
 const pool = "project-vms-base";

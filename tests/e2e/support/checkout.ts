@@ -2,14 +2,14 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symli
 import path from "node:path";
 import { execa, type Result } from "execa";
 import YAML from "yaml";
-import type { ProjectOutput } from "../../../components/outputs.ts";
-import { reapOrphans } from "../../../engine/orphans.ts";
-import { stopEmbeddedHost, wipeEmbeddedHost } from "../../../host/embedded.ts";
-import { embeddedHostFor } from "../../../host/embedded-layout.ts";
-import { type Virsh, virshFor } from "../../../host/virsh.ts";
-import { checkoutEnvironment, ensureSshKey, prepareCheckout } from "../../../local/checkout.ts";
+import { checkoutEnvironment, ensureSshKey, prepareCheckout } from "../../../src/checkout/checkout.ts";
+import type { ProjectOutput } from "../../../src/checkout/outputs.ts";
+import { stopEmbeddedHost, wipeEmbeddedHost } from "../../../src/embedded-host/embedded.ts";
+import { reapOrphans } from "../../../src/engine/orphans.ts";
+import { embeddedHostFor } from "../../../src/libvirt/embedded-layout.ts";
+import { type Virsh, virshFor } from "../../../src/libvirt/virsh.ts";
+import type { KeptDisk } from "../../../src/lifecycle/leftovers.ts";
 import { cacheFolder } from "../../../toolchain/ensure/places.ts";
-import type { KeptDisk } from "../../../vm/leftovers.ts";
 import { checkoutsFolder } from "../../setup/places.ts";
 
 const repository = path.resolve(import.meta.dirname, "../../..");
@@ -19,7 +19,7 @@ const ownEntries = [".git", ".local", "Pulumi.yaml", "Pulumi.local.yaml", "index
 
 /** The program of a checkout whose VMs are made but not started: for what needs no guest, and many rounds. */
 const programOfVmsThatAreOff = `import { load } from "./bin/bundle.js";
-const { stackProgram } = await load("components/stack-program.ts");
+const { stackProgram } = await load("index.ts");
 export default () => stackProgram({ running: false });
 `;
 

@@ -1,4 +1,4 @@
-import { formatSize, MiB } from "../../../config/sizes.ts";
+import { formatSize, MiB } from "../../../src/core/sizes.ts";
 import { cidrOf, type ImageName, imageNames, type SweepConfig, settingsOf } from "./sweep-config.ts";
 
 /**

@@ -1,6 +1,6 @@
-import { examineEmbeddedHost } from "../../../daily/doctor/embedded.ts";
-import { startEmbeddedHost, stopEmbeddedHost, wipeEmbeddedHost } from "../../../host/embedded.ts";
-import { embeddedHostFor } from "../../../host/embedded-layout.ts";
+import { startEmbeddedHost, stopEmbeddedHost, wipeEmbeddedHost } from "../../../src/embedded-host/embedded.ts";
+import { embeddedHostFor } from "../../../src/libvirt/embedded-layout.ts";
+import { examineEmbeddedHost } from "../../../src/operations/doctor/embedded.ts";
 
 /**
  * Starts or removes a checkout's embedded host, or says what the doctor finds of it; for a machine that is a namespace. Its arguments:

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { expect } from "vitest";
-import { Guest } from "../../../guest/guest.ts";
-import { virshFor } from "../../../host/virsh.ts";
+import { Guest } from "../../../src/guest/guest.ts";
+import { virshFor } from "../../../src/libvirt/virsh.ts";
 import type { Checkout } from "./checkout.ts";
 
 /** What the agent answers with: see hostile-agent.py. Empty: as the real one would, but for the address. */

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
-import { checkoutEnvironment } from "../../../local/checkout.ts";
+import { checkoutEnvironment } from "../../../src/checkout/checkout.ts";
 
 /** What a kill ends: the engine alone, as the kernel does when memory runs out, or its process group, as a closed container does. */
 export type Victim = "engine" | "group";

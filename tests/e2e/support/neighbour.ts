@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
 import { execa } from "execa";
-import type { EmbeddedHost } from "../../../host/embedded-layout.ts";
+import type { EmbeddedHost } from "../../../src/libvirt/embedded-layout.ts";
 import { NamespaceProcess } from "./tailnet/namespace-process.ts";
 
 const sniffer = path.resolve(import.meta.dirname, "sniff.pl");

@@ -1,10 +1,10 @@
 import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import path from "node:path";
 import { execa } from "execa";
-import { domainName, poolName } from "../../../config/names.ts";
-import { parseDevices } from "../../../host/domain-devices.ts";
-import type { Virsh } from "../../../host/virsh.ts";
-import { withXmlFile } from "../../../host/xml-file.ts";
+import { domainName, poolName } from "../../../src/core/names.ts";
+import { parseDevices } from "../../../src/libvirt/domain-devices.ts";
+import type { Virsh } from "../../../src/libvirt/virsh.ts";
+import { withXmlFile } from "../../../src/libvirt/xml-file.ts";
 import type { ManualChange } from "./others-model.ts";
 
 /** A change that was made. */

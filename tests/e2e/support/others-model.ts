@@ -1,4 +1,4 @@
-import { MiB } from "../../../config/sizes.ts";
+import { MiB } from "../../../src/core/sizes.ts";
 import { foresee, type Mark, type Refusal, untouched, type World } from "./data-model.ts";
 import type { Edits } from "./edits.ts";
 import { type SweepConfig, settingsOf } from "./sweep-config.ts";

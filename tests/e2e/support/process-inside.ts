@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
-import type { EmbeddedHost } from "../../../host/embedded-layout.ts";
-import { findProcesses } from "../../../host/embedded-look.ts";
+import type { EmbeddedHost } from "../../../src/libvirt/embedded-layout.ts";
+import { findProcesses } from "../../../src/libvirt/embedded-look.ts";
 
 /**
  * The process of that name in an embedded host, as this machine numbers it.

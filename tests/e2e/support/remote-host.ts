@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { execa } from "execa";
-import type { EmbeddedHost } from "../../../host/embedded-layout.ts";
+import type { EmbeddedHost } from "../../../src/libvirt/embedded-layout.ts";
 import { writePasswd } from "./own-passwd.ts";
 import { librariesBelow, sshdRoot } from "./remote-sshd-program.ts";
 import type { Workstation } from "./remote-workstation.ts";

@@ -2,7 +2,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { execa } from "execa";
 import YAML from "yaml";
-import { checkoutEnvironment } from "../../../local/checkout.ts";
+import { checkoutEnvironment } from "../../../src/checkout/checkout.ts";
 import type { Checkout } from "./checkout.ts";
 import type { Ran, Workstation } from "./remote-workstation.ts";
 

@@ -1,4 +1,4 @@
-import type { EmbeddedHost } from "../../../host/embedded-layout.ts";
+import type { EmbeddedHost } from "../../../src/libvirt/embedded-layout.ts";
 
 /** What the sweep's edits are made to: a stack's config, with all of it that an edit may change. */
 export interface SweepConfig {

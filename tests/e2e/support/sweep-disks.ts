@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { execa, execaSync } from "execa";
-import { MiB } from "../../../config/sizes.ts";
+import { MiB } from "../../../src/core/sizes.ts";
 import { type Disk, imageMarks, imageSize, type Mark } from "./data-model.ts";
 import { type ImageConfig, type ImageName, imageNames } from "./sweep-config.ts";
 

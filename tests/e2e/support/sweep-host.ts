@@ -1,9 +1,9 @@
 import { existsSync, lstatSync, readdirSync } from "node:fs";
 import path from "node:path";
-import { consoleFolder, domainName } from "../../../config/names.ts";
-import { MiB } from "../../../config/sizes.ts";
-import type { EmbeddedHost } from "../../../host/embedded-layout.ts";
-import { type Inventory, takeInventory } from "../../../host/inventory.ts";
+import { consoleFolder, domainName } from "../../../src/core/names.ts";
+import { MiB } from "../../../src/core/sizes.ts";
+import type { EmbeddedHost } from "../../../src/libvirt/embedded-layout.ts";
+import { type Inventory, takeInventory } from "../../../src/libvirt/inventory.ts";
 import { imageSize, type Vm, type World, type Write } from "./data-model.ts";
 import type { ImageConfig, ImageName } from "./sweep-config.ts";
 import { diskFaults, writeMarks } from "./sweep-disks.ts";

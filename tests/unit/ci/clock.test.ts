@@ -1,20 +1,20 @@
 import { readFileSync } from "node:fs";
 import { execa } from "execa";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { waitFor } from "../../../host/embedded-process.ts";
-import { virshSession } from "../../../host/virsh.ts";
+import { waitFor } from "../../../src/embedded-host/embedded-process.ts";
+import { virshSession } from "../../../src/libvirt/virsh.ts";
 
 /** Where the time of day is meant: it goes to others, comes from them, or is a date of a file. */
 const dates = [
   "bench/program/index.ts",
   "bench/pulumi.ts",
-  "config/lock-attempts.ts",
-  "data/backup.sh",
-  "data/newest-backups.sh",
-  "images/prune.ts",
-  "local/progress.ts",
-  "tailnet/api.ts",
-  "tailnet/keys.ts",
+  "src/core/lock-attempts.ts",
+  "src/core/progress.ts",
+  "src/images/prune.ts",
+  "src/project-disks/backup.sh",
+  "src/project-disks/newest-backups.sh",
+  "src/tailnet/api.ts",
+  "src/tailnet/keys.ts",
   "toolchain/tailscale/client.ts",
 ];
 
@@ -23,7 +23,7 @@ test("limits and elapsed times are not measured by the time of day, which others
   const byDay = stdout.split("\n").filter((file) => /Date\.now\(\)|date \+%s/.test(readFileSync(file, "utf8")));
   expect(byDay.sort()).toEqual(dates);
   // How old a backup is.
-  expect(readFileSync("data/backup.sh", "utf8").match(/date \+%s/g)).toHaveLength(1);
+  expect(readFileSync("src/project-disks/backup.sh", "utf8").match(/date \+%s/g)).toHaveLength(1);
 });
 
 describe("while the clock is set forward again and again", () => {

@@ -16,7 +16,7 @@ import {
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { embeddedRoot } from "../../../config/names.ts";
+import { embeddedRoot } from "../../../src/core/names.ts";
 import { type Census, parseAptHistory, takeCensus, type Watched } from "../../ci/census.ts";
 import { filesIn, openFiles } from "../../ci/files.ts";
 import { differences, describe as line, watchedBy } from "../../ci/left-behind.ts";

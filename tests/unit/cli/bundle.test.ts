@@ -96,7 +96,7 @@ describe("where nothing can be kept", () => {
     const { stdout } = await execa("make", ["--dry-run", "up", "down", "clean", "env", "toolchain"], {
       cwd: repository,
     });
-    expect(stdout).toContain("node bin/entry.js local/up.ts");
+    expect(stdout).toContain("node bin/entry.js make/up.ts");
     expect(stdout).not.toMatch(/tsx/);
   });
 

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { type ChangeOptions, runChange } from "../../../cli/change.ts";
 import type { OpenStack } from "../../../cli/open-stack.ts";
-import type { ProjectOutput } from "../../../components/outputs.ts";
-import { nothingTold, type Told } from "../../../engine/events.ts";
+import type { ProjectOutput } from "../../../src/checkout/outputs.ts";
+import { nothingTold, type Told } from "../../../src/engine/events.ts";
 
 const open = { stack: { name: "storage" } } as OpenStack;
 const told: Told = { ...nothingTold(), changes: [{ project: "api", kind: "new", text: "new VM" }], resources: 7 };

@@ -1,6 +1,6 @@
 import { afterEach, expect, test, vi } from "vitest";
 import { printList } from "../../../cli/print.ts";
-import { MiB } from "../../../config/sizes.ts";
+import { MiB } from "../../../src/core/sizes.ts";
 
 afterEach(() => vi.restoreAllMocks());
 

@@ -5,9 +5,9 @@ import path from "node:path";
 import type { Command } from "commander";
 import { execa } from "execa";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { imagesCommand } from "../../../cli/images.ts";
+import { completeVerb } from "../../../cli/completions.ts";
 import { buildProgram } from "../../../cli/program.ts";
-import { completeVerb } from "../../../daily/completion.ts";
+import { imagesCommand } from "../../../cli/verbs/images.ts";
 
 const bin = path.resolve("bin/project-vm");
 let dir: string;

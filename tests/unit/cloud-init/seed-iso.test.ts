@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { seedIso } from "../../../cloud-init/seed-iso.ts";
+import { seedIso } from "../../../src/cloud-init/seed-iso.ts";
 
 let dir: string;
 beforeEach(() => {

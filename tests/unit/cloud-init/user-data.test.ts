@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import YAML from "yaml";
-import { metaData } from "../../../cloud-init/meta-data.ts";
-import { type GuestSettings, userData } from "../../../cloud-init/user-data.ts";
+import { metaData } from "../../../src/cloud-init/meta-data.ts";
+import { type GuestSettings, userData } from "../../../src/cloud-init/user-data.ts";
 
 const settings: GuestSettings = {
   name: "app",

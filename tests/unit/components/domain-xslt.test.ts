@@ -8,7 +8,7 @@ import {
   withMarks,
   withoutBalloon,
 } from "../../../components/domain-xslt.ts";
-import { parseDomain } from "../../../host/libvirt-xml.ts";
+import { parseDomain } from "../../../src/libvirt/libvirt-xml.ts";
 import { hostileTexts } from "../guest/hostile-values.ts";
 import { aNode } from "../guest/samples.ts";
 import { applyXslt } from "./apply-xslt.ts";

@@ -40,14 +40,21 @@ beforeAll(() => {
 }, 120_000);
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
+test("as a package, it has the steps too that states of an earlier version name", () => {
+  const file = path.join(repository, "dist/vm/teardown-entry.js");
+  const { stderr, exitCode } = execaSync("node", [file], { reject: false });
+  expect(stderr).toContain("PROJECT_VMS_TEARDOWN is not set: this program is run by a command resource");
+  expect(exitCode).toBe(1);
+});
+
 test("as a package, the components work in somebody else's program, and run their own compiled commands", () => {
   const { stdout } = execaSync("node", ["program.mjs"], { cwd: dir });
   const [notice, commands = ""] = stdout.split("\n");
   expect(notice).toContain("myapp: new VM, new project disk of 50 GiB");
   const entries = (JSON.parse(commands) as (string | null)[]).filter((command) => command?.includes("node "));
   expect(entries).toEqual([
-    "PROJECT_VMS_SHELL=$$ node '../../dist/images/main.js'; exit $?",
-    "exec node '../../dist/vm/teardown-entry.js'",
-    "exec node '../../dist/guest/wait-until-ready.js'",
+    "PROJECT_VMS_SHELL=$$ node '../../dist/src/steps/publish-base-image.js'; exit $?",
+    "exec node '../../dist/src/steps/tear-down-vm.js'",
+    "exec node '../../dist/src/steps/wait-until-ready.js'",
   ]);
 });

@@ -5,12 +5,12 @@ import type { ProjectVmArgs } from "../../../components/project-vm-args.ts";
 import { settingsVariable } from "../../../components/vm-hooks.ts";
 import { VmHost } from "../../../components/vm-host.ts";
 import { qcow2Xslt } from "../../../components/volume-xslt.ts";
-import { UserError } from "../../../config/errors.ts";
-import { macAddress } from "../../../config/names.ts";
-import { decode, recordsVariable } from "../../../config/records.ts";
-import { GiB } from "../../../config/sizes.ts";
-import type { DomainFound } from "../../../host/inventory.ts";
-import { rulesDigest } from "../../../vm/filter-xml.ts";
+import { UserError } from "../../../src/core/errors.ts";
+import { macAddress } from "../../../src/core/names.ts";
+import { decode, recordsVariable } from "../../../src/core/records.ts";
+import { GiB } from "../../../src/core/sizes.ts";
+import type { DomainFound } from "../../../src/libvirt/inventory.ts";
+import { rulesDigest } from "../../../src/lifecycle/filter-xml.ts";
 import { aDomain, anInventory, aPool, aVolume, devicesWith } from "../found.ts";
 import { aNode } from "../guest/samples.ts";
 import { emptyInventory, readiness, registered, resolved, settings } from "./stack.ts";
@@ -99,7 +99,7 @@ describe("a VM in a tailnet", () => {
       inTailnet({}, { state: "running" }),
     ];
     for (const host of hosts) await make({ transform }, host);
-    const not = [["environment"], false, undefined];
+    const not = [["create", "environment"], false, undefined];
     expect(asked).toEqual([not, not, not, not, [[], true, undefined]]);
   });
 });
@@ -115,7 +115,7 @@ describe("ProjectVm", () => {
       await make({ transform: { ready: note } }, new VmHost("storage", { settings, inventory }));
     }
     expect(asked).toEqual([
-      [["environment"], false],
+      [["create", "environment"], false],
       [[], true],
     ]);
   });
@@ -182,7 +182,7 @@ describe("ProjectVm", () => {
   test("what the wait for readiness found is an output, and it is done again when the domain or its root is another", async () => {
     const { vm, child } = await make();
     expect(child("ready")).toMatchObject({
-      create: "exec node 'bin/entry.js' 'guest/wait-until-ready.ts'",
+      create: "exec node 'bin/entry.js' 'src/steps/wait-until-ready.ts'",
       environment: { PROJECT_VMS_READY: '{"uri":"qemu:///system","project":"app","virtualization":"kvm"}' },
     });
     expect(await resolved(vm.readiness)).toEqual(readiness);
@@ -198,7 +198,7 @@ describe("ProjectVm", () => {
   test("its teardown alone takes it away, and knows whether its data stays", async () => {
     const { child } = await make({ keepData: false });
     expect(child("teardown")).toMatchObject({
-      delete: "exec node 'bin/entry.js' 'vm/teardown-entry.ts'",
+      delete: "exec node 'bin/entry.js' 'src/steps/tear-down-vm.ts'",
       environment: {
         PROJECT_VMS_TEARDOWN:
           '{"uri":"qemu:///system","project":"app","owner":"teststack","storageDir":"/vms","keepData":false}',

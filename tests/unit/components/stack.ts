@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { MockMonitor } from "@pulumi/pulumi/runtime/mocks.js";
-import type { HostSettings } from "../../../config/parse.ts";
-import type { Inventory } from "../../../host/inventory.ts";
+import type { HostSettings } from "../../../src/config/parse.ts";
+import type { Inventory } from "../../../src/libvirt/inventory.ts";
 import { aHostKey } from "../guest/samples.ts";
 
 /** A resource that a component asked for, as the engine would see it. */

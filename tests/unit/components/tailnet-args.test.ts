@@ -4,12 +4,12 @@ import path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { lookAtTailnet } from "../../../components/tailnet-args.ts";
-import type { TailnetSettings } from "../../../config/settings.ts";
+import type { TailnetSettings } from "../../../src/config/settings.ts";
 import { aDomain, anInventory } from "../found.ts";
 import { aNode } from "../guest/samples.ts";
 import { HttpServer } from "../tailnet/http-server.ts";
 
-vi.mock("../../../guest/tailnet.ts", async (original) => ({
+vi.mock("../../../src/guest/tailnet-join.ts", async (original) => ({
   ...(await original<object>()),
   isLoggedOut: ({ domain }: { domain: string }) => loggedOut(domain),
 }));

@@ -24,7 +24,7 @@ describe("VmHost", () => {
     const { host, child } = await make();
     expect(child("basePool")).toMatchObject({ name: "project-vms-base", type: "dir", target: { path: "/vms/base" } });
     expect(child("baseImage")).toMatchObject({
-      create: "PROJECT_VMS_SHELL=$$ node 'bin/entry.js' 'images/main.ts'; exit $?",
+      create: "PROJECT_VMS_SHELL=$$ node 'bin/entry.js' 'src/steps/publish-base-image.ts'; exit $?",
       environment: {
         PROJECT_VMS_IMAGE: JSON.stringify({ image: url, uri: "qemu:///system", pool: "project-vms-base" }),
       },
@@ -41,6 +41,12 @@ describe("VmHost", () => {
       name: "debian-testing-abc.qcow2",
       path: "/vms/base/debian-testing-abc.qcow2",
     });
+  });
+
+  test("an image that is published is not published again because the step is elsewhere", async () => {
+    const seen: pulumi.CustomResourceOptions[] = [];
+    await make({ transform: { baseImage: (_: object, opts: pulumi.CustomResourceOptions) => void seen.push(opts) } });
+    expect(seen.map(({ ignoreChanges }) => ignoreChanges)).toEqual([["create"]]);
   });
 
   test("a new network's bridge takes no part in the spanning tree; one that is there is not made anew for that", async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { intervalPattern, intervalSeconds, parseEvery, parseKeep } from "../../../config/backup-settings.ts";
+import { intervalPattern, intervalSeconds, parseEvery, parseKeep } from "../../../src/config/backup-settings.ts";
 import { messageOf } from "./samples.ts";
 
 const example = "write e.g. `6h`, `1d` or `1w`";

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { asTexts, readEngineConfig } from "../../../config/engine-config.ts";
-import { UserError } from "../../../config/errors.ts";
-import { decodeText } from "../../../config/pulumi-files.ts";
-import { parsePulumiProject } from "../../../config/pulumi-project.ts";
+import { decodeText } from "../../../src/checkout/pulumi-files.ts";
+import { asTexts, readEngineConfig } from "../../../src/config/engine-config.ts";
+import { parsePulumiProject } from "../../../src/config/pulumi-project.ts";
+import { UserError } from "../../../src/core/errors.ts";
 import { pulumiVersion } from "../../../toolchain/plugin/version.ts";
 import recording from "./corpus/answers.json" with { type: "json" };
 import type { CorpusFile } from "./corpus/corpus-file.ts";

@@ -1,9 +1,9 @@
 import { execaSync } from "execa";
 import { describe, expect, test } from "vitest";
 import { parse as parseYaml } from "yaml";
-import { macAddress } from "../../../config/names.ts";
-import { parseStackConfig, type StackConfig } from "../../../config/parse.ts";
-import { GiB, TiB } from "../../../config/sizes.ts";
+import { parseStackConfig, type StackConfig } from "../../../src/config/parse.ts";
+import { macAddress } from "../../../src/core/names.ts";
+import { GiB, TiB } from "../../../src/core/sizes.ts";
 import { asPulumi } from "./samples.ts";
 
 const stacks = ["local", "storage", "raider"] as const;
@@ -22,7 +22,7 @@ test.each(stacks)("the stack %s keeps all rules, and nothing of it has to be rea
 });
 
 test.each(stacks)("editors check and complete the stack %s by the schema", (stack) => {
-  expect(textOf(stack).split("\n")[0]).toBe("# yaml-language-server: $schema=config/schema.json");
+  expect(textOf(stack).split("\n")[0]).toBe("# yaml-language-server: $schema=src/config/schema.json");
 });
 
 test.each(stacks)("the stack %s is bound to nobody's account: no secret, no salt of a passphrase", (stack) => {

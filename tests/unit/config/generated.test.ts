@@ -1,13 +1,13 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 
-import { defaults } from "../../../config/defaults.ts";
-import { schemaFile, schemaText, stackFileSchema } from "../../../config/json-schema.ts";
-import { referenceFile, referenceKeys, referenceText } from "../../../config/reference.ts";
-import { stackSchema, vmKeys } from "../../../config/schema.ts";
+import { defaults } from "../../../src/config/defaults.ts";
+import { schemaFile, schemaText, stackFileSchema } from "../../../src/config/json-schema.ts";
+import { referenceFile, referenceKeys, referenceText } from "../../../src/config/reference.ts";
+import { stackSchema, vmKeys } from "../../../src/config/schema.ts";
 
 describe("what is generated from the schema", () => {
-  it("config/schema.json is fresh (else: npm run generate)", () => {
+  it("src/config/schema.json is fresh (else: npm run generate)", () => {
     expect(readFileSync(schemaFile, "utf8")).toBe(schemaText());
   });
 

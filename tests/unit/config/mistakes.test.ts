@@ -1,7 +1,6 @@
 import { describe, expect, it } from "vitest";
-
-import { UserError } from "../../../config/errors.ts";
-import { parseStackConfig } from "../../../config/parse.ts";
+import { parseStackConfig } from "../../../src/config/parse.ts";
+import { UserError } from "../../../src/core/errors.ts";
 import { asPulumi, file, messageOf, privateKey } from "./samples.ts";
 
 const parse = (config: Record<string, unknown>) => parseStackConfig(asPulumi(config), file);

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { parse as parseYaml } from "yaml";
 
-import { parseStackConfig } from "../../../config/parse.ts";
-import { exampleFile } from "../../../config/reference.ts";
-import { GiB, MiB } from "../../../config/sizes.ts";
+import { parseStackConfig } from "../../../src/config/parse.ts";
+import { exampleFile } from "../../../src/config/reference.ts";
+import { GiB, MiB } from "../../../src/core/sizes.ts";
 import { asPulumi, ed25519, file } from "./samples.ts";
 
 const parse = (config: Record<string, unknown>) => parseStackConfig(asPulumi(config), file);

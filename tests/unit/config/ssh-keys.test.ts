@@ -3,9 +3,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { readKeyFile } from "../../../config/public-key-file.ts";
-import { parsePublicKey } from "../../../config/ssh-keys.ts";
-import { skippedSshKeys, sshKeysOrOwn, userSshKeys } from "../../../config/user-ssh-keys.ts";
+import { skippedSshKeys, sshKeysOrOwn, userSshKeys } from "../../../src/checkout/user-ssh-keys.ts";
+import { readKeyFile } from "../../../src/config/public-key-file.ts";
+import { parsePublicKey } from "../../../src/config/ssh-keys.ts";
 import { blob, ed25519, file, messageOf, privateKey } from "./samples.ts";
 
 const rsa = `ssh-rsa ${blob("ssh-rsa", Buffer.from([1, 0, 1]), Buffer.alloc(257, 1))}`;

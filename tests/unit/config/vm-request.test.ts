@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 
-import { resolveVmSettings, type VmRequest } from "../../../config/parse.ts";
-import { GiB, MiB } from "../../../config/sizes.ts";
-import { vmRequest } from "../../../config/vm-request.ts";
+import { resolveVmSettings, type VmRequest } from "../../../src/config/parse.ts";
+import { vmRequest } from "../../../src/config/vm-request.ts";
+import { GiB, MiB } from "../../../src/core/sizes.ts";
 import { messageOf } from "./samples.ts";
 
 describe("resolveVmSettings", () => {

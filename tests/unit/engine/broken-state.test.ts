@@ -1,8 +1,8 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeEach, expect, test, vi } from "vitest";
-import { Engine } from "../../../engine/engine.ts";
-import { applyStack, planStack } from "../../../engine/project-changes.ts";
+import { Engine } from "../../../src/engine/engine.ts";
+import { applyStack, planStack } from "../../../src/engine/project-changes.ts";
 import { PulumiDouble } from "./pulumi-double.ts";
 
 vi.mock("../../../toolchain/ensure.ts", () => ({ toolchainEnvironment: () => ({}) }));

@@ -2,14 +2,14 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { UserError } from "../../../config/errors.ts";
-import { changeStack, type StackPlace } from "../../../engine/change.ts";
-import { nothingTold } from "../../../engine/events.ts";
-import { StackLocked } from "../../../local/locked-stack.ts";
+import { StackLocked } from "../../../src/checkout/locked-stack.ts";
+import { UserError } from "../../../src/core/errors.ts";
+import { changeStack, type StackPlace } from "../../../src/engine/change.ts";
+import { nothingTold } from "../../../src/engine/events.ts";
 
 /** What the engine does in a test; it is asked in this order. */
 const engine = vi.hoisted(() => ({ select: vi.fn(), preview: vi.fn(), up: vi.fn() }));
-vi.mock("../../../engine/engine.ts", () => ({
+vi.mock("../../../src/engine/engine.ts", () => ({
   Engine: class {
     pulumi = { isRunning: false };
     select = engine.select;

@@ -1,6 +1,6 @@
 import type { EngineEvent } from "@pulumi/pulumi/automation/index.js";
 import { describe, expect, test } from "vitest";
-import { encode, type VmChange, type VmProgress } from "../../../config/records.ts";
+import { encode, type VmChange, type VmProgress } from "../../../src/core/records.ts";
 import {
   changeLines,
   describeChanges,
@@ -8,7 +8,7 @@ import {
   nothingTold,
   readEvent,
   vanishedVms,
-} from "../../../engine/events.ts";
+} from "../../../src/engine/events.ts";
 
 type Diagnostic = NonNullable<EngineEvent["diagnosticEvent"]>;
 

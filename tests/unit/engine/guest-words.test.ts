@@ -1,8 +1,8 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeEach, expect, test, vi } from "vitest";
-import { changeProject } from "../../../engine/project-changes.ts";
-import { StackLocked } from "../../../local/locked-stack.ts";
+import { StackLocked } from "../../../src/checkout/locked-stack.ts";
+import { changeProject } from "../../../src/engine/project-changes.ts";
 import { PulumiDouble, text } from "./pulumi-double.ts";
 
 vi.mock("../../../toolchain/ensure.ts", () => ({ toolchainEnvironment: () => ({}) }));

@@ -4,7 +4,7 @@ import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, test } from "vitest";
-import { orphansAmong, reapOrphans } from "../../../engine/orphans.ts";
+import { orphansAmong, reapOrphans } from "../../../src/engine/orphans.ts";
 
 const bridge = "/cache/a/home/plugins/resource-terraform-provider-v1.1.3/pulumi-resource-terraform-provider";
 const provider = "/cache/a/libexec/terraform-provider-libvirt";

@@ -4,9 +4,9 @@ import { hostname } from "node:os";
 import path from "node:path";
 import { expect, test, vi } from "vitest";
 import { mayBegin } from "../../../cli/change.ts";
-import { Engine } from "../../../engine/engine.ts";
-import { describeChanges, type Told } from "../../../engine/events.ts";
-import { applyStack, destroyProject, planStack } from "../../../engine/project-changes.ts";
+import { Engine } from "../../../src/engine/engine.ts";
+import { describeChanges, type Told } from "../../../src/engine/events.ts";
+import { applyStack, destroyProject, planStack } from "../../../src/engine/project-changes.ts";
 import { PulumiDouble, pulumi, text } from "./pulumi-double.ts";
 
 vi.mock("../../../toolchain/ensure.ts", () => ({ toolchainEnvironment: () => ({}) }));

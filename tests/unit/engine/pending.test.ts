@@ -1,6 +1,6 @@
 import { Stack, type UpOptions } from "@pulumi/pulumi/automation/index.js";
 import { expect, test, vi } from "vitest";
-import { Engine } from "../../../engine/engine.ts";
+import { Engine } from "../../../src/engine/engine.ts";
 import { PulumiDouble } from "./pulumi-double.ts";
 
 vi.mock("../../../toolchain/ensure.ts", () => ({ toolchainEnvironment: () => ({}) }));

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { filesThatClaim, requireProject, withProject } from "../../../engine/projects.ts";
+import { filesThatClaim, requireProject, withProject } from "../../../src/engine/projects.ts";
 import { messageOf } from "../config/samples.ts";
 
 const root = mkdtempSync(path.join(tmpdir(), "projects-"));

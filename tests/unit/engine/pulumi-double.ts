@@ -2,7 +2,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, wr
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach } from "vitest";
-import { placeOf } from "../../../engine/change.ts";
+import { placeOf } from "../../../src/engine/change.ts";
 
 /**
  * A `pulumi` that notes what it is asked for, and has the stacks that are files in `elsewhere`. What $REFUSED says ends a preview, on

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { execaSync } from "execa";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { purgeUnclaimed } from "../../../engine/purge.ts";
+import { purgeUnclaimed } from "../../../src/engine/purge.ts";
 
 let root: string;
 let disk: string;

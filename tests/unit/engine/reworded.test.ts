@@ -4,14 +4,14 @@ import path from "node:path";
 import type { EngineEvent } from "@pulumi/pulumi/automation/index.js";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Waiting } from "../../../cli/waiting.ts";
-import { recordLine, recordsVariable, type VmChange, type VmProgress } from "../../../config/records.ts";
-import type { StackPlace } from "../../../engine/change.ts";
-import { describeChanges, nothingTold, readEvent, type Told, vanishedVms } from "../../../engine/events.ts";
-import { createProject, destroyProject } from "../../../engine/project-changes.ts";
-import type { Guest } from "../../../guest/guest.ts";
-import { limits, waitUntilReady } from "../../../guest/ready.ts";
-import { describeRemovals } from "../../../vm/leftovers.ts";
-import { describePlan, type ProjectFound, planVm, type VmWanted } from "../../../vm/plan.ts";
+import { recordLine, recordsVariable, type VmChange, type VmProgress } from "../../../src/core/records.ts";
+import type { StackPlace } from "../../../src/engine/change.ts";
+import { describeChanges, nothingTold, readEvent, type Told, vanishedVms } from "../../../src/engine/events.ts";
+import { createProject, destroyProject } from "../../../src/engine/project-changes.ts";
+import type { Guest } from "../../../src/guest/guest.ts";
+import { limits, waitUntilReady } from "../../../src/guest/ready.ts";
+import { describeRemovals } from "../../../src/lifecycle/leftovers.ts";
+import { describePlan, type ProjectFound, planVm, type VmWanted } from "../../../src/lifecycle/plan.ts";
 import { aDomain, anInventory } from "../found.ts";
 import { aHostKey, anAddress, guestText } from "../guest/samples.ts";
 
@@ -20,13 +20,13 @@ import { aHostKey, anAddress, guestText } from "../guest/samples.ts";
  * the same.
  */
 const words = "Wörter von morgen: new VM? waiting for boot, 1 s";
-vi.mock("../../../config/records.ts", async (original) => ({
+vi.mock("../../../src/core/records.ts", async (original) => ({
   ...(await original<object>()),
   sentence: () => words,
 }));
 
 const engine = vi.hoisted(() => ({ preview: vi.fn(), up: vi.fn(), resources: vi.fn() }));
-vi.mock("../../../engine/engine.ts", () => ({
+vi.mock("../../../src/engine/engine.ts", () => ({
   Engine: class {
     pulumi = { isRunning: false };
     select = async () => undefined;
@@ -36,7 +36,7 @@ vi.mock("../../../engine/engine.ts", () => ({
     resources = engine.resources;
   },
 }));
-vi.mock("../../../engine/purge.ts", () => ({ purgeUnclaimed: async () => true }));
+vi.mock("../../../src/engine/purge.ts", () => ({ purgeUnclaimed: async () => true }));
 
 const settings = {
   memory: 1,

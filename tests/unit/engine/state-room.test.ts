@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import path from "node:path";
 import { beforeEach, expect, test, vi } from "vitest";
-import { applyStack } from "../../../engine/project-changes.ts";
+import { applyStack } from "../../../src/engine/project-changes.ts";
 import { PulumiDouble } from "./pulumi-double.ts";
 
 vi.mock("../../../toolchain/ensure.ts", () => ({ toolchainEnvironment: () => ({}) }));

@@ -1,10 +1,10 @@
 import { execa } from "execa";
 import { describe, expect, test } from "vitest";
-import { macAddress } from "../../../config/names.ts";
-import { cloudInitProblems } from "../../../guest/answers.ts";
-import { Guest } from "../../../guest/guest.ts";
-import type { Virsh } from "../../../host/virsh.ts";
-import { VirshError } from "../../../host/virsh-error.ts";
+import { macAddress } from "../../../src/core/names.ts";
+import { cloudInitProblems } from "../../../src/guest/answers.ts";
+import { Guest } from "../../../src/guest/guest.ts";
+import type { Virsh } from "../../../src/libvirt/virsh.ts";
+import { VirshError } from "../../../src/libvirt/virsh-error.ts";
 import { aHostKey, anEcdsaKey } from "./samples.ts";
 
 describe("cloudInitProblems", () => {

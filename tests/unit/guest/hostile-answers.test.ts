@@ -5,9 +5,9 @@ import { setImmediate } from "node:timers/promises";
 import { execaSync } from "execa";
 import { XMLParser, XMLValidator } from "fast-xml-parser";
 import { afterAll, describe, expect, test } from "vitest";
-import { macAddress } from "../../../config/names.ts";
-import { GuestAgent } from "../../../guest/agent.ts";
-import { quoteForVirsh } from "../../../host/virsh-line.ts";
+import { macAddress } from "../../../src/core/names.ts";
+import { GuestAgent } from "../../../src/guest/agent.ts";
+import { quoteForVirsh } from "../../../src/libvirt/virsh-line.ts";
 import { hostileAnswers, hostileTexts, hostileValues } from "./hostile-values.ts";
 import {
   type Answers,

@@ -3,10 +3,10 @@ import path from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { execa } from "execa";
 import { describe, expect, test } from "vitest";
-import { PrintablePieces } from "../../../config/printable.ts";
-import { logInGuest, printLog } from "../../../daily/logs.ts";
-import { GuestAgent } from "../../../guest/agent.ts";
-import { growDisks } from "../../../vm/grow.ts";
+import { PrintablePieces } from "../../../src/core/printable.ts";
+import { GuestAgent } from "../../../src/guest/agent.ts";
+import { growDisks } from "../../../src/lifecycle/grow.ts";
+import { logInGuest, printLog } from "../../../src/operations/logs.ts";
 import { hostileValues } from "./hostile-values.ts";
 import { type Answers, acting, expectHarmlessText, HostileHost, ofAnyProgram, text, well } from "./hostile-world.ts";
 
@@ -100,16 +100,16 @@ test("cloud-init's log is shown as it is where nothing in it acts", async () => 
 
 /** The files that read answers of a guest's agent, each with the test that feeds it hostile ones. */
 const readers = {
-  "guest/agent.ts": "hostile-answers",
-  "guest/answers.ts": "hostile-answers",
-  "guest/guest.ts": "hostile-answers, hostile-tailnet",
-  "guest/tailnet.ts": "hostile-answers, hostile-tailnet",
+  "src/guest/agent.ts": "hostile-answers",
+  "src/guest/answers.ts": "hostile-answers",
+  "src/guest/guest.ts": "hostile-answers, hostile-tailnet",
+  "src/guest/tailnet-join.ts": "hostile-answers, hostile-tailnet",
   "components/tailnet-args.ts": "hostile-tailnet",
-  "vm/teardown.ts": "hostile-tailnet",
-  "vm/grow.ts": "hostile-verbs",
-  "daily/logs.ts": "hostile-verbs",
-  "daily/exec.ts": "hands its bytes over as they are: docs/security.md",
-  "data/frozen.sh": "data/freeze",
+  "src/lifecycle/teardown.ts": "hostile-tailnet",
+  "src/lifecycle/grow.ts": "hostile-verbs",
+  "src/operations/logs.ts": "hostile-verbs",
+  "src/operations/exec.ts": "hands its bytes over as they are: docs/security.md",
+  "src/project-disks/frozen.sh": "project-disks/freeze",
 };
 
 test("every file that reads answers of a guest's agent is fed hostile ones", async () => {

@@ -3,13 +3,13 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect } from "vitest";
 import { domainXslt, withMarks } from "../../../components/domain-xslt.ts";
-import { macAddress } from "../../../config/names.ts";
-import { Guest } from "../../../guest/guest.ts";
-import { type Limits, limits, type Readiness, waitUntilReady } from "../../../guest/ready.ts";
-import { type SshFiles, sshFiles } from "../../../guest/ssh-config.ts";
-import type { Virsh } from "../../../host/virsh.ts";
-import { VirshError } from "../../../host/virsh-error.ts";
-import { markTailnet } from "../../../vm/marks.ts";
+import { type SshFiles, sshFiles } from "../../../src/checkout/ssh-config.ts";
+import { macAddress } from "../../../src/core/names.ts";
+import { Guest } from "../../../src/guest/guest.ts";
+import { type Limits, limits, type Readiness, waitUntilReady } from "../../../src/guest/ready.ts";
+import { markTailnet } from "../../../src/libvirt/marks.ts";
+import type { Virsh } from "../../../src/libvirt/virsh.ts";
+import { VirshError } from "../../../src/libvirt/virsh-error.ts";
 import { aHostKey, aNode, aTailnetAddress } from "./samples.ts";
 
 /** What would act on a terminal, or deceive who reads it. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { pauseAfter } from "../../../guest/in-time.ts";
+import { pauseAfter } from "../../../src/guest/in-time.ts";
 
 describe("how long a guest is left alone between two questions", () => {
   test.each([

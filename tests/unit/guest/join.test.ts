@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { execaSync } from "execa";
 import { expect, onTestFinished, test } from "vitest";
-import { joinScript } from "../../../guest/tailnet.ts";
+import { joinScript } from "../../../src/guest/tailnet-join.ts";
 
 /** How a VM in this state joins with a key that lets nobody in, by a `tailscale` that may or may not be able to log out. */
 function join(state: string, logout: "works" | "fails" = "works") {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { stages } from "../../../config/records.ts";
-import type { Guest } from "../../../guest/guest.ts";
-import { limits, NotReadyError, waitUntilReady } from "../../../guest/ready.ts";
+import { stages } from "../../../src/core/records.ts";
+import type { Guest } from "../../../src/guest/guest.ts";
+import { limits, NotReadyError, waitUntilReady } from "../../../src/guest/ready.ts";
 import { aHostKey, aNode, anAddress, aTailnetName, guestText } from "./samples.ts";
 
 /** A guest that is well in all respects but those given. */

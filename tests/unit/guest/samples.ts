@@ -12,7 +12,7 @@ import {
   type NodeKey,
   type TailnetAddress,
   type TailnetName,
-} from "../../../guest/values.ts";
+} from "../../../src/core/guest-values.ts";
 
 /** Values as a guest in order has them, by the very checks that all of them pass. */
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { storedOutput, storedReadiness, storedTargets } from "../../../guest/stored.ts";
-import { parseDomain } from "../../../host/libvirt-xml.ts";
+import { storedOutput, storedReadiness, storedTargets } from "../../../src/guest/stored.ts";
+import { parseDomain } from "../../../src/libvirt/libvirt-xml.ts";
 import { hostileValues } from "./hostile-values.ts";
 import { aHostKey, aNode } from "./samples.ts";
 

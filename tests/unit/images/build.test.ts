@@ -2,8 +2,8 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync 
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { buildImage } from "../../../images/build.ts";
-import { debianTesting } from "../../../images/recipe.ts";
+import { buildImage } from "../../../src/images/build.ts";
+import { debianTesting } from "../../../src/images/recipe.ts";
 
 let dir: string;
 beforeEach(() => {

@@ -4,11 +4,11 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { execa, execaSync } from "execa";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { UserError } from "../../../config/errors.ts";
-import { importDisk } from "../../../data/import.ts";
-import { readQcow2 } from "../../../images/qcow2.ts";
-import { requireDataDisk } from "../../../vm/replace.ts";
-import { FakeVirsh } from "../vm/fake-virsh.ts";
+import { UserError } from "../../../src/core/errors.ts";
+import { readQcow2 } from "../../../src/images/qcow2.ts";
+import { requireDataDisk } from "../../../src/lifecycle/replace.ts";
+import { importDisk } from "../../../src/project-disks/import.ts";
+import { FakeVirsh } from "../lifecycle/fake-virsh.ts";
 
 let dir: string;
 let file: string;
@@ -31,7 +31,7 @@ async function refusals(): Promise<unknown[]> {
   const host = { uri: "fake:///nowhere", storageDir: path.join(dir, "vms") };
   const imported = await importDisk(host, "webapp", { file }, () => {}).then(() => [], rulesOf);
   const env = { PATH: `${dir}/bin:${process.env.PATH}` };
-  const words = ["data/import.sh", "webapp", host.storageDir, "fake:///nowhere", file];
+  const words = ["src/project-disks/import.sh", "webapp", host.storageDir, "fake:///nowhere", file];
   const { stderr } = await execa("sh", words, { env, reject: false });
   const virsh = new FakeVirsh();
   virsh.pools.set("project-webapp", new Map([["project.qcow2", { path: file }]]));

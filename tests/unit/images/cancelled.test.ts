@@ -43,15 +43,19 @@ const isAlive = (pid: number) => processes((one) => one === pid).length > 0;
 
 /** Runs the step of a base image as the command plugin does. */
 function startStep(image: object, env: object = {}) {
-  const shell = spawn("/bin/sh", ["-c", tidyingCommand(pathToFileURL(path.resolve("images/main.ts")))], {
-    env: {
-      ...process.env,
-      ...env,
-      XDG_CACHE_HOME: dir,
-      PROJECT_VMS_IMAGE: JSON.stringify({ image, uri: "test:///default", pool: "base" }),
+  const shell = spawn(
+    "/bin/sh",
+    ["-c", tidyingCommand(pathToFileURL(path.resolve("src/steps/publish-base-image.ts")))],
+    {
+      env: {
+        ...process.env,
+        ...env,
+        XDG_CACHE_HOME: dir,
+        PROJECT_VMS_IMAGE: JSON.stringify({ image, uri: "test:///default", pool: "base" }),
+      },
+      stdio: ["ignore", "pipe", "pipe"],
     },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  );
   const closed = new Promise((resolve) => shell.once("close", resolve));
   /** As it cancels one: it kills the shell, and waits until nobody has its pipes any more. */
   const cancel = () => {

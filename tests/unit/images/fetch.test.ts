@@ -6,10 +6,10 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { execaSync } from "execa";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
-import { UserError } from "../../../config/errors.ts";
-import { ImageCache } from "../../../images/cache.ts";
-import { fetchImage } from "../../../images/fetch.ts";
-import { ensureImage } from "../../../images/image.ts";
+import { UserError } from "../../../src/core/errors.ts";
+import { ImageCache } from "../../../src/images/cache.ts";
+import { fetchImage } from "../../../src/images/fetch.ts";
+import { ensureImage } from "../../../src/images/image.ts";
 
 const dir = mkdtempSync(path.join(tmpdir(), "fetch-"));
 const source = path.join(dir, "source.qcow2");

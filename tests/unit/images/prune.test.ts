@@ -3,12 +3,12 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { execaSync } from "execa";
 import { afterAll, describe, expect, test } from "vitest";
-import type { ImageSettings, ProjectSettings } from "../../../config/settings.ts";
-import { ImageCache } from "../../../images/cache.ts";
-import { imageIdentity } from "../../../images/image.ts";
-import { stoppedPools } from "../../../images/look.ts";
-import { currentImages, planPrune } from "../../../images/prune.ts";
-import type { BaseImage } from "../../../images/usage.ts";
+import type { ImageSettings, ProjectSettings } from "../../../src/config/settings.ts";
+import { ImageCache } from "../../../src/images/cache.ts";
+import { imageIdentity } from "../../../src/images/image.ts";
+import { stoppedPools } from "../../../src/images/look-at-images.ts";
+import { currentImages, planPrune } from "../../../src/images/prune.ts";
+import type { BaseImage } from "../../../src/images/usage.ts";
 import { baseImage, named } from "./samples.ts";
 
 const [a, b] = [named("a"), named("b")];

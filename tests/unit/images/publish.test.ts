@@ -3,14 +3,17 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { Virsh } from "../../../host/virsh.ts";
-import { publishImage, stateOf } from "../../../images/publish.ts";
-import { isNewerThanMarker } from "../../../images/usage.ts";
-import { FakeVirsh } from "../vm/fake-virsh.ts";
+import { publishImage, stateOf } from "../../../src/images/publish.ts";
+import { isNewerThanMarker } from "../../../src/images/usage.ts";
+import type { Virsh } from "../../../src/libvirt/virsh.ts";
+import { FakeVirsh } from "../lifecycle/fake-virsh.ts";
 import { baseImage, named } from "./samples.ts";
 
 let virsh: FakeVirsh;
-vi.mock("../../../host/virsh.ts", async (original) => ({ ...(await original<object>()), virshFor: () => virsh }));
+vi.mock("../../../src/libvirt/virsh.ts", async (original) => ({
+  ...(await original<object>()),
+  virshFor: () => virsh,
+}));
 
 const name = named("a");
 

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { checksValidUntil, mirrorIn, requireNoLogin } from "../../../images/build.ts";
-import { imageIdentity } from "../../../images/image.ts";
-import { buildEnvironment, claudeCodeFiles, debianTesting, recipeDigest } from "../../../images/recipe.ts";
+import { checksValidUntil, mirrorIn, requireNoLogin } from "../../../src/images/build.ts";
+import { imageIdentity } from "../../../src/images/image.ts";
+import { buildEnvironment, claudeCodeFiles, debianTesting, recipeDigest } from "../../../src/images/recipe.ts";
 
 const files = [
   { path: "build.sh", content: "one" },
@@ -55,7 +55,7 @@ describe("mirrorIn", () => {
 });
 
 describe("a mirror that asks for a password", () => {
-  const script = readFileSync("images/build-debian.sh", "utf8").replaceAll("\\\n", " ");
+  const script = readFileSync("src/images/build-debian.sh", "utf8").replaceAll("\\\n", " ");
 
   test("is refused with it in its URI, which the image and arguments of processes have, and the error does not show it", () => {
     expect(() => requireNoLogin("https://builder:s3cr3t@m.example:8443/debian/")).toThrow(
@@ -100,7 +100,7 @@ describe("Claude Code", () => {
 });
 
 describe("what the build of an image runs as root", () => {
-  const script = readFileSync("images/build-debian.sh", "utf8").replaceAll("\\\n", " ");
+  const script = readFileSync("src/images/build-debian.sh", "utf8").replaceAll("\\\n", " ");
 
   test("is no package's install script, and Go without settings of the user's own", () => {
     const installs = script.split("\n").filter((line) => /\bnpm (ci|i|install)\b/.test(line));

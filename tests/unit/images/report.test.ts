@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { MiB } from "../../../config/sizes.ts";
-import { describePrune, describeUsers, imageRows } from "../../../images/report.ts";
+import { MiB } from "../../../src/core/sizes.ts";
+import { describePrune, describeUsers, imageRows } from "../../../src/images/report.ts";
 import { baseImage, named } from "./samples.ts";
 
 const [a, b, c] = [named("a"), named("b"), named("c")];

@@ -1,5 +1,5 @@
-import type { PoolFound, VolumeFound } from "../../../host/inventory.ts";
-import type { BaseImage, UsageInventory } from "../../../images/usage.ts";
+import type { BaseImage, UsageInventory } from "../../../src/images/usage.ts";
+import type { PoolFound, VolumeFound } from "../../../src/libvirt/inventory.ts";
 
 /** Builders for the tests of base images, on a host whose storageDir is /vms. */
 

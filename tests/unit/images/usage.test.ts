@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { digestInName, imageUsage, isNewerThanMarker } from "../../../images/usage.ts";
+import { digestInName, imageUsage, isNewerThanMarker } from "../../../src/images/usage.ts";
 import { baseFile, baseImage, basePool, found, named, overlay, projectPool } from "./samples.ts";
 
 const usage = (...pools: Parameters<typeof found>[0]) => imageUsage(found(pools), "/vms");

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { requireWhole, type Verdict } from "../../../images/verify.ts";
+import { requireWhole, type Verdict } from "../../../src/images/verify.ts";
 import { messageOf } from "../config/samples.ts";
 import { baseImage, named } from "./samples.ts";
 

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, wri
 import { homedir, tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { imageCacheDir } from "../../../images/cache.ts";
+import { imageCacheDir } from "../../../src/images/cache.ts";
 import {
   deadHomes,
   makeHome,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { parseStackConfig } from "../../../config/parse.ts";
+import { parseStackConfig } from "../../../src/config/parse.ts";
 import { emptyWorld, foresee, withMarks } from "../../e2e/support/data-model.ts";
 import { Edits } from "../../e2e/support/edits.ts";
 import { firstConfig, type ImageConfig, written } from "../../e2e/support/sweep-config.ts";

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { execaSync } from "execa";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { Virsh } from "../../../host/virsh.ts";
+import type { Virsh } from "../../../src/libvirt/virsh.ts";
 import { makeChange, type Victim } from "../../e2e/support/others-host.ts";
 import { manualChanges } from "../../e2e/support/others-model.ts";
 import { diskFaults, writeMarks } from "../../e2e/support/sweep-disks.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type ApiConfig, accessOf, apiConfigOf, withEnvironment } from "../../../tailnet/access.ts";
+import { type ApiConfig, accessOf, apiConfigOf, withEnvironment } from "../../../src/tailnet/access.ts";
 import { messageOf } from "../config/samples.ts";
 
 describe("credentials", () => {

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
-import { UserError } from "../../../config/errors.ts";
-import { askApi } from "../../../tailnet/api.ts";
-import type { ApiRequest } from "../../../tailnet/api-request.ts";
+import { UserError } from "../../../src/core/errors.ts";
+import { askApi } from "../../../src/tailnet/api.ts";
+import type { ApiRequest } from "../../../src/tailnet/api-request.ts";
 import { type Answer, HttpServer } from "./http-server.ts";
 import { impatient } from "./samples.ts";
 

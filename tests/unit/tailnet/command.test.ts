@@ -2,7 +2,7 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { apiOfCommand } from "../../../tailnet/command.ts";
+import { apiOfCommand } from "../../../src/tailnet/command.ts";
 
 /** A folder with a `pulumi` of the test's own, first on PATH. */
 let dir: string;

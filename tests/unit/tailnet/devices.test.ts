@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { devicesOf, isInTailnet, removeVmDevice, tailnetDevices } from "../../../tailnet/devices.ts";
+import { devicesOf, isInTailnet, removeVmDevice, tailnetDevices } from "../../../src/tailnet/devices.ts";
 import { aNode } from "../guest/samples.ts";
 import { HttpServer } from "./http-server.ts";
 import { device, impatient } from "./samples.ts";

@@ -3,7 +3,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { readKeyFile } from "../../../tailnet/key-file.ts";
+import { readKeyFile } from "../../../src/tailnet/key-file.ts";
 import { messageOf } from "../config/samples.ts";
 
 const dir = mkdtempSync(path.join(tmpdir(), "key-file-"));

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { UserError } from "../../../config/errors.ts";
-import { keyDescription, mintHeadscaleKey, mintTailscaleKey } from "../../../tailnet/keys.ts";
+import { UserError } from "../../../src/core/errors.ts";
+import { keyDescription, mintHeadscaleKey, mintTailscaleKey } from "../../../src/tailnet/keys.ts";
 import { HttpServer } from "./http-server.ts";
 import { impatient } from "./samples.ts";
 

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { expect, test } from "vitest";
-import { debianTesting } from "../../../images/recipe.ts";
+import { debianTesting } from "../../../src/images/recipe.ts";
 import { headscaleVersion } from "../../e2e/support/tailnet/programs.ts";
 
 test("the versions of the test tailnet are those that are pinned", () => {
@@ -9,5 +9,5 @@ test("the versions of the test tailnet are those that are pinned", () => {
   expect(read("tests/e2e/support/tailnet/headscale/go.mod")).toContain(
     `github.com/juanfont/headscale v${headscaleVersion} `,
   );
-  expect(read("images/tailscale/go.mod")).toContain(`tailscale.com v${debianTesting.tailscale} `);
+  expect(read("src/images/tailscale/go.mod")).toContain(`tailscale.com v${debianTesting.tailscale} `);
 });

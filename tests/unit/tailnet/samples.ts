@@ -1,5 +1,5 @@
-import type { Patience } from "../../../tailnet/api.ts";
-import type { TailnetDevice } from "../../../tailnet/device.ts";
+import type { Patience } from "../../../src/tailnet/api.ts";
+import type { TailnetDevice } from "../../../src/tailnet/device.ts";
 
 /** Quick to give up, for tests. */
 export const impatient: Patience = { timeout: 2000, tries: 3, firstPause: 1, longestPause: 50 };

@@ -19,7 +19,7 @@ import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { build } from "esbuild";
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { UserError } from "../../../config/errors.ts";
+import { UserError } from "../../../src/core/errors.ts";
 import { buildGoPiece, clock, ensurePiece } from "../../../toolchain/ensure/build.ts";
 import { layOut } from "../../../toolchain/ensure/layout.ts";
 import {

@@ -2,7 +2,7 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
-import { shellWord } from "../../../../config/shell-word.ts";
+import { shellWord } from "../../../../src/core/shell-word.ts";
 import { withPasswd, writePasswd } from "../own-passwd.ts";
 import { NamespaceProcess } from "./namespace-process.ts";
 import type { Tailnet } from "./tailnet.ts";

@@ -1,9 +1,9 @@
 import { existsSync, symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
-import type { Log } from "../../../../config/log.ts";
-import { debianTesting } from "../../../../images/recipe.ts";
+import type { Log } from "../../../../src/core/log.ts";
+import { debianTesting } from "../../../../src/images/recipe.ts";
 import { buildGoPiece, ensurePiece } from "../../../../toolchain/ensure/build.ts";
-import { takeLock } from "../../../../toolchain/ensure/lock.ts";
+import { takeLock } from "../../../../toolchain/ensure/cache-lock.ts";
 import { type GoPiece, goPiece } from "../../../../toolchain/ensure/pieces.ts";
 import { cacheFolder } from "../../../../toolchain/ensure/places.ts";
 
@@ -29,10 +29,10 @@ const descriptions: Omit<GoPiece, "digest">[] = [
     expected: "about 2 minutes",
   },
   {
-    // The very program that VMs have: images/build-debian.sh builds it from the same modules.
+    // The very program that VMs have: src/images/build-debian.sh builds it from the same modules.
     name: "tailscaled",
     title: `Tailscale ${version}`,
-    module: "../images/tailscale",
+    module: "../src/images/tailscale",
     package: "tailscale.com/cmd/tailscaled",
     variables: { "tailscale.com/version.shortStamp": version, "tailscale.com/version.longStamp": version },
     tags: ["ts_include_cli"],

@@ -3,7 +3,7 @@ import { lookAtTailnet } from "../../../../components/tailnet-args.ts";
 import { ChildFactory } from "../../../../components/transform.ts";
 import { createReady, createTeardown } from "../../../../components/vm-children.ts";
 import type { VmContext } from "../../../../components/vm-context.ts";
-import { parseStackConfig } from "../../../../config/parse.ts";
+import { parseStackConfig } from "../../../../src/config/parse.ts";
 import { anInventory } from "../../../unit/found.ts";
 
 /**

@@ -1,8 +1,8 @@
 import path from "node:path";
 import { execa, type Result } from "execa";
-import { startEmbeddedHost } from "../../../../host/embedded.ts";
-import { ensureImage } from "../../../../images/image.ts";
-import { checkoutEnvironment } from "../../../../local/checkout.ts";
+import { checkoutEnvironment } from "../../../../src/checkout/checkout.ts";
+import { startEmbeddedHost } from "../../../../src/embedded-host/embedded.ts";
+import { ensureImage } from "../../../../src/images/image.ts";
 import { Checkout } from "../checkout.ts";
 import { TailscaleApi } from "./api.ts";
 import { TailscaleNode } from "./node.ts";

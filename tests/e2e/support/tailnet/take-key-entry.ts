@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
-import { type TailnetJoin, tailnetVariable } from "../../../../guest/tailnet.ts";
-import { apiOfCommand } from "../../../../tailnet/command.ts";
-import { takeJoinKey } from "../../../../tailnet/join-key.ts";
+import { type TailnetJoin, tailnetVariable } from "../../../../src/guest/tailnet-join.ts";
+import { apiOfCommand } from "../../../../src/tailnet/command.ts";
+import { takeJoinKey } from "../../../../src/tailnet/join-key.ts";
 
 /*
  * Stands for the `ready` command of a VM whose guest has asked for a key: takes it as that does, and tells by a digest which one it

@@ -1,0 +1,26 @@
+import { notedByEngine } from "./read-stack-file.ts";
+
+/** No filesystem gives a file less room than a sector of a disk. */
+const block = 512;
+
+/** What an engine adds to a stack's file, with its value, behind the last key. */
+const salt = "encryptionsalt: ";
+
+/**
+ * Whether what is there of a stack's file can be explained by a write of an engine that failed. An engine writes the file where no salt
+ * is noted in it yet: the text as it was, but for white space, and the salt. A full disk ends that with a block, and so does a kill. One
+ * that its user has shortened ends anywhere, and as a rule with a line. Pure.
+ */
+export function isCutOff(now: Buffer, before: Buffer): boolean {
+  const was = before.toString("latin1");
+  if (now.length % block !== 0 || /^(encryptionsalt|encryptedkey):/m.test(was)) return false;
+  const text = now.toString("latin1");
+  const [end = ""] = /[^\n]*$/.exec(text) ?? [];
+  const isInSalt = end !== "" && (salt.startsWith(end) || end.startsWith(salt));
+  const is = wordsOf(isInSalt ? text.slice(0, -end.length) : text);
+  const all = wordsOf(was);
+  return all.startsWith(is) && (isInSalt || is.length < all.length);
+}
+
+/** Without what an engine notes, and white space, in which its print of a file may differ. */
+const wordsOf = (text: string) => text.replace(notedByEngine, "").replace(/[ \t\r\n]/g, "");

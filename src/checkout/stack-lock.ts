@@ -1,0 +1,162 @@
+import { readFileSync, rmSync } from "node:fs";
+import { readdir, readFile } from "node:fs/promises";
+import { hostname } from "node:os";
+import path from "node:path";
+import { setTimeout } from "node:timers/promises";
+import { UserError } from "../core/errors.ts";
+import { shellWord } from "../core/shell-word.ts";
+import { usedBackend } from "./backend.ts";
+import { readPulumiProject } from "./pulumi-files.ts";
+
+/** Who holds a lock of Pulumi's file backend, as it writes it down. */
+export interface StackLock {
+  pid: number;
+  hostname: string;
+  username: string;
+  /** Absolute path. */
+  file: string;
+}
+
+/**
+ * A lock, or the file that is renamed to it when it is whole (`createTemp` in gocloud.dev's fileblob): an engine that is killed in
+ * between leaves that, and to the next engine it is a lock like any other.
+ */
+const lockFile = /\.json(\.[0-9a-f]+\.tmp)?$/;
+
+/** How long an engine may take to write the few bytes of a lock, in milliseconds. */
+const writingTime = 1000;
+
+/** A stack's locks in the backend that the engine uses; none where that is no folder: its own engine looks after them. */
+export async function readLocks(projectRoot: string, stack: string): Promise<StackLock[]> {
+  const folder = locksFolder(projectRoot);
+  if (folder === undefined) return [];
+  const dir = path.join(folder, stack);
+  const files = (await readdir(dir).catch(() => [])).filter((file) => lockFile.test(file));
+  const locks = await Promise.all(files.map((file) => readLock(path.join(dir, file))));
+  return locks.filter((lock) => lock !== undefined);
+}
+
+/** The folder of the locks of all stacks; undefined: the backend is no folder. */
+function locksFolder(projectRoot: string): string | undefined {
+  const { folder } = usedBackend(projectRoot);
+  return folder && path.join(folder, ".pulumi", "locks", "organization", readPulumiProject(projectRoot).name);
+}
+
+/** @returns undefined for one that was released meanwhile */
+async function readLock(file: string, wasUnreadable = false): Promise<StackLock | undefined> {
+  const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOENT") throw error;
+  });
+  if (text === undefined) return undefined;
+  try {
+    return { ...(JSON.parse(text) as StackLock), file };
+  } catch {
+    if (!wasUnreadable) {
+      await setTimeout(writingTime);
+      return readLock(file, true);
+    }
+    // A kill or a power cut leaves it empty or cut off: the process that wrote it is gone.
+    return { pid: 0, hostname: hostname(), username: "unknown", file };
+  }
+}
+
+/**
+ * Releases a stack's locks when all who took them are dead: an update that was killed, or lost its power, leaves its
+ * lock behind. A lock of a living process, or of another machine, stays, and Pulumi says who holds it. `pulumi cancel` would do no more,
+ * and does nothing for a stack that was being begun, or removed, when its engine was killed: it finds no such stack.
+ *
+ * @throws UserError when this user may not
+ */
+export async function releaseDeadLocks(projectRoot: string, stack: string, log: (line: string) => void): Promise<void> {
+  const locks = await readLocks(projectRoot, stack);
+  if (locks.length === 0 || locks.some(isHeld)) return;
+  log(`releasing the lock of an update that did not finish (process ${locks.map(({ pid }) => pid).join(", ")})`);
+  for (const { file } of locks) {
+    try {
+      for (const one of [file, `${file}.attrs`]) rmSync(one, { force: true });
+    } catch (error) {
+      throw notReleased(stack, file, error as Error);
+    }
+  }
+}
+
+/**
+ * Releases dead locks of stacks that are not there, as {@link releaseDeadLocks} does: an engine that was killed while it began a stack, or
+ * removed it, leaves the lock alone, and then `pulumi cancel` finds no such stack, and `pulumi stack init` says that it is locked.
+ *
+ * @throws UserError when this user may not
+ */
+export async function releaseLocksOfNoStack(projectRoot: string, log: (line: string) => void): Promise<void> {
+  const locks = locksFolder(projectRoot);
+  if (locks === undefined) return;
+  const states = await namesIn(path.join(locks, "../../../stacks", path.basename(locks)));
+  for (const stack of await namesIn(locks)) {
+    const isThere = states.some((name) => name === `${stack}.json` || name === `${stack}.json.gz`);
+    if (!isThere) await releaseDeadLocks(projectRoot, stack, log);
+  }
+}
+
+/** None in a folder that is not there. */
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  }
+}
+
+/** What releases a stack's lock by hand, whoever holds it, and where that can be typed. */
+export const cancelCommand = (stack: string) =>
+  `\`pulumi cancel -s ${stack}\` (in a shell of \`eval "$(make -s env)"\`)`;
+
+function notReleased(stack: string, file: string, { message }: Error): UserError {
+  return new UserError("The lock of an update that did not finish could not be released.", [
+    {
+      path: file,
+      rule: `must be removable by this user: no process holds the stack ${stack} by it (${message})`,
+      remedy: `remove it as its owner: rm ${shellWord(file)}`,
+    },
+  ]);
+}
+
+/** Whether who took a lock may still be at work. */
+export function isHeld({ pid, hostname: where, username }: Omit<StackLock, "file">): boolean {
+  if (where !== hostname()) return true;
+  if (pid === 0) return false;
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EPERM") return false;
+  }
+  return mayBeEngine(pid, username);
+}
+
+/**
+ * Whether a process may be an engine at work: it is of that name, not known to be another user's than the lock's, and no zombie, which
+ * in a container may stay for ever. After a power cut the number may be anybody's.
+ */
+function mayBeEngine(pid: number, username: string): boolean {
+  try {
+    const [, name = "", state] = /^\d+ \((.*)\) (\w)/s.exec(readFileSync(`/proc/${pid}/stat`, "utf8")) ?? [];
+    return name.includes("pulumi") && state !== "Z" && !isOfAnotherUser(pid, username);
+  } catch {
+    return true; // no Linux: nothing is known but its number
+  }
+}
+
+/**
+ * Whether a process is known to be another user's than the one whose name a lock has. Whose the lock's file is tells nothing: on many a
+ * filesystem (exFAT, vboxsf, NFS with root_squash) all files are one user's. An engine writes the name that /etc/passwd has for its user,
+ * and $USER for one who is not in there; in another user namespace, as root of a rootless container, its numbers mean other users.
+ */
+function isOfAnotherUser(pid: number, username: string): boolean {
+  const [own, its] = ["self", pid].map((of) => readFileSync(`/proc/${of}/uid_map`, "utf8"));
+  if (own !== its) return false;
+  const [, user = ""] = /^Uid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
+  const users = readFileSync("/etc/passwd", "utf8")
+    .split("\n")
+    .map((line) => line.split(":"));
+  const ids = users.filter(([name]) => name === username).map(([, , id]) => id);
+  return ids.length > 0 && !ids.includes(user) && users.some(([, , id]) => id === user);
+}
