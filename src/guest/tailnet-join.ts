@@ -41,8 +41,8 @@ export interface TailnetNode {
   nodeKey: NodeKey;
 }
 
-/** How long `tailscale up` waits for the control server, in seconds. */
-const loginSeconds = 60;
+/** How long `tailscale up` waits until it is in the tailnet, in seconds: with a key, and once more where it is logged in already. */
+const upSeconds = 45;
 
 /** How long tailscaled may take to find out what it is, in seconds: after its start, and once it has tried to log in. */
 const stateSeconds = { start: 60, login: 10 };
@@ -87,7 +87,8 @@ echo "$state"`;
  * Logs in with the key on standard input; it passes through a file that nobody else can read, for a moment. Under a node key of its
  * own each time: peers that knew a former device by the same one do not reach the new device for minutes. One whose login does not hold
  * any more forgets first what it was, or it registers twice, as that one as well: headscale then has two devices, and the one that
- * stays bears another name. Any other state may be that of a valid device, which a key that lets nobody in must not cost it.
+ * stays bears another name. Any other state may be that of a valid device, which a key that lets nobody in must not cost it. One that
+ * is logged in and stays on its way connects once more: seen with headscale 0.27, and by itself tailscaled asks again after two minutes.
  */
 export const joinScript = `${scriptStart}
 umask 077
@@ -100,8 +101,13 @@ case $(state ${stateSeconds.login}) in
   NeedsLogin) timeout 20 tailscale logout >&2 || set -- --force-reauth "$@" ;;
   *) set -- --force-reauth "$@" ;;
 esac
-tailscale up --reset --auth-key=file:"$key" --ssh --timeout=${loginSeconds}s "$@" 2>&1 | grep -v '^$' >&2 || true
+tailscale up --reset --auth-key=file:"$key" --ssh --timeout=${upSeconds}s "$@" 2>&1 | grep -v '^$' >&2 || true
 state=$(state ${stateSeconds.login})
+if [ "$state" = Starting ]; then
+  timeout 20 tailscale down >&2 || true
+  timeout ${upSeconds} tailscale up >&2 || true
+  state=$(state ${stateSeconds.login})
+fi
 [ "$state" = Running ] || fail "did not log in: $state"`;
 
 const whoScript = "tailscale status --json --peers=false";

@@ -135,7 +135,7 @@ export class TailscaleNode {
     const words = ["nsenter", ...this.command].map(shellWord);
     writeFileSync(join(programs, "tailscale"), `#!/bin/sh\nexec ${words.join(" ")} "$@"\n`, { mode: 0o755 });
     const env = { PATH: `${programs}:${process.env.PATH}` };
-    await execa("/bin/sh", ["-c", script, ...args], { env, input, timeout: 120_000 });
+    await execa("/bin/sh", ["-c", script, ...args], { env, input, timeout: 180_000 });
   }
 
   private get command(): string[] {
