@@ -4,9 +4,10 @@ import path from "node:path";
 import { type Issue, UserError } from "../core/errors.ts";
 import { shellWord } from "../core/shell-word.ts";
 import { checkpointFile, isWhole, readCheckpoint, type StateFile, stateFile, stateFolder } from "./checkpoint.ts";
+import { describeHolder, isHeld } from "./lock-holder.ts";
 import { stackLocked } from "./locked-stack.ts";
 import { writeWhole } from "./stack-file.ts";
-import { isHeld, readLocks, type StackLock } from "./stack-lock.ts";
+import { readLocks, type StackLock } from "./stack-lock.ts";
 import { requireStateRoom } from "./state-room.ts";
 
 /** A state that no engine can read: a full disk or a power cut left its file cut off. */
@@ -45,8 +46,7 @@ export async function requireReadableState(root: string, stack: string): Promise
   const broken = await brokenState(root, stack);
   if (broken === undefined) return;
   const { issue, copy, unread, holders } = broken;
-  const whose = holders.map(({ pid, username, hostname }) => `process ${pid} of ${username} on ${hostname}`);
-  if (whose.length > 0) throw stackLocked(stack, whose);
+  if (holders.length > 0) throw await stackLocked(root, stack, holders.map(describeHolder));
   const fix = copy && !unread && `\`project-vm doctor --fix --stack ${stack}\` puts there ${describeCopy(stack, copy)}`;
   const title = `Nothing was changed: the state of the stack ${stack} cannot be read.`;
   throw new UserError(title, [{ ...issue, remedy: fix || issue.remedy }]);

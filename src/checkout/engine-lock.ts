@@ -20,5 +20,5 @@ export async function lockedStack(
   const holders = [...stderr.matchAll(/created by (\S+) \(pid (\d+)\) at (\S+)/g)].map(
     ([, who, pid, since]) => `process ${pid} of ${who}, since ${since}`,
   );
-  return stackLocked(stack, holders);
+  return stackLocked(root, stack, holders);
 }

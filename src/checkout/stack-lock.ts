@@ -1,4 +1,4 @@
-import { readFileSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import path from "node:path";
@@ -6,13 +6,11 @@ import { setTimeout } from "node:timers/promises";
 import { UserError } from "../core/errors.ts";
 import { shellWord } from "../core/shell-word.ts";
 import { usedBackend } from "./backend.ts";
+import { describeHolder, isHeld, type LockHolder } from "./lock-holder.ts";
 import { readPulumiProject } from "./pulumi-files.ts";
 
-/** Who holds a lock of Pulumi's file backend, as it writes it down. */
-export interface StackLock {
-  pid: number;
-  hostname: string;
-  username: string;
+/** A lock of Pulumi's file backend, and who took it, as that writes it down. */
+export interface StackLock extends LockHolder {
   /** Absolute path. */
   file: string;
 }
@@ -82,18 +80,29 @@ export async function releaseDeadLocks(projectRoot: string, stack: string, log: 
 
 /**
  * Releases dead locks of stacks that are not there, as {@link releaseDeadLocks} does: an engine that was killed while it began a stack, or
- * removed it, leaves the lock alone, and then `pulumi cancel` finds no such stack, and `pulumi stack init` says that it is locked.
+ * removed it, leaves the lock alone, and then `pulumi cancel` finds no such stack, and `pulumi stack init` says that it is locked. One
+ * that may be held stays, and what releases it by hand is said.
  *
  * @throws UserError when this user may not
  */
 export async function releaseLocksOfNoStack(projectRoot: string, log: (line: string) => void): Promise<void> {
-  const locks = locksFolder(projectRoot);
-  if (locks === undefined) return;
-  const states = await namesIn(path.join(locks, "../../../stacks", path.basename(locks)));
-  for (const stack of await namesIn(locks)) {
-    const isThere = states.some((name) => name === `${stack}.json` || name === `${stack}.json.gz`);
-    if (!isThere) await releaseDeadLocks(projectRoot, stack, log);
+  const folder = locksFolder(projectRoot);
+  if (folder === undefined) return;
+  for (const stack of await namesIn(folder)) {
+    if (await isThere(folder, stack)) continue;
+    await releaseDeadLocks(projectRoot, stack, log);
+    const held = (await readLocks(projectRoot, stack)).filter(isHeld);
+    if (held.length === 0) continue;
+    const release = await releaseCommand(projectRoot, stack);
+    const holders = held.map(describeHolder).join(" and ");
+    log(`the stack ${stack}, which is not there yet, is locked by ${holders}; if that is surely gone: ${release}`);
   }
+}
+
+/** Whether there is a state of a stack. @param locks the folder of the locks of all stacks */
+async function isThere(locks: string, stack: string): Promise<boolean> {
+  const states = await namesIn(path.join(locks, "../../../stacks", path.basename(locks)));
+  return states.some((name) => name === `${stack}.json` || name === `${stack}.json.gz`);
 }
 
 /** None in a folder that is not there. */
@@ -106,9 +115,17 @@ async function namesIn(folder: string): Promise<string[]> {
   }
 }
 
-/** What releases a stack's lock by hand, whoever holds it, and where that can be typed. */
-export const cancelCommand = (stack: string) =>
-  `\`pulumi cancel -s ${stack}\` (in a shell of \`eval "$(make -s env)"\`)`;
+/**
+ * What releases a stack's lock by hand, whoever holds it, and where that can be typed. Of a stack that was begun or removed when its
+ * engine was killed, `pulumi cancel` says only that there is no such stack.
+ */
+export async function releaseCommand(projectRoot: string, stack: string): Promise<string> {
+  const cancel = `\`pulumi cancel -s ${stack}\` (in a shell of \`eval "$(make -s env)"\`)`;
+  const folder = locksFolder(projectRoot);
+  if (folder === undefined || (await isThere(folder, stack))) return cancel;
+  const locks = await readLocks(projectRoot, stack);
+  return locks.length === 0 ? cancel : `\`rm ${locks.map(({ file }) => shellWord(file)).join(" ")}\``;
+}
 
 function notReleased(stack: string, file: string, { message }: Error): UserError {
   return new UserError("The lock of an update that did not finish could not be released.", [
@@ -118,45 +135,4 @@ function notReleased(stack: string, file: string, { message }: Error): UserError
       remedy: `remove it as its owner: rm ${shellWord(file)}`,
     },
   ]);
-}
-
-/** Whether who took a lock may still be at work. */
-export function isHeld({ pid, hostname: where, username }: Omit<StackLock, "file">): boolean {
-  if (where !== hostname()) return true;
-  if (pid === 0) return false;
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EPERM") return false;
-  }
-  return mayBeEngine(pid, username);
-}
-
-/**
- * Whether a process may be an engine at work: it is of that name, not known to be another user's than the lock's, and no zombie, which
- * in a container may stay for ever. After a power cut the number may be anybody's.
- */
-function mayBeEngine(pid: number, username: string): boolean {
-  try {
-    const [, name = "", state] = /^\d+ \((.*)\) (\w)/s.exec(readFileSync(`/proc/${pid}/stat`, "utf8")) ?? [];
-    return name.includes("pulumi") && state !== "Z" && !isOfAnotherUser(pid, username);
-  } catch {
-    return true; // no Linux: nothing is known but its number
-  }
-}
-
-/**
- * Whether a process is known to be another user's than the one whose name a lock has. Whose the lock's file is tells nothing: on many a
- * filesystem (exFAT, vboxsf, NFS with root_squash) all files are one user's. An engine writes the name that /etc/passwd has for its user,
- * and $USER for one who is not in there; in another user namespace, as root of a rootless container, its numbers mean other users.
- */
-function isOfAnotherUser(pid: number, username: string): boolean {
-  const [own, its] = ["self", pid].map((of) => readFileSync(`/proc/${of}/uid_map`, "utf8"));
-  if (own !== its) return false;
-  const [, user = ""] = /^Uid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
-  const users = readFileSync("/etc/passwd", "utf8")
-    .split("\n")
-    .map((line) => line.split(":"));
-  const ids = users.filter(([name]) => name === username).map(([, , id]) => id);
-  return ids.length > 0 && !ids.includes(user) && users.some(([, , id]) => id === user);
 }

@@ -5,7 +5,8 @@ import { toolchainEnvironment } from "../../../toolchain/ensure.ts";
 import { bridgeVersion, commandVersion, pulumiVersion, tailscaleVersion } from "../../../toolchain/plugin/version.ts";
 import { mayBeFolder, ownFolder, skipRemedy, usedBackend } from "../../checkout/backend.ts";
 import { type BrokenState, brokenState, describeCopy, restoreState } from "../../checkout/broken-state.ts";
-import { cancelCommand, isHeld, readLocks, releaseDeadLocks } from "../../checkout/stack-lock.ts";
+import { describeHolder, isHeld, isSeen } from "../../checkout/lock-holder.ts";
+import { readLocks, releaseCommand, releaseDeadLocks } from "../../checkout/stack-lock.ts";
 import { attributesIn, dropAttributes, dropEmptyLayout, emptyLayout } from "../../checkout/state-attributes.ts";
 import { factOf, UserError } from "../../core/errors.ts";
 import { execa } from "../../core/execa.ts";
@@ -24,7 +25,7 @@ const plugins = [
 
 /** The engine of this machine, and what it may have left behind. */
 export async function examineEngine(root: string, stack: string, log: Log): Promise<Examined[]> {
-  const own = [toolchain(), examineOrphans(cacheFolder()), locks(root, stack, log)];
+  const own = [toolchain(), examineOrphans(cacheFolder()), examineLocks(root, stack, log)];
   return (await Promise.all([...own, examineStateFiles(root, stack, log)])).flat();
 }
 
@@ -32,7 +33,8 @@ export async function examineEngine(root: string, stack: string, log: Log): Prom
 export async function examineStateFiles(root: string, stack: string, log: Log): Promise<Examined[]> {
   const broken = await brokenState(root, stack);
   const attributes = examineAttributes(root);
-  const state = broken && examineBroken(stack, broken, () => restoreState(root, stack, log));
+  const mend = () => restoreState(root, stack, log);
+  const state = broken && examineBroken(stack, broken, await releaseCommand(root, stack), mend);
   const found = [state, examineLayout(root)].filter((one) => one !== undefined);
   return found.length > 0 && attributes.level === "ok" ? found : [...found, attributes];
 }
@@ -50,12 +52,13 @@ function examineLayout(root: string): Examined | undefined {
   return failure("state files", says, `rm ${shellWord(file)}: the engine makes it again`, isOwn ? mend : undefined);
 }
 
-function examineBroken(stack: string, { holders, file, copy, unread, issue }: BrokenState, mend: () => Promise<void>) {
+function examineBroken(stack: string, broken: BrokenState, release: string, mend: () => Promise<void>) {
+  const { holders, file, copy, unread, issue } = broken;
   const check = "state files";
   if (holders.length > 0) {
     const says = `${file} cannot be read at the moment: an update is going on, which writes it`;
     const again = "look again when it has ended: project-vm doctor";
-    return warning(check, says, `${again}; if it is surely gone: ${cancelCommand(stack)}, then the same`);
+    return warning(check, says, `${again}; if it is surely gone: ${release}, then the same`);
   }
   const fact = factOf(issue);
   if (copy === undefined || unread) return failure(check, fact, issue.remedy);
@@ -125,11 +128,14 @@ export function examineOrphans(folder: string): Examined {
   return warning("plugin processes", says, `kill -9 ${pids}`, mend);
 }
 
-async function locks(root: string, stack: string, log: Log): Promise<Examined> {
+/** Whether somebody holds the stack. */
+export async function examineLocks(root: string, stack: string, log: Log): Promise<Examined> {
   const found = await readLocks(root, stack);
   const holder = found.find(isHeld);
+  if (holder && isSeen(holder)) return ok("lock", `an update is going on: ${describeHolder(holder)}`);
   if (holder) {
-    return ok("lock", `an update is going on: process ${holder.pid} of ${holder.username} on ${holder.hostname}`);
+    const says = `an update may be going on: ${describeHolder(holder)}, which is not seen from here`;
+    return warning("lock", says, `if that is surely gone: ${await releaseCommand(root, stack)}`);
   }
   if (found.length === 0) return ok("lock", "nobody holds the stack's");
   const mend = () => releaseDeadLocks(root, stack, log);

@@ -26,11 +26,12 @@ function engine(): number {
   return child.pid as number;
 }
 
-const lockedBy = (who: string) =>
+const cancel = '`pulumi cancel -s local` (in a shell of `eval "$(make -s env)"`)';
+const lockedBy = (who: string, release = cancel) =>
   [
     "Nothing was changed: something else works on the stack local.",
     `  - stack local: is locked by ${who}`,
-    '    wait until that has ended; if it is surely gone: `pulumi cancel -s local` (in a shell of `eval "$(make -s env)"`), then the same command again',
+    `    wait until that has ended; if it is surely gone: ${release}, then the same command again`,
   ].join("\n");
 
 /** What the engine says before it where it begins a stack. */
@@ -43,8 +44,14 @@ test.each(beginnings)("the engine's words for a lock (%s) are explained, with th
 });
 
 test.each(beginnings)("so is a lock that the engine met while another one wrote it (%s)", async (beginning) => {
-  const pid = engine();
-  expect(await said(`${beginning}unexpected end of JSON input\n`)).toBe(lockedBy(`process ${pid} of me`));
+  const who = `process ${engine()} of me on ${hostname()}`;
+  const file = path.join(root, ".local/state/.pulumi/locks/organization/project-vms/local/1.json");
+  // Where there is no state, `pulumi cancel` finds no such stack.
+  expect(await said(`${beginning}unexpected end of JSON input\n`)).toBe(lockedBy(who, `\`rm ${file}\``));
+  const states = path.join(root, ".local/state/.pulumi/stacks/project-vms");
+  mkdirSync(states, { recursive: true });
+  writeFileSync(path.join(states, "local.json"), "{}");
+  expect(await said(`${beginning}unexpected end of JSON input\n`)).toBe(lockedBy(who));
 });
 
 test.each([

@@ -14,6 +14,7 @@ import { hostname, tmpdir, userInfo } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { readLocks, releaseDeadLocks } from "../../../src/checkout/stack-lock.ts";
+import { examineLocks } from "../../../src/operations/doctor/engine.ts";
 
 vi.mock("node:fs", async (original) => {
   const real = await original<typeof import("node:fs")>();
@@ -133,6 +134,29 @@ test.each<[string, () => unknown]>([
 ])("a lock %s stays", async (_, make) => {
   make();
   expect(await isReleased()).toBe(false);
+});
+
+test("the doctor says who holds the stack, and how a lock is released of one that it does not see", async () => {
+  const look = async () => {
+    const { level, says, remedy = null } = await examineLocks(root, "local", () => undefined);
+    return [level, says, remedy];
+  };
+  const file = lock(4711, "old-name", "eva");
+  const says = "an update may be going on: process 4711 of eva on old-name, which is not seen from here";
+  expect(await look()).toEqual(["warning", says, `if that is surely gone: \`rm ${file}\``]);
+  const states = path.join(root, ".local/state/.pulumi/stacks/project-vms");
+  mkdirSync(states, { recursive: true });
+  writeFileSync(path.join(states, "local.json.gz"), "");
+  const cancel = '`pulumi cancel -s local` (in a shell of `eval "$(make -s env)"`)';
+  expect(await look()).toEqual(["warning", says, `if that is surely gone: ${cancel}`]);
+  rmSync(file);
+  const pid = engine();
+  lock(pid);
+  expect(await look()).toEqual([
+    "ok",
+    `an update is going on: process ${pid} of ${userInfo().username} on ${hostname()}`,
+    null,
+  ]);
 });
 
 describe.skipIf(process.getuid?.() !== 0)("a process of that number and name", () => {

@@ -71,6 +71,13 @@ test("dead locks of stacks that are not there go, which plain `pulumi` cannot re
   const { lines, said } = await env();
   expect([begun, partial, ...kept].filter((file) => existsSync(file))).toEqual(kept);
   expect(said.match(/releasing the lock of an update that did not finish/g)).toHaveLength(2);
+  expect(said).toMatch(/the stack busy, which is not there yet, is locked by process \d+ of me on /);
+  const elsewhere =
+    /the stack elsewhere, which is not there yet, is locked by process \d+ of me on elsewhere; if that is surely gone: `(.*)`/;
+  const [, remedy = ""] = elsewhere.exec(said) ?? [];
+  expect(remedy).toBe(`rm ${kept[3]}`);
+  spawnSync("sh", ["-c", remedy]);
+  expect(existsSync(kept[3] ?? "")).toBe(false);
   expect(lines).toContain("export PULUMI_HOME='/home/of/pulumi'");
 });
 

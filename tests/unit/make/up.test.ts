@@ -154,13 +154,13 @@ test("a stack that another update works on is told with who that is, and not wit
   ]);
   const { failure, exitCode } = await up();
   expect(failure).toBe(`Nothing was changed: something else works on the stack local.
-  - stack local: is locked by process 4711 of eva
+  - stack local: is locked by process 4711 of eva on elsewhere
     wait until that has ended; if it is surely gone: \`pulumi cancel -s local\` (in a shell of \`eval "$(make -s env)"\`), then the same command again`);
   expect(exitCode).toBe(1);
 });
 
 const eva = { pid: 4711, hostname: "elsewhere", username: "eva" };
-const lockOfEva = `  - stack local: is locked by process 4711 of eva
+const lockOfEva = `  - stack local: is locked by process 4711 of eva on elsewhere
     wait until that has ended; if it is surely gone: \`pulumi cancel -s local\` (in a shell of \`eval "$(make -s env)"\`), then the same command again`;
 
 test("so is one that another engine was faster to begin, and whose lock this one met half written", async () => {
