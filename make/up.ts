@@ -4,7 +4,7 @@ import { ensureSshKey, projectRoot } from "../src/checkout/checkout.ts";
 import { lockedStack } from "../src/checkout/engine-lock.ts";
 import { stackHeld } from "../src/checkout/locked-stack.ts";
 import type { ProjectOutput } from "../src/checkout/outputs.ts";
-import { wrongPassphrase } from "../src/checkout/passphrase.ts";
+import { cutOffSalt, wrongPassphrase } from "../src/checkout/passphrase.ts";
 import { readPulumiProject, stackFileName } from "../src/checkout/pulumi-files.ts";
 import { checkStackFile } from "../src/checkout/read-stack-file.ts";
 import { embeddedHostSsh, localDir } from "../src/checkout/resolve.ts";
@@ -43,7 +43,7 @@ async function main(): Promise<void> {
   // Before the stack is looked for: of one whose engine was killed while it began it, there may be the lock alone.
   await releaseDeadLocks(projectRoot, stack, log);
   const file = path.join(projectRoot, stackFileName(projectRoot, stack));
-  await keepingFile(file, selectStack, log);
+  await keepingFile(file, selectStack, log, (error) => (error as Error).message);
   const held = await stackHeld(projectRoot, stack);
   if (held) throw held;
   log(`pulumi up -s ${stack}`);
@@ -92,7 +92,8 @@ async function pulumi(...args: string[]): Promise<void> {
   if (exitCode === 0) return;
   // It may have met the lock of an engine that was faster, and can be short of words for that (src/checkout/engine-lock.ts).
   const held = await stackHeld(projectRoot, stack);
-  throw new UserError(`pulumi ${args.join(" ")} did not succeed; what it says is above.`, held?.issues);
+  const issues = held?.issues ?? cutOffSalt(projectRoot, stack)?.issues;
+  throw new UserError(`pulumi ${args.join(" ")} did not succeed; what it says is above.`, issues);
 }
 
 /**

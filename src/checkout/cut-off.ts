@@ -8,7 +8,7 @@ const salt = "encryptionsalt: ";
 
 /**
  * Whether what is there of a stack's file can be explained by a write of an engine that failed. An engine writes the file where no salt
- * is noted in it yet: the text as it was, but for white space, and the salt. A full disk ends that with a block, and so does a kill. One
+ * is noted in it yet: the text as it was, but for white space, and the salt; aliases and some words it writes otherwise. A full disk ends that with a block, and so does a kill. One
  * that its user has shortened ends anywhere, and as a rule with a line. Pure.
  */
 export function isCutOff(now: Buffer, before: Buffer): boolean {
@@ -21,6 +21,9 @@ export function isCutOff(now: Buffer, before: Buffer): boolean {
   const all = wordsOf(was);
   return all.startsWith(is) && (isInSalt || is.length < all.length);
 }
+
+/** Whether an engine says itself that it could not write a stack's file (`saveProjectStack` in Pulumi's cmd/stack). */
+export const saysCutOff = (said: string) => /^error: saving stack config: write /m.test(said);
 
 /** Without what an engine notes, and white space, in which its print of a file may differ. */
 const wordsOf = (text: string) => text.replace(notedByEngine, "").replace(/[ \t\r\n]/g, "");

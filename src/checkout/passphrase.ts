@@ -97,8 +97,10 @@ export function dropSalts(root: string): void {
 /** Why the engine does not take a passphrase or a salt, and what to do; `undefined` where it has said anything else. */
 export function wrongPassphrase(root: string, stack: string, said: string): UserError | undefined {
   const file = stackFileName(root, stack);
-  if (/\bmalformed state value\b/.test(said)) return cutOffSalt(stack, file);
+  if (/\bmalformed state value\b/.test(said)) return saltIsCutOff(stack, file);
   if (!/\bincorrect passphrase\b/.test(said)) return undefined;
+  const cutOff = cutOffSalt(root, stack);
+  if (cutOff) return cutOff;
   const place = usedBackend(root).isOwn
     ? "write that one into .local/passphrase"
     : "export that one as PULUMI_CONFIG_PASSPHRASE, or its file's path as PULUMI_CONFIG_PASSPHRASE_FILE";
@@ -111,7 +113,20 @@ export function wrongPassphrase(root: string, stack: string, said: string): User
   ]);
 }
 
-function cutOffSalt(stack: string, file: string): UserError {
+/** Eight bytes of salt, then twelve and the word "pulumi" encrypted by it (`passphraseSecretsManager` in Pulumi's pkg/secrets). */
+const wholeSalt = /^v1:[\w+/]{11}=:v1:[\w+/]{16}:[\w+/]{30}==$/;
+
+/** That the salt in a stack's file is cut off; `undefined` where it is whole, none, or of a kind that is not known here. */
+export function cutOffSalt(root: string, stack: string): UserError | undefined {
+  const file = stackFileName(root, stack);
+  const place = path.join(root, file);
+  const text = existsSync(place) ? readFileSync(place, "utf8") : "";
+  const [, value = ""] = /^encryptionsalt:[ \t]*(.*?)\s*$/m.exec(text) ?? [];
+  const isCutOff = value !== "" && ("v1:".startsWith(value) || (value.startsWith("v1:") && !wholeSalt.test(value)));
+  return isCutOff ? saltIsCutOff(stack, file) : undefined;
+}
+
+function saltIsCutOff(stack: string, file: string): UserError {
   const back = `else put it back, by \`git checkout -- ${shellWord(file)}\` or from your own copy`;
   return new UserError(`The stack ${stack} cannot be opened.`, [
     {

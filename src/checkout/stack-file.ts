@@ -20,7 +20,7 @@ import { parse } from "yaml";
 import { readEngineConfig, writtenKey } from "../config/engine-config.ts";
 import { asMap, ownNamespace, type PulumiProject, plainProject } from "../config/pulumi-project.ts";
 import { formatPath, UserError } from "../core/errors.ts";
-import { isCutOff } from "./cut-off.ts";
+import { isCutOff, saysCutOff } from "./cut-off.ts";
 import { isBlank } from "./pulumi-files.ts";
 import { type Value, withoutKey, withValue } from "./yaml-text.ts";
 
@@ -143,8 +143,15 @@ function changedTree(tree: Fields, [key, ...rest]: string[], value: Value | unde
  * Runs engines, and puts a stack's file back as it was before if one left it empty: to note a salt, an engine empties the file and then
  * writes it, and may be killed in between. Where they failed, so is one of which the beginning alone was written. What else became of
  * the file is its user's, who may change it meanwhile. An error of the engines comes before one of that.
+ *
+ * @param saidBy what an engine said that failed by this error, where no guest's words can be in it
  */
-export async function keepingFile<T>(file: string, work: () => Promise<T>, log: (line: string) => void): Promise<T> {
+export async function keepingFile<T>(
+  file: string,
+  work: () => Promise<T>,
+  log: (line: string) => void,
+  saidBy: (error: unknown) => string = () => "",
+): Promise<T> {
   const before = look(file);
   const [result] = await Promise.allSettled([work()]);
   try {
@@ -153,7 +160,7 @@ export async function keepingFile<T>(file: string, work: () => Promise<T>, log: 
     // An engine writes into the file; editors, and what changes it here, put another in its place as a rule.
     const mayBeCutOff = result.status === "rejected" && now.inode === before.inode;
     if (isEmptied) putBack(file, before.bytes, log);
-    else if (mayBeCutOff && isCutOff(now.bytes, before.bytes)) {
+    else if (mayBeCutOff && (saysCutOff(saidBy(result.reason)) || isCutOff(now.bytes, before.bytes))) {
       putBack(file, before.bytes, log);
       log(`${file} was cut off, as a write of the engine failed: it is put back as it was before`);
     }

@@ -149,6 +149,25 @@ describe("of a file of which", () => {
     expect(log).not.toHaveBeenCalled();
   });
 
+  const merged = `config:\n  project-vms:projects:\n    base: &base { memory: 2 GiB }\n${"    app-N: *base\n".repeat(99)}`;
+  const mergedPrint = merged.replaceAll("*base", "\n      memory: 2 GiB").slice(0, 1024);
+  test.each([
+    [
+      "the engine says that it could not write it, all is put back, however it prints it",
+      "write x: no space left",
+      merged,
+    ],
+    ["the engine says something else, nothing is put back that it cannot have written so", "read x: no", mergedPrint],
+  ])("%s", async (_, why, expected) => {
+    writeFileSync(file, merged);
+    const work = async () => {
+      writeFileSync(file, mergedPrint);
+      throw new Error(`code: 255\nerror: saving stack config: ${why}`);
+    };
+    await expect(keepingFile(file, work, log, (error) => (error as Error).message)).rejects.toThrow("code: 255");
+    expect(readFileSync(file, "utf8")).toBe(expected);
+  });
+
   test("another was put in its place, as editors do, nothing is put back", async () => {
     writeFileSync(file, whole);
     const work = async () => {

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { prepareCheckout } from "../../../src/checkout/checkout.ts";
-import { dropSalts, saltedFiles, wrongPassphrase } from "../../../src/checkout/passphrase.ts";
+import { cutOffSalt, dropSalts, saltedFiles, wrongPassphrase } from "../../../src/checkout/passphrase.ts";
 
 /** As a full disk has it, or a kill: the file is made, but nothing gets into it; and what else happens once a passphrase was read. */
 const disk = vi.hoisted(() => ({ isFull: false, afterRead: undefined as (() => void) | undefined }));
@@ -42,7 +42,7 @@ afterEach(() => {
   rmSync(root, { recursive: true });
 });
 const file = (stack: string) => path.join(root, `Pulumi.${stack}.yaml`);
-const salt = "encryptionsalt: v1:abc=:v1:def:ghi=\n";
+const salt = "encryptionsalt: v1:94SQ5ONMMK8=:v1:hiEWA2BvNu4z0aFY:rlDjoJDtASd1jFX+6Lpk1LrnrNr/yA==\n";
 const config = "# mine\nconfig:\n  project-vms:projects: {app: {}}\n";
 const secret = "config:\n  tailscale:apiKey:\n    secure: v1:xyz\n";
 
@@ -92,11 +92,36 @@ test("what is under a passphrase for another backend is left alone, and its user
   expect(wrongPassphrase(root, "local", "error: no such stack")).toBeUndefined();
 });
 
-test("a salt that a full disk has cut off is told with what to do", () => {
-  const said = "error: getting stack configuration: get stack secrets manager: malformed state value";
-  expect(wrongPassphrase(root, "local", said)?.message).toBe(`The stack local cannot be opened.
+describe("a salt that a full disk has cut off is told with what to do", () => {
+  const told = `The stack local cannot be opened.
   - Pulumi.local.yaml: encryptionsalt: must be whole, but is cut off, as a full disk leaves it
-    where Pulumi.local.yaml has no values with \`secure:\`, take that line out: the engine notes another one; else put it back, by \`git checkout -- Pulumi.local.yaml\` or from your own copy`);
+    where Pulumi.local.yaml has no values with \`secure:\`, take that line out: the engine notes another one; else put it back, by \`git checkout -- Pulumi.local.yaml\` or from your own copy`;
+  const whole = "encryptionsalt: v1:94SQ5ONMMK8=:v1:hiEWA2BvNu4z0aFY:rlDjoJDtASd1jFX+6Lpk1LrnrNr/yA==";
+  const explained = (text: string, said: string) => {
+    writeFileSync(path.join(root, "Pulumi.local.yaml"), text);
+    return wrongPassphrase(root, "local", `error: getting stack configuration: get stack secrets manager: ${said}`)
+      ?.message;
+  };
+
+  // As the engine has it: behind the second colon it opens what is there of it.
+  test.each([
+    [18, "malformed state value"],
+    [31, "malformed state value"],
+    [34, "incorrect passphrase"],
+    [60, "incorrect passphrase"],
+    [whole.length - 1, "incorrect passphrase"],
+  ])("behind %d characters, where the engine says %s", (length, said) => {
+    expect(explained(`${config}${whole.slice(0, length)}`, said)).toBe(told);
+    expect(cutOffSalt(root, "local")?.message).toBe(told);
+  });
+
+  test.each([`${whole}\n`, `${whole}\r\n${config}`, "", "encryptionsalt: v2:something else\n"])(
+    "none is that is whole, or not known (%j)",
+    (text) => {
+      expect(explained(text, "incorrect passphrase")).toContain("must be of the passphrase that is used here");
+      expect(cutOffSalt(root, "local")).toBeUndefined();
+    },
+  );
 });
 
 const passphrase = () => readFileSync(path.join(root, ".local/passphrase"), "utf8");

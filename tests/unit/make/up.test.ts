@@ -194,6 +194,14 @@ test("a stack file whose secrets are under another passphrase is told with what 
   expect((await up()).failure).toContain("pulumi stack select --create local did not succeed:\nerror: no");
 });
 
+test("an update at a salt that a full disk cut off names that", async () => {
+  writeFileSync(file(), `${text}encryptionsalt: v1:94SQ5ONMMK8=:v1:hiEW`);
+  host.update.mockReturnValue({ exitCode: 255 });
+  expect((await up()).failure).toContain(
+    "what it says is above.\n  - Pulumi.local.yaml: encryptionsalt: must be whole, but is cut off, as a full disk leaves it\n",
+  );
+});
+
 test("a bug keeps its trace, and asks to be reported", async () => {
   host.ready.mockRejectedValue(new TypeError("x is undefined"));
   const { failure, exitCode } = await up();
