@@ -102,7 +102,8 @@ export async function releaseLocksOfNoStack(projectRoot: string, log: (line: str
 /** Whether there is a state of a stack. @param locks the folder of the locks of all stacks */
 async function isThere(locks: string, stack: string): Promise<boolean> {
   const states = await namesIn(path.join(locks, "../../../stacks", path.basename(locks)));
-  return states.some((name) => name === `${stack}.json` || name === `${stack}.json.gz`);
+  const forms = ["", ".gz", ".zst"].map((end) => `${stack}.json${end}`);
+  return states.some((name) => forms.includes(name));
 }
 
 /** None in a folder that is not there. */

@@ -142,5 +142,5 @@ export async function examineLocks(root: string, stack: string, log: Log): Promi
   const pids = found.map(({ pid }) => pid).join(", ");
   const says = `an update that was killed left its lock behind (process ${pids})`;
   const files = found.map(({ file }) => shellWord(file)).join(" ");
-  return failure("lock", says, `rm ${files}, then pulumi up -s ${stack}`, mend);
+  return failure("lock", says, `rm ${files}, then project-vm apply --stack ${stack}`, mend);
 }

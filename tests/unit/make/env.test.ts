@@ -61,10 +61,12 @@ test("dead locks of stacks that are not there go, which plain `pulumi` cannot re
   const partial = write("locks/organization/project-vms/t.o-_9/1.json.18a0c2f1e5b3.tmp", "");
   write("stacks/project-vms/there.json", "{}");
   write("stacks/project-vms/packed.json.gz", "");
+  write("stacks/project-vms/zipped.json.zst", "");
   write("stacks/project-vms/begun.json.bak", "{}");
   const kept = [
     lock("there", dead()),
     lock("packed", dead()),
+    lock("zipped", dead()),
     lock("busy", engine()),
     lock("elsewhere", dead(), "elsewhere"),
   ];
@@ -75,9 +77,9 @@ test("dead locks of stacks that are not there go, which plain `pulumi` cannot re
   const elsewhere =
     /the stack elsewhere, which is not there yet, is locked by process \d+ of me on elsewhere; if that is surely gone: `(.*)`/;
   const [, remedy = ""] = elsewhere.exec(said) ?? [];
-  expect(remedy).toBe(`rm ${kept[3]}`);
+  expect(remedy).toBe(`rm ${kept[4]}`);
   spawnSync("sh", ["-c", remedy]);
-  expect(existsSync(kept[3] ?? "")).toBe(false);
+  expect(existsSync(kept[4] ?? "")).toBe(false);
   expect(lines).toContain("export PULUMI_HOME='/home/of/pulumi'");
 });
 
