@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { withoutGivenSecrets } from "../core/given-secrets.ts";
 import { type GuestText, guestText, type HostKey, isHostKey, isKeyType, isKnownKeyType } from "../core/guest-values.ts";
 import { GuestRefusal } from "./guest-refusal.ts";
 
@@ -127,13 +128,22 @@ export function readAgentAnswer<Schema extends z.ZodType>(
   return fitting(schema, whole.return, asked);
 }
 
-/** Deeply nested JSON overruns the stack: an error like any other that a guest's answer makes. */
+/**
+ * Deeply nested JSON overruns the stack: an error like any other that a guest's answer makes. What was handed to a guest is looked for
+ * again in what JSON's escapes had hidden it in.
+ */
 function parsed(answer: string, { guest, question }: Asked): unknown {
   try {
-    return JSON.parse(answer);
+    return JSON.parse(answer, (_, value) => withoutKeys(value));
   } catch {
     throw new GuestRefusal(guest, question, "must be JSON", answer);
   }
+}
+
+function withoutKeys(value: unknown): unknown {
+  if (typeof value === "string") return withoutGivenSecrets(value);
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, one]) => [withoutGivenSecrets(name), one]));
 }
 
 /** @throws GuestRefusal for a value that does not fit */

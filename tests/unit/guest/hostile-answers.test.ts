@@ -230,6 +230,16 @@ test("nor one that it escapes as JSON does", async () => {
   await expect(asked.exec(["cat"], 5, joinKey)).rejects.toThrow("must be true or false; it says:\n  | [key]");
 });
 
+test.each([
+  ["ID", { ID: joinKey }],
+  ["a name that nobody asked for", { Tags: ["tag:project-vm"], [joinKey]: 1 }],
+])("nor where it says it, escaped so, as its %s, and all else is right", async (_, change) => {
+  const said = JSON.stringify(self(change)).replaceAll("tskey-auth", "tskey\\u002dauth");
+  const { error, printed, asked, readiness } = await run({ tailnetState: "NeedsLogin", tailscale: said });
+  const marked = asked.filter(([verb]) => verb === "metadata");
+  expect(JSON.stringify([printed, error?.message, marked, readiness])).not.toContain(joinKey);
+});
+
 /** Where the value cannot be right, the refusal names guest and field and shows the value. */
 test.each<[string, Partial<Answers>, RegExp]>([
   [
