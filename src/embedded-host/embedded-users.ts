@@ -5,7 +5,9 @@ import path from "node:path";
 import { UserError } from "../core/errors.ts";
 import { withLock } from "../core/lock.ts";
 import { allPids, textOf } from "../core/proc.ts";
+import { shellWord } from "../core/shell-word.ts";
 import type { EmbeddedHost } from "../libvirt/embedded-layout.ts";
+import { qemuId } from "./embedded-files.ts";
 
 /** Programs that hold something of all guests of a host: whoever shares their user could read, change and end it. */
 const programs = ["dnsmasq", "uplink"] as const;
@@ -90,11 +92,37 @@ function candidates(last: number | undefined, subordinate: Subordinate[]): numbe
   return [...ids.filter((id) => !isIn(id, roots)), ...ids.filter((id) => isIn(id, roots))];
 }
 
-const subordinateRanges = (etc: string): Subordinate[] =>
-  subordinateFiles
-    .flatMap((name) => fieldsOf(path.join(etc, name)))
+const subordinateRanges = (etc: string) => subordinateFiles.flatMap((name) => rangesIn(path.join(etc, name)));
+
+const rangesIn = (file: string): Subordinate[] =>
+  fieldsOf(file)
     .filter(([owner = ""]) => !owner.startsWith("#"))
     .map(([owner = "", first, count]) => ({ owner, first: Number(first), count: Number(count) }));
+
+/**
+ * Makes sure that guests run as nobody whom another user may be in a container: the number is fixed, it is Debian's for QEMU.
+ *
+ * @param etc the folder of this machine's files of users
+ * @throws UserError that names all ranges with it
+ */
+export function requireOwnQemuId(etc = "/etc"): void {
+  const issues = subordinateFiles.flatMap((name) => {
+    const file = path.join(etc, name);
+    const wrong = rangesIn(file).filter((range) => !isRoots(range) && isIn(qemuId, [range]));
+    return wrong.map((range) => sharedQemuId(file, `--del-${name}s`, range));
+  });
+  if (issues.length > 0)
+    throw new UserError("The embedded host was not started: another user could be its guests'.", issues);
+}
+
+function sharedQemuId(file: string, option: string, { owner, first, count }: Subordinate) {
+  const range = `${first}-${first + count - 1}`;
+  return {
+    path: file,
+    rule: `must give the ID ${qemuId}, which guests run as, to no user's containers, but gives ${owner} ${range}`,
+    remedy: `give ${owner} other ones, as \`man 5 ${path.basename(file)}\` has them: usermod ${option} ${range} ${shellWord(owner)}; files of containers keep their numbers`,
+  };
+}
 
 /** The user ID that was taken for a program of a host; undefined: none yet. */
 export const userIdOf = ({ dir }: Pick<EmbeddedHost, "dir">, program: HostProgram) => idIn(fileOf(dir, program));

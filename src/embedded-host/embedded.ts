@@ -17,7 +17,7 @@ import { guardFolders, noteCheckout, prepareFiles, startFailure } from "./embedd
 import { recallRunning, rememberRunning, shutDownGuests, startAgain, whatRuns } from "./embedded-guests.ts";
 import { clearLeftovers, killHost, launch, mountsBelow, waitFor } from "./embedded-process.ts";
 import { bringUplink, isUplinkToChange } from "./embedded-uplink.ts";
-import { takeUserId } from "./embedded-users.ts";
+import { requireOwnQemuId, takeUserId } from "./embedded-users.ts";
 import { whyAway } from "./local-mounts.ts";
 import { downCommand, markFile } from "./lost-hosts.ts";
 
@@ -69,6 +69,7 @@ export async function ensureHostRuns(root: string, uri: string, log: Log): Promi
 }
 
 async function start(host: EmbeddedHost, log: Log): Promise<void> {
+  requireOwnQemuId();
   const started = performance.now();
   await rememberRunning(host);
   if (await clearLeftovers(host)) log("embedded host: cleared what a crash had left");

@@ -42,7 +42,11 @@ vi.mock("../../../src/core/programs.ts", async (original) => ({
   requirePrograms: async () => {},
 }));
 const takeUserId = vi.hoisted(() => vi.fn());
-vi.mock("../../../src/embedded-host/embedded-users.ts", () => ({ userIdOf: () => undefined, takeUserId }));
+vi.mock("../../../src/embedded-host/embedded-users.ts", () => ({
+  userIdOf: () => undefined,
+  requireOwnQemuId: () => undefined,
+  takeUserId,
+}));
 vi.mock("../../../src/embedded-host/uplink-setting.ts", () => ({ wantsUplink: () => true }));
 vi.mock("../../../src/embedded-host/inside-processes.ts", () => ({
   processesInside: () => [],

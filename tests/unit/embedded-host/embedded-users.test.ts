@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { execa } from "execa";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { takeUserId, userIdOf } from "../../../src/embedded-host/embedded-users.ts";
+import { requireOwnQemuId, takeUserId, userIdOf } from "../../../src/embedded-host/embedded-users.ts";
 
 const first = 65_520;
 let root: string;
@@ -33,6 +33,25 @@ function getent(does: string) {
   writeFileSync(path.join(bin, "getent"), `#!/bin/sh\n${does}\n`, { mode: 0o755 });
   vi.stubEnv("PATH", `${bin}:${process.env.PATH}`);
 }
+
+test.each([
+  [
+    "subuid",
+    "alice:10000:65536\n",
+    ["must give the ID 64055, which guests run as, to no user's containers, but gives alice 10000-75535"],
+  ],
+  [
+    "subgid",
+    "# a comment\nalice:64055:1\n1001:64000:100\n",
+    ["but gives alice 64055-64055", "but gives 1001 64000-64099"],
+  ],
+  ["subuid", "root:1:4294967294\n0:64055:1\nalice:64056:65536\nbob:63055:1000\n", []],
+])("a host does not start where %s gives guests' own ID to another user: %j", (name, text, expected) => {
+  writeFileSync(path.join(root, name), text);
+  if (expected.length === 0) return expect(() => requireOwnQemuId(root)).not.toThrow();
+  for (const one of expected) expect(() => requireOwnQemuId(root)).toThrow(one);
+  expect(() => requireOwnQemuId(root)).toThrow(`: usermod --del-${name}s `);
+});
 
 describe("the user of a host's program", () => {
   test("is no other program's, of no other host either, and stays the same over restarts", async () => {
