@@ -2,6 +2,7 @@ import { loginIn } from "../config/config-values.ts";
 import { InvalidValue, UserError } from "../core/errors.ts";
 import type { HostKey, TailnetName } from "../core/guest-values.ts";
 import { hostName } from "../core/names.ts";
+import { uriParameters } from "../core/uri-parameters.ts";
 import type { SshTarget } from "../guest/ssh-target.ts";
 
 /** How the client's machine reaches the host's network. */
@@ -141,10 +142,10 @@ function notInSshFiles(
  */
 export function sshPathTo(uri: string): SshPath {
   const url = new URL(uri);
-  const { port, searchParams } = url;
+  const { port } = url;
   if (!url.hostname) return {};
   const login = loginOf(uri, url);
-  const keyFile = searchParams.get("keyfile");
+  const keyFile = uriParameters(url).get("keyfile");
   if (!keyFile) return { proxyJump: port ? `${login}:${port}` : login };
   // OpenSSH puts values in for what begins with %, and has a shell read the rest.
   const key = `'${keyFile.replaceAll("'", `'\\''`).replaceAll("%", "%%")}'`;

@@ -2,6 +2,7 @@ import { posix } from "node:path";
 
 import { InvalidValue } from "../core/errors.ts";
 import { formatSize, parseSize } from "../core/sizes.ts";
+import { uriParameters } from "../core/uri-parameters.ts";
 
 /**
  * Readers of single values: each returns the value in the form that the program uses or throws an InvalidValue.
@@ -89,9 +90,10 @@ function decoded(text: string): string {
  * What stands behind the `?` gets into files and commands on the host, decoded: a line break would begin a line of its own there. Of
  * two values of one parameter libvirt takes the last, and others the first; it takes a `;` for an `&`, and names in any case.
  */
-function refuseOddParameters({ search, searchParams }: URL): void {
-  const keys = [...searchParams.keys()];
-  if (search.includes(";"))
+function refuseOddParameters(uri: URL): void {
+  const parameters = uriParameters(uri);
+  const keys = [...parameters.keys()];
+  if (uri.search.includes(";"))
     throw new InvalidValue("must have `&` between its parameters, not `;`", "write `&`; `%3B` for a `;` in a value");
   const odd = keys.find((key) => key !== key.toLowerCase());
   if (odd !== undefined)
@@ -99,7 +101,7 @@ function refuseOddParameters({ search, searchParams }: URL): void {
   const twice = keys.find((key, i) => keys.indexOf(key) !== i);
   if (twice !== undefined)
     throw new InvalidValue(`must have the parameter ${twice} once`, "remove all but one of them");
-  if ([...searchParams].flat().some(hasControlCharacter))
+  if ([...parameters].flat().some(hasControlCharacter))
     throw new InvalidValue("must have no control characters (%00 to %1F, %7F) in its parameters", "write them without");
 }
 

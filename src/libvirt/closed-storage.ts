@@ -1,6 +1,7 @@
 import { posix } from "node:path";
 import { factOf, UserError } from "../core/errors.ts";
 import { basePoolName, consoleFolder, poolName } from "../core/names.ts";
+import { uriParameters } from "../core/uri-parameters.ts";
 import type { Inventory, InventoryHost } from "./inventory.ts";
 import { type Shell, shellFor } from "./shell.ts";
 import { lookAtStorage, makeStorage, type StorageLook } from "./storage-look.ts";
@@ -134,7 +135,7 @@ async function runOpenScript(
 /** Whether QEMU's user becomes the owner of a VM's disks there, and so needs nobody else's rights to them. */
 export async function qemuOwnsDisks(shell: Shell): Promise<boolean> {
   // An embedded host has a configuration of its own.
-  if (new URL(shell.uri).searchParams.has("socket")) return true;
+  if (uriParameters(shell.uri).has("socket")) return true;
   const said = (await shell.run(["sh", "-c", ownershipScript, "sh", "/etc/libvirt/qemu.conf"])).split("\n");
   return !said.includes("0") || said.includes("root");
 }

@@ -3,6 +3,7 @@ import { readdirSync } from "node:fs";
 import path from "node:path";
 import { embeddedRoot } from "../core/names.ts";
 import { realPath } from "../core/real-path.ts";
+import { uriParameters } from "../core/uri-parameters.ts";
 
 /**
  * A private libvirt on this machine: where it lives and how it is reached. All of it follows from the checkout's
@@ -47,7 +48,7 @@ export function embeddedHostFor(projectRoot: string): EmbeddedHost {
   };
 }
 
-const uriOf = (dir: string) => `qemu+unix:///system?socket=${dir}/run/libvirt/libvirt-sock`;
+const uriOf = (dir: string) => `qemu+unix:///system?socket=${socketIn(dir)}`;
 
 const netnsOf = (dir: string) => path.join(dir, "run/netns");
 
@@ -57,24 +58,30 @@ const netnsOf = (dir: string) => path.join(dir, "run/netns");
  */
 export function embeddedHostAt(uri: string): Pick<EmbeddedHost, "dir" | "netns"> | undefined {
   if (!URL.canParse(uri)) return undefined;
-  const { protocol, host, searchParams } = new URL(uri);
+  const { protocol, host } = new URL(uri);
   if (host !== "" || !/^qemu(\+unix)?:$/.test(protocol)) return undefined;
-  const socket = path.resolve(searchParams.get("socket") ?? "");
-  const [, folder] = /^(.+)\/run\/libvirt\/libvirt-sock$/s.exec(socket) ?? [];
-  if (folder === undefined) return undefined;
-  const dir = nameUnderRoot(folder);
-  return { dir, netns: netnsOf(dir) };
+  const given = uriParameters(uri).get("socket");
+  const socket = given && path.resolve(given);
+  const dir = socket && (hostOfSocket(socket) ?? folderOf(socket));
+  return dir ? { dir, netns: netnsOf(dir) } : undefined;
 }
 
 /** Whether a URI leads to an embedded host. */
 export const leadsTo = ({ dir }: Pick<EmbeddedHost, "dir">, uri: string) => embeddedHostAt(uri)?.dir === dir;
 
-/** The name that a folder has where embedded hosts are, by which its processes are known; its own if it is none of those. */
-function nameUnderRoot(folder: string): string {
-  if (path.dirname(folder) === embeddedRoot) return folder;
-  const real = realPath(folder);
+const socketIn = (dir: string) => path.join(dir, "run/libvirt/libvirt-sock");
+
+/** The folder whose socket this would be, if it were a host's; undefined for another name. */
+const folderOf = (socket: string) =>
+  socket.endsWith(socketIn("/")) ? socket.slice(0, -socketIn("/").length) : undefined;
+
+/** The host whose socket this is, by whatever links; by the name that it has where embedded hosts are, as its processes are. */
+function hostOfSocket(socket: string): string | undefined {
+  const named = folderOf(socket);
+  if (named && path.dirname(named) === embeddedRoot) return named;
+  const real = realPath(socket);
   const all = entriesOf(embeddedRoot).map((name) => path.join(embeddedRoot, name));
-  return all.find((one) => realPath(one) === real) ?? folder;
+  return all.find((dir) => realPath(socketIn(dir)) === real);
 }
 
 /** The names in a folder; none where there is no such folder, or it is root's to read. */

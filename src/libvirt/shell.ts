@@ -4,6 +4,7 @@ import type { Readable } from "node:stream";
 import { UserError } from "../core/errors.ts";
 import { english, programEnvironment } from "../core/program-environment.ts";
 import { shellWord } from "../core/shell-word.ts";
+import { uriParameters } from "../core/uri-parameters.ts";
 import { logInAgain } from "./log-in.ts";
 import { hostUnreachable } from "./unreachable.ts";
 import { isLocal } from "./virsh.ts";
@@ -112,15 +113,15 @@ export function shellFor(uri: string): Shell {
 
 /** The libvirt of a URI as the programs on its host reach it. @example uriOnHost("qemu+ssh://root@storage/system") === "qemu:///system" */
 export function uriOnHost(uri: string): string {
-  const { protocol, pathname, searchParams } = new URL(uri);
+  const { protocol, pathname } = new URL(uri);
   const driver = protocol.replace(/[+:].*$/, "");
-  const socket = searchParams.get("socket");
+  const socket = uriParameters(uri).get("socket");
   return socket ? `${driver}+unix://${pathname}?socket=${socket}` : `${driver}://${pathname}`;
 }
 
 /** The words that run a program on a URI's host, but for the program, and the host as ssh names it. */
 function sshCommand(uri: string): { words: string[]; target: string } {
-  const { protocol, hostname, port, username, searchParams } = new URL(uri);
+  const { protocol, hostname, port, username } = new URL(uri);
   if (!/^\w+\+(ssh|libssh2?):$/.test(protocol)) {
     throw new UserError("No programs can be run on this host.", [
       {
@@ -133,10 +134,11 @@ function sshCommand(uri: string): { words: string[]; target: string } {
   }
   const host = hostname.replace(/^\[|\]$/g, "");
   const target = username ? `${decodeURIComponent(username)}@${host}` : host;
-  const keyFile = searchParams.get("keyfile");
+  const parameters = uriParameters(uri);
+  const keyFile = parameters.get("keyfile");
   const options = ["BatchMode=yes", `ConnectTimeout=${connectSeconds}`, `ServerAliveInterval=${aliveSeconds}`];
   const words = [
-    searchParams.get("command") ?? "ssh",
+    parameters.get("command") ?? "ssh",
     "-T",
     ...options.flatMap((option) => ["-o", option]),
     ...(port ? ["-p", port] : []),

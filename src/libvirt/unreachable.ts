@@ -3,6 +3,7 @@ import { once } from "node:events";
 import path from "node:path";
 import { UserError } from "../core/errors.ts";
 import { embeddedRoot } from "../core/names.ts";
+import { uriParameters } from "../core/uri-parameters.ts";
 import { embeddedHostAt } from "./embedded-layout.ts";
 import { isLocal } from "./virsh.ts";
 import { VirshError } from "./virsh-error.ts";
@@ -78,8 +79,8 @@ export function isUnreachable({ exitCode, reason, isAnswer }: UnreachableError):
  * @throws UserError when only virsh could get in
  */
 export async function requireAgentKeys(uri: string, environment: NodeJS.ProcessEnv = process.env): Promise<void> {
-  const { protocol, searchParams } = new URL(uri);
-  const takesAgent = (searchParams.get("sshauth") ?? "agent").split(",")[0] === "agent";
+  const { protocol } = new URL(uri);
+  const takesAgent = (uriParameters(uri).get("sshauth") ?? "agent").split(",")[0] === "agent";
   if (!/^\w+\+ssh:$/.test(protocol) || !takesAgent || !environment.SSH_AUTH_SOCK) return;
   if (!(await isAgentEmpty(environment))) return;
   throw new UserError(`The libvirt host ${uri} does not let the provider in.`, [
@@ -115,10 +116,10 @@ function remedyFor(uri: string, reason: string): string {
 }
 
 function sshHost(uri: string): SshHost | undefined {
-  const { protocol, hostname, port, username, searchParams } = new URL(uri);
+  const { protocol, hostname, port, username } = new URL(uri);
   if (!/^\w+\+ssh:$/.test(protocol)) return undefined;
   const user = decodeURIComponent(username);
-  const keyFile = searchParams.get("keyfile");
+  const keyFile = uriParameters(uri).get("keyfile");
   const options = [...(port ? [`-p ${port}`] : []), ...(keyFile ? [`-i '${keyFile}'`] : [])];
   return {
     login: [...options, user ? `${user}@${hostname}` : hostname].join(" "),

@@ -2,6 +2,8 @@ import { randomBytes } from "node:crypto";
 import path from "node:path";
 import { UserError } from "../core/errors.ts";
 import { printableLine } from "../core/printable.ts";
+import { realPath } from "../core/real-path.ts";
+import { uriParameters } from "../core/uri-parameters.ts";
 import { logInAgain } from "./log-in.ts";
 import { type Ask, type BatchAnswer, withWholeLists } from "./virsh-answers.ts";
 import { reasonIn, VirshError } from "./virsh-error.ts";
@@ -139,8 +141,11 @@ export function mayBeSameLibvirt(one: string, other: string): boolean {
 
 const machineOf = ({ hostname }: URL) => hostname.toLowerCase().replace(/^(localhost|127\.0\.0\.1|\[::1\])$/, "");
 
-const socketOf = ({ searchParams }: URL) =>
-  path.resolve(searchParams.get("socket") ?? "/run/libvirt/libvirt-sock").replace(/^\/var\/run\//, "/run/");
+/** Where its folder really is: links lead to it, and one libvirt may answer at the sockets of the old daemon and of the driver's own. */
+const socketOf = (uri: URL) => {
+  const socket = realPath(path.resolve(uriParameters(uri).get("socket") ?? "/run/libvirt/libvirt-sock"));
+  return socket.replace(/^\/var\/run\//, "/run/").replace(/\/virtqemud-sock$/, "/libvirt-sock");
+};
 
 /** A command of a batch, with the marks that its answer stands between. */
 interface Marked {

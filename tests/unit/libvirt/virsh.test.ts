@@ -263,6 +263,8 @@ test.each([
   ["qemu:///system", "qemu:///system?mode=direct", true],
   ["qemu:///system", "qemu:///system?socket=/var/run/libvirt/libvirt-sock", true],
   ["qemu:///system", "qemu+unix:///system?socket=/var/lib/project-vms/a/run/libvirt/libvirt-sock", false],
+  ["qemu:///system", "qemu:///system?socket=/run/libvirt/virtqemud-sock", true],
+  ["qemu+unix:///system?socket=/proc/self/cwd/sock", `qemu+unix:///system?socket=${process.cwd()}/sock`, true],
   ["qemu+unix:///system?socket=/a//b", "qemu+unix:///system?socket=/a/b&mode=direct", true],
   ["qemu:///system", "qemu+ssh://root@localhost/system", true],
   ["qemu+ssh://root@Storage/system", "qemu+libssh2://eva@storage:2222/system?keyfile=/k", true],
