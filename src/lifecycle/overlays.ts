@@ -2,8 +2,9 @@ import { posix } from "node:path";
 import { type Issue, UserError } from "../core/errors.ts";
 import { domainName, poolName } from "../core/names.ts";
 import { shellWord } from "../core/shell-word.ts";
-import { usersOfFiles } from "../libvirt/disk-users.ts";
+import { knownUserOf, usersOfFiles } from "../libvirt/disk-users.ts";
 import { parseVolume, type VolumeXml } from "../libvirt/libvirt-xml.ts";
+import type { OwnFiles } from "../libvirt/pool-look.ts";
 import { volumesIn } from "../libvirt/pool-volumes.ts";
 import { shellFor } from "../libvirt/shell.ts";
 import type { BatchVirsh, Virsh } from "../libvirt/virsh.ts";
@@ -23,24 +24,53 @@ const ownNames = ["disk.qcow2", "project.qcow2"];
  * @param elsewhere what is in other folders
  */
 export function overlayIssues(volumes: Volume[], raws: string[] = [], elsewhere: Volume[] = []): Issue[] {
-  const others = [...volumes, ...elsewhere].filter(({ path }) => !raws.includes(path));
-  return volumes
-    .filter(({ name }) => ownNames.includes(name))
-    .flatMap((own) => overlaysOn(own, others).map((overlay) => overlayIssue(own, topOf(overlay, others))));
+  const isNoRaw = ({ path }: Volume) => !raws.includes(path);
+  const others = [...volumes, ...elsewhere].filter(isNoRaw);
+  const ours = volumes.filter(({ name }) => ownNames.includes(name));
+  const overlays = ours.flatMap((own) => {
+    const tops = topsOn(own, others);
+    return tops.length > 1 ? [sideBySide(own, tops)] : tops.map((top) => overlayIssue(own, top));
+  });
+  return overlays.length > 0 ? overlays : strays(volumes.filter(isNoRaw), volumes);
 }
 
-const overlaysOn = ({ path }: Volume, volumes: Volume[]) =>
-  volumes.filter(({ backingPath }) => backingPath !== undefined && posix.normalize(backingPath) === path);
+const baseOf = ({ backingPath }: Volume) => backingPath && posix.normalize(backingPath);
 
-/** The one that was written to last, of a chain of snapshots. */
-function topOf(overlay: Volume, volumes: Volume[]): Volume {
-  const [above] = overlaysOn(overlay, volumes);
-  return above
-    ? topOf(
-        above,
-        volumes.filter((one) => one !== overlay),
-      )
-    : overlay;
+/** Of all that stand on a file, by whatever way, those that nothing stands on: they have what was written last. */
+function topsOn(volume: Volume, volumes: Volume[]): Volume[] {
+  const overlays = volumes.filter((one) => baseOf(one) === volume.path);
+  const rest = volumes.filter((one) => !overlays.includes(one));
+  return overlays.flatMap((overlay) => {
+    const above = topsOn(overlay, rest);
+    return above.length > 0 ? above : [overlay];
+  });
+}
+
+/** Overlays in the project's folder on a file that was there and is gone: what that stood on is not known. */
+function strays(volumes: Volume[], all: Volume[]): Issue[] {
+  return volumes.flatMap((volume) => {
+    const base = baseOf(volume);
+    const isOwn = base !== undefined && posix.dirname(base) === posix.dirname(volume.path);
+    const isOverlay = isOwn && !ownNames.includes(posix.basename(base));
+    return isOverlay && !all.some(({ path }) => path === base) ? [strayIssue(volume.path, base)] : [];
+  });
+}
+
+const strayIssue = (path: string, base: string): Issue => ({
+  path,
+  rule: `must stand on what is there, but ${base} is not: if that stood on our disk, as a snapshot leaves it, both have what was written since`,
+  remedy: `put ${base} back where it was; if ${path} is nothing of this project's disk, move it away`,
+});
+
+/** Only one can be written back: what the others were laid on is another then. */
+function sideBySide({ path }: Volume, tops: Volume[]): Issue {
+  const names = tops.map((top) => top.path);
+  const rule = `must have no overlay, but ${names.join(" and ")} stand on it side by side, each with what was written since a snapshot`;
+  const copy = "qemu-img convert -O qcow2 <overlay> <copy>";
+  const look = "qemu-img info --backing-chain <overlay> | grep 'data file:'";
+  const commit = `qemu-img commit -b ${shellWord(path)} <overlay>`;
+  const remedy = `only one of them can be written back into ours, which spoils the others: on the host, copy those first: ${copy}; then write that one back: ${look} || ${commit}; then move all of them away`;
+  return { path, rule, remedy };
 }
 
 /** A `blockcommit` writes to ours last, and leaves the overlay's file where it was. */
@@ -80,23 +110,33 @@ export async function requireNoOverlay(virsh: BatchVirsh, project: string): Prom
       chain.map((path, i): [string, string] => [path, chain[i + 1] ?? file]),
     ),
   );
-  if (overlays.size === 0) return;
-  const seen = async (path: string) => ({ name: posix.basename(path), path, ...(await modifiedAt(virsh, path)) });
-  const ours = await Promise.all(files.map(seen));
-  const theirs = await Promise.all(
-    [...overlays].map(async ([path, backingPath]) => ({ ...(await seen(path)), backingPath })),
-  );
-  const issues = overlayIssues(ours, [], theirs);
-  throw new UserError(`${project} is not defined on its disks. Nothing on them was changed.`, issues);
+  const theirs = [...overlays].map(async ([path, backingPath]) => ({ ...(await lookAt(virsh, path)), backingPath }));
+  const ours = files.map((path) => lookAt(virsh, path));
+  const issues = overlayIssues(await Promise.all(ours), [], await Promise.all(theirs));
+  const alone = issues.length > 0 ? [] : await straysAmong(virsh, places);
+  if (issues.length + alone.length === 0) return;
+  throw new UserError(`${project} is not defined on its disks. Nothing on them was changed.`, [...issues, ...alone]);
 }
 
-/** When a file was written to last; of one that is in no pool that is not known. */
-async function modifiedAt(virsh: Virsh, path: string): Promise<Pick<Volume, "modified">> {
+/** What another domain has is that one's, whatever a guest wrote on it. */
+async function straysAmong(virsh: BatchVirsh, places: OwnFiles): Promise<Issue[]> {
+  const names = [...(await volumesIn(virsh, places.pool)).keys()];
+  const volumes = await Promise.all(names.map((name) => lookAt(virsh, name, "--pool", places.pool)));
+  const found = strays(volumes, volumes);
+  if (found.length === 0) return [];
+  const files = found.map(({ path }) => path);
+  const users = await usersOfFiles(virsh, shellFor(virsh.uri), { ...places, files, onlyAbove: false });
+  return found.filter(({ path }) => knownUserOf(users, path) === undefined);
+}
+
+/** When a file was written to last, and what it stands on; of one that is in no pool that is not known. */
+async function lookAt(virsh: Virsh, ...volume: [string, ...string[]]): Promise<Volume> {
+  const [path] = volume;
+  const name = posix.basename(path);
   try {
-    const { modified } = parseVolume(await virsh.run("vol-dumpxml", path));
-    return modified === undefined ? {} : { modified };
+    return parseVolume(await virsh.run("vol-dumpxml", ...volume));
   } catch (error) {
-    if (error instanceof VirshError) return {};
+    if (error instanceof VirshError) return { name, path };
     throw error;
   }
 }

@@ -108,17 +108,65 @@ is_file() {
 # Without its domain, nothing else tells of an external snapshot. Its overlay may be in any folder: those of pools are looked through, and
 # what other domains have. Only what is a qcow2 image can be one.
 refuse_overlays() {
+  set --
   for file in "${disk%/*}"/*; do
     # shellcheck disable=SC3013
     if [ ! -f "$file" ] || [ "$file" -ef "$disk" ] || ! is_qcow2 "$file"; then continue; fi
-    below=$(file_below "$file")
+    base=$(file_below "$file")
     # shellcheck disable=SC3013
-    [ ! "$below" -ef "$disk" ] || refuse_overlay "$file"
+    if [ -n "$base" ] && [ ! -e "$base" ] && [ "${base%/*}" -ef "${disk%/*}" ]; then stray=$file gone=$base; fi
+    if reaches_ours "$file" && ! is_beneath "$file"; then set -- "$@" "$file"; fi
   done
+  case $# in
+    0) [ -z "${stray-}" ] || refuse_stray "$stray" "$gone" ;;
+    1) refuse_overlay "$1" ;;
+    *) refuse_side_by_side "$@" ;;
+  esac
   # shellcheck disable=SC2034 # stands-on.sh has them
   folder=${disk%/*} storage=${disk%/*/*} pool=$domain VOLUMES=${disk##*/} seen=''
   look_at_domains
   look_at_pools
+}
+
+# Whether ours is among the files that another one stands on, as far as those are there.
+reaches_ours() {
+  below=$1 left=200
+  while [ -e "$below" ] && is_qcow2 "$below" && [ "$left" -gt 0 ]; do
+    below=$(file_below "$below") || exit
+    left=$((left - 1))
+    # shellcheck disable=SC3013
+    [ ! "$below" -ef "$disk" ] || return 0
+  done
+  return 1
+}
+
+# Whether another image of our folder stands on one: what was written last is in that.
+is_beneath() {
+  for one in "${disk%/*}"/*; do
+    # shellcheck disable=SC3013
+    if [ ! -f "$one" ] || [ "$one" -ef "$1" ] || [ "$one" -ef "$disk" ] || ! is_qcow2 "$one"; then continue; fi
+    next=$(file_below "$one") || exit
+    # shellcheck disable=SC3013
+    [ ! "$next" -ef "$1" ] || return 0
+  done
+  return 1
+}
+
+# Only one can be written back: what the others were laid on is another then.
+refuse_side_by_side() {
+  names=$1
+  shift
+  for one in "$@"; do names="$names and $one"; done
+  fail "$disk" \
+    "must have no overlay, but $names stand on it side by side: what was written since those snapshots is there alone" \
+    "only one of them can be written back into ours, which spoils the others: copy those first: qemu-img convert -O qcow2 <overlay> <copy>; then write that one back, if it is no disk that its guest had as raw: qemu-img commit -b $(shell_word "$disk") <overlay>; then move all of them away"
+}
+
+# What that stood on is not known.
+refuse_stray() {
+  fail "$1" \
+    "must stand on what is there, but $2 is not: if that stood on our disk, as a snapshot leaves it, both have what was written since" \
+    "put $2 back where it was; if $1 is nothing of this project's disk, move it away"
 }
 
 refuse_overlay() {

@@ -70,3 +70,34 @@ describe.skipIf(!existsSync("/usr/bin/qemu-io"))("the command that writes an ove
     expect(existsSync(at("pwned"))).toBe(false);
   });
 });
+
+const own = { name: "project.qcow2", path: "/vms/demo/project.qcow2", modified: 10 };
+const overlay = (name: string, base: string, modified = 20) => ({
+  name,
+  path: `/vms/demo/${name}`,
+  backingPath: `/vms/demo/${base}`,
+  modified,
+});
+
+test("overlays side by side are one issue: only one of them can be written back, and the others are copied first", () => {
+  const both = "/vms/demo/s1 and /vms/demo/s3 stand on it side by side, each with what was written since a snapshot";
+  const remedy =
+    "only one of them can be written back into ours, which spoils the others: on the host, copy those first: qemu-img convert -O qcow2 <overlay> <copy>; then write that one back: qemu-img info --backing-chain <overlay> | grep 'data file:' || qemu-img commit -b /vms/demo/project.qcow2 <overlay>; then move all of them away";
+  const issue = { path: own.path, rule: `must have no overlay, but ${both}`, remedy };
+  const [s1, s2] = [overlay("s1", "project.qcow2"), overlay("s2", "project.qcow2")];
+  expect(overlayIssues([own, s1, s2, overlay("s3", "s2")])).toEqual([issue]);
+  // The same where they part further up.
+  expect(overlayIssues([own, s2, overlay("s1", "s2"), overlay("s3", "s2")])).toEqual([issue]);
+});
+
+test("one in the project's folder on what is gone from it is an issue; one on what is elsewhere is none", () => {
+  expect(overlayIssues([own, overlay("s2", "s1")])).toEqual([
+    {
+      path: "/vms/demo/s2",
+      rule: "must stand on what is there, but /vms/demo/s1 is not: if that stood on our disk, as a snapshot leaves it, both have what was written since",
+      remedy: "put /vms/demo/s1 back where it was; if /vms/demo/s2 is nothing of this project's disk, move it away",
+    },
+  ]);
+  expect(overlayIssues([own, { ...overlay("s2", "s1"), backingPath: "/elsewhere/s1" }])).toEqual([]);
+  expect(overlayIssues([own, overlay("s2", "s1")], ["/vms/demo/s2"])).toEqual([]);
+});

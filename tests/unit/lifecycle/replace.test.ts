@@ -62,6 +62,16 @@ describe("before a domain is defined anew", () => {
     expect(virsh.changes).toEqual([]);
   });
 
+  test("where others have undefined it and moved the lower one of two overlays away, that is asked back", async () => {
+    virsh.domains.clear();
+    const overlay = { path: "/vms/webapp/project.s2", backing: "/vms/webapp/project.s1" };
+    virsh.pools.get("project-webapp")?.set("project.s2", overlay);
+    await expect(makeWayForDomain(virsh, "webapp", place, log)).rejects.toThrow(
+      "/vms/webapp/project.s2: must stand on what is there, but /vms/webapp/project.s1 is not: if that stood on our disk",
+    );
+    expect(virsh.changes).toEqual([]);
+  });
+
   describe("where others have undefined it, what stands on its disks elsewhere", () => {
     const refusal = (disk: string, top: string) =>
       [

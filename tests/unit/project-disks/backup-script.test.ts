@@ -1,6 +1,15 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -227,6 +236,47 @@ describe.skipIf(!existsSync("/usr/bin/qemu-io"))("the backup of a disk", () => {
     writeFileSync(overlay, Buffer.from("QFI\xfb is all that is left of it", "latin1"));
     expect((await run()).stderr).toContain(`error: ${overlay}: must be readable to qemu-img, or it cannot be known`);
     expect(files()).toEqual([]);
+  });
+
+  describe("whose VM others have undefined after several external snapshots,", () => {
+    const at = (name: string) => path.join(storage, "myapp", name);
+    const lay = (name: string, base: string) =>
+      execaSync("qemu-img", ["create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", base, at(name)]);
+
+    test("is refused with the last one, which has what the one beneath it lacks; and while one is missing", async () => {
+      lay("project.s1", disk());
+      lay("project.s2", at("project.s1"));
+      expect((await run()).stderr).toContain(`qemu-img commit -b ${shellWord(disk())} ${shellWord(at("project.s2"))};`);
+      // As the remedy of an earlier version had it.
+      execaSync("qemu-img", ["commit", "-q", "-b", disk(), at("project.s1")]);
+      renameSync(at("project.s1"), path.join(dir, "away"));
+      expect((await run()).stderr).toBe(
+        refusal(
+          at("project.s2"),
+          `must stand on what is there, but ${at("project.s1")} is not: if that stood on our disk, as a snapshot leaves it, both have what was written since`,
+          `put ${at("project.s1")} back where it was; if ${at("project.s2")} is nothing of this project's disk, move it away`,
+        ),
+      );
+      expect(files()).toEqual([]);
+    });
+
+    test("is refused with all that stand on it side by side, of which one alone can be written back", async () => {
+      for (const name of ["project.s1", "project.s2"]) lay(name, disk());
+      expect((await run()).stderr).toBe(
+        refusal(
+          disk(),
+          `must have no overlay, but ${at("project.s1")} and ${at("project.s2")} stand on it side by side: what was written since those snapshots is there alone`,
+          `only one of them can be written back into ours, which spoils the others: copy those first: qemu-img convert -O qcow2 <overlay> <copy>; then write that one back, if it is no disk that its guest had as raw: qemu-img commit -b ${shellWord(disk())} <overlay>; then move all of them away`,
+        ),
+      );
+      expect(files()).toEqual([]);
+    });
+
+    test("is made beside an image on what is missing elsewhere, which was never ours", async () => {
+      lay("theirs", disk());
+      execaSync("qemu-img", ["rebase", "-u", "-F", "qcow2", "-b", "/nowhere/base", at("theirs")]);
+      expect(await run()).toMatchObject({ stderr: "", exitCode: 0 });
+    });
   });
 
   describe("whose VM others have undefined,", () => {
