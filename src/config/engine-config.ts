@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { formatPath, type Issue, UserError } from "../core/errors.ts";
 import { readYaml, type Tree } from "./engine-yaml.ts";
+import { unknownKey } from "./explain.ts";
 import { asMap, ownNamespace, type PulumiProject } from "./pulumi-project.ts";
 
 /** A stack's config as Pulumi hands it to a program, but for secrets. Pure. */
@@ -51,11 +52,21 @@ export function writtenKey(text: string, { name }: PulumiProject, key: string, f
   return Object.keys(configIn(text, file)).find((one) => fullKey(one, name) === full) ?? full;
 }
 
+/** What Pulumi reads in a stack's file beside its config (`ProjectStack` in Pulumi's sdk/go/common/workspace). */
+const engineKeys = ["secretsprovider", "encryptedkey", "encryptionsalt", "environment"];
+
+/**
+ * Pulumi passes over a key that it does not know: of a file with `confg:` it would read no config, and an update remove all VMs. Beside a
+ * config others are for what it refers to by anchors, but for one of ours that is not indented.
+ */
 function configIn(text: string, file: string): Record<string, Tree> {
   const tree = readYaml(text, file);
   if (tree === null) return {};
   if (typeof tree !== "object" || Array.isArray(tree)) throw noMap(file, file);
-  const { config = null, environment = null } = tree;
+  const { config = null, environment = null, ...others } = tree;
+  const unknown = Object.keys(others).filter((key) => !engineKeys.includes(key));
+  const wrong = config === null ? unknown : unknown.filter((key) => key.startsWith(`${ownNamespace}:`));
+  if (wrong.length > 0) throw unknownKeys(file, wrong);
   if (environment !== null && !isDeepStrictEqual(environment, [])) throw hasEnvironment(file);
   if (config !== null && (typeof config !== "object" || Array.isArray(config))) throw noMap(file, `${file}: config`);
   return asMap(config);
@@ -122,6 +133,19 @@ function noKey(file: string, key: string): UserError {
     rule: "must be a key that Pulumi can read",
     remedy: "write it as `<namespace>:<name>`, e.g. `project-vms:projects`",
   });
+}
+
+function unknownKeys(file: string, keys: string[]): UserError {
+  const issues = keys.map((key) => {
+    const path = formatPath(file, [key]);
+    const below = {
+      path,
+      rule: "is an unknown key",
+      remedy: "indent it, and what is below it, to be a key of `config:`",
+    };
+    return key.includes(":") || key === "projects" ? below : unknownKey(path, key, ["config", ...engineKeys]);
+  });
+  return new UserError(`${file} cannot be read.`, issues);
 }
 
 function hasEnvironment(file: string): UserError {

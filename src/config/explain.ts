@@ -43,7 +43,8 @@ function explainOne(issue: ZodIssue, path: Path, written: unknown, file: string)
   }
 }
 
-function unknownKey(path: string, key: string, known: string[]): Issue {
+/** The issue of a key that is not among the known ones. */
+export function unknownKey(path: string, key: string, known: string[]): Issue {
   const nearest = nearestOf(key, known);
   const list = `known here: ${known.map((name) => `\`${name}\``).join(", ")}`;
   return { path, rule: "is an unknown key", remedy: nearest ? `did you mean \`${nearest}\`? (${list})` : list };

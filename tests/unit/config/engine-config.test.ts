@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { decodeText } from "../../../src/checkout/pulumi-files.ts";
 import { asTexts, readEngineConfig } from "../../../src/config/engine-config.ts";
-import { parsePulumiProject } from "../../../src/config/pulumi-project.ts";
+import { parsePulumiProject, plainProject } from "../../../src/config/pulumi-project.ts";
 import { UserError } from "../../../src/core/errors.ts";
 import { pulumiVersion } from "../../../toolchain/plugin/version.ts";
 import recording from "./corpus/answers.json" with { type: "json" };
@@ -52,3 +52,28 @@ test("a file of many keys takes seconds, not minutes, to be read", () => {
   expect(Object.keys(readEngineConfig(text, parsePulumiProject(""), "Pulumi.local.yaml").values)).toHaveLength(5000);
   expect(Date.now() - started).toBeLessThan(10_000);
 }, 60_000);
+
+test("a key beside `config` that Pulumi passes over is refused: without its config, an update would remove all VMs", () => {
+  const refused = (text: string) => {
+    try {
+      readEngineConfig(text, plainProject, "Pulumi.local.yaml");
+    } catch (error) {
+      return (error as Error).message;
+    }
+  };
+  const known = "(known here: `config`, `secretsprovider`, `encryptedkey`, `encryptionsalt`, `environment`)";
+  expect(refused("confg:\n  project-vms:projects: {app: {}}\nencryptionsalt: v1:x\n")).toBe(
+    `Pulumi.local.yaml cannot be read.\n  - Pulumi.local.yaml: confg: is an unknown key\n    did you mean \`config\`? ${known}`,
+  );
+  expect(refused("config: {}\nproject-vms:projects: {app: {}}\nproject-vms:host: {}\n")).toBe(
+    [
+      "Pulumi.local.yaml cannot be read.",
+      '  - Pulumi.local.yaml: ["project-vms:host"]: is an unknown key',
+      "    indent it, and what is below it, to be a key of `config:`",
+      '  - Pulumi.local.yaml: ["project-vms:projects"]: is an unknown key',
+      "    indent it, and what is below it, to be a key of `config:`",
+    ].join("\n"),
+  );
+  for (const fine of ["small: &small {memory: 2 GiB}\nconfig:\n  projects: {app: *small}\n", "encryptionsalt: v1:x\n"])
+    expect(refused(fine)).toBeUndefined();
+});
