@@ -103,7 +103,8 @@ async function pulumi(...args: string[]): Promise<void> {
 async function waitForRunning(projects: ProjectOutput[]): Promise<ReadyOnes<ProjectOutput>> {
   const { virtualization, domains } = await takeInventory({ ...host, virtualization: "auto" });
   const runs = (name: string) => domains.some((one) => one.name === domainName(name) && one.state === "running");
-  for (const { name } of projects.filter((project) => !runs(project.name))) log(`${domainName(name)} is shut off`);
+  for (const { name } of projects.filter((project) => !runs(project.name)))
+    log(`${domainName(name)} is shut off; to start it: project-vm start ${name} --wait`);
   return readyOnes(
     projects
       .filter(({ name }) => runs(name))
