@@ -9,7 +9,7 @@ Examples:
   project-vm exec myapp -- tee /etc/motd < motd
 
 It goes through the guest's agent, so it needs no network. The words reach the program as they are, and so does what is piped
-in, up to 64 KiB. Its output comes when it has ended, up to about 7 MiB; its exit code is kept. For what asks questions or takes
+in, up to 64 KiB. Its output comes when it has ended, up to 3 MB; its exit code is kept. For what asks questions or takes
 long there is \`project-vm ssh\`.`;
 
 /** `project-vm exec`: runs a program in a guest, by its agent. */
