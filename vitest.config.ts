@@ -6,6 +6,9 @@ const env = sharedEnvironment();
 /** For what is awaited: the default of a second is too short for a machine with much to do. */
 const expect = { poll: { timeout: 20_000 } };
 
+/** More than what is awaited may take, so that it is told which wait ran out, and with what. */
+const unitTimeout = 60_000;
+
 /** A home, temporary files and ssh files of its own for each test file, in a process of its own. */
 const own = { env, setupFiles: "tests/setup/own-home.ts", pool: "forks", isolate: true, expect } as const;
 
@@ -26,7 +29,7 @@ export default defineConfig({
     globalSetup: ["tests/setup/around-run.ts"],
     sequence: seed ? { shuffle: { files: true }, seed: Number(seed) } : { sequencer: SlowestFirst },
     projects: [
-      { test: { ...own, name: "unit", include: ["tests/unit/**/*.test.ts"], testTimeout: 20_000 } },
+      { test: { ...own, name: "unit", include: ["tests/unit/**/*.test.ts"], testTimeout: unitTimeout } },
       {
         test: {
           ...withGuests,

@@ -24,9 +24,9 @@ test("what is on this machine's own disk is there; what the script refuses is on
   rmSync(bin, { recursive: true });
 });
 
-test("of a disk that does not answer it is not known what is there", { timeout: 20_000 }, () => {
+test("of a disk that does not answer it is not known what is there", () => {
   const bin = mkdtempSync(path.join(tmpdir(), "bin-"));
-  writeFileSync(path.join(bin, "sh"), "#!/bin/dash\n/bin/sleep 60\n", { mode: 0o755 });
+  writeFileSync(path.join(bin, "sh"), "#!/bin/dash\nexec /bin/sleep 60\n", { mode: 0o755 });
   vi.stubEnv("PATH", bin);
   expect(whyAway("/a", "/b")).toEqual({
     path: "/a, /b",

@@ -31,7 +31,7 @@ function run() {
     `${install}`,
     "cat /etc/apt/sources.list.d/tailscale.sources && ls /usr/share/keyrings && readlink /usr/local/bin/claude",
   ].join(" && ");
-  const env = { PATH: `${dir}/bin:/usr/sbin:/usr/bin:/sbin:/bin` };
+  const env = { PATH: `${dir}/bin:/usr/sbin:/usr/bin:/sbin:/bin`, TMPDIR: dir };
   return execa("unshare", ["--mount", "sh", "-c", script], { env, extendEnv: false, reject: false });
 }
 
