@@ -9,8 +9,10 @@ SHELL := /bin/bash
 RUN := node bin/entry.js
 # Node's own such cache, which tsc and npm turn on.
 export NODE_DISABLE_COMPILE_CACHE := 1
+# In a sandbox that numbers its processes itself under the machine's name, no lock of a stack is known to be dead: tests have a name there.
+OWN_NAME := $(shell [ "$$(readlink /proc/self/ns/pid)" = 'pid:[4026531836]' ] || [ "$$(readlink /proc/self/ns/uts)" != 'uts:[4026531838]' ] || echo unshare --uts)
 # Not by npx, which writes a log into the home of its user each time.
-VITEST := node_modules/.bin/vitest run
+VITEST := $(OWN_NAME) node_modules/.bin/vitest run
 REPORT := --reporter=verbose --reporter=json --outputFile.json=test-results
 # Guests lose their power by this make's own FORCE=yes alone, not by one that was exported for another tool.
 ifneq ($(origin FORCE),command line)
