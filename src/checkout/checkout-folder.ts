@@ -4,7 +4,7 @@ import { type Issue, UserError } from "../core/errors.ts";
 import { readPulumiProject } from "./pulumi-files.ts";
 
 /** The stack that verbs work on where none was ever named. */
-const firstStack = "local";
+export const firstStack = "local";
 
 /** The nearest folder, from this one upwards, that has a Pulumi.yaml, if it is one to be trusted; undefined: there is none. */
 export function checkoutOf(folder: string): string | undefined {

@@ -7,6 +7,7 @@ import { programChanges } from "../core/program-environment.ts";
 import { whyAway } from "../embedded-host/local-mounts.ts";
 import { lostHosts } from "../embedded-host/lost-hosts.ts";
 import { ownBackend } from "./backend.ts";
+import { ensureFirstStackFile } from "./first-stack-file.ts";
 import { ensurePassphrase, passphraseVariables } from "./passphrase.ts";
 import { localDir, localSshKey } from "./resolve.ts";
 import { dropAttributes, dropEmptyLayout } from "./state-attributes.ts";
@@ -47,8 +48,8 @@ export function cutsPower({ FORCE: force }: NodeJS.ProcessEnv = process.env): bo
 }
 
 /**
- * Makes what Pulumi needs in a checkout and git does not keep: the folder of the state, and the passphrase of its
- * secrets. What is there stays as it is: without its passphrase a stack's secrets are lost. Only what keeps the engine
+ * Makes what Pulumi needs in a checkout and git does not keep: the folder of the state, the passphrase of its
+ * secrets, and the file of the first stack. What is there stays as it is: without its passphrase a stack's secrets are lost. Only what keeps the engine
  * from reading a state, and holds nothing, is removed.
  */
 export function prepareCheckout(root: string): void {
@@ -59,6 +60,7 @@ export function prepareCheckout(root: string): void {
   dropAttributes(root);
   dropEmptyLayout(root);
   ensurePassphrase(root);
+  ensureFirstStackFile(root);
 }
 
 /**

@@ -127,7 +127,7 @@ export function cutOffSalt(root: string, stack: string): UserError | undefined {
 }
 
 function saltIsCutOff(stack: string, file: string): UserError {
-  const back = `else put it back, by \`git checkout -- ${shellWord(file)}\` or from your own copy`;
+  const back = `else put it back, from your own copy or, where git keeps it, by \`git checkout -- ${shellWord(file)}\``;
   return new UserError(`The stack ${stack} cannot be opened.`, [
     {
       path: `${file}: encryptionsalt`,

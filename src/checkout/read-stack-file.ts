@@ -81,7 +81,7 @@ export function refuseRemovals(file: string, removed: string[] | undefined): voi
 }
 
 function nothingThere(title: string, file: string, rule: string): UserError {
-  const back = `put it back, by \`git checkout -- ${shellWord(file)}\` or from your own copy`;
+  const back = `put it back, from your own copy or, where git keeps it, by \`git checkout -- ${shellWord(file)}\``;
   const remedy = `${back}; a stack that is to have no projects says so in two lines: \`config:\` and, indented, \`project-vms:projects: {}\``;
   return new UserError(`${title} Nothing was changed.`, [{ path: file, rule, remedy }]);
 }

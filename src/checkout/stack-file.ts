@@ -235,11 +235,15 @@ function makeAlike(file: string, { mode, uid, gid }: Stats): void {
   if (process.getuid?.() === 0) chownSync(file, uid, gid);
 }
 
-/** Makes a file of its user's alone that is there whole or not at all; one that another process has made meanwhile stays. */
-export function writeNew(file: string, text: string): void {
+/**
+ * Makes a file that is there whole or not at all; one that another process has made meanwhile stays.
+ *
+ * @param mode what the umask leaves of it; by default it is its user's alone
+ */
+export function writeNew(file: string, text: string, mode = 0o600): void {
   const partial = `${file}.${randomUUID()}.partial`;
   try {
-    writeFileSync(partial, text, { mode: 0o600, flush: true });
+    writeFileSync(partial, text, { mode, flush: true });
     linkNew(partial, file);
   } finally {
     rmSync(partial, { force: true });

@@ -5,6 +5,7 @@ import { asTexts } from "../config/engine-config.ts";
 import { parseStackConfig, type StackConfig } from "../config/parse.ts";
 import { UserError } from "../core/errors.ts";
 import { requireCheckout } from "./checkout-folder.ts";
+import { hasExample } from "./first-stack-file.ts";
 import { stackFileName } from "./pulumi-files.ts";
 import { readStackFile } from "./read-stack-file.ts";
 import { type ResolvedHost, resolveHost } from "./resolve.ts";
@@ -50,7 +51,7 @@ export function findStackFile(name: string, folder: string): Pick<Stack, "root" 
 
 function noStack(name: string, root: string, file: string): UserError {
   const there = stacksIn(root);
-  const make = `\`pulumi stack init ${name}\` makes one`;
+  const make = `\`${hasExample(root, name) ? "make up" : `pulumi stack init ${name}`}\` makes one`;
   const nearest = there.length > 0 ? `did you mean \`--stack ${closest(name, there)}\`? ` : "";
   return new UserError(`There is no stack ${name} here.`, [
     {

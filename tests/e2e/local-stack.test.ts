@@ -1,6 +1,7 @@
-import { existsSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import path from "node:path";
+import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startEmbeddedHost } from "../../src/embedded-host/embedded.ts";
 import { openToNobody } from "./support/as-nobody.ts";
@@ -20,6 +21,11 @@ beforeAll(async () => {
 });
 afterAll(() => checkout.remove());
 
+/** As a user who never set git up, in the checkout. */
+const git = async (...args: string[]) =>
+  (await execa("git", ["-c", "user.name=me", "-c", "user.email=me@vms.example", ...args], { cwd: checkout.dir }))
+    .stdout;
+
 /** Names of the domains on the host. */
 const domains = async () => (await virsh.run("list", "--all", "--name")).split("\n").filter(Boolean).sort();
 
@@ -30,6 +36,13 @@ async function lifeOf(project: string) {
 }
 
 describe("a stack on the embedded host", () => {
+  test("a new clone gets its stack's file, which git does not keep", async () => {
+    expect(readFileSync(path.join(checkout.dir, "Pulumi.local.yaml"), "utf8")).toContain("demo: {}");
+    await git("init", "--quiet");
+    await git("add", "--all");
+    await git("commit", "--quiet", "--message", "as cloned");
+  });
+
   test("bad input fails at the preview, all mistakes at once, and nothing is made", async () => {
     checkout.configure({ ...small, projects: { Alpha: {}, beta: { memory: 8, cpuz: 2 } } });
     expectSuccess(await checkout.pulumi("stack", "init"));
@@ -118,6 +131,7 @@ describe("a stack on the embedded host", () => {
     expect(lastLine).toMatch(/^READY alpha \d+s {2}ssh -F \S+ project-alpha$/);
     expect(await lifeOf("alpha")).toEqual({ uuid, bootId: expect.not.stringMatching(bootId) });
     expect(await work()).toBe(before);
+    expect(await git("status", "--porcelain")).toBe("");
   });
 
   test("a destroy leaves nothing on the host but the kept project disks", async () => {

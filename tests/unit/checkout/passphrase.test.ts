@@ -95,7 +95,7 @@ test("what is under a passphrase for another backend is left alone, and its user
 describe("a salt that a full disk has cut off is told with what to do", () => {
   const told = `The stack local cannot be opened.
   - Pulumi.local.yaml: encryptionsalt: must be whole, but is cut off, as a full disk leaves it
-    where Pulumi.local.yaml has no values with \`secure:\`, take that line out: the engine notes another one; else put it back, by \`git checkout -- Pulumi.local.yaml\` or from your own copy`;
+    where Pulumi.local.yaml has no values with \`secure:\`, take that line out: the engine notes another one; else put it back, from your own copy or, where git keeps it, by \`git checkout -- Pulumi.local.yaml\``;
   const whole = "encryptionsalt: v1:94SQ5ONMMK8=:v1:hiEWA2BvNu4z0aFY:rlDjoJDtASd1jFX+6Lpk1LrnrNr/yA==";
   const explained = (text: string, said: string) => {
     writeFileSync(path.join(root, "Pulumi.local.yaml"), text);

@@ -41,7 +41,7 @@ test.each([
 });
 
 const putBack =
-  "put it back, by `git checkout -- Pulumi.local.yaml` or from your own copy; a stack that is to have no projects says so in two lines: `config:` and, indented, `project-vms:projects: {}`";
+  "put it back, from your own copy or, where git keeps it, by `git checkout -- Pulumi.local.yaml`; a stack that is to have no projects says so in two lines: `config:` and, indented, `project-vms:projects: {}`";
 
 test.each(["", "\n", " \t\r\n\n", "\0\0", "\ufeff", Buffer.from([0xff, 0xfe])])(
   "a file that a kill or a power cut emptied (%j) is refused, and is no stack without projects",

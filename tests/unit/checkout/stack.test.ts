@@ -143,7 +143,7 @@ pulumi preview, pulumi up and make up can do with the secret`);
       writeFileSync(path.join(dir, "Pulumi.yaml"), "name: project-vms\nstackConfigDir: stacks\n");
       mkdirSync(path.join(dir, "stacks"));
       writeFileSync(path.join(dir, "stacks/Pulumi.local.yaml"), text);
-      expect(messageOf(() => loadStack("local", dir))).toContain("by `git checkout -- stacks/Pulumi.local.yaml` or");
+      expect(messageOf(() => loadStack("local", dir))).toContain("by `git checkout -- stacks/Pulumi.local.yaml`;");
     },
   );
 

@@ -1,0 +1,35 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { usedBackend } from "./backend.ts";
+import { firstStack } from "./checkout-folder.ts";
+import { stateFolder } from "./checkpoint.ts";
+import { stackFileName } from "./pulumi-files.ts";
+import { writeNew } from "./stack-file.ts";
+
+/** What the first stack's file says in a new clone. Git keeps this one: in the stack's own the engine notes the salt of a passphrase. */
+const exampleFile = (root: string) => path.join(root, "make/Pulumi.local.yaml");
+
+/** Whether the checkout can make the file of a stack by itself. */
+export const hasExample = (root: string, stack: string) => stack === firstStack && existsSync(exampleFile(root));
+
+/**
+ * Makes the file of a checkout's first stack, `local`, where there is none and the stack was never begun: the example in the place of
+ * a file that was lost would remove the VMs that the file had. Whether it was begun is known of the checkout's own backend alone.
+ *
+ * @example ensureFirstStackFile("/home/me/vms") // /home/me/vms/Pulumi.local.yaml
+ */
+export function ensureFirstStackFile(root: string): void {
+  if (!hasExample(root, firstStack) || !usedBackend(root).isOwn || wasBegun(root)) return;
+  const file = path.join(root, stackFileName(root, firstStack));
+  if (existsSync(file)) return;
+  mkdirSync(path.dirname(file), { recursive: true });
+  writeNew(file, readFileSync(exampleFile(root), "utf8"), 0o644);
+}
+
+/** By its state, or by what is left of one. */
+const wasBegun = (root: string) =>
+  (["stacks", "backups", "history"] as const).some((kind) => {
+    const folder = stateFolder(root, kind);
+    const names = folder !== undefined && existsSync(folder) ? readdirSync(folder) : [];
+    return names.some((name) => name === firstStack || name.startsWith(`${firstStack}.`));
+  });
