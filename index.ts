@@ -6,7 +6,6 @@ import { instructions, projectOutput } from "./src/checkout/outputs.ts";
 import { localDir } from "./src/checkout/resolve.ts";
 import { sshFilePaths, writeSshFiles } from "./src/checkout/ssh-files.ts";
 import { readStackState } from "./src/checkout/stack-state.ts";
-import { vmRequest } from "./src/config/vm-request.ts";
 import { UserError } from "./src/core/errors.ts";
 import { recordLine } from "./src/core/records.ts";
 import { describeRemovals, keptDisks, vmsWithoutEntry } from "./src/lifecycle/leftovers.ts";
@@ -56,7 +55,7 @@ async function program({ running = true }: StackProgramOptions) {
   });
   const ssh = sshFilePaths(localDir(root), stack);
   const vms = Object.entries(config.projects).map(([name, settings]) => {
-    const vm = new ProjectVm(name, { host: vmHost, sshKeys, running, ...vmRequest(settings) });
+    const vm = new ProjectVm(name, { host: vmHost, sshKeys, running, settings });
     const made = pulumi.all([vm.disks, vm.readiness, vm.image]);
     return made.apply(([disks, ready, image]) => projectOutput(name, { disks, ready, image, inventory, ssh }));
   });

@@ -1,11 +1,12 @@
 import type * as command from "@pulumi/command";
 import type * as libvirt from "@pulumi/libvirt";
+import type { ProjectSettings } from "../src/config/settings.ts";
 import type { VmRequest } from "../src/config/vm-request.ts";
 import type { Transform } from "./transform.ts";
 import type { VmHost } from "./vm-host.ts";
 
-/** What a {@link ProjectVm} is made from; sizes, CPUs and autostart are those of {@link VmRequest}. */
-export interface ProjectVmArgs extends VmRequest {
+/** What a {@link ProjectVm} is made from beside its settings. */
+export interface VmSurroundings {
   /** The host that the VM lives on. Another host is another VM: nothing is moved. */
   host: VmHost;
   /**
@@ -32,4 +33,13 @@ export interface ProjectVmArgs extends VmRequest {
     teardown?: Transform<command.local.CommandArgs>;
     backup?: Transform<command.local.CommandArgs>;
   };
+}
+
+/** What a {@link ProjectVm} is made from; sizes, CPUs and autostart are those of {@link VmRequest}. */
+export interface ProjectVmArgs extends VmRequest, VmSurroundings {}
+
+/** The same where the settings are checked and complete already, as those of a stack's config are. */
+export interface ResolvedVmArgs extends VmSurroundings {
+  /** Sizes are in bytes. A change of each does what the key of its name does in {@link VmRequest}. */
+  settings: ProjectSettings;
 }

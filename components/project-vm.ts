@@ -11,7 +11,7 @@ import { storedReadiness } from "../src/guest/stored.ts";
 import { manualChanges, refuseManualChanges, savedMemoryIssue } from "../src/libvirt/manual-changes.ts";
 import { strayInterfaces } from "../src/lifecycle/network-filter.ts";
 import { describePlan, findProject, isWorkedOn, type VmPlan } from "../src/lifecycle/plan.ts";
-import type { ProjectVmArgs } from "./project-vm-args.ts";
+import type { ProjectVmArgs, ResolvedVmArgs } from "./project-vm-args.ts";
 import { ChildFactory } from "./transform.ts";
 import { createBackup, createDomain, createPool, createReady, createSettings, createTeardown } from "./vm-children.ts";
 import type { VmContext } from "./vm-context.ts";
@@ -57,7 +57,7 @@ export class ProjectVm extends pulumi.ComponentResource {
     backup: command.local.Command | undefined;
   };
 
-  constructor(name: string, args: ProjectVmArgs, opts?: pulumi.ComponentResourceOptions) {
+  constructor(name: string, args: ProjectVmArgs | ResolvedVmArgs, opts?: pulumi.ComponentResourceOptions) {
     super("project-vms:index:ProjectVm", name, {}, opts);
     const settings = resolveVmSettings(name, args);
     const { host } = args;

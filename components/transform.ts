@@ -9,6 +9,15 @@ import type * as pulumi from "@pulumi/pulumi";
  */
 export type Transform<Args> = (args: Args, opts: pulumi.CustomResourceOptions, name: string) => void;
 
+type ResourceOf<Args, Child> = new (name: string, args: Args, opts: pulumi.CustomResourceOptions) => Child;
+
+/** A child just before it is made, by what is in its arguments and options then. */
+interface Prepared<Args, Child> {
+  args: Args;
+  opts: pulumi.CustomResourceOptions;
+  make: () => Child;
+}
+
 /**
  * Makes the children of one component: each is named `<component>-<role>`, has the component as its parent, and
  * passes through the transform of its role, if there is one.
@@ -26,17 +35,24 @@ export class ChildFactory<Transforms extends object> {
 
   create<Args, Child>(
     role: keyof Transforms & string,
-    Resource: new (name: string, args: Args, opts: pulumi.CustomResourceOptions) => Child,
+    Resource: ResourceOf<Args, Child>,
     args: Args,
     opts: pulumi.CustomResourceOptions = {},
-    /** What depends on all that the child is made from, the user's changes included. */
-    finish?: (args: Args, opts: pulumi.CustomResourceOptions) => void,
   ): Child {
+    return this.prepare(role, Resource, args, opts).make();
+  }
+
+  /** The same in two steps, for what depends on all that the child is made from, the user's changes included. */
+  prepare<Args, Child>(
+    role: keyof Transforms & string,
+    Resource: ResourceOf<Args, Child>,
+    args: Args,
+    opts: pulumi.CustomResourceOptions = {},
+  ): Prepared<Args, Child> {
     const name = this.nameOf(role);
     const childOpts = { ...opts, parent: this.parent };
     const transform = this.transforms?.[role] as Transform<Args> | undefined;
     transform?.(args, childOpts, name);
-    finish?.(args, childOpts);
-    return new Resource(name, args, childOpts);
+    return { args, opts: childOpts, make: () => new Resource(name, args, childOpts) };
   }
 }

@@ -17,7 +17,6 @@ import {
   isToRun,
   lacksSettings,
   planVm,
-  type VmPlan,
   type VmWanted,
 } from "../src/lifecycle/plan.ts";
 import type { Teardown } from "../src/lifecycle/teardown.ts";
@@ -82,6 +81,12 @@ function ownCheckout(uri: string): Pick<Teardown, "checkout"> {
   return leadsTo(own, uri) ? { checkout: own.checkout } : {};
 }
 
+interface Volumes {
+  rootDisk: libvirt.Volume;
+  projectDisk: libvirt.Volume;
+  seed: libvirt.Volume;
+}
+
 /** All that can be said of a domain, and what a refresh reads of one that boots by UEFI. */
 const allOf = (args: libvirt.DomainArgs) => [
   ...new Set([...Object.keys(args), "type", "xml", "running", "autostart", "firmware", "nvram"]),
@@ -92,59 +97,51 @@ const allOf = (args: libvirt.DomainArgs) => [
  * changed, whatever the state knows of it; if it is not, it is defined anew. One that the state does not know is defined
  * over the one that is there, since an import would read too little back and ask for a replacement.
  */
-export function createDomain(
-  children: Children,
-  context: VmContext,
-  volumes: { rootDisk: libvirt.Volume; projectDisk: libvirt.Volume; seed: libvirt.Volume },
-) {
+export function createDomain(children: Children, context: VmContext, volumes: Volumes) {
   const { name, settings, host, found } = context;
-  let wanted: VmWanted | undefined;
-  let plan: VmPlan | undefined;
   // One that the host has no more is recreated, although the state says that it is there; as is one that has lost a part.
   const made = isToRedefine(found) ? undefined : found.domain?.marks.instance;
   const instance = made ?? randomBytes(6).toString("hex");
-  const domain = children.create(
-    "domain",
-    libvirt.Domain,
-    domainArgs(context, volumes),
-    {
-      provider: host.provider,
-      retainOnDelete: true,
+  const given = domainArgs(context, volumes);
+  const child = children.prepare("domain", libvirt.Domain, given, { provider: host.provider, retainOnDelete: true });
+  const { args, opts } = child;
+  const { running, autostart, ...definition } = args;
+  const xslt = (args.xml as { xslt: string }).xslt;
+  // With its addresses: a network that is made anew cuts off the guests on it until they restart.
+  const digest = definitionDigest({ ...definition, network: host.settings.network });
+  const wanted = wantedVm(context, digest, xslt);
+  const plan = planVm(found, wanted);
+  const unchanged = plan.domain === "unchanged";
+  const { keepData } = settings;
+  const joined = found.domain?.marks.tailnet ? { tailnet: found.domain.marks.tailnet } : {};
+  const root = rootDigest(settings);
+  const bigger = adoptedBigger(found, settings.disk);
+  const adopted = bigger ? { adopted: bigger } : {};
+  const marks = { definition: digest, instance, root, keepData, starting: running === true, ...joined, ...adopted };
+  const marked = withoutBalloon(standingAlone(withMarks(xslt, marks), "vdb"));
+  args.xml = { xslt: host.filtersGuests ? withFilter(marked, macAddress(name), filterName(name)) : marked };
+  opts.replacementTrigger = [digest, root, instance];
+  opts.ignoreChanges = [...(opts.ignoreChanges ?? []), ...(unchanged ? allOf(args) : ["running", "autostart"])];
+  opts.hooks = { beforeCreate: [unchanged ? host.hooks.putByDomain : host.hooks.makeWayForDomain] };
+  return { domain: child.make(), instance, wanted, plan };
+}
+
+/** @param definition the digest of what the domain is made from */
+function wantedVm(context: VmContext, definition: string, xslt: string): VmWanted {
+  const { name, settings, host, args } = context;
+  return {
+    name,
+    settings,
+    network: host.settings.network,
+    virtualization: host.inventory.virtualization,
+    definition,
+    tailnet: host.tailnet?.domain,
+    filter: isToGetFilter(context),
+    devices: {
+      ...ownDevices(host.settings.storageDir, name),
+      ...(args.transform?.domain ? { transformed: transformedBy(xslt) } : {}),
     },
-    (args, opts) => {
-      const { running, autostart, ...definition } = args;
-      const xslt = (args.xml as { xslt: string }).xslt;
-      // With its addresses: a network that is made anew cuts off the guests on it until they restart.
-      const digest = definitionDigest({ ...definition, network: host.settings.network });
-      wanted = {
-        name,
-        settings,
-        network: host.settings.network,
-        virtualization: host.inventory.virtualization,
-        definition: digest,
-        tailnet: host.tailnet?.domain,
-        filter: isToGetFilter(context),
-        devices: {
-          ...ownDevices(host.settings.storageDir, name),
-          ...(context.args.transform?.domain ? { transformed: transformedBy(xslt) } : {}),
-        },
-      };
-      plan = planVm(found, wanted);
-      const unchanged = plan.domain === "unchanged";
-      const { keepData } = settings;
-      const joined = found.domain?.marks.tailnet ? { tailnet: found.domain.marks.tailnet } : {};
-      const root = rootDigest(settings);
-      const bigger = adoptedBigger(found, settings.disk);
-      const adopted = bigger ? { adopted: bigger } : {};
-      const marks = { definition: digest, instance, root, keepData, starting: running === true, ...joined, ...adopted };
-      const marked = withoutBalloon(standingAlone(withMarks(xslt, marks), "vdb"));
-      args.xml = { xslt: host.filtersGuests ? withFilter(marked, macAddress(name), filterName(name)) : marked };
-      opts.replacementTrigger = [digest, root, instance];
-      opts.ignoreChanges = [...(opts.ignoreChanges ?? []), ...(unchanged ? allOf(args) : ["running", "autostart"])];
-      opts.hooks = { beforeCreate: [unchanged ? host.hooks.putByDomain : host.hooks.makeWayForDomain] };
-    },
-  );
-  return { domain, instance, wanted: wanted as VmWanted, plan: plan as VmPlan };
+  };
 }
 
 /** What a transform makes is no hand's work; what its stylesheet does not show is not known. */
@@ -157,10 +154,7 @@ const transformedBy = (xslt: string): NonNullable<OwnDevices["transformed"]> => 
 const isToGetFilter = ({ name, host, found }: VmContext) =>
   host.filtersGuests && found.domain !== undefined && lacksFilter(name, found.domain, host.inventory);
 
-function domainArgs(
-  { name, settings, host, dir, args, found }: VmContext,
-  volumes: { rootDisk: libvirt.Volume; projectDisk: libvirt.Volume; seed: libvirt.Volume },
-): libvirt.DomainArgs {
+function domainArgs({ name, settings, host, dir, args, found }: VmContext, volumes: Volumes): libvirt.DomainArgs {
   const emulated = host.inventory.virtualization === "emulated";
   const xslt = domainXslt({
     uuid: domainUuid(name),

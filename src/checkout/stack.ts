@@ -1,7 +1,6 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { closest } from "fastest-levenshtein";
-import { asTexts } from "../config/engine-config.ts";
 import { parseStackConfig, type StackConfig } from "../config/parse.ts";
 import { UserError } from "../core/errors.ts";
 import { requireCheckout } from "./checkout-folder.ts";
@@ -33,7 +32,7 @@ export interface Stack {
 export function loadStack(name: string, folder: string): Stack {
   const { root, file } = findStackFile(name, folder);
   const read = readStackFile(root, file);
-  const config = parseStackConfig(asTexts(read.values), file, { paths: read.secrets, stack: name });
+  const config = parseStackConfig(read.values, file, { paths: read.secrets, stack: name });
   return { name, root, file, config, host: resolveHost(config, root) };
 }
 

@@ -35,13 +35,6 @@ export function readEngineConfig(text: string, project: PulumiProject, file: str
   return { values: withProjectConfig(Object.fromEntries(own), project), secrets };
 }
 
-/** The values as a program is given them: a text as it is, nothing as an empty text, everything else as JSON. */
-export function asTexts(values: Record<string, Tree>): Record<string, string> {
-  return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, asText(value)]));
-}
-
-const asText = (value: Tree) => (typeof value === "string" ? value : value === null ? "" : JSON.stringify(value));
-
 /**
  * How a key of ours is written in the text of a stack's file: with its namespace, unless it is there without.
  *

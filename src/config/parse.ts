@@ -28,15 +28,16 @@ export const givesProjects = (raw: Record<string, string>) =>
 /**
  * Reads the config of a stack.
  *
- * @param raw key to value exactly as Pulumi hands them over (`pulumi.runtime.allConfig()`): structured values are JSON
- *   text, everything else is plain text. Keys may have the namespace; those of other namespaces are passed over.
+ * @param given key to value, as Pulumi hands them over (`pulumi.runtime.allConfig()`), where structured values are JSON text and
+ *   everything else is plain text, or as {@link readEngineConfig} reads them, which come to the same. Keys may have the namespace; those
+ *   of other namespaces are passed over.
  * @param file the file that errors name, e.g. `Pulumi.local.yaml`
  * @param secrets values that were not decrypted
  * @throws UserError with all mistakes at once
  */
-export function parseStackConfig(raw: Record<string, string>, file: string, secrets?: Secrets): StackConfig {
+export function parseStackConfig(given: Record<string, unknown>, file: string, secrets?: Secrets): StackConfig {
   const hidden = hiddenValues(secrets);
-  const written = withoutKeys(decode(raw), hidden.unneeded);
+  const written = withoutKeys(valuesIn(given), hidden.unneeded);
   const result = stackSchema.safeParse(written);
   const [unread, rest] = hidden.sort(result.error?.issues ?? [], file);
   const issues = [...explain(rest, written, file), ...nameIssues(written.projects, file)];
@@ -46,9 +47,9 @@ export function parseStackConfig(raw: Record<string, string>, file: string, secr
 }
 
 /** What was written, as values. An empty key (`projects:` with nothing behind it) counts as not written. */
-function decode(raw: Record<string, string>): Record<string, unknown> {
-  const ours = Object.entries(raw).filter(([key]) => key.startsWith(namespace) || !key.includes(":"));
-  const values = ours.map(([key, text]) => [key.replace(namespace, ""), fromJson(text)] as const);
+function valuesIn(given: Record<string, unknown>): Record<string, unknown> {
+  const ours = Object.entries(given).filter(([key]) => key.startsWith(namespace) || !key.includes(":"));
+  const values = ours.map(([key, value]) => [key.replace(namespace, ""), readValue(value)] as const);
   return Object.fromEntries(values.filter(([, value]) => value !== null && value !== ""));
 }
 
@@ -56,11 +57,13 @@ function withoutKeys(written: Record<string, unknown>, keys: string[]): Record<s
   return Object.fromEntries(Object.entries(written).filter(([key]) => !keys.includes(key)));
 }
 
-function fromJson(text: string): unknown {
+/** Of what was written as a text, Pulumi does not tell whether it is a number, a list or a map: `"8"` is 8. */
+function readValue(value: unknown): unknown {
+  if (typeof value !== "string") return value;
   try {
-    return JSON.parse(text);
+    return JSON.parse(value);
   } catch {
-    return text;
+    return value;
   }
 }
 

@@ -1,5 +1,5 @@
-import { formatPath, UserError } from "../core/errors.ts";
-import { MiB, type SizeText } from "../core/sizes.ts";
+import { formatPath, type Issue, UserError } from "../core/errors.ts";
+import type { SizeText } from "../core/sizes.ts";
 import type { BackupSettings } from "./backup-settings.ts";
 import { explain } from "./explain.ts";
 import { invalidNames } from "./name-rules.ts";
@@ -75,38 +75,31 @@ export interface VmRequest {
 /**
  * The settings of one VM, checked and complete.
  *
+ * @param request also of settings that are so already: then its name alone is checked
  * @throws UserError with all mistakes of the name and the settings
  * @example resolveVmSettings("myapp", { memory: "16 GiB" }).cpus === 4
  */
-export function resolveVmSettings(name: string, request: VmRequest): ProjectSettings {
+export function resolveVmSettings(name: string, request: VmRequest | { settings: ProjectSettings }): ProjectSettings {
+  if ("settings" in request) {
+    const issues = nameIssues(name);
+    if (issues.length > 0) throw cannotBeMade(name, issues);
+    return request.settings;
+  }
   const keys = projectKeys.filter((key) => request[key] !== undefined);
   const written = Object.fromEntries(keys.map((key) => [key, request[key]]));
   const result = projectSchema.safeParse(written);
-  const place = `ProjectVm ${name}`;
-  const names = [...invalidNames([name]).values()].map(({ rule, remedy }) => ({
-    path: formatPath(place, ["name"]),
-    rule,
-    remedy,
-  }));
-  const issues = [...names, ...explain(result.error?.issues ?? [], written, place)];
-  if (!result.success || issues.length > 0) throw new UserError(`${place} cannot be made.`, issues);
+  const issues = [...nameIssues(name), ...explain(result.error?.issues ?? [], written, placeOf(name))];
+  if (!result.success || issues.length > 0) throw cannotBeMade(name, issues);
   return result.data;
 }
 
-/** Settings that are complete, as a request: the way from a stack's config to a component. */
-export function vmRequest(settings: ProjectSettings): VmRequest {
-  const { cpus, firmware, autostart, keepData, backup, rebuild, image } = settings;
-  const inMiB = (bytes: number): SizeText => `${bytes / MiB} MiB`;
-  return {
-    memory: inMiB(settings.memory),
-    cpus,
-    disk: inMiB(settings.disk),
-    rootDisk: inMiB(settings.rootDisk),
-    firmware,
-    autostart,
-    keepData,
-    backup,
-    rebuild,
-    image,
-  };
-}
+const placeOf = (name: string) => `ProjectVm ${name}`;
+
+const nameIssues = (name: string): Issue[] =>
+  [...invalidNames([name]).values()].map(({ rule, remedy }) => ({
+    path: formatPath(placeOf(name), ["name"]),
+    rule,
+    remedy,
+  }));
+
+const cannotBeMade = (name: string, issues: Issue[]) => new UserError(`${placeOf(name)} cannot be made.`, issues);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { decodeText } from "../../../src/checkout/pulumi-files.ts";
-import { asTexts, readEngineConfig } from "../../../src/config/engine-config.ts";
+import { readEngineConfig } from "../../../src/config/engine-config.ts";
 import { parsePulumiProject, plainProject } from "../../../src/config/pulumi-project.ts";
 import { UserError } from "../../../src/core/errors.ts";
 import { pulumiVersion } from "../../../toolchain/plugin/version.ts";
@@ -11,23 +11,24 @@ import { corpus } from "./corpus/stack-files.ts";
 /** What the engine gave a program of each file, as record.ts noted it; null: it refused the file. */
 const recorded = recording.answers as Record<string, Record<string, string> | null>;
 
-/** As a program reads a value: JSON where it is JSON. With the order of keys. */
-const asRead = (texts: Record<string, string>) =>
-  Object.entries(texts)
+/** As a program reads a value: JSON where it is JSON, and nothing as an empty text. With the order of keys. */
+const asRead = (values: Record<string, unknown>) =>
+  Object.entries(values)
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([key, text]) => [key, JSON.stringify(parsed(text))]);
+    .map(([key, value]) => [key, JSON.stringify(parsed(value ?? ""))]);
 
-function parsed(text: string): unknown {
+function parsed(value: unknown): unknown {
+  if (typeof value !== "string") return value;
   try {
-    return JSON.parse(text);
+    return JSON.parse(value);
   } catch {
-    return text;
+    return value;
   }
 }
 
 function readAsWeDo({ text, project = "", projectName = "project-vms" }: CorpusFile) {
   const own = parsePulumiProject(`name: ${projectName}\nruntime: nodejs\n${project}`);
-  return asTexts(readEngineConfig(decodeText(Buffer.from(text), "Pulumi.local.yaml"), own, "Pulumi.local.yaml").values);
+  return readEngineConfig(decodeText(Buffer.from(text), "Pulumi.local.yaml"), own, "Pulumi.local.yaml").values;
 }
 
 describe("what Pulumi gives a program is what the command line reads:", () => {

@@ -8,8 +8,10 @@ import { asPulumi } from "./samples.ts";
 
 const stacks = ["local", "storage", "raider"] as const;
 const fileOf = (stack: string) => `Pulumi.${stack}.yaml`;
-/** As they are committed: `make up` notes a salt in the file, and its user adds projects. */
-const textOf = (stack: string) => execaSync("git", ["show", `:${fileOf(stack)}`], { stripFinalNewline: false }).stdout;
+/** As they are committed: the engine notes a salt in a stack's file, and its user adds projects. */
+const committed = (stack: string) => (stack === "local" ? `make/${fileOf(stack)}` : fileOf(stack));
+const textOf = (stack: string) =>
+  execaSync("git", ["show", `:${committed(stack)}`], { stripFinalNewline: false }).stdout;
 
 function parsed(stack: string): StackConfig {
   const { config } = parseYaml(textOf(stack)) as { config: Record<string, unknown> };

@@ -1,8 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import { resolveVmSettings, type VmRequest } from "../../../src/config/parse.ts";
-import { vmRequest } from "../../../src/config/vm-request.ts";
-import { GiB, MiB } from "../../../src/core/sizes.ts";
+import { GiB } from "../../../src/core/sizes.ts";
 import { messageOf } from "./samples.ts";
 
 describe("resolveVmSettings", () => {
@@ -27,19 +26,10 @@ ProjectVm MyApp cannot be made.
   - ProjectVm MyApp: cpus: must be a whole number, but is 0.5
     write a whole number without quotes, e.g. \`4\``);
   });
-});
 
-describe("vmRequest", () => {
-  it("asks for exactly the settings that it is given", () => {
-    const settings = {
-      memory: 1537 * MiB,
-      cpus: 3,
-      firmware: "uefi" as const,
-      disk: 50 * GiB,
-      rootDisk: 21 * GiB + MiB,
-      autostart: true,
-      keepData: false,
-    };
-    expect(resolveVmSettings("myapp", vmRequest(settings))).toEqual(settings);
+  it("takes settings that are complete as they are, and checks the name all the same", () => {
+    const settings = resolveVmSettings("myapp", { memory: "1537 MiB", rootDisk: "21505 MiB" });
+    expect(resolveVmSettings("other", { settings })).toBe(settings);
+    expect(messageOf(() => resolveVmSettings("../etc", { settings }))).toContain("ProjectVm ../etc: name: ");
   });
 });
