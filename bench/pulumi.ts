@@ -41,7 +41,11 @@ export class PulumiContender implements Contender {
   private workload!: Workload;
   private dir!: string;
 
-  constructor(private readonly host: BenchHost) {}
+  private readonly host: BenchHost;
+
+  constructor(host: BenchHost) {
+    this.host = host;
+  }
 
   async prepare(workload: Workload): Promise<void> {
     this.workload = workload;

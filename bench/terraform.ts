@@ -15,11 +15,14 @@ export class TerraformContender implements Contender {
   private dir!: string;
   private vms: readonly string[] = [];
 
-  constructor(
-    private readonly host: BenchHost,
-    /** The folder in which the bridge keeps the providers; laid out as terraform's mirrors are. */
-    private readonly providers: string,
-  ) {}
+  private readonly host: BenchHost;
+  /** The folder in which the bridge keeps the providers; laid out as terraform's mirrors are. */
+  private readonly providers: string;
+
+  constructor(host: BenchHost, providers: string) {
+    this.host = host;
+    this.providers = providers;
+  }
 
   /** `terraform init` is here: it is done once a machine, as the toolchain is. */
   async prepare(workload: Workload, vms: readonly string[]): Promise<void> {

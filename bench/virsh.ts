@@ -23,7 +23,11 @@ export class VirshContender implements Contender {
   private hostMade = false;
   private made = new Set<string>();
 
-  constructor(private readonly host: BenchHost) {}
+  private readonly host: BenchHost;
+
+  constructor(host: BenchHost) {
+    this.host = host;
+  }
 
   async prepare(workload: Workload, vms: readonly string[]): Promise<void> {
     this.workload = workload;

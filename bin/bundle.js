@@ -49,6 +49,8 @@ const longestRun = 24 * 3600 * 1000;
 export async function load(entry) {
   const file = await bundled(entry);
   if (file !== undefined) return import(pathToFileURL(file).href);
+  // From 22.18 on, Node strips types by itself.
+  if (process.features.typescript) return import(pathToFileURL(path.join(root, entry)).href);
   // It would run what another user has put into /tmp by the name that it looks for.
   process.env.TSX_DISABLE_CACHE = "1";
   const { register } = await import("tsx/esm/api").catch(() => {
@@ -63,7 +65,7 @@ export async function load(entry) {
 /**
  * The file that begins a bundle, made anew where a source has changed.
  *
- * @returns {Promise<string | undefined>} undefined where none can be made: then the sources are to be loaded themselves
+ * @returns {Promise<string | undefined>} undefined where none can be made: then the sources are loaded themselves
  */
 async function bundled(entry) {
   const folder = folderOf(entry);

@@ -22,11 +22,14 @@ export class TerminalProgress {
   private frame = 0;
   private makeWay: (() => void) | undefined;
 
+  private readonly terminal: Terminal;
+  private readonly others: Pick<Terminal, "write">[];
+
   /** @param others streams that may be the same terminal */
-  constructor(
-    private readonly terminal: Terminal,
-    private readonly others: Pick<Terminal, "write">[] = [],
-  ) {}
+  constructor(terminal: Terminal, others: Pick<Terminal, "write">[] = []) {
+    this.terminal = terminal;
+    this.others = others;
+  }
 
   log(line: string, progress?: VmProgress): void {
     this.clear();

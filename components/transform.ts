@@ -23,11 +23,15 @@ interface Prepared<Args, Child> {
  * passes through the transform of its role, if there is one.
  */
 export class ChildFactory<Transforms extends object> {
-  constructor(
-    private readonly parent: pulumi.ComponentResource,
-    private readonly parentName: string,
-    private readonly transforms: Transforms | undefined,
-  ) {}
+  private readonly parent: pulumi.ComponentResource;
+  private readonly parentName: string;
+  private readonly transforms: Transforms | undefined;
+
+  constructor(parent: pulumi.ComponentResource, parentName: string, transforms: Transforms | undefined) {
+    this.parent = parent;
+    this.parentName = parentName;
+    this.transforms = transforms;
+  }
 
   nameOf(role: string): string {
     return `${this.parentName}-${role}`;

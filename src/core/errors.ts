@@ -50,12 +50,15 @@ export class UsageError extends UserError {}
 export class InvalidValue extends Error {
   override readonly name = "InvalidValue";
 
-  constructor(
-    readonly rule: string,
-    readonly remedy: string,
-    readonly secret = false,
-  ) {
+  readonly rule: string;
+  readonly remedy: string;
+  readonly secret: boolean;
+
+  constructor(rule: string, remedy: string, secret = false) {
     super(`${rule}: ${remedy}`);
+    this.rule = rule;
+    this.remedy = remedy;
+    this.secret = secret;
   }
 }
 

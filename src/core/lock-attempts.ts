@@ -19,11 +19,14 @@ export class LockAttempts {
   /** Whether a living holder has been seen at work. */
   hasMoved = false;
 
+  private readonly target: string;
+  private readonly onCompromised: (() => void) | undefined;
+
   /** @param onCompromised hears of another process that took over the lock while this one held it */
-  constructor(
-    private readonly target: string,
-    private readonly onCompromised?: () => void,
-  ) {}
+  constructor(target: string, onCompromised?: () => void) {
+    this.target = target;
+    this.onCompromised = onCompromised;
+  }
 
   /**
    * Takes the lock, also one that by now is known to be dead.

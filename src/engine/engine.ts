@@ -31,16 +31,21 @@ export class Engine {
   /** What runs `pulumi`: who interrupts it asks this. */
   readonly pulumi = new PulumiProcess();
 
+  private readonly root: string;
+  readonly stack: string;
+  private readonly log: Log;
+  private readonly mayBeginElsewhere: boolean;
+
   /**
    * @param root absolute path of the checkout
    * @param mayBeginElsewhere whether a stack may be begun in a backend that is not the checkout's own
    */
-  constructor(
-    private readonly root: string,
-    readonly stack: string,
-    private readonly log: Log,
-    private readonly mayBeginElsewhere = false,
-  ) {}
+  constructor(root: string, stack: string, log: Log, mayBeginElsewhere = false) {
+    this.root = root;
+    this.stack = stack;
+    this.log = log;
+    this.mayBeginElsewhere = mayBeginElsewhere;
+  }
 
   /**
    * What an update would do. Changes nothing.

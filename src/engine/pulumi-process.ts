@@ -12,14 +12,16 @@ interface Ended {
 export class PulumiError extends Error {
   override readonly name = "PulumiError";
 
-  constructor(
-    args: readonly string[],
-    readonly stdout: string,
-    readonly stderr: string,
-    /** What ended it, where it did not end by itself. */
-    readonly signal?: string,
-  ) {
+  readonly stdout: string;
+  readonly stderr: string;
+  /** What ended it, where it did not end by itself. */
+  readonly signal: string | undefined;
+
+  constructor(args: readonly string[], stdout: string, stderr: string, signal?: string) {
     super(`pulumi ${args.join(" ")} did not succeed:\n${[stderr, stdout].filter(Boolean).join("\n")}`);
+    this.stdout = stdout;
+    this.stderr = stderr;
+    this.signal = signal;
   }
 }
 

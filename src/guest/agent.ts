@@ -39,11 +39,14 @@ const waySeconds = 30;
  * Protocol: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html
  */
 export class GuestAgent {
-  constructor(
-    private readonly virsh: Virsh,
-    /** The domain's name. */
-    readonly domain: string,
-  ) {}
+  private readonly virsh: Virsh;
+  /** The domain's name. */
+  readonly domain: string;
+
+  constructor(virsh: Virsh, domain: string) {
+    this.virsh = virsh;
+    this.domain = domain;
+  }
 
   /** Whether the agent answers; false for a guest that has not come up yet, or is off. */
   async answers(): Promise<boolean> {

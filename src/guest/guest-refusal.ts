@@ -11,15 +11,15 @@ const remedyFor = (guest: string) => {
 
 /** An answer of a guest that is not what it should be: which guest, which field, the rule, and the beginning of what it said. */
 export class GuestRefusal extends UserError {
-  constructor(
-    readonly guest: string,
-    readonly field: string,
-    rule: string,
-    value?: unknown,
-  ) {
+  readonly guest: string;
+  readonly field: string;
+
+  constructor(guest: string, field: string, rule: string, value?: unknown) {
     super(`What the guest ${guest} answers is not used.`, [
       { path: `${guest}: ${field}`, rule, ...shownValue(value), remedy: remedyFor(guest) },
     ]);
+    this.guest = guest;
+    this.field = field;
   }
 }
 
@@ -32,14 +32,15 @@ export class NoHostKeysYet extends UserError {
 
 /** An agent that does not answer, does not end, or refuses: whatever it is, it is the guest's, and no bug. */
 export class AgentError extends UserError {
-  constructor(
-    guest: string,
-    /** What is wrong, in one line of ours. */
-    readonly reason: string,
-    /** What libvirt says of it, and the agent with it. */
-    readonly said?: string,
-  ) {
+  /** What is wrong, in one line of ours. */
+  readonly reason: string;
+  /** What libvirt says of it, and the agent with it. */
+  readonly said: string | undefined;
+
+  constructor(guest: string, reason: string, said?: string) {
     super(`The guest agent of ${guest}: ${reason}${said === undefined ? "" : `:\n${indented(said)}`}`);
+    this.reason = reason;
+    this.said = said;
   }
 }
 

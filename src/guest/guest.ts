@@ -57,10 +57,12 @@ export class Guest {
   readonly name: string;
   private readonly agent: GuestAgent;
 
-  constructor(
-    private readonly virsh: Virsh,
-    private readonly project: string,
-  ) {
+  private readonly virsh: Virsh;
+  private readonly project: string;
+
+  constructor(virsh: Virsh, project: string) {
+    this.virsh = virsh;
+    this.project = project;
     this.name = domainName(project);
     this.agent = new GuestAgent(virsh, this.name);
   }

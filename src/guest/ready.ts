@@ -45,17 +45,14 @@ export const limits: Record<"kvm" | "emulated", Limits> = {
  */
 export class NotReadyError extends UserError {
   override readonly name = "NotReadyError";
-  constructor(
-    domain: string,
-    readonly stage: Stage,
-    seconds: number,
-    reason: string,
-    guestLog: string,
-  ) {
+  readonly stage: Stage;
+
+  constructor(domain: string, stage: Stage, seconds: number, reason: string, guestLog: string) {
     const log = guestLog.trim() || "(nothing could be read from the guest)";
     super(
       `${domain} is not ready: stage ${stage} failed after ${seconds} s:\n${indented(reason)}\nThe end of the guest's log:\n${indented(log)}`,
     );
+    this.stage = stage;
   }
 }
 

@@ -44,7 +44,11 @@ export function imageCacheDir(environment: NodeJS.ProcessEnv = process.env): str
 
 /** Images under names that tell their contents, read-only, and notes that lead from an identity to an image. */
 export class ImageCache {
-  constructor(readonly dir: string) {}
+  readonly dir: string;
+
+  constructor(dir: string) {
+    this.dir = dir;
+  }
 
   /** An identity's note, which is also what its lock is named after. */
   pathOf(identity: string): string {

@@ -151,11 +151,14 @@ class Meter {
   private readonly started = performance.now();
   private said = this.started;
 
-  constructor(
-    private readonly url: string,
-    private readonly size: number | undefined,
-    private readonly log: (line: string) => void,
-  ) {
+  private readonly url: string;
+  private readonly size: number | undefined;
+  private readonly log: (line: string) => void;
+
+  constructor(url: string, size: number | undefined, log: (line: string) => void) {
+    this.url = url;
+    this.size = size;
+    this.log = log;
     log(`fetching ${url}`);
   }
 

@@ -115,11 +115,14 @@ export class ConsoleLog {
   /** The look that a piece was made sure of with: the next piece needs no other. */
   private seen: LogFile[] | undefined;
 
+  private readonly shell: Shell;
+  private readonly file: string;
+
   /** @param file its path on the host */
-  constructor(
-    private readonly shell: Shell,
-    private readonly file: string,
-  ) {}
+  constructor(shell: Shell, file: string) {
+    this.shell = shell;
+    this.file = file;
+  }
 
   /**
    * What is there at this moment, in pieces.

@@ -42,18 +42,22 @@ export interface RunOptions {
 export class ShellError extends UserError {
   override readonly name = "ShellError";
 
-  constructor(
-    /** `this machine`, or what ssh was given. */
-    readonly where: string,
-    readonly command: string[],
-    /** `undefined` when a signal ended it. */
-    readonly exitCode: number | undefined,
-    /** All of its standard error. */
-    readonly stderr: string,
-  ) {
+  /** `this machine`, or what ssh was given. */
+  readonly where: string;
+  readonly command: string[];
+  /** `undefined` when a signal ended it. */
+  readonly exitCode: number | undefined;
+  /** All of its standard error. */
+  readonly stderr: string;
+
+  constructor(where: string, command: string[], exitCode: number | undefined, stderr: string) {
     const code = exitCode === undefined ? "" : ` (exit code ${exitCode})`;
     const shown = command.map((word) => shellWord(shortened(word))).join(" ");
     super(`${shown} failed on ${where}${code}: ${lastLines(stderr) || "it said nothing"}`);
+    this.where = where;
+    this.command = command;
+    this.exitCode = exitCode;
+    this.stderr = stderr;
   }
 }
 

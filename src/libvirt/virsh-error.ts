@@ -14,19 +14,22 @@ export class VirshError extends UserError {
   /** The last lines of its standard error, without the `error: ` that virsh puts before each, as they may be printed. */
   readonly reason: string;
 
-  constructor(
-    readonly uri: string,
-    /** Empty when a session of several commands failed as a whole. */
-    readonly command: string[],
-    /** `undefined` when it was ended by us or when only this command of a session failed. */
-    readonly exitCode: number | undefined,
-    reason: string,
-    /** Whether virsh had a connection and ran the command, which failed. What it says then may be a guest's words. */
-    readonly isAnswer = false,
-  ) {
+  readonly uri: string;
+  /** Empty when a session of several commands failed as a whole. */
+  readonly command: string[];
+  /** `undefined` when it was ended by us or when only this command of a session failed. */
+  readonly exitCode: number | undefined;
+  /** Whether virsh had a connection and ran the command, which failed. What it says then may be a guest's words. */
+  readonly isAnswer: boolean;
+
+  constructor(uri: string, command: string[], exitCode: number | undefined, reason: string, isAnswer = false) {
     const code = exitCode === undefined ? "" : ` (exit code ${exitCode})`;
     const why = printableLine(shortened(reason, longestShown));
     super(`${printableLine(shortened(virshInShell(uri, ...command), longestShown))} failed${code}: ${why}`);
+    this.uri = uri;
+    this.command = command;
+    this.exitCode = exitCode;
+    this.isAnswer = isAnswer;
     this.reason = why;
   }
 }

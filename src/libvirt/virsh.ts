@@ -101,7 +101,10 @@ export async function withVirshSession<T>(uri: string, use: (ask: Ask) => Promis
 class InputSession {
   private virsh: VirshProcess;
 
-  constructor(private readonly open: () => VirshProcess) {
+  private readonly open: () => VirshProcess;
+
+  constructor(open: () => VirshProcess) {
+    this.open = open;
     this.virsh = open();
   }
 

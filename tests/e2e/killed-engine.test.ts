@@ -69,7 +69,11 @@ describe("plain `pulumi`", () => {
 class Edits {
   private disk = 64;
 
-  constructor(private readonly random: Random) {}
+  private readonly random: Random;
+
+  constructor(random: Random) {
+    this.random = random;
+  }
 
   next(n: number) {
     if (this.random.onceIn(4)) this.disk += 16;

@@ -29,10 +29,13 @@ const unit = `[Service]\nExecStart=\nExecStart=/usr/bin/python3 ${folder}/agent.
 
 /** A guest whose root has replaced its guest agent. It is steered over SSH, which does not go by the agent. */
 export class HostileAgent {
-  constructor(
-    private readonly checkout: Checkout,
-    private readonly project: string,
-  ) {}
+  private readonly checkout: Checkout;
+  private readonly project: string;
+
+  constructor(checkout: Checkout, project: string) {
+    this.checkout = checkout;
+    this.project = project;
+  }
 
   /** Puts the hostile agent in the real one's place, where it stays when the guest restarts. */
   async install(): Promise<void> {

@@ -34,7 +34,11 @@ export class Machine {
   private readonly holders: NamespaceProcess[] = [];
   private readonly servers: NamespaceProcess[] = [];
 
-  private constructor(private readonly dir: string) {}
+  private readonly dir: string;
+
+  private constructor(dir: string) {
+    this.dir = dir;
+  }
 
   /** @param dir a folder of its own */
   static async start(dir: string): Promise<Machine> {

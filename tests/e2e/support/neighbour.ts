@@ -11,10 +11,10 @@ export class Neighbour {
   private readonly holder: NamespaceProcess;
   private sniffer: NamespaceProcess | undefined;
 
-  private constructor(
-    host: EmbeddedHost,
-    private readonly dir: string,
-  ) {
+  private readonly dir: string;
+
+  private constructor(host: EmbeddedHost, dir: string) {
+    this.dir = dir;
     const script = "ip link set lo up && mount -t sysfs sysfs /sys && echo up && exec sleep infinity";
     const command = ["unshare", "--net", "--mount", "sh", "-c", script];
     this.holder = new NamespaceProcess(host.netns, command, path.join(dir, "holder"));

@@ -12,7 +12,10 @@ const bin = path.resolve(import.meta.dirname, "../../../bin/project-vm");
 export class ProjectVmTool {
   private readonly fakes: string;
 
-  constructor(private readonly checkout: Checkout) {
+  private readonly checkout: Checkout;
+
+  constructor(checkout: Checkout) {
+    this.checkout = checkout;
     this.fakes = path.join(checkout.dir, "fakes");
   }
 

@@ -39,11 +39,12 @@ export class RemoteHost {
   private readonly sshd: { root: string; config: string; log: string };
   private server: NamespaceProcess | undefined;
 
-  private constructor(
-    private readonly host: EmbeddedHost,
-    private readonly dir: string,
-    root: string,
-  ) {
+  private readonly host: EmbeddedHost;
+  private readonly dir: string;
+
+  private constructor(host: EmbeddedHost, dir: string, root: string) {
+    this.host = host;
+    this.dir = dir;
     this.sshd = { root: path.join(root, "/"), config: path.join(dir, "sshd_config"), log: path.join(dir, "log") };
   }
 

@@ -10,11 +10,14 @@ import type { Ran, Workstation } from "./remote-workstation.ts";
 export class NamedStack {
   private readonly file: string;
 
-  constructor(
-    private readonly checkout: Checkout,
-    readonly name: string,
-    private readonly workstation?: Workstation,
-  ) {
+  private readonly checkout: Checkout;
+  readonly name: string;
+  private readonly workstation: Workstation | undefined;
+
+  constructor(checkout: Checkout, name: string, workstation?: Workstation) {
+    this.checkout = checkout;
+    this.name = name;
+    this.workstation = workstation;
     this.file = path.join(checkout.dir, `Pulumi.${name}.yaml`);
   }
 

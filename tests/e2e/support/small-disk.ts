@@ -6,7 +6,10 @@ import { execa } from "execa";
 export class SmallDisk {
   private readonly filler: string;
 
-  constructor(readonly folder: string) {
+  readonly folder: string;
+
+  constructor(folder: string) {
+    this.folder = folder;
     this.filler = path.join(folder, "filler");
   }
 

@@ -1,6 +1,10 @@
 /** Random numbers that the same seed repeats, by mulberry32. */
 export class Random {
-  constructor(private state: number) {}
+  private state: number;
+
+  constructor(state: number) {
+    this.state = state;
+  }
 
   /** From 0 to below 1. */
   next(): number {

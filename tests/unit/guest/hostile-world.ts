@@ -136,7 +136,10 @@ export class HostileHost implements Virsh {
   /** Of the serial console, where it has printed anything. */
   private readonly serial: string = "";
 
-  constructor(private readonly answers: Answers) {
+  private readonly answers: Answers;
+
+  constructor(answers: Answers) {
+    this.answers = answers;
     if (answers.console === undefined) return;
     const log = path.join(mkdtempSync(path.join(tmpdir(), "console-")), "console.log");
     writeFileSync(log, text(answers.console));

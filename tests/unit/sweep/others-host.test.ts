@@ -22,7 +22,10 @@ class OneDomain implements Virsh {
   autostarts = true;
   pool = "active";
 
-  constructor(private readonly dir: string) {
+  private readonly dir: string;
+
+  constructor(dir: string) {
+    this.dir = dir;
     const disk = (file: string, target: string) =>
       `<disk type='file'><source file='${path.join(dir, file)}'/><target dev='${target}'/></disk>`;
     const disks = [disk("disk.qcow2", "vda"), disk("project.qcow2", "vdb"), disk("seed.iso", "vdc")].join("");

@@ -15,10 +15,13 @@ createServer((inside) => {
 
 /** What makes a server of this process's be reached inside a network namespace too, under the same address on its loopback. */
 export class Door {
-  private constructor(
-    private readonly listener: Server,
-    private readonly inside: NamespaceProcess,
-  ) {}
+  private readonly listener: Server;
+  private readonly inside: NamespaceProcess;
+
+  private constructor(listener: Server, inside: NamespaceProcess) {
+    this.listener = listener;
+    this.inside = inside;
+  }
 
   /**
    * @param server that listens on this machine's loopback interface, at that port
