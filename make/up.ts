@@ -14,7 +14,7 @@ import { releaseDeadLocks } from "../src/checkout/stack-lock.ts";
 import { readStackState } from "../src/checkout/stack-state.ts";
 import { requireStateRoom } from "../src/checkout/state-room.ts";
 import { stackUrn } from "../src/config/pulumi-project.ts";
-import { UserError } from "../src/core/errors.ts";
+import { type Issue, UserError } from "../src/core/errors.ts";
 import { execa } from "../src/core/execa.ts";
 import { domainName } from "../src/core/names.ts";
 import { log, secondsPassed } from "../src/core/progress.ts";
@@ -43,11 +43,12 @@ async function main(): Promise<void> {
   // Before the stack is looked for: of one whose engine was killed while it began it, there may be the lock alone.
   await releaseDeadLocks(projectRoot, stack, log);
   const file = path.join(projectRoot, stackFileName(projectRoot, stack));
-  await keepingFile(file, selectStack, log, (error) => (error as Error).message);
+  const saidBy = (error: unknown) => (error instanceof PulumiFailed ? error.said : "");
+  await keepingFile(file, selectStack, log, saidBy);
   const held = await stackHeld(projectRoot, stack);
   if (held) throw held;
   log(`pulumi up -s ${stack}`);
-  await keepingFile(file, () => pulumi("up", "--stack", stack, "--yes", "--skip-preview"), log);
+  await keepingFile(file, () => pulumi("up", "--stack", stack, "--yes", "--skip-preview"), log, saidBy);
   if ((await readStackState(projectRoot, stack))?.isCutOff) {
     // What was being made when an update was killed was found by this one, and would be warned about at each.
     const target = ["--target", stackUrn(readPulumiProject(projectRoot).name, stack)];
@@ -73,19 +74,30 @@ async function selectStack(): Promise<void> {
   throw (
     (await lockedStack({ stdout: "", stderr: all ?? "" }, projectRoot, stack)) ??
     wrongPassphrase(projectRoot, stack, all ?? "") ??
-    new UserError(`pulumi ${args.join(" ")} did not succeed:\n${all ?? ""}`)
+    new PulumiFailed(`pulumi ${args.join(" ")} did not succeed:\n${all ?? ""}`, all ?? "")
   );
+}
+
+class PulumiFailed extends UserError {
+  /** What it printed as an error; a guest's words are not among that. */
+  readonly said: string;
+
+  constructor(title: string, said: string, issues?: Issue[]) {
+    super(title, issues);
+    this.said = said;
+  }
 }
 
 /** Its output is the user's to see as it comes. On Ctrl-C the engine, which hears it too, ends in order, and is waited for. */
 async function pulumi(...args: string[]): Promise<void> {
   const onInterrupt = () => log("interrupted: waiting for pulumi to end in order");
   process.on("SIGINT", onInterrupt);
-  const { exitCode } = await execa("pulumi", args, {
+  const { exitCode, stderr } = await execa("pulumi", args, {
     cwd: projectRoot,
     stdin: "ignore",
+    // What it does, a guest's words with it, is on stdout, as on a terminal.
     stdout: process.stderr,
-    stderr: process.stderr,
+    stderr: [process.stderr, "pipe"],
     reject: false,
   });
   process.off("SIGINT", onInterrupt);
@@ -93,7 +105,7 @@ async function pulumi(...args: string[]): Promise<void> {
   // It may have met the lock of an engine that was faster, and can be short of words for that (src/checkout/engine-lock.ts).
   const held = await stackHeld(projectRoot, stack);
   const issues = held?.issues ?? cutOffSalt(projectRoot, stack)?.issues;
-  throw new UserError(`pulumi ${args.join(" ")} did not succeed; what it says is above.`, issues);
+  throw new PulumiFailed(`pulumi ${args.join(" ")} did not succeed; what it says is above.`, stderr ?? "", issues);
 }
 
 /**

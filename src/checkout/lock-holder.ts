@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { hostname } from "node:os";
+import { textOf } from "../core/proc.ts";
 
 /** Who took a lock of a stack. */
 export interface LockHolder {
@@ -15,7 +16,7 @@ export const describeHolder = ({ pid, username, hostname: where }: LockHolder) =
 
 /** Whether it is seen at work: what is on another machine, or on one that had another name, is not seen from here. */
 export const isSeen = ({ pid, hostname: where, username }: LockHolder) =>
-  where === hostname() && pid !== 0 && isAlive(pid) && mayBeEngine(pid, username);
+  where === hostname() && pid > 0 && isAlive(pid) && mayBeEngine(pid) && !isOfAnotherUser(pid, username);
 
 /** Whether who took a lock may still be at work. */
 export const isHeld = (holder: LockHolder) => isSeen(holder) || mayBeUnseen(holder);
@@ -34,26 +35,34 @@ const machines = { pid: "pid:[4026531836]", uts: "uts:[4026531838]" };
 
 /**
  * Whether an engine may be at work on another machine, or on this one under a number that is not its own here. A sandbox (bwrap,
- * Flatpak) numbers its processes itself, under the machine's name: from outside those numbers can be seen, from inside nothing of what
- * is outside. A container with a name of its own is no such sandbox: that name tells its processes from others.
+ * Flatpak) or a container numbers its processes itself: from outside those numbers can be seen, from inside nothing of what is outside.
  */
-function mayBeUnseen({ pid, hostname: where, username }: LockHolder): boolean {
+function mayBeUnseen({ pid, hostname: where }: LockHolder): boolean {
   if (where !== hostname()) return true;
   if (pid === 0) return false;
   try {
-    const isSandbox = readlinkSync("/proc/self/ns/pid") !== machines.pid;
-    if (isSandbox && readlinkSync("/proc/self/ns/uts") === machines.uts) return true;
-    return readdirSync("/proc").some((name) => innerNumber(name) === pid && mayBeEngine(Number(name), username));
+    if (readlinkSync("/proc/self/ns/pid") !== machines.pid && !hasOwnName()) return true;
+    return readdirSync("/proc").some((name) => innerNumber(name) === pid && mayBeEngine(Number(name)));
   } catch {
     return false; // no Linux: it has no such namespaces
   }
 }
 
-/** The number of a process in the innermost namespace that it is in. */
+/**
+ * Whether the name of a container is no other's, and so tells its processes from those outside: one that docker and podman made up, by
+ * the container's ID, or a system's (LXC, systemd-nspawn), which begins with an init. Others may have the machine's name, as by
+ * `docker run --network host`, or one that their user gave to several.
+ */
+function hasOwnName(): boolean {
+  if (readlinkSync("/proc/self/ns/uts") === machines.uts) return false;
+  return /^[0-9a-f]{12}$/.test(hostname()) || /^(systemd|init)$/.test(readFileSync("/proc/1/comm", "utf8").trim());
+}
+
+/** The number that a process has in a namespace of its own, the innermost one. Its users may have other names there than here. */
 function innerNumber(pid: string): number | undefined {
   if (!/^\d+$/.test(pid)) return undefined;
   try {
-    const [, inner] = /^NSpid:.*\t(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
+    const [, inner] = /^NSpid:\t\d+\t(?:.*\t)?(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
     return Number(inner);
   } catch {
     return undefined; // it has ended
@@ -61,13 +70,13 @@ function innerNumber(pid: string): number | undefined {
 }
 
 /**
- * Whether a process may be an engine at work: it is of that name, not known to be another user's than the lock's, and no zombie, which
- * in a container may stay for ever. After a power cut the number may be anybody's.
+ * Whether a process may be an engine at work: it is of that name, and no zombie, which in a container may stay for ever. After a power cut
+ * the number may be anybody's.
  */
-function mayBeEngine(pid: number, username: string): boolean {
+function mayBeEngine(pid: number): boolean {
   try {
     const [, name = "", state] = /^\d+ \((.*)\) (\w)/s.exec(readFileSync(`/proc/${pid}/stat`, "utf8")) ?? [];
-    return name.includes("pulumi") && state !== "Z" && !isOfAnotherUser(pid, username);
+    return name.includes("pulumi") && state !== "Z";
   } catch {
     return true; // no Linux: nothing is known but its number
   }
@@ -79,9 +88,9 @@ function mayBeEngine(pid: number, username: string): boolean {
  * and $USER for one who is not in there; in another user namespace, as root of a rootless container, its numbers mean other users.
  */
 function isOfAnotherUser(pid: number, username: string): boolean {
-  const [own, its] = ["self", pid].map((of) => readFileSync(`/proc/${of}/uid_map`, "utf8"));
+  const [own, its] = ["self", pid].map((of) => textOf(`/proc/${of}/uid_map`));
   if (own !== its) return false;
-  const [, user = ""] = /^Uid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
+  const [, user = ""] = /^Uid:\s+(\d+)/m.exec(textOf(`/proc/${pid}/status`)) ?? [];
   const users = readFileSync("/etc/passwd", "utf8")
     .split("\n")
     .map((line) => line.split(":"));

@@ -121,7 +121,7 @@ export function cutOffSalt(root: string, stack: string): UserError | undefined {
   const file = stackFileName(root, stack);
   const place = path.join(root, file);
   const text = existsSync(place) ? readFileSync(place, "utf8") : "";
-  const [, value = ""] = /^encryptionsalt:[ \t]*(.*?)\s*$/m.exec(text) ?? [];
+  const [, value = ""] = /^encryptionsalt:[ \t]*["']?([^\s"'#]*)/m.exec(text) ?? [];
   const isCutOff = value !== "" && ("v1:".startsWith(value) || (value.startsWith("v1:") && !wholeSalt.test(value)));
   return isCutOff ? saltIsCutOff(stack, file) : undefined;
 }

@@ -20,7 +20,7 @@ import { parse } from "yaml";
 import { readEngineConfig, writtenKey } from "../config/engine-config.ts";
 import { asMap, ownNamespace, type PulumiProject, plainProject } from "../config/pulumi-project.ts";
 import { formatPath, UserError } from "../core/errors.ts";
-import { isCutOff, saysCutOff } from "./cut-off.ts";
+import { isCutOff } from "./cut-off.ts";
 import { isBlank } from "./pulumi-files.ts";
 import { type Value, withoutKey, withValue } from "./yaml-text.ts";
 
@@ -160,7 +160,7 @@ export async function keepingFile<T>(
     // An engine writes into the file; editors, and what changes it here, put another in its place as a rule.
     const mayBeCutOff = result.status === "rejected" && now.inode === before.inode;
     if (isEmptied) putBack(file, before.bytes, log);
-    else if (mayBeCutOff && (saysCutOff(saidBy(result.reason)) || isCutOff(now.bytes, before.bytes))) {
+    else if (mayBeCutOff && isCutOff(now.bytes, before.bytes, saidBy(result.reason))) {
       putBack(file, before.bytes, log);
       log(`${file} was cut off, as a write of the engine failed: it is put back as it was before`);
     }

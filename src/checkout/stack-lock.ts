@@ -46,15 +46,23 @@ async function readLock(file: string, wasUnreadable = false): Promise<StackLock 
     if (error.code !== "ENOENT") throw error;
   });
   if (text === undefined) return undefined;
+  const holder = holderIn(text);
+  if (holder !== undefined) return { ...holder, file };
+  if (!wasUnreadable) {
+    await setTimeout(writingTime);
+    return readLock(file, true);
+  }
+  // A kill or a power cut leaves it empty or cut off: the process that wrote it is gone.
+  return { pid: 0, hostname: hostname(), username: "unknown", file };
+}
+
+function holderIn(text: string): LockHolder | undefined {
   try {
-    return { ...(JSON.parse(text) as StackLock), file };
+    const { pid, hostname: where, username } = JSON.parse(text) as Record<string, unknown>;
+    const isHolder = Number.isInteger(pid) && typeof where === "string" && typeof username === "string";
+    return isHolder ? { pid: pid as number, hostname: where, username } : undefined;
   } catch {
-    if (!wasUnreadable) {
-      await setTimeout(writingTime);
-      return readLock(file, true);
-    }
-    // A kill or a power cut leaves it empty or cut off: the process that wrote it is gone.
-    return { pid: 0, hostname: hostname(), username: "unknown", file };
+    return undefined;
   }
 }
 

@@ -22,7 +22,7 @@ export const secretText = "[secret]";
  * @throws UserError where it does not parse, where Pulumi would not read it either, or where it takes one of two by chance
  */
 export function readEngineConfig(text: string, project: PulumiProject, file: string): EngineConfig {
-  const written = configIn(text, file);
+  const written = configIn(text, project, file);
   const keys = Object.keys(written);
   const twice = writtenAlike(keys, project.name);
   if (twice.length > 0) throw writtenTwice(file, twice);
@@ -40,30 +40,38 @@ export function readEngineConfig(text: string, project: PulumiProject, file: str
  *
  * @example writtenKey("config: {projects: {}}", plainProject, "projects") // "projects"
  */
-export function writtenKey(text: string, { name }: PulumiProject, key: string, file: string): string {
+export function writtenKey(text: string, project: PulumiProject, key: string, file: string): string {
   const full = `${ownNamespace}:${key}`;
-  return Object.keys(configIn(text, file)).find((one) => fullKey(one, name) === full) ?? full;
+  return Object.keys(configIn(text, project, file)).find((one) => fullKey(one, project.name) === full) ?? full;
 }
 
 /** What Pulumi reads in a stack's file beside its config (`ProjectStack` in Pulumi's sdk/go/common/workspace). */
 const engineKeys = ["secretsprovider", "encryptedkey", "encryptionsalt", "environment"];
 
 /**
- * Pulumi passes over a key that it does not know: of a file with `confg:` it would read no config, and an update remove all VMs. Beside a
- * config others are for what it refers to by anchors, but for one of ours that is not indented.
+ * Pulumi passes over a key that it does not know: of a file with `confg:` it would read no projects, and an update remove all VMs. Beside
+ * projects others are for what those refer to by anchors, but for one of ours that is not indented.
  */
-function configIn(text: string, file: string): Record<string, Tree> {
+function configIn(text: string, project: PulumiProject, file: string): Record<string, Tree> {
   const tree = readYaml(text, file);
   if (tree === null) return {};
   if (typeof tree !== "object" || Array.isArray(tree)) throw noMap(file, file);
   const { config = null, environment = null, ...others } = tree;
   const unknown = Object.keys(others).filter((key) => !engineKeys.includes(key));
-  const wrong = config === null ? unknown : unknown.filter((key) => key.startsWith(`${ownNamespace}:`));
+  const wrong = hasProjects(asMap(config), project)
+    ? unknown.filter((key) => key.startsWith(`${ownNamespace}:`))
+    : unknown;
   if (wrong.length > 0) throw unknownKeys(file, wrong);
   if (environment !== null && !isDeepStrictEqual(environment, [])) throw hasEnvironment(file);
   if (config !== null && (typeof config !== "object" || Array.isArray(config))) throw noMap(file, `${file}: config`);
   return asMap(config);
 }
+
+/** Whether any projects are written, here or in Pulumi.yaml. */
+const hasProjects = (own: Record<string, Tree>, { name, config }: PulumiProject) =>
+  [...Object.keys(own), ...Object.keys(config)].some((key) =>
+    new RegExp(`^${ownNamespace}:projects(\\.|$)`).test(fullKey(key, name) ?? ""),
+  );
 
 /** A key with its namespace; that of the project is the one where none is written. undefined: Pulumi refuses it. */
 function fullKey(key: string, project: string): string | undefined {

@@ -141,7 +141,7 @@ export class Engine {
     };
     const stack = await this.select();
     try {
-      await keepingFile(this.file(), () => run(stack, onEvent, told), this.log);
+      await keepingFile(this.file(), () => run(stack, onEvent, told), this.log, saidAtStart);
       return told;
     } catch (error) {
       return await this.explain(name, error, told);
@@ -206,8 +206,7 @@ export class Engine {
     const text = requireText(readFileSync(file, "utf8"), stackFileName(this.root, this.stack));
     // An engine that was killed while it began it may have left its lock alone.
     await releaseDeadLocks(this.root, this.stack, this.log);
-    const saidBy = (error: unknown) => (error instanceof PulumiError ? error.stderr : "");
-    const stack = await keepingFile(file, () => Stack.create(this.stack, workspace), this.log, saidBy);
+    const stack = await keepingFile(file, () => Stack.create(this.stack, workspace), this.log, saidAtStart);
     writeWhole(file, withSalt(text, readFileSync(file, "utf8")));
     return stack;
   }
@@ -236,3 +235,6 @@ function notBegun(stack: string, backend: string): UserError {
     },
   ]);
 }
+
+/** What an engine said that failed before it began its work, which it tells on stdout. */
+const saidAtStart = (error: unknown) => (error instanceof PulumiError && error.stdout === "" ? error.stderr : "");

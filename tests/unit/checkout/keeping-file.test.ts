@@ -151,22 +151,35 @@ describe("of a file of which", () => {
 
   const merged = `config:\n  project-vms:projects:\n    base: &base { memory: 2 GiB }\n${"    app-N: *base\n".repeat(99)}`;
   const mergedPrint = merged.replaceAll("*base", "\n      memory: 2 GiB").slice(0, 1024);
+  const edited = mergedPrint.slice(0, 1000);
   test.each([
+    ["the engine says, as it begins a stack,", "saving stack config: write x: no space left", mergedPrint, merged],
     [
-      "the engine says that it could not write it, all is put back, however it prints it",
-      "write x: no space left",
+      "the engine says, as it works on one,",
+      "getting stack configuration: save stack config: write x: no space left on device",
+      mergedPrint,
       merged,
     ],
-    ["the engine says something else, nothing is put back that it cannot have written so", "read x: no", mergedPrint],
-  ])("%s", async (_, why, expected) => {
-    writeFileSync(file, merged);
-    const work = async () => {
-      writeFileSync(file, mergedPrint);
-      throw new Error(`code: 255\nerror: saving stack config: ${why}`);
-    };
-    await expect(keepingFile(file, work, log, (error) => (error as Error).message)).rejects.toThrow("code: 255");
-    expect(readFileSync(file, "utf8")).toBe(expected);
-  });
+    [
+      "the engine says, where a server has no room,",
+      "saving stack config: close x: quota exceeded",
+      mergedPrint,
+      merged,
+    ],
+    ["the engine says something else than", "saving stack config: read x: no", mergedPrint, mergedPrint],
+    ["the user has written another meanwhile than", "saving stack config: write x: no space left", edited, edited],
+  ])(
+    "%s that it could not write it, all is put back that it may have written, however it prints it",
+    async (_, why, now, expected) => {
+      writeFileSync(file, merged);
+      const work = async () => {
+        writeFileSync(file, now);
+        throw new Error(`code: 255\nerror: ${why}`);
+      };
+      await expect(keepingFile(file, work, log, (error) => (error as Error).message)).rejects.toThrow("code: 255");
+      expect(readFileSync(file, "utf8")).toBe(expected);
+    },
+  );
 
   test("another was put in its place, as editors do, nothing is put back", async () => {
     writeFileSync(file, whole);

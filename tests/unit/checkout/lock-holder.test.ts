@@ -2,13 +2,8 @@ import { spawn, spawnSync } from "node:child_process";
 import { copyFileSync, mkdtempSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { hostname, tmpdir, userInfo } from "node:os";
 import path from "node:path";
-import { expect, onTestFinished, test, vi } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { isHeld, isSeen } from "../../../src/checkout/lock-holder.ts";
-
-vi.mock("node:fs", async (original) => {
-  const real = await original<typeof import("node:fs")>();
-  return { ...real, readlinkSync: vi.fn(real.readlinkSync) };
-});
 
 const holder = (pid: number) => ({ pid, hostname: hostname(), username: userInfo().username });
 const dead = () => spawnSync("true").pid;
@@ -58,13 +53,44 @@ test.skipIf(process.getuid?.() !== 0)(
   },
 );
 
-test.each([
-  ["a sandbox under the machine's name, where what is outside is not seen", "uts:[4026531838]", true],
-  ["a container with a name of its own", "uts:[4026532300]", false],
-])("in %s, a number that is nobody's: may it be at work? (%s: %s)", (_, name, isHeldThere) => {
-  const links: Record<string, string> = { "/proc/self/ns/pid": "pid:[4026532301]", "/proc/self/ns/uts": name };
-  vi.mocked(readlinkSync).mockImplementation((link) => links[String(link)] ?? "");
-  onTestFinished(() => void vi.mocked(readlinkSync).mockReset());
-  expect(isHeld(holder(dead()))).toBe(isHeldThere);
-  expect(isHeld(holder(process.pid))).toBe(isHeldThere);
-});
+/** Asks a program of its own, in namespaces of its own, whether a number that is nobody's there may be at work. */
+function isHeldIn(...namespaces: string[]): boolean {
+  const source = JSON.stringify(path.resolve("src/checkout/lock-holder.ts"));
+  const script = `import { hostname } from "node:os";
+    const { isHeld } = await import(${source});
+    console.log(isHeld({ pid: 4000000, hostname: hostname(), username: "me" }));`;
+  const args = ["--import", "tsx", "--input-type=module", "--eval", script];
+  const [program = "", ...words] = [...namespaces, process.execPath, ...args];
+  const env = { ...process.env, TSX_DISABLE_CACHE: "1" };
+  const { stdout, stderr } = spawnSync(program, words, { encoding: "utf8", env });
+  expect(stderr).toBe("");
+  return JSON.parse(stdout) as boolean;
+}
+
+const named = (name: string) => ["--uts", "sh", "-c", `hostname ${name} && exec "$@"`, "sh"];
+/** As `init` begins a system. */
+const systemNamed = (name: string) => ["--uts", init(), "-c", `hostname ${name} && "$@"`, "init"];
+function init(): string {
+  const dir = mkdtempSync(path.join(tmpdir(), "lock-holder-"));
+  copyFileSync("/bin/sh", path.join(dir, "init"));
+  onTestFinished(() => rmSync(dir, { recursive: true }));
+  return path.join(dir, "init");
+}
+const hasMachinesName = readlinkSync("/proc/self/ns/uts") === "uts:[4026531838]";
+
+describe.skipIf(process.getuid?.() !== 0)(
+  "from inside of what numbers its processes itself, what is outside is not seen",
+  () => {
+    test.skipIf(!hasMachinesName)("under the machine's name a number that is nobody's may be at work", () => {
+      expect(isHeldIn("unshare", "--pid", "--fork", "--mount-proc")).toBe(true);
+    });
+
+    test.each<[string, () => string[], boolean]>([
+      ["under one that may be the machine's too, as by `docker run --network host`", () => named("storage"), true],
+      ["under its own ID", () => named("0123456789ab"), false],
+      ["in a system of its own", () => systemNamed("storage"), false],
+    ])("%s: may it be at work?", (_, words, isHeldThere) => {
+      expect(isHeldIn("unshare", "--pid", "--fork", "--mount-proc", ...words())).toBe(isHeldThere);
+    });
+  },
+);

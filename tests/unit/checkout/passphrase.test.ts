@@ -115,13 +115,21 @@ describe("a salt that a full disk has cut off is told with what to do", () => {
     expect(cutOffSalt(root, "local")?.message).toBe(told);
   });
 
-  test.each([`${whole}\n`, `${whole}\r\n${config}`, "", "encryptionsalt: v2:something else\n"])(
-    "none is that is whole, or not known (%j)",
-    (text) => {
-      expect(explained(text, "incorrect passphrase")).toContain("must be of the passphrase that is used here");
-      expect(cutOffSalt(root, "local")).toBeUndefined();
-    },
-  );
+  test("in quotes", () => {
+    expect(explained(`${config}${whole.slice(0, 60).replace("v1", '"v1')}`, "incorrect passphrase")).toBe(told);
+  });
+
+  test.each([
+    `${whole}\n`,
+    `${whole} # mine\n`,
+    `${whole.replace(/v1.*/, '"$&"')}\n`,
+    `${whole}\r\n${config}`,
+    "",
+    "encryptionsalt: v2:something else\n",
+  ])("none is that is whole, or not known (%j)", (text) => {
+    expect(explained(text, "incorrect passphrase")).toContain("must be of the passphrase that is used here");
+    expect(cutOffSalt(root, "local")).toBeUndefined();
+  });
 });
 
 const passphrase = () => readFileSync(path.join(root, ".local/passphrase"), "utf8");

@@ -97,6 +97,8 @@ test.each([
   ["that a power cut left empty", "0.json", () => ""],
   ["of an engine that was killed before it wrote it", "0.json.18a0c2f1e5b3.tmp", () => ""],
   ["of an engine that was killed while it wrote it", "0.json.18a0c2f1e5b3.tmp", () => written(dead()).slice(0, 9)],
+  ["that holds something else", "0.json", () => '{"pid": "1"}'],
+  ["that holds nothing of a lock", "0.json", () => "null"],
   ["of an engine that was killed before it renamed it", "0.json.18a0c2f1e5b3.tmp", () => written(dead())],
 ])("one %s holds nothing, and is released", async (_, name, content) => {
   writeFileSync(path.join(locks, name), content());

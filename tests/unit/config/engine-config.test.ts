@@ -75,6 +75,14 @@ test("a key beside `config` that Pulumi passes over is refused: without its conf
       "    indent it, and what is below it, to be a key of `config:`",
     ].join("\n"),
   );
+  const below = "is an unknown key\n    indent it, and what is below it, to be a key of `config:`";
+  expect(refused("config: {}\nprojects: {app: {}}\n")).toContain(`projects: ${below}`);
+  expect(refused("config: {project-vms:host: {}}\nprojects: {app: {}}\n")).toContain(`projects: ${below}`);
+  expect(refused("config: {}\nconfg:\n  projects: {app: {}}\n")).toContain("did you mean `config`?");
   for (const fine of ["small: &small {memory: 2 GiB}\nconfig:\n  projects: {app: *small}\n", "encryptionsalt: v1:x\n"])
     expect(refused(fine)).toBeUndefined();
+  const elsewhere = parsePulumiProject(
+    "name: project-vms\nruntime: nodejs\nconfig: {projects: {default: {app: {}}}}\n",
+  );
+  expect(() => readEngineConfig("small: &small {}\nconfig: {defaults: *small}\n", elsewhere, "f")).not.toThrow();
 });

@@ -202,6 +202,19 @@ test("an update at a salt that a full disk cut off names that", async () => {
   );
 });
 
+test("a stack file that an update's engine says it could not write is put back", async () => {
+  const projects = Array.from({ length: 99 }, (_, i) => `    p${i}: *x\n`).join("");
+  const merged = `config:\n  x: &x {memory: 2 GiB}\n  projects:\n${projects}`;
+  writeFileSync(file(), merged);
+  const stderr = "error: getting stack configuration: save stack config: write x: no space left on device";
+  host.update.mockImplementation(() => {
+    writeFileSync(file(), merged.replaceAll("*x", "\n    memory: 2 GiB").slice(0, 512));
+    return { exitCode: 255, stderr };
+  });
+  expect((await up()).failure).toContain("what it says is above");
+  expect(readFileSync(file(), "utf8")).toBe(merged);
+});
+
 test("a bug keeps its trace, and asks to be reported", async () => {
   host.ready.mockRejectedValue(new TypeError("x is undefined"));
   const { failure, exitCode } = await up();
