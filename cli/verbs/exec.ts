@@ -9,8 +9,8 @@ Examples:
   project-vm exec myapp -- tee /etc/motd < motd
 
 It goes through the guest's agent, so it needs no network. The words reach the program as they are, and so does what is piped
-in, up to 64 KiB. Its output comes when it has ended, up to 3 MB; its exit code is kept. For what asks questions or takes
-long there is \`project-vm ssh\`.`;
+in, up to 64 KiB. Its output comes when it has ended, up to 2 MiB, and 0.5 MiB of errors; its exit code is kept, but for 1 in place of 0
+where more was written. For that, and what asks questions or takes long, there is \`project-vm ssh\`.`;
 
 /** `project-vm exec`: runs a program in a guest, by its agent. */
 export function execCommand(): Command {
@@ -22,7 +22,7 @@ export function execCommand(): Command {
     .option("--json", "as JSON: {exitCode, stdout, stderr}")
     .addHelpText("after", examples)
     .action(async (project: string, words: string[], options: { user: string; json?: true }, command: Command) => {
-      const { execIn } = await import("../../src/operations/exec.ts");
+      const { cutNotice, execIn } = await import("../../src/operations/exec.ts");
       const { stack } = command.optsWithGlobals<{ stack: string }>();
       const run = { command: words, user: options.user, stdin: process.stdin };
       const { stdout, stderr, exitCode, isCut } = await execIn(stack, project, run, process.cwd());
@@ -32,8 +32,7 @@ export function execCommand(): Command {
         process.stdout.write(stdout);
         process.stderr.write(stderr);
       }
-      if (isCut)
-        console.error(`It wrote more than the guest agent keeps: the rest is lost. Use project-vm ssh ${project}.`);
+      if (isCut) console.error(cutNotice(project));
       process.exitCode = exitCode === 0 && isCut ? 1 : exitCode;
     });
 }

@@ -5,6 +5,7 @@ import { printableJson } from "../core/printable.ts";
 import type { Virsh } from "../libvirt/virsh.ts";
 import { VirshError } from "../libvirt/virsh-error.ts";
 import { anyAnswer, interfacesAnswer, longestOutput, readAgentAnswer, startedAnswer, statusAnswer } from "./answers.ts";
+import { capped, mostErrors, mostOutput } from "./capped-output.ts";
 import { AgentError, GuestRefusal } from "./guest-refusal.ts";
 import { inTime, pauseAfter } from "./in-time.ts";
 
@@ -15,12 +16,12 @@ export interface ExecResult {
   stderr: string;
 }
 
-/** The same as bytes, which need not be a text. */
+/** The same as bytes, which need not be a text, up to {@link mostOutput} and {@link mostErrors}. */
 export interface ExecBytes {
   exitCode: number;
   stdout: Buffer;
   stderr: Buffer;
-  /** Whether it wrote more than the agent keeps. */
+  /** Whether it wrote more. */
   isCut: boolean;
 }
 
@@ -76,28 +77,26 @@ export class GuestAgent {
     return { exitCode, stdout: text(stdout), stderr: text(stderr) };
   }
 
-  /** As {@link exec}, with what the program wrote byte for byte, and all that the agent keeps of it. */
-  async execBytes(
-    [path, ...arg]: [string, ...string[]],
-    timeoutSeconds: number,
-    input?: string | Buffer,
-  ): Promise<ExecBytes> {
+  /** As {@link exec}, with what the program wrote byte for byte, as far as an agent can hand it over. */
+  async execBytes(program: [string, ...string[]], timeoutSeconds: number, input?: string | Buffer): Promise<ExecBytes> {
     const asked = performance.now();
     const end = asked + timeoutSeconds * 1000;
     const data = input === undefined ? {} : { "input-data": Buffer.from(input).toString("base64") };
+    const [path, ...arg] = capped(program);
     const command = { path, arg, "capture-output": true, ...data };
-    const late = () => new AgentError(this.domain, `${path} has not ended after ${timeoutSeconds} s`);
+    const late = () => new AgentError(this.domain, `${program[0]} has not ended after ${timeoutSeconds} s`);
     const left = () => (end - performance.now()) / 1000;
     // To be told of a program's start is worth more than its time: one that was started and is not waited for would go on.
     const { pid } = await this.ask("guest-exec", startedAnswer, command, input !== undefined);
     while (left() > 0) {
       const status = await inTime(this.ask("guest-exec-status", statusAnswer, { pid }, false, left()), left(), late);
       if (status.exited) {
+        const [stdout, stderr] = [bytes(status["out-data"]), bytes(status["err-data"])];
         return {
           exitCode: status.exitcode ?? 128 + (status.signal ?? 0),
-          stdout: bytes(status["out-data"]),
-          stderr: bytes(status["err-data"]),
-          isCut: (status["out-truncated"] ?? false) || (status["err-truncated"] ?? false),
+          stdout: stdout.subarray(0, mostOutput),
+          stderr: stderr.subarray(0, mostErrors),
+          isCut: stdout.length > mostOutput || stderr.length > mostErrors,
         };
       }
       // The agent tells nothing by itself.

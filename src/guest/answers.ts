@@ -40,8 +40,6 @@ export const statusAnswer = z.object(
     signal: whole(1, 64).optional(),
     "out-data": base64.optional(),
     "err-data": base64.optional(),
-    "out-truncated": z.boolean("must be true or false").optional(),
-    "err-truncated": z.boolean("must be true or false").optional(),
   },
   "must be a map",
 );

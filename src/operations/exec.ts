@@ -2,7 +2,9 @@ import { fstatSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { UserError } from "../core/errors.ts";
 import { domainName } from "../core/names.ts";
+import { formatSize } from "../core/sizes.ts";
 import { type ExecBytes, GuestAgent } from "../guest/agent.ts";
+import { mostErrors, mostOutput } from "../guest/capped-output.ts";
 import { AgentError, agentSays } from "../guest/guest-refusal.ts";
 import { virshFor } from "../libvirt/virsh.ts";
 import { VirshError } from "../libvirt/virsh-error.ts";
@@ -72,6 +74,12 @@ export async function pipedInput(stream: Stdin): Promise<Buffer | undefined> {
 function tooMuchInput(): UserError {
   const remedy = "pipe it into `project-vm ssh`, or bring it there with `project-vm cp`";
   return new UserError("Nothing was run.", [{ path: "standard input", rule: "must be at most 64 KiB", remedy }]);
+}
+
+/** What is said where a program wrote more than a guest's agent can hand over. */
+export function cutNotice(name: string): string {
+  const limits = `${formatSize(mostOutput)} of output or ${formatSize(mostErrors)} of errors`;
+  return `It wrote more than ${limits}: the rest is lost. Have all of it by project-vm ssh ${name} -- COMMAND, or write it to a file there, and project-vm cp it.`;
 }
 
 /** The words that run a program as a user who has just logged in; the program's own reach it as they are. Pure. */

@@ -2,7 +2,9 @@ import { StringDecoder } from "node:string_decoder";
 import { setTimeout as delay } from "node:timers/promises";
 import { UserError } from "../core/errors.ts";
 import { domainName } from "../core/names.ts";
+import { formatSize } from "../core/sizes.ts";
 import { GuestAgent } from "../guest/agent.ts";
+import { mostOutput } from "../guest/capped-output.ts";
 import { AgentError, agentSays } from "../guest/guest-refusal.ts";
 import { ConsoleLog, consoleLogFile, consoleLogOn } from "../libvirt/console-log.ts";
 import { shellFor } from "../libvirt/shell.ts";
@@ -93,11 +95,23 @@ export function logInGuest(agent: GuestAgent, name: string): GrowingLog {
 }
 
 async function readInGuest(agent: GuestAgent, name: string, offset: number): Promise<Buffer> {
+  const script = 'tail -c "+$1" "$2" | base64 -w 0';
+  const argv = ["/bin/sh", "-c", script, "sh", String(offset + 1), cloudInitLog] as const;
+  const { stdout, isCut } = await askForLog(name, () => agent.execBytes([...argv], answerSeconds));
+  if (isCut) throw tooLong(name);
+  return Buffer.from(stdout.toString("latin1"), "base64");
+}
+
+/** Base64 is a third longer than what it is of. */
+function tooLong(name: string): UserError {
+  const rule = `must have at most ${formatSize((mostOutput / 4) * 3)} to be handed over by its guest agent`;
+  const remedy = `its end: project-vm exec ${name} -- tail -n 100 ${cloudInitLog}; all of it: project-vm ssh ${name} -- sudo cat ${cloudInitLog}`;
+  return new UserError(`The log of ${name} cannot be read in the guest.`, [{ path: cloudInitLog, rule, remedy }]);
+}
+
+async function askForLog<Answer>(name: string, ask: () => Promise<Answer>): Promise<Answer> {
   try {
-    const script = 'tail -c "+$1" "$2" | base64 -w 0';
-    const argv = ["/bin/sh", "-c", script, "sh", String(offset + 1), cloudInitLog] as const;
-    const { stdout } = await agent.execBytes([...argv], answerSeconds);
-    return Buffer.from(stdout.toString("latin1"), "base64");
+    return await ask();
   } catch (error) {
     if (!(error instanceof VirshError || error instanceof AgentError)) throw error;
     const rule = "must have a guest agent that answers";

@@ -8,6 +8,7 @@ import { consoleLogFile } from "../../src/libvirt/console-log.ts";
 import { markStarting } from "../../src/libvirt/marks.ts";
 import { virshFor } from "../../src/libvirt/virsh.ts";
 import type { Finding } from "../../src/operations/doctor/finding.ts";
+import { cutNotice } from "../../src/operations/exec.ts";
 import type { VmRow } from "../../src/operations/rows.ts";
 import type { VmStatus } from "../../src/operations/status.ts";
 import { Checkout } from "./support/checkout.ts";
@@ -173,6 +174,13 @@ describe("a VM that runs", () => {
     const { stdout } = await execa(bin, program, { cwd: checkout.dir, encoding: "buffer" });
     const inside = await succeed(tool.run("exec", "alpha", "--", "sh", "-c", "head -c 50000 /bin/ls | sha256sum"));
     expect(`${createHash("sha256").update(stdout).digest("hex")}  -`).toBe(inside);
+  });
+
+  test("exec of a program that writes much gives the beginning, says so, and leaves the VM its agent", async () => {
+    const script = "head -c 20000000 /dev/zero | tr '\\0' x; head -c 20000000 /dev/zero | tr '\\0' y >&2";
+    const { exitCode, stdout, stderr } = await tool.run("exec", "alpha", "--", "sh", "-c", script);
+    expect([exitCode, stdout.length, stderr.replace(/^y*/, "")]).toEqual([1, 2 * 2 ** 20, cutNotice("alpha")]);
+    expect((await tool.run("exec", "alpha", "--", "true")).exitCode).toBe(0);
   });
 
   test("exec hands over what is piped in, much of it too", async () => {

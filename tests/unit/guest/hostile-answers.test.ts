@@ -35,8 +35,6 @@ const fields: Record<string, (value: unknown) => Partial<Answers>> = {
   "its signal": (signal) => ({ status: { exitcode: undefined, signal } }),
   "its output": (data) => ({ status: { "out-data": data } }),
   "its errors": (data) => ({ status: { "err-data": data } }),
-  "whether its output is cut": (cut) => ({ status: { "out-truncated": cut } }),
-  "whether its errors are cut": (cut) => ({ status: { "err-truncated": cut } }),
   "all of its end": (end) => ({
     status: Array.isArray(end) || typeof end !== "object" ? { exited: end } : { exited: true, ...end },
   }),

@@ -5,6 +5,7 @@ import { expect } from "vitest";
 import { domainXslt, withMarks } from "../../../components/domain-xslt.ts";
 import { type SshFiles, sshFiles } from "../../../src/checkout/ssh-config.ts";
 import { macAddress } from "../../../src/core/names.ts";
+import { capped } from "../../../src/guest/capped-output.ts";
 import { Guest } from "../../../src/guest/guest.ts";
 import { type Limits, limits, type Readiness, waitUntilReady } from "../../../src/guest/ready.ts";
 import { markTailnet } from "../../../src/libvirt/marks.ts";
@@ -124,6 +125,9 @@ interface Asked {
   pid?: number;
 }
 
+/** How many of a program's words are of what runs it, but for the first. */
+const ownWords = capped(["program"]).length - 2;
+
 /** What some of the scripts that a guest runs are told by. */
 const ownScripts: Record<string, string> = { join: "tailscale up", log: "journalctl --boot --priority" };
 
@@ -194,14 +198,14 @@ export class HostileHost implements Virsh {
     if (execute === "guest-ping") return ping;
     if (execute === "guest-network-get-interfaces") return interfaces;
     if (execute === "guest-exec") {
-      const number = this.ended.push(this.programEnd(asked?.path ?? "", asked?.arg ?? [])) - 1;
+      const number = this.ended.push(this.programEnd(asked?.arg?.slice(ownWords) ?? [])) - 1;
       return { pid: "pid" in this.answers ? this.answers.pid : number };
     }
     const { exitcode, stdout } = this.ended[asked?.pid ?? 0] ?? { exitcode: 0, stdout: "" };
     return { exited: true, exitcode, "out-data": Buffer.from(text(stdout)).toString("base64"), ...status };
   }
 
-  private programEnd(path: string, arg: string[]): { exitcode: number; stdout: unknown } {
+  private programEnd([path = "", ...arg]: string[]): { exitcode: number; stdout: unknown } {
     const { cloudInit, check, hostKeys, log, tailscale, tailnetState, join } = this.answers;
     const script = arg.join(" ");
     if (script.includes("cloud-init status")) return { exitcode: 0, stdout: cloudInit };

@@ -2,9 +2,10 @@ import { createReadStream, mkdtempSync, openSync, rmSync, writeFileSync } from "
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { GuestAgent } from "../../../src/guest/agent.ts";
 import { asScp, copySide } from "../../../src/operations/copy.ts";
-import { asUser, pipedInput } from "../../../src/operations/exec.ts";
-import { lastLines, printLog } from "../../../src/operations/logs.ts";
+import { asUser, cutNotice, pipedInput } from "../../../src/operations/exec.ts";
+import { lastLines, logInGuest, printLog } from "../../../src/operations/logs.ts";
 import { isCurrent } from "../../../src/operations/ssh-targets.ts";
 import { aHostKey, anAddress } from "../guest/samples.ts";
 
@@ -32,6 +33,12 @@ test("the words of a command reach it as they are, in its user's login environme
     ...["/bin/bash", "--login", "-c", 'cd && exec "$@"', "bash"],
     ...command,
   ]);
+});
+
+test("what was not handed over of an output is reported, with the way to all of it", () => {
+  expect(cutNotice("myapp")).toBe(
+    "It wrote more than 2 MiB of output or 0.5 MiB of errors: the rest is lost. Have all of it by project-vm ssh myapp -- COMMAND, or write it to a file there, and project-vm cp it.",
+  );
 });
 
 describe("what a program reads", () => {
@@ -89,6 +96,15 @@ describe("a log", () => {
     ["", 5, ""],
   ])("%j has as its last lines %i: %j", (text, count, lines) => {
     expect(lastLines(text, count)).toBe(lines);
+  });
+
+  test("of cloud-init that is too long for the agent is refused, with the way to its end", async () => {
+    const exec = { exited: true, exitcode: 0, "out-data": Buffer.alloc(2 ** 21 + 1, "A").toString("base64") };
+    const run = async () => JSON.stringify({ return: { pid: 1, ...exec } });
+    const log = logInGuest(new GuestAgent({ uri: "fake", run, runPrivately: run }, "project-app"), "app");
+    await expect(printLog(log, {}, () => {})).rejects.toThrow(
+      "/var/log/cloud-init-output.log: must have at most 1.5 MiB to be handed over by its guest agent\n    its end: project-vm exec app -- tail -n 100 /var/log/cloud-init-output.log; all of it: project-vm ssh app -- sudo cat /var/log/cloud-init-output.log",
+    );
   });
 
   test("is printed from its end on, and followed, letters whole and without what only terminals want", async () => {
