@@ -63,7 +63,7 @@ export async function load(entry) {
 }
 
 /**
- * The file that begins a bundle, made anew where a source has changed.
+ * The file that begins a bundle, recreated where a source has changed.
  *
  * @returns {Promise<string | undefined>} undefined where none can be made: then the sources are loaded themselves
  */

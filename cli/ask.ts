@@ -14,12 +14,12 @@ export interface Question {
 /**
  * Says what would be done, and asks whether to.
  *
- * @param isAgreed it was agreed to on the command line, so nobody is asked
+ * @param isConfirmed it was confirmed on the command line, so nobody is asked
  * @throws UserError when there is nobody to ask
  */
-export async function askToGoOn({ facts, question, refusal }: Question, isAgreed: boolean): Promise<boolean> {
+export async function askToGoOn({ facts, question, refusal }: Question, isConfirmed: boolean): Promise<boolean> {
   console.error(printable(facts.join("\n")));
-  if (isAgreed) return true;
+  if (isConfirmed) return true;
   requireTerminal(refusal);
   const answer = await confirm({ message: question, initialValue: false, output: process.stderr });
   // Ctrl-C gives neither true nor false.
@@ -32,13 +32,13 @@ export async function askToGoOn({ facts, question, refusal }: Question, isAgreed
  * Has somebody type a project's name before something of it is removed. What goes is shown in any case.
  *
  * @param facts what goes and what is kept, in lines
- * @param isAgreed it was agreed to on the command line, so nobody is asked
+ * @param isConfirmed it was confirmed on the command line, so nobody is asked
  * @returns whether it may be removed
  * @throws UserError when there is nobody to ask
  */
-export async function askForName(project: string, facts: string[], isAgreed: boolean): Promise<boolean> {
+export async function askForName(project: string, facts: string[], isConfirmed: boolean): Promise<boolean> {
   console.error(printable(facts.join("\n")));
-  if (isAgreed) return true;
+  if (isConfirmed) return true;
   const refusal = "Nothing was removed.";
   requireTerminal(refusal);
   const answer = await text({ message: `Type ${project} to remove it`, output: process.stderr });

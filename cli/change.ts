@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { ProjectOutput } from "../src/checkout/outputs.ts";
-import type { Told } from "../src/engine/events.ts";
+import type { OperationReport } from "../src/engine/events.ts";
 import type { Confirm } from "../src/engine/project-changes.ts";
 import type { OpenStack } from "./open-stack.ts";
 import { printJson } from "./print.ts";
@@ -19,7 +19,7 @@ export interface ChangeReport {
   changes: string[];
   /** How many of Pulumi's resources change. */
   resources: number;
-  /** False where it was not agreed to, or only shown. */
+  /** False where it was not confirmed, or only shown. */
   done: boolean;
   /** What the stack says of the VMs that were to be made. */
   projects: ProjectOutput[];
@@ -46,14 +46,14 @@ export async function runChange(
   { stack }: OpenStack,
   { yes, dryRun, json }: ChangeOptions,
   change: (confirm: Confirm) => Promise<ProjectOutput[] | undefined>,
-  ask?: (told: Told, isAgreed: boolean) => Promise<boolean>,
+  ask?: (told: OperationReport, isConfirmed: boolean) => Promise<boolean>,
 ): Promise<void> {
   const { changeLines, describeChanges } = await import("../src/engine/events.ts");
   const { askToGoOn } = await import("./ask.ts");
   const { describeReady } = await import("../src/engine/project-changes.ts");
-  const askToApply = (told: Told, isAgreed: boolean) =>
-    askToGoOn({ facts: describeChanges(told), question: "Do it?", refusal: "Nothing was changed." }, isAgreed);
-  let seen: Told | undefined;
+  const askToApply = (told: OperationReport, isConfirmed: boolean) =>
+    askToGoOn({ facts: describeChanges(told), question: "Do it?", refusal: "Nothing was changed." }, isConfirmed);
+  let seen: OperationReport | undefined;
   const projects = await change(async (told) => {
     seen = told;
     if (!dryRun) return (ask ?? askToApply)(told, yes ?? false);

@@ -46,7 +46,7 @@ Examples:
   project-vm --stack storage backup myapp --keep 7
 
 It reads the config of a stack, Pulumi.<stack>.yaml, in this folder or the nearest one above that has a Pulumi.yaml.
-Progress goes to standard error, answers to standard output. Exit codes: 0 done, 1 failed, 2 not called rightly.`;
+Progress goes to standard error, answers to standard output. Exit codes: 0 done, 1 failed, 2 usage error.`;
 
 /** The command line of project-vm. Its errors are thrown: CommanderError for misuse, whatever a verb throws for the rest. */
 export function buildProgram(): Command {

@@ -22,7 +22,7 @@ import { createProjectDisk, createRootDisk, createSeed } from "./vm-disks.ts";
  * 1. the pool `project-<name>` at `<storageDir>/<name>`, which is kept when the VM goes;
  * 2. its teardown, which on removal shuts the guest down and takes away what follows, except the project disk;
  * 3. the root disk, `disk.qcow2`: a copy-on-write overlay of the host's base image;
- * 4. the project disk, `project.qcow2`: formatted once, when it is blank; kept when the VM goes, taken up when it comes back;
+ * 4. the project disk, `project.qcow2`: formatted once, when it is blank; kept when the VM goes, adopted when it comes back;
  * 5. the seed for cloud-init, `seed.iso`;
  * 6. the domain `project-<name>`, with a serial console, a guest agent, and a MAC address and disk serials that derive from the name;
  * 7. the wait until the VM is ready;

@@ -33,7 +33,7 @@ import { apiEnvironment, isToJoin, tailnetDigest, tailnetEnvironment } from "./v
 /*
  * The provider deletes nothing of a VM: all children have `retainOnDelete`, and what goes with a VM is taken away by its
  * teardown, which shuts the guest down first and can be cut off and done again. So no replacement, whatever its reason,
- * ever deletes a disk. What is in the way of a child that is made anew is removed by a hook just before.
+ * ever deletes a disk. What is in the way of a child that is recreated is removed by a hook just before.
  */
 
 /** A command that does nothing itself: what it stands for is done by hooks, or at its deletion. */
@@ -94,7 +94,7 @@ const allOf = (args: libvirt.DomainArgs) => [
 
 /**
  * Whether the domain that is on the host is the one that is wanted, its own marks tell. If it is, nothing of it is
- * changed, whatever the state knows of it; if it is not, it is defined anew. One that the state does not know is defined
+ * changed, whatever the state knows of it; if it is not, it is redefined. One that the state does not know is defined
  * over the one that is there, since an import would read too little back and ask for a replacement.
  */
 export function createDomain(children: Children, context: VmContext, volumes: Volumes) {
@@ -107,7 +107,7 @@ export function createDomain(children: Children, context: VmContext, volumes: Vo
   const { args, opts } = child;
   const { running, autostart, ...definition } = args;
   const xslt = (args.xml as { xslt: string }).xslt;
-  // With its addresses: a network that is made anew cuts off the guests on it until they restart.
+  // With its addresses: a network that is recreated cuts off the guests on it until they restart.
   const digest = definitionDigest({ ...definition, network: host.settings.network });
   const wanted = wantedVm(context, digest, xslt);
   const plan = planVm(found, wanted);
@@ -122,7 +122,7 @@ export function createDomain(children: Children, context: VmContext, volumes: Vo
   args.xml = { xslt: host.filtersGuests ? withFilter(marked, macAddress(name), filterName(name)) : marked };
   opts.replacementTrigger = [digest, root, instance];
   opts.ignoreChanges = [...(opts.ignoreChanges ?? []), ...(unchanged ? allOf(args) : ["running", "autostart"])];
-  opts.hooks = { beforeCreate: [unchanged ? host.hooks.putByDomain : host.hooks.makeWayForDomain] };
+  opts.hooks = { beforeCreate: [unchanged ? host.hooks.suspendDomain : host.hooks.makeWayForDomain] };
   return { domain: child.make(), instance, wanted, plan };
 }
 
@@ -184,8 +184,8 @@ function domainArgs({ name, settings, host, dir, args, found }: VmContext, volum
 }
 
 /**
- * Starts the guest, if it was left off, and waits until it is ready, whenever its domain was defined anew, as `madeAs` tells, or
- * its root made anew, or it has a tailnet to join, another one or again.
+ * Starts the guest, if it was left off, and waits until it is ready, whenever its domain was redefined, as `madeAs` tells, or
+ * its root recreated, or it has a tailnet to join, another one or again.
  * What it is told besides is for that moment only: a new key or address of the host is no reason to ask again, nor is
  * another place of the step (bin/former-steps.js).
  */

@@ -21,7 +21,7 @@ function leftOrRecreated(isGone: boolean, xslt: string, ignoreChanges: string[])
     : { xml: { xslt }, opts: { ignoreChanges } };
 }
 
-/** A VM keeps the image that it was made from until its root is made anew on purpose. */
+/** A VM keeps the image that it was made from until its root is recreated on purpose. */
 export function createRootDisk(
   children: Children,
   { host, settings, image, found }: VmContext,
@@ -77,13 +77,13 @@ export function createProjectDisk(
       provider: host.provider,
       retainOnDelete: true,
       ignoreChanges: ["size", "format", "xml"],
-      hooks: { beforeCreate: [host.hooks.takeUp, host.hooks.checkProjectDisk] },
+      hooks: { beforeCreate: [host.hooks.adopt, host.hooks.checkProjectDisk] },
       dependsOn: teardown,
     },
   );
 }
 
-/** cloud-init reads it at first boot only, so a changed one is nothing to a VM that exists, until its root is made anew. */
+/** cloud-init reads it at first boot only, so a changed one is nothing to a VM that exists, until its root is recreated. */
 export function createSeed(
   children: Children,
   { name, args, host, settings, found }: VmContext,
@@ -117,7 +117,7 @@ export function createSeed(
       retainOnDelete: true,
       replacementTrigger: rootDigest(settings),
       hooks: isForNewRoot ? { beforeCreate: [host.hooks.removeSeed] } : {},
-      // When both are made anew, the guest is shut down once.
+      // When both are recreated, the guest is shut down once.
       dependsOn: rootDisk,
     },
   );

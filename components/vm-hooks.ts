@@ -17,22 +17,22 @@ import { findProject, usage } from "../src/lifecycle/plan.ts";
 import {
   makeWayForDomain,
   makeWayForVolume,
-  putByDomain,
   requireDataDisk,
   requireRoomForImage,
+  suspendDomain,
 } from "../src/lifecycle/replace.ts";
 
 /** What is done on a host just before a child of a VM is made or changed. The engine runs a hook only when it really does so. */
 export interface VmHooks {
   /** What is on the host of a VM that the state does not know is said; one that was changed by hand is refused. */
-  takeUp: pulumi.ResourceHook;
+  adopt: pulumi.ResourceHook;
   /** A project disk that is there must be one. */
   checkProjectDisk: pulumi.ResourceHook;
   /** A guest in the way is shut down in order. */
   makeWayForDomain: pulumi.ResourceHook;
   /** A guest whose domain is already as it should be goes on without a restart. */
-  putByDomain: pulumi.ResourceHook;
-  /** A root disk that is to be made anew is removed; the guest is shut down in order first. */
+  suspendDomain: pulumi.ResourceHook;
+  /** A root disk that is to be recreated is removed; the guest is shut down in order first. */
   removeRootDisk: pulumi.ResourceHook;
   /** As is the seed that goes with it. */
   removeSeed: pulumi.ResourceHook;
@@ -45,7 +45,7 @@ export interface VmHooks {
 export const settingsVariable = "PROJECT_VMS_SETTINGS";
 
 /** A guest's memory is written to the host's disk: 16 GiB at 50 MB a second take six minutes. */
-const putBySeconds = 900;
+const suspendSeconds = 900;
 
 const log = (line: string) => void pulumi.log.info(line);
 
@@ -60,7 +60,7 @@ interface HookedHost {
 /** The hooks of a host's VMs; they find out which VM by the name of the child that they are run for. */
 export function vmHooks(hostName: string, host: HookedHost): VmHooks {
   const virsh = virshFor(host.settings.uri);
-  const slow = virshFor(host.settings.uri, putBySeconds);
+  const slow = virshFor(host.settings.uri, suspendSeconds);
   const place = { owner: host.owner, storageDir: host.settings.storageDir };
   const hook = (
     name: string,
@@ -78,7 +78,7 @@ export function vmHooks(hostName: string, host: HookedHost): VmHooks {
     if (host.filtersGuests && network !== undefined) await defineFilter(virsh, project, network);
   };
   return {
-    takeUp: hook("take-up", (project) => sayWhatIsTakenUp(host, project), { onDryRun: true }),
+    adopt: hook("take-up", (project) => reportAdopted(host, project), { onDryRun: true }),
     checkProjectDisk: hook("check-project-disk", async (project) => {
       if (await requireDataDisk(virsh, project)) kept.add(project);
     }),
@@ -87,8 +87,8 @@ export function vmHooks(hostName: string, host: HookedHost): VmHooks {
       await makeWayForDomain(virsh, project, { ...place, isNew: !rootDisk && !projectDisk && !kept.has(project) }, log);
       await makeWhatItNames(project, inputs);
     }),
-    putByDomain: hook("put-by-domain", async (project, inputs) => {
-      await putByDomain(slow, project, place, log);
+    suspendDomain: hook("put-by-domain", async (project, inputs) => {
+      await suspendDomain(slow, project, place, log);
       await makeWhatItNames(project, inputs);
     }),
     removeRootDisk: hook("remove-root-disk", async (project, { baseVolumeId, size }) => {
@@ -113,7 +113,7 @@ function settingsIn({ environment }: Record<string, unknown>): InPlaceSettings {
   return JSON.parse((environment as Record<string, string>)[settingsVariable] ?? "") as InPlaceSettings;
 }
 
-function sayWhatIsTakenUp({ inventory, settings, owner }: Omit<HookedHost, "filtersGuests">, project: string): void {
+function reportAdopted({ inventory, settings, owner }: Omit<HookedHost, "filtersGuests">, project: string): void {
   const { domain, rootDisk, projectDisk } = findProject(inventory, settings.storageDir, project);
   if (!domain) return;
   // It would be defined again over the one that is there.
@@ -122,7 +122,7 @@ function sayWhatIsTakenUp({ inventory, settings, owner }: Omit<HookedHost, "filt
   refuseManualChanges(project, [...manualChanges(domain, settings.storageDir, place), ...saved]);
   const disks = [...(rootDisk ? ["root disk"] : []), ...(projectDisk ? [`project disk (${usage(projectDisk)})`] : [])];
   const parts = [`VM (${domain.state})`, ...disks].join(", ");
-  const text = `is on the host but not in this stack's state: taken up as it is: ${parts}`;
+  const text = `is on the host but not in this stack's state: adopted as it is: ${parts}`;
   log(recordLine({ project, kind: "adopted", text }));
   const drops = droppedText(ownDevices(settings.storageDir, project), domain.devices ?? []);
   if (drops !== undefined) log(recordLine({ project, kind: "changed", text: drops }));

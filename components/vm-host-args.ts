@@ -27,7 +27,7 @@ export interface VmHostArgs {
    * @default undefined, no tailnet
    */
   tailnet?: TailnetArgs;
-  /** What is on the host already, from `await takeInventory(settings)`: what is ours there is taken up, not made twice. */
+  /** What is on the host already, from `await takeInventory(settings)`: what is ours there is adopted, not made twice. */
   inventory: Inventory;
   /** Changes to the children just before they are made. */
   transform?: {

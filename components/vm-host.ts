@@ -92,7 +92,7 @@ export class VmHost extends pulumi.ComponentResource {
 
 /**
  * A bridge with the spanning tree protocol on listens to any guest that says it is a bridge too, and those frames pass by every
- * filter. There is one bridge and nothing to span. A change of this makes no network anew.
+ * filter. There is one bridge and nothing to span. A change of this recreates no network.
  */
 const networkXslt = stylesheet([
   { "@_match": "/network/bridge/@stp", "xsl:attribute": { "@_name": "stp", "#text": "off" } },
@@ -117,7 +117,7 @@ function createNetwork(
 ) {
   const { network: wanted, uri } = settings;
   if (wanted.kind === "existing") return { network: undefined, networkTeardown: undefined };
-  // One with other addresses is made anew; what is imported could not be.
+  // One with other addresses is recreated; what is imported could not be.
   const found = inventory.networks.find(({ name, cidr }) => name === wanted.name && cidr === wanted.cidr);
   const makeWay = new pulumi.ResourceHook(`${hostName}-make-way-for-network`, () =>
     removeNetwork(virshFor(uri), wanted.name, owner),

@@ -10,7 +10,7 @@ Examples:
   project-vm create myapp "16 GiB" --yes
   project-vm new                           # asks for everything
 
-It writes the project into the stack's file, as \`pulumi up\` reads it. A kept disk of that name is taken up.`;
+It writes the project into the stack's file, as \`pulumi up\` reads it. A kept disk of that name is adopted.`;
 
 /** `project-vm create`: a new project, and its VM. */
 export function createCommand(): Command {

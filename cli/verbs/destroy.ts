@@ -36,7 +36,7 @@ export function destroyCommand(): Command {
         open,
         options,
         async (confirm) => ((await destroyProject(placeOf(stack), removal, confirm, log)) ? [] : undefined),
-        (told, isAgreed) => askForName(name, describeChanges(told), isAgreed),
+        (told, isConfirmed) => askForName(name, describeChanges(told), isConfirmed),
       );
     });
 }

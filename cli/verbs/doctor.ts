@@ -11,7 +11,7 @@ Examples:
   project-vm doctor --json | jq -r '.[] | select(.level != "ok") | .remedy'
 
 It ends with 1 when something would fail. --fix starts a stopped network or pool, has both start with their host, marks an
-image anew whose digest is right though it was written to, ends plugin processes that were left behind, releases the lock of
+image again whose digest is right though it was written to, ends plugin processes that were left behind, releases the lock of
 an update that was killed, puts the newest whole copy in the place of a state that a full disk left cut off, takes other
 users' rights to disk files away, and gives a VM the network filter that it lacks. It stops no VM, and changes nothing in one.`;
 

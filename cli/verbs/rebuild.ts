@@ -7,12 +7,12 @@ Examples:
   project-vm rebuild myapp
   project-vm rebuild myapp --dry-run
 
-The root disk is made anew from the image of now. The project disk, SSH host keys and logins are kept.`;
+The root disk is recreated from the image of now. The project disk, SSH host keys and logins are kept.`;
 
 /** `project-vm rebuild`: a new root disk for a project's VM. */
 export function rebuildCommand(): Command {
   return withChangeOptions(new Command("rebuild"))
-    .description("make a VM's root disk anew, from the image of now; all project data is kept")
+    .description("recreate a VM's root disk, from the image of now; all project data is kept")
     .argument("<name>")
     .addHelpText("after", examples)
     .action(async (name: string, options: ChangeOptions, command: Command) => {

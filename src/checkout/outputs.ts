@@ -65,6 +65,6 @@ export function instructions(stack: string, file: string, projects: ProjectOutpu
     "Log in as dev. What is in /home/dev/project is on the project's own disk; the rest goes with the VM.",
     ...projects.map(({ name, ssh }) => `  ${name}: ${ssh}`),
     `Add or remove projects under ${edit}.`,
-    "A removed project's disk is kept on the host and taken up when the project comes back.",
+    "A removed project's disk is kept on the host and adopted when the project comes back.",
   ].join("\n");
 }

@@ -29,7 +29,7 @@ export function dropAttributes(root: string): void {
 }
 
 /**
- * Removes the note of a checkout's own backend of how its states are laid out, where it is empty: the engine writes it anew and finds them.
+ * Removes the note of a checkout's own backend of how its states are laid out, where it is empty: the engine writes it again and finds them.
  * It renames the note into place without a flush, and a power cut soon after that leaves nothing in it, or NULs. What this user may not remove stays.
  */
 export function dropEmptyLayout(root: string): void {

@@ -12,7 +12,7 @@ import {
 import { engineOptions } from "../config/engine-yaml.ts";
 
 /**
- * Changes of single values of a YAML text that leave every other byte as it is. The document is never printed anew: its
+ * Changes of single values of a YAML text that leave every other byte as it is. The document is never reprinted: its
  * nodes only say where in the text something stands. Pure.
  */
 

@@ -20,8 +20,7 @@ export function readKeyFile(bytes: Buffer): KeyFile {
   if (/^-----BEGIN /m.test(text)) return refused("is PEM", "convert it: ssh-keygen -i -m PKCS8 -f <file>");
   const lines = withoutRfc4716(text).split(/\r?\n|\r/);
   const written = lines.map((line) => line.trim()).filter((line) => line !== "" && !line.startsWith("#"));
-  if (written.length === 0)
-    return refused("holds no key", "remove it, or make it anew: ssh-keygen -y -f <private key>");
+  if (written.length === 0) return refused("holds no key", "remove it, or recreate it: ssh-keygen -y -f <private key>");
   const read = written.map(readLine);
   return {
     keys: read.filter((one) => typeof one === "string"),

@@ -131,12 +131,12 @@ const vm = {
         "Has the host back the project disk up by itself, while the VM runs, into `<storageDir>/backups/<project>/`. " +
         "It takes a host with systemd, and root there.",
       absent: "none are made by themselves",
-      changing: "The timer on the host is set anew, or removed. Backups that are there stay; no data is touched.",
+      changing: "The timer on the host is set again, or removed. Backups that are there stay; no data is touched.",
       example: "{every: 1d, keep: 7}",
     }),
 };
 
-const newNetwork = "The network is made anew, which cuts off the VMs on it until they restart. No data is touched.";
+const newNetwork = "The network is recreated, which cuts off the VMs on it until they restart. No data is touched.";
 
 const managedNetwork = closed({
   name: text(values.parseNetworkName)
@@ -165,14 +165,14 @@ const writtenHost = closed({
   uri: text(values.parseHostUri).optional().register(fieldDocs, {
     purpose: "The host's libvirt.",
     absent: "none, it is required, unless `uplink` stands alone",
-    changing: "The VMs are made anew on the new host. Their project disks stay on the old one and are not copied.",
+    changing: "The VMs are recreated on the new host. Their project disks stay on the old one and are not copied.",
     example: "qemu+ssh://root@storage/system",
   }),
   storageDir: text(values.parseStorageDir)
     .register(fieldDocs, {
       purpose:
         "Folder on the host for all disks: `<storageDir>/<project>/` and, for the base images, `<storageDir>/base/`.",
-      changing: "The VMs are made anew in the new folder. Their project disks stay in the old one and are not moved.",
+      changing: "The VMs are recreated in the new folder. Their project disks stay in the old one and are not moved.",
       example: "/var/lib/project-vms",
     })
     .prefault(defaults.host.storageDir),
@@ -274,15 +274,15 @@ const own = {
     purpose: "Asks for a new root disk, made from the newest base image, whenever another text stands here.",
     absent: "nothing: the root disk stays as it is",
     changing:
-      "The VM is shut down gracefully, its root disk is made anew, and it comes up as the same machine: the project disk, " +
+      "The VM is shut down gracefully, its root disk is recreated, and it comes up as the same machine: the project disk, " +
       "SSH host keys and Claude Code's login are kept. What else was installed or written outside of the project disk is gone. " +
-      "Where others have undefined the domain and left its disks, the VM is defined anew on the root that is there; a preview says so.",
+      "Where others have undefined the domain and left its disks, the VM is redefined on the root that is there; a preview says so.",
     example: "2026-11-21",
   }),
   image: image.optional().register(fieldDocs, {
     purpose: "This project's own base image, in place of the stack's; with the same keys as `project-vms:image`.",
     absent: "the stack's",
-    changing: "As changing `rebuild`: the root disk is made anew from that image. The project disk is kept.",
+    changing: "As changing `rebuild`: the root disk is recreated from that image. The project disk is kept.",
     example: "{kind: build}",
   }),
 };
@@ -373,7 +373,7 @@ export const stackSchema = closed({
     .register(fieldDocs, {
       purpose: "The machine that the VMs run on.",
       absent: "the embedded libvirt of this checkout, on this machine",
-      changing: "The VMs are made anew on the other host. Their project disks stay where they are and are not copied.",
+      changing: "The VMs are recreated on the other host. Their project disks stay where they are and are not copied.",
       example: "{uri: qemu+ssh://root@storage/system}",
     })
     .optional(),

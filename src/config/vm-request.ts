@@ -59,13 +59,13 @@ export interface VmRequest {
    */
   backup?: BackupSettings | undefined;
   /**
-   * Another text than before shuts the VM down gracefully and makes its root disk anew, from the newest base image. The
+   * Another text than before shuts the VM down gracefully and recreates its root disk, from the newest base image. The
    * project disk and the machine's identity are kept.
    * @example "2026-11-21"
    */
   rebuild?: string | undefined;
   /**
-   * The VM's own base image, in place of the host's. A change makes the root disk anew, as `rebuild` does.
+   * The VM's own base image, in place of the host's. A change recreates the root disk, as `rebuild` does.
    * @default the host's
    * @example { kind: "build" }
    */

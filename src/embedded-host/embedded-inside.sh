@@ -62,7 +62,7 @@ mount_own() {
 }
 
 # A /dev of its own, with what guests need. libvirt changes the owners of device nodes: these are not the machine's.
-# And libvirt probes QEMU anew at each use (8 s a VM) while its own idea of /dev/kvm differs from what QEMU finds: so
+# And libvirt probes QEMU again at each use (8 s a VM) while its own idea of /dev/kvm differs from what QEMU finds: so
 # there is either a node that the QEMU user may open, or none.
 make_dev() {
     mkdir /run/dev

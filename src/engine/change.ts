@@ -10,7 +10,7 @@ import { UserError } from "../core/errors.ts";
 import { ensureHostRuns } from "../embedded-host/embedded.ts";
 import { embeddedHostFor } from "../libvirt/embedded-layout.ts";
 import { Engine, type Log } from "./engine.ts";
-import { type Told, vanishedVms } from "./events.ts";
+import { type OperationReport, vanishedVms } from "./events.ts";
 import { Interrupted, withInterrupts } from "./interrupts.ts";
 import { inTurn } from "./turn.ts";
 
@@ -40,15 +40,15 @@ export interface StackChange {
   /** The text of the stack's file as it is to be. It is given what is there when it is this change's turn. */
   edit: (text: string) => string;
   /** Is given what an update would do, and says whether it shall be done. */
-  confirm: (told: Told) => Promise<boolean>;
+  confirm: (told: OperationReport) => Promise<boolean>;
 }
 
 /**
- * Changes a stack: tries the new text, asks, writes it, applies it. Until it is agreed to, and when the trial fails, the
+ * Changes a stack: tries the new text, asks, writes it, applies it. Until it is confirmed, and when the trial fails, the
  * stack's file is not touched. One change at a time; another one waits.
  *
- * @returns the engine that did it; undefined when it was not agreed to
- * @throws UserError with what went wrong; what was agreed to stays in the file then, for the next update to finish
+ * @returns the engine that did it; undefined when it was not confirmed
+ * @throws UserError with what went wrong; what was confirmed stays in the file then, for the next update to finish
  */
 export async function changeStack(stack: StackPlace, change: StackChange, log: Log): Promise<Engine | undefined> {
   const engine = new Engine(stack.root, stack.name, log, stack.mayBeginElsewhere);
@@ -95,8 +95,8 @@ async function prepareHost({ root, isEmbedded }: StackPlace, log: Log): Promise<
   await ensureHostRuns(root, embeddedHostFor(root).uri, log);
 }
 
-/** The text in a file of its own: only what was agreed to is ever in the stack's. */
-async function tryOut(engine: Engine, { root, name }: StackPlace, text: string): Promise<Told> {
+/** The text in a file of its own: only what was confirmed is ever in the stack's. */
+async function tryOut(engine: Engine, { root, name }: StackPlace, text: string): Promise<OperationReport> {
   const trial = path.join(localDir(root), `trial-${name}.yaml`);
   writeFileSync(trial, text, { mode: 0o600 });
   try {

@@ -18,7 +18,7 @@ import { stackUrn } from "../config/pulumi-project.ts";
 import { UserError } from "../core/errors.ts";
 import { changeOwn } from "../core/program-environment.ts";
 import { type ProgressLog, readable, recordsVariable, sentence } from "../core/records.ts";
-import { describeFailures, nothingTold, readEvent, type Told } from "./events.ts";
+import { describeFailures, emptyReport, type OperationReport, readEvent } from "./events.ts";
 import { reapOrphans } from "./orphans.ts";
 import { PulumiError, PulumiProcess } from "./pulumi-process.ts";
 
@@ -53,7 +53,7 @@ export class Engine {
    * @param configFile a stack file to try, in place of the stack's own
    * @throws UserError with what went wrong
    */
-  preview(configFile?: string): Promise<Told> {
+  preview(configFile?: string): Promise<OperationReport> {
     this.log(`${this.stack}: looking at what would change`);
     return this.operation("preview", async (stack, onEvent) => {
       await stack.preview({ color: "never", onEvent, ...(configFile ? { configFile } : {}) });
@@ -66,7 +66,7 @@ export class Engine {
    * @param refresh whether the engine looks at all resources first
    * @throws UserError with what went wrong
    */
-  up(refresh = false): Promise<Told> {
+  up(refresh = false): Promise<OperationReport> {
     return this.operation("update", async (stack, onEvent, told) => {
       await requireStateRoom(this.root, this.stack);
       await releaseDeadLocks(this.root, this.stack, this.log);
@@ -130,9 +130,9 @@ export class Engine {
 
   private async operation(
     name: string,
-    run: (stack: Stack, onEvent: (event: EngineEvent) => void, told: Told) => Promise<void>,
-  ): Promise<Told> {
-    const told = nothingTold();
+    run: (stack: Stack, onEvent: (event: EngineEvent) => void, told: OperationReport) => Promise<void>,
+  ): Promise<OperationReport> {
+    const told = emptyReport();
     const onEvent = (event: EngineEvent) => {
       for (const said of readEvent(event, told)) {
         if (typeof said === "string") this.log(said);
@@ -151,7 +151,7 @@ export class Engine {
   }
 
   /** @throws what an operation failed with, as a UserError when the engine said it */
-  private async explain(name: string, error: unknown, told = nothingTold()): Promise<never> {
+  private async explain(name: string, error: unknown, told = emptyReport()): Promise<never> {
     if (!(error instanceof PulumiError)) throw error;
     const locked = await lockedStack(error, this.root, this.stack);
     if (locked) throw locked;

@@ -13,7 +13,7 @@ const pendingOperations =
 const shownLines = 40;
 
 /** What an operation of the engine told, apart from what it printed as it went. */
-export interface Told {
+export interface OperationReport {
   /** What changes, in the product's own words, as a preview and an update say them; a line is one that is no record. */
   changes: (VmChange | string)[];
   /** What went wrong, in full. */
@@ -28,7 +28,7 @@ export interface Told {
   isPending: boolean;
 }
 
-export const nothingTold = (): Told => ({
+export const emptyReport = (): OperationReport => ({
   changes: [],
   failures: [],
   resources: 0,
@@ -41,7 +41,7 @@ export const nothingTold = (): Told => ({
  * The projects whose VM the program misses on the host, though the state has it: it was removed by other means. The engine
  * replaces the domain, but takes disks that were removed with it to be there: only a refresh tells it.
  */
-export function vanishedVms({ changes, newDomains }: Told): string[] {
+export function vanishedVms({ changes, newDomains }: OperationReport): string[] {
   const missed = changes.flatMap((change) =>
     typeof change === "object" && change.kind === "new" ? change.project : [],
   );
@@ -57,7 +57,7 @@ export function vanishedVms({ changes, newDomains }: Told): string[] {
  */
 export function readEvent(
   { diagnosticEvent, summaryEvent, resourcePreEvent }: EngineEvent,
-  told: Told,
+  told: OperationReport,
 ): (VmProgress | string)[] {
   if (resourcePreEvent) {
     const { op, type, urn, new: wanted, old } = resourcePreEvent.metadata;
@@ -96,17 +96,17 @@ const nameIn = (urn: string) => urn.split("::").at(-1) ?? "";
 const isEcho = (message: string) => /^(update|preview|destroy|refresh) (failed|canceled)\s*$/.test(plain(message));
 
 /** What changes, a line for each. */
-export const changeLines = ({ changes }: Pick<Told, "changes">): string[] =>
+export const changeLines = ({ changes }: Pick<OperationReport, "changes">): string[] =>
   changes.map((change) => (typeof change === "string" ? change : sentence(change)));
 
 /** What an update would do, in lines. */
-export function describeChanges({ changes, resources }: Pick<Told, "changes" | "resources">): string[] {
+export function describeChanges({ changes, resources }: Pick<OperationReport, "changes" | "resources">): string[] {
   if (changes.length > 0) return changeLines({ changes });
-  return [resources > 0 ? "no VM changes; what belongs to them is put in order" : "nothing changes"];
+  return [resources > 0 ? "no VM changes; supporting resources will be updated" : "nothing changes"];
 }
 
 /** The failures of an operation as one text, each with its last lines. */
-export function describeFailures({ failures }: Told): string {
+export function describeFailures({ failures }: OperationReport): string {
   return failures.map(lastLines).join("\n");
 }
 

@@ -8,7 +8,7 @@ import { storedOutputs } from "../guest/stored.ts";
 import type { StorageHost } from "../project-disks/project-disk.ts";
 import { changeStack, type StackPlace } from "./change.ts";
 import { Engine, type Log } from "./engine.ts";
-import { type Told, vanishedVms } from "./events.ts";
+import { type OperationReport, vanishedVms } from "./events.ts";
 import { withInterrupts } from "./interrupts.ts";
 import { entriesIn, existsAlready, requireProject, withProject } from "./projects.ts";
 import { purgeUnclaimed } from "./purge.ts";
@@ -22,12 +22,12 @@ export interface NewProject {
 }
 
 /** Is given what an update would do, and says whether it shall be done. */
-export type Confirm = (told: Told) => Promise<boolean>;
+export type Confirm = (told: OperationReport) => Promise<boolean>;
 
 /**
  * Makes a project's VM, and waits until it is ready. One that an earlier update left half made is finished.
  *
- * @returns what the stack says of the VM; undefined when it was not agreed to
+ * @returns what the stack says of the VM; undefined when it was not confirmed
  * @throws UserError when there is such a VM already, or with what went wrong
  */
 export async function createProject(
@@ -60,7 +60,7 @@ export async function createProject(
 /**
  * Changes settings of a project, and its VM with them.
  *
- * @returns whether it was agreed to
+ * @returns whether it was confirmed
  */
 export async function changeProject(
   stack: StackPlace,
@@ -88,7 +88,7 @@ export interface Removal {
  * Removes a project: its entry, its VM, and its disk where that is asked for.
  *
  * @param confirm is asked with all that goes; a second time only where somebody else changed the stack's file meanwhile
- * @returns whether it was agreed to
+ * @returns whether it was confirmed
  */
 export function destroyProject(stack: StackPlace, removal: Removal, confirm: Confirm, log: Log): Promise<boolean> {
   if (removal.fate === "kept") return removeKeepingData(stack, removal.name, confirm, log);
@@ -100,15 +100,15 @@ export function destroyProject(stack: StackPlace, removal: Removal, confirm: Con
 async function removeKeepingData(stack: StackPlace, name: string, confirm: Confirm, log: Log): Promise<boolean> {
   const mayDelete = async () => mayBeDeleted(await new Engine(stack.root, stack.name, log).resources()).includes(name);
   const fact: VmChange = { project: name, kind: "removed", text: "VM removed, data kept (--keep-data)" };
-  let isAgreed = false;
+  let isConfirmed = false;
   if (await mayDelete()) {
-    const withFact = (told: Told) => confirm({ ...told, changes: [...changesOfOthers(told, name), fact] });
-    isAgreed = await changeProject(stack, name, { keepData: true }, withFact, log);
-    if (!isAgreed) return false;
+    const withFact = (told: OperationReport) => confirm({ ...told, changes: [...changesOfOthers(told, name), fact] });
+    isConfirmed = await changeProject(stack, name, { keepData: true }, withFact, log);
+    if (!isConfirmed) return false;
   }
-  const confirmRemoval = async (told: Told) => {
+  const confirmRemoval = async (told: OperationReport) => {
     if (await mayDelete()) throw wouldDelete(stack, name);
-    return (isAgreed && changesOfOthers(told, name).length === 0) || confirm(told);
+    return (isConfirmed && changesOfOthers(told, name).length === 0) || confirm(told);
   };
   return removeEntry(stack, name, confirmRemoval, log);
 }
@@ -122,14 +122,14 @@ async function removeAndPurge(
 ): Promise<boolean> {
   const text = "its project disk DELETED afterwards, with all data and snapshots (--purge); backups stay";
   const fact: VmChange = { project: name, kind: "removed", text };
-  const withFact = (told: Told) => confirm({ ...told, changes: [...told.changes, fact] });
+  const withFact = (told: OperationReport) => confirm({ ...told, changes: [...told.changes, fact] });
   if (!(await removeEntry(stack, name, withFact, log))) return false;
   const options = { projects: [], mayBeGone: true, backups: false, confirm: async () => true };
   return purgeUnclaimed(stack, host, name, options, log);
 }
 
 /** A line that is no record may be of any project. */
-const changesOfOthers = ({ changes }: Told, name: string) =>
+const changesOfOthers = ({ changes }: OperationReport, name: string) =>
   changes.filter((change) => typeof change === "string" || change.project !== name);
 
 function wouldDelete({ file, name: stack }: StackPlace, name: string): UserError {
@@ -153,7 +153,7 @@ async function removeEntry(stack: StackPlace, name: string, confirm: Confirm, lo
 /**
  * Brings a stack to what its file says.
  *
- * @returns what the stack says of its VMs; undefined when it was not agreed to
+ * @returns what the stack says of its VMs; undefined when it was not confirmed
  */
 export async function applyStack(stack: StackPlace, confirm: Confirm, log: Log): Promise<ProjectOutput[] | undefined> {
   const engine = await changeStack(stack, { edit: (text) => text, confirm }, log);
@@ -161,7 +161,7 @@ export async function applyStack(stack: StackPlace, confirm: Confirm, log: Log):
 }
 
 /** What an update would do. Starts nothing and changes nothing, not even the lock of an update that was cut off. */
-export async function planStack({ name, root }: Pick<StackPlace, "name" | "root">, log: Log): Promise<Told> {
+export async function planStack({ name, root }: Pick<StackPlace, "name" | "root">, log: Log): Promise<OperationReport> {
   const engine = new Engine(root, name, log);
   return withInterrupts(engine.pulumi, log, () => engine.preview());
 }

@@ -63,7 +63,7 @@ export function requireProject(text: string, { name: stack, root, file }: StackP
 }
 
 /**
- * The files of a checkout's stacks whose config has a project on a host: the disk there is that project's. They are read anew
+ * The files of a checkout's stacks whose config has a project on a host: the disk there is that project's. They are read again
  * each time. One whose host or projects cannot be told may have it here.
  */
 export function filesThatClaim(root: string, name: string, { uri, storageDir }: StorageHost): string[] {

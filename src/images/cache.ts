@@ -77,7 +77,7 @@ export class ImageCache {
     log(`${note.name} was touched since it was made: checking its digest`);
     const sha512 = await sha512Of(note.file);
     if (sha512 === note.sha512) return this.write(identity, imageOf(note));
-    log(`${note.name} in the cache is damaged (its SHA-512 is ${sha512}): making it anew`);
+    log(`${note.name} in the cache is damaged (its SHA-512 is ${sha512}): recreating it`);
     rmSync(note.file);
     return undefined;
   }

@@ -17,7 +17,7 @@ import { basePool, imageUsage, isNamed } from "./usage.ts";
 /** A host whose base images are looked at: its libvirt, and its folder for VMs. */
 export type ImageHost = Pick<HostSettings, "uri" | "storageDir">;
 
-/** Seconds for all pools of a host to be read anew. */
+/** Seconds for all pools of a host to be read again. */
 const refreshSeconds = 300;
 
 /** What has no backing file: devices, CD images, what is on the network. */
@@ -37,7 +37,7 @@ export async function lookAtImages({ uri }: ImageHost): Promise<Inventory> {
 
 /**
  * The same for who is about to remove a base image: all that may stand on one is seen, or nothing is.
- * Pools are read anew, for libvirt knows nothing of files that came without it.
+ * Pools are read again, for libvirt knows nothing of files that came without it.
  *
  * @throws UserError naming all that hides something: a pool that is not active or cannot be read, a file in no pool
  */

@@ -33,7 +33,7 @@ const margin = 512 * MiB;
 
 /**
  * Makes sure that an image is whole in a host's pool. The volume `<name>.sha512` beside it is written last and says that
- * it is; an image without it was cut off while it was uploaded, and is uploaded anew.
+ * it is; an image without it was cut off while it was uploaded, and is uploaded again.
  *
  * @throws UserError when there is no room for it, or VMs stand on an image of that name that is not whole
  */
@@ -77,7 +77,7 @@ export function withUploadLock<T>(file: string, log: (line: string) => void, act
 /** The name of the volume that says that an image is whole. */
 export const markOf = ({ name }: Pick<Image, "name">) => `${name}.sha512`;
 
-/** Writes the volume that says that an image is whole, anew if it is there. */
+/** Writes the volume that says that an image is whole, again if it is there. */
 export async function writeMark(virsh: Virsh, image: Pick<Image, "name" | "sha512">, pool: string): Promise<void> {
   const dir = await mkdtemp(path.join(tmpdir(), "mark-"));
   try {
@@ -129,7 +129,7 @@ async function removeDoubtful(
     throw state === "unmarked" ? notMarked(image, file, user) : maybeAltered(image, file, user);
   }
   const why = state === "unmarked" ? "was cut off while it was uploaded" : "was written to since it was uploaded";
-  log(`${image.name} on the host ${why}: uploading it anew`);
+  log(`${image.name} on the host ${why}: uploading it again`);
   await deleteVolume(virsh, pool, image.name);
 }
 

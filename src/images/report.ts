@@ -51,7 +51,7 @@ export function describePrune({ remove, keep }: PrunePlan): string[] {
   ];
 }
 
-/** What a prune did, as `project-vm images prune --json` prints it; nothing went and nothing was judged where it was not agreed to. */
+/** What a prune did, as `project-vm images prune --json` prints it; nothing went and nothing was judged where it was not confirmed. */
 export function pruneAnswer({ removed, kept }: Pruned = { removed: [], kept: [] }) {
   return {
     removed: removed.map(({ name }) => name),

@@ -236,7 +236,7 @@ export class ConsoleLog {
 
 /**
  * A domain's console log, where its definition says that it is: one that was defined by an earlier version has it elsewhere, until
- * it is defined anew.
+ * it is redefined.
  *
  * @returns undefined for a domain without one
  */
@@ -267,7 +267,7 @@ function locate(files: LogFile[], { modified, after, offset }: Position): { inde
   const times = files.map((file) => file.modified);
   const index = modified !== undefined ? times.indexOf(modified) : after !== undefined ? times.indexOf(after) + 1 : 0;
   const wasRotatedAway = index < 0 || (index === 0 && after !== undefined);
-  // One that is shorter than what was read of it began anew.
+  // One that is shorter than what was read of it began again.
   if (wasRotatedAway || offset > (files[index]?.size ?? 0)) return { index: Math.max(0, index), offset: 0 };
   return { index, offset };
 }

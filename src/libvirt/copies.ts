@@ -28,7 +28,7 @@ export const isCopyXml = ({ name, uuid, disks }: DomainXml) =>
   isCopy({ name, uuid, diskPaths: disks.map((disk) => ("path" in disk ? disk.path : `${disk.pool}/${disk.volume}`)) });
 
 /**
- * Whether a domain is a VM of this product whose description others wrote anew, and with it the mark that says which stack it is of:
+ * Whether a domain is a VM of this product whose description others rewrote, and with it the mark that says which stack it is of:
  * its UUID and what its metadata notes stay. Pure.
  */
 export const hasLostMark = ({

@@ -22,7 +22,7 @@ const remedies: { when: RegExp; remedy: (host: SshHost) => string }[] = [
   {
     when: /Host key for .* has changed|REMOTE HOST IDENTIFICATION HAS CHANGED/,
     remedy: ({ login, known }) =>
-      `Another machine may be answering in its place. If it was installed anew: ssh-keygen -R '${known}', then log in once by hand and check its new key: ssh ${login}`,
+      `Another machine may be answering in its place. If it was reinstalled: ssh-keygen -R '${known}', then log in once by hand and check its new key: ssh ${login}`,
   },
   {
     when: /Host key verification failed/,

@@ -24,7 +24,7 @@ const tries = 10;
 /**
  * The address that a VM has in a network of ours, reserved for it there at the first call. What is reserved is kept in the
  * network itself, so that the DHCP server gives it to nobody else, and that two stacks never give out the same one. A VM that
- * runs keeps the address that it has. One after the other: libvirt sets up the network's whole firewall anew each time, and a
+ * runs keeps the address that it has. One after the other: libvirt sets up the network's whole firewall again each time, and a
  * queue of those would outlast the limit of the last one.
  *
  * @throws UserError when the network has no address left

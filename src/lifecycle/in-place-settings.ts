@@ -6,7 +6,7 @@ import { devicesOf } from "../project-disks/domain-look.ts";
 import { growDisks } from "./grow.ts";
 import { attachFilter, defineFilter, type FilterSettings, ownInterfaces } from "./network-filter.ts";
 
-/** What of a VM changes while it runs, without defining it anew. Sizes in bytes. */
+/** What of a VM changes while it runs, without redefining it. Sizes in bytes. */
 export interface InPlaceSettings {
   disk: number;
   rootDisk: number;

@@ -41,14 +41,14 @@ export interface VmWanted {
 
 /** What an update does to a VM, to its root and to its data. */
 export interface VmPlan {
-  /** `redefined`: shut down gracefully, defined anew, started again if it ran. */
+  /** `redefined`: shut down gracefully, redefined, started again if it ran. */
   domain: "new" | "unchanged" | "redefined";
-  /** Why it is defined anew. */
+  /** Why it is redefined. */
   reasons: string[];
   /** Whether it runs when the update begins, or an update that was cut off should have started it. */
   runs: boolean;
   root: "new" | "kept" | "grown" | "rebuilt" | "recreated";
-  data: "new" | "kept" | "grown" | "taken up";
+  data: "new" | "kept" | "grown" | "adopted";
 }
 
 /** Looks a project up in what was found on its host. */
@@ -125,7 +125,7 @@ export function planVm(found: ProjectFound, wanted: VmWanted): VmPlan {
     reasons: domain && !unchanged ? reasonsFor(found, domain, wanted, rebuilt || recreated) : [],
     runs: domain !== undefined && isToRun(domain),
     root: rebuilt ? "rebuilt" : recreated ? "recreated" : sizeChange(rootDisk, settings.rootDisk),
-    data: projectDisk && !domain ? "taken up" : sizeChange(projectDisk, settings.disk),
+    data: projectDisk && !domain ? "adopted" : sizeChange(projectDisk, settings.disk),
   };
 }
 
@@ -198,7 +198,7 @@ function droppedParts({ domain }: ProjectFound, { devices }: VmWanted, plan: VmP
 
 function rootParts(found: ProjectFound, { settings }: VmWanted, { domain, root }: VmPlan): string[] {
   const { rootDisk } = found;
-  if (root === "rebuilt") return ["root disk made anew"];
+  if (root === "rebuilt") return ["root disk recreated"];
   if (root === "recreated") return ["root disk recreated: its file is gone from the host"];
   const seed = domain !== "new" && isLost(found, "seed.iso") ? ["seed recreated: its file is gone from the host"] : [];
   return root === "grown" && rootDisk ? [`root disk grows ${sizes(rootDisk, settings.rootDisk)}`, ...seed] : seed;
@@ -210,12 +210,12 @@ const rootLeftParts = ({ rootDisk }: ProjectFound, { domain }: VmPlan) =>
 
 function dataParts({ projectDisk }: ProjectFound, { settings }: VmWanted, { data }: VmPlan): string[] {
   if (!projectDisk) return [`new project disk of ${formatSize(settings.disk)}`];
-  if (data === "taken up") return adoptedParts(projectDisk, settings.disk);
+  if (data === "adopted") return adoptedParts(projectDisk, settings.disk);
   return data === "grown" ? [`project disk grows ${sizes(projectDisk, settings.disk)}`] : [];
 }
 
 function adoptedParts(projectDisk: VolumeFound, disk: number): string[] {
-  const adopts = `takes up its kept project disk (${usage(projectDisk)})`;
+  const adopts = `adopts its kept project disk (${usage(projectDisk)})`;
   if (projectDisk.capacity < disk) return [adopts, `project disk grows ${sizes(projectDisk, disk)}`];
   return [
     projectDisk.capacity > disk ? `${adopts}, which stays bigger than the ${formatSize(disk)} asked for` : adopts,

@@ -30,7 +30,7 @@ export interface VmPlace {
 }
 
 /**
- * Before a domain is defined: one of that name may be there, to be defined anew, or because an update was cut off or the
+ * Before a domain is defined: one of that name may be there, to be redefined, or because an update was cut off or the
  * state was lost. Its guest is shut down in order; what is defined then takes its place, on the same disks.
  *
  * @throws UserError when it belongs to somebody else, has other disks than ours or saved memory, or runs unknown to its libvirt;
@@ -61,11 +61,11 @@ const oldConsoleLogs = async (virsh: Virsh, pool: string) =>
 
 /**
  * Before a domain is defined that is on the host already just as it should be, only the state does not know it: a guest that
- * runs is put by, memory and all, and goes on from there when libvirt starts what was defined. It does not reboot.
+ * runs is suspended to disk, and resumes when libvirt starts what was defined. It does not reboot.
  *
  * @throws UserError when it belongs to somebody else, has other disks than ours or saved memory, or runs unknown to its libvirt
  */
-export async function putByDomain(virsh: Virsh, project: string, place: VmPlace, log: Log): Promise<void> {
+export async function suspendDomain(virsh: Virsh, project: string, place: VmPlace, log: Log): Promise<void> {
   const domain = domainName(project);
   await requireReallyOff(virsh, domain);
   await requireNoRestore(virsh, project);
@@ -80,15 +80,15 @@ export async function putByDomain(virsh: Virsh, project: string, place: VmPlace,
   try {
     await markStarting(virsh, domain, true);
     await virsh.run("managedsave", domain, "--running");
-    log(`${domain}: put by with its memory; it goes on without a restart`);
+    log(`${domain}: suspended to disk; it resumes without a restart`);
   } catch (error) {
-    log(`${domain}: cannot be put by (${(error as VirshError).reason}), so it restarts`);
+    log(`${domain}: cannot be suspended to disk (${(error as VirshError).reason}), so it restarts`);
     await shutDownToStartAgain(virsh, domain, log);
   }
 }
 
 /**
- * Before a root disk or a seed is made anew: the guest is shut down in order and the old one removed. There is no other volume
+ * Before a root disk or a seed is recreated: the guest is shut down in order and the old one removed. There is no other volume
  * that this would remove.
  *
  * @throws UserError when the domain is somebody else's, has other disks than ours or saved memory, or runs unknown to its libvirt; or
@@ -111,7 +111,7 @@ export async function makeWayForVolume(
   const pool = poolName(project);
   await refreshPool(virsh, pool);
   const path = (await volumesIn(virsh, pool)).get(volume);
-  const title = `The ${volume} of ${project} is not made anew. Nothing was changed.`;
+  const title = `The ${volume} of ${project} is not recreated. Nothing was changed.`;
   if (path !== undefined) await requireUnused(virsh, shellFor(virsh.uri), { domain, pool }, path, title);
   if (isThere) await shutDownToStartAgain(virsh, domain, log);
   await deleteVolume(virsh, pool, volume);
@@ -161,7 +161,7 @@ export async function requireOwn(virsh: Virsh, domain: string, owner: string): P
       path: domain,
       rule: isMarked
         ? "must be a VM of this stack, but is a copy of one, with its mark and other disks (virt-manager, virt-clone)"
-        : `a domain that is taken up must be marked "${ownerMark(owner)}"`,
+        : `a domain that is adopted must be marked "${ownerMark(owner)}"`,
       ...(isMarked ? {} : { value: description }),
       remedy: "rename the project, or remove that domain by hand if it is not needed",
     },
@@ -203,7 +203,7 @@ export async function undefine(virsh: Virsh, domain: string, memoryToo = false):
 export const names = async (virsh: Virsh) => (await virsh.run("list", "--all", "--name")).split("\n").filter(Boolean);
 
 /**
- * A volume of the project disk's name that is on the host will be taken up as it is: so it must be a project disk, and stand by
+ * A volume of the project disk's name that is on the host will be adopted as it is: so it must be a project disk, and stand by
  * itself. What libvirt shows of it tells neither of an external data file, which QEMU would open whatever it is, nor of a key.
  *
  * @returns whether there is one
@@ -221,5 +221,5 @@ export async function requireDataDisk(virsh: Virsh, project: string): Promise<bo
     if (!issue) return true;
     issues.push({ path: volume.path, rule: `its project disk ${issue.rule}`, remedy: notOurs });
   }
-  throw new UserError(`The project disk of ${project} is not taken up. Nothing on it was changed.`, issues);
+  throw new UserError(`The project disk of ${project} is not adopted. Nothing on it was changed.`, issues);
 }

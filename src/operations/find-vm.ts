@@ -119,7 +119,7 @@ export function noSuchVm(name: string, { outline, found, inState, others, ...bef
     return notThere(name, rule, `${inStack(foreign.stack)}${before.mayBeRenamed ? back : ""}`);
   }
   if (foreign && inState.includes(name)) {
-    const rule = `must be a VM of this stack with its mark, but the domain ${domainName(name)} on ${host.uri} is not: its description was written anew, or it is another domain`;
+    const rule = `must be a VM of this stack with its mark, but the domain ${domainName(name)} on ${host.uri} is not: its description was rewritten, or it is another domain`;
     const mark = markRemedy(host.uri, name, stack, foreign.state === "shut off");
     const look = virshInShell(host.uri, "dominfo", domainName(name));
     return notThere(name, rule, `look whether its UUID is ${domainUuid(name)}: ${look}; ${mark}`);
@@ -133,7 +133,7 @@ export function noSuchVm(name: string, { outline, found, inState, others, ...bef
     const isKept = found.disks.some((disk) => disk.name === name);
     // Disks that went with it the engine takes to be there until a refresh.
     const remedy = isKept
-      ? `make it anew, on its kept project disk: project-vm apply --stack ${stack}, or pulumi up -s ${stack}`
+      ? `recreate it, on its kept project disk: project-vm apply --stack ${stack}, or pulumi up -s ${stack}`
       : `recreate it: project-vm apply --stack ${stack}, or pulumi up --refresh -s ${stack}`;
     return notThere(name, rule, remedy);
   }

@@ -46,7 +46,7 @@ export async function lookAtVms(host: LookHost): Promise<HostFound> {
     return await withVirshSession(host.uri, (ask) => look(host, connected(ask)), timeLimit);
   } catch (error) {
     if (!(error instanceof VirshError)) throw error;
-    // Loaded only now: a list of VMs is to be there at once.
+    // Loaded only now: a list of VMs is to start fast.
     const { hostUnreachable } = await import("../libvirt/unreachable.ts");
     throw hostUnreachable(host.uri, error.reason);
   }

@@ -22,7 +22,7 @@ export function sshTargets(outline: Pick<Outline, "root" | "stack">): SshTarget[
 /** Where the stack's configuration for SSH clients is. */
 export const sshConfigOf = (outline: Pick<Outline, "root" | "stack">) => pathsOf(outline).config;
 
-/** Whether SSH would find a VM where it is now: the address was not given to it anew since. Pure. */
+/** Whether SSH would find a VM where it is now: it has had no other address since. Pure. */
 export function isCurrent(target: SshTarget | undefined, addresses: string[]): boolean {
   const [address] = target?.addresses ?? [];
   if (!target || !address || target.hostKeys.length === 0) return false;

@@ -121,7 +121,7 @@ const pick = (projects: Outline["projects"], name: string) =>
 const inOrder = (taken: VmStatus["stages"] = {}) =>
   Object.fromEntries(stages.flatMap((stage) => (taken[stage] === undefined ? [] : [[stage, taken[stage]]])));
 
-/** The base image that a root disk stands on, by its name; it may have been made anew since the last update of the state. */
+/** The base image that a root disk stands on, by its name; it may have been recreated since the last update of the state. */
 async function imageUnder(uri: string, name: string): Promise<string | undefined> {
   const question = ["vol-dumpxml", "disk.qcow2", "--pool", poolName(name)];
   // That the host does not answer is said by who asks it for the VM.

@@ -15,7 +15,7 @@ import { findProject, mayBeBigger, type ProjectFound, wantsNewRoot } from "../li
 import { undefineCommand } from "../lifecycle/replace.ts";
 import type { HostCheck } from "./host-check.ts";
 
-/** What of a config cannot be done with the disks that are there: nothing shrinks, and nothing foreign is taken up. */
+/** What of a config cannot be done with the disks that are there: nothing shrinks, and nothing foreign is adopted. */
 export function diskIssues(check: HostCheck): Issue[] {
   return Object.entries(check.config.projects).flatMap(([name, settings]) => {
     const found = findProject(check.inventory, check.host.storageDir, name);
@@ -122,7 +122,7 @@ function rootDiskIssues(check: HostCheck, name: string, settings: ProjectSetting
   const { rootDisk } = found;
   if (!rootDisk || settings.rootDisk >= rootDisk.capacity || wantsNewRoot(found, settings)) return [];
   const rule = `must be at least ${formatSize(rootDisk.capacity)}, as the root disk ${rootDisk.path} is`;
-  const remedy = `write \`${exactSize(rootDisk)}\` or more, or have the root made anew by another text in \`rebuild\``;
+  const remedy = `write \`${exactSize(rootDisk)}\` or more, or have the root recreated by another text in \`rebuild\``;
   return [{ path: placeOf(check, name, "rootDisk"), rule, value: formatSize(settings.rootDisk), remedy }];
 }
 

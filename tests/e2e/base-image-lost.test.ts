@@ -70,7 +70,7 @@ describe("a base image under a VM", () => {
     configure({});
     expectSuccess(await up());
     configure({ alpha: {} });
-    expect(expectSuccess(await up())).toContain("was written to since it was uploaded: uploading it anew");
+    expect(expectSuccess(await up())).toContain("was written to since it was uploaded: uploading it again");
     expect((await execa("sha512sum", [image()])).stdout.split(" ")[0]).toBe(whole);
     await expectMarker(disk("alpha"), 11);
   });
@@ -88,7 +88,7 @@ describe("a base image under a VM", () => {
     await expectMarker(disk("alpha"), 11);
     expectSuccess(await checkout.pulumi("preview", "--refresh", "--expect-no-changes"));
 
-    // The root is to be made anew anyway, so what it stood on is not missed.
+    // The root is to be recreated anyway, so what it stood on is not missed.
     rmSync(image());
     await virsh.run("pool-refresh", "project-vms-base");
     configure({ alpha: { rebuild: "once" }, beta: { rebuild: "once" } });

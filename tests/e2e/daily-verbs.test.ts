@@ -471,7 +471,7 @@ describe("what goes wrong", () => {
     await refuse(
       tool.run("start", "alpha"),
       expect.stringContaining("but its domain was removed there by other means than this stack's updates"),
-      "    make it anew, on its kept project disk: project-vm apply --stack local, or pulumi up -s local",
+      "    recreate it, on its kept project disk: project-vm apply --stack local, or pulumi up -s local",
     );
     await succeed(checkout.pulumi("preview", "--refresh"));
   });

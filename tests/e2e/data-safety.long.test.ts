@@ -92,9 +92,9 @@ describe("the data of a VM", () => {
     expectSuccess(await checkout.pulumi("stack", "init"));
     const all = expectSuccess(await up());
     expect(all).toContain(
-      "webapp: is on the host but not in this stack's state: taken up as it is: VM (running), root disk, project disk (2 GiB, ",
+      "webapp: is on the host but not in this stack's state: adopted as it is: VM (running), root disk, project disk (2 GiB, ",
     );
-    expect(all).toContain("project-webapp: put by with its memory; it goes on without a restart");
+    expect(all).toContain("project-webapp: suspended to disk; it resumes without a restart");
     expect([await bootId(), await treasure()]).toEqual([before, precious]);
     expectSuccess(await checkout.pulumi("preview", "--refresh", "--expect-no-changes"));
   });
@@ -124,7 +124,7 @@ describe("the data of a VM", () => {
   test("a new root is the same machine: files, SSH host key, login and address stay, ssh goes on without a warning", async () => {
     await ssh("sudo touch /installed-by-hand");
     edit({ rebuild: "2026-11" });
-    const line = "webapp: restart, root disk made anew, data kept";
+    const line = "webapp: restart, root disk recreated, data kept";
     expect(expectSuccess(await checkout.pulumi("preview"))).toContain(line);
     expect(expectSuccess(await up())).toContain(line);
     expect(await ssh("ls /installed-by-hand 2>&1 || true")).toContain("No such file");
@@ -158,7 +158,7 @@ describe("the data of a VM", () => {
     expect(all).toMatch(/vms\/webapp: must have room for what is written on the VM's disks, but has [\d.]+ \w+B/);
     expect((await virsh.run("domstate", "project-webapp", "--reason")).trim()).toBe("paused (I/O error)");
     await smallDisk.makeRoom();
-    expect(expectSuccess(await up())).toContain("was paused for want of room on the host, and goes on");
+    expect(expectSuccess(await up())).toContain("was paused because the disk was full, and resumes");
     expect(await mebibytes("/home/dev/project")).toBeGreaterThan(3800);
     expect([await bootId(), await treasure()]).toEqual([before, precious]);
   });

@@ -97,7 +97,7 @@ async function applied(edit: Edit, which: string): Promise<void> {
     expect(up.exitCode === 0, "whether it was done").toBe(refusals.length === 0);
     const after = snapshotOf(host);
     if (refusals.length > 0) expect(after).toEqual(snapshot);
-    expect(definedAnew(snapshot, after, untouched(before, expected)), "VMs that were defined anew").toEqual([]);
+    expect(definedAnew(snapshot, after, untouched(before, expected)), "VMs that were redefined").toEqual([]);
     expect(await hostFaults(host, expected, images)).toEqual([]);
     await mark(expected);
     const outcome = refusals.length > 0 ? `refused (${refusals.map((refusal) => refusal.path).join(", ")})` : "done";
@@ -162,7 +162,7 @@ async function expectAsForeseen(
   // In any case recreated, and redefined.
   const isAnew = change === "undefine" || change === "detach-interface";
   const same = untouched(before, expected).filter((name) => !isAnew || name !== project);
-  expect(definedAnew(snapshot, after, same), "VMs that were defined anew").toEqual([]);
+  expect(definedAnew(snapshot, after, same), "VMs that were redefined").toEqual([]);
 }
 
 /** Writes on each disk that is new, or has grown, what must be there from now on. */

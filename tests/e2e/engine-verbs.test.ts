@@ -284,7 +284,7 @@ describe("in a terminal", () => {
 describe("changes", () => {
   test("a VM that was removed behind our back is said, and made again", async () => {
     await virsh.run("undefine", "project-beta");
-    expect((await succeed("plan")).stdout).toContain("beta: new VM, takes up its kept project disk");
+    expect((await succeed("plan")).stdout).toContain("beta: new VM, adopts its kept project disk");
     await succeed("create", "beta", "--yes");
     expect(await domains()).toContain("project-beta");
     expect((await succeed("plan")).stdout).toBe("nothing changes");
@@ -350,7 +350,7 @@ describe("changes", () => {
     const report = { stack: "local", changes: [grows], resources: expect.any(Number), done: true, projects: [] };
     expect(JSON.parse(stdout)).toEqual(report);
     const { stderr } = await succeed("rebuild", "beta", "--yes");
-    expect(stderr).toContain("beta: stays shut off, root disk made anew, data kept");
+    expect(stderr).toContain("beta: stays shut off, root disk recreated, data kept");
     expect(text()).toMatch(/^ {6}beta: \{ disk: 128 MiB, rebuild: on \S+Z \}$/m);
   });
 

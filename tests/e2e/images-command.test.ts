@@ -69,7 +69,7 @@ test("verifies them", async () => {
   });
 });
 
-test("prunes them when that is agreed to, and not where there is nobody to ask", async () => {
+test("prunes them when that is confirmed, and not where there is nobody to ask", async () => {
   Object.defineProperty(process.stdin, "isTTY", { value: false, configurable: true });
   await expect(run("prune")).rejects.toThrow("--yes: must be given where there is nobody to ask");
   expect(existsSync(lab.pathOf(images.spare))).toBe(true);

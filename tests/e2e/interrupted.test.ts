@@ -31,9 +31,9 @@ describe("an up that is killed", () => {
 
   test.each([
     [1, "when it has made a new project's disk", /beta-projectDisk created/],
-    [2, "before it makes a root anew", /alpha-rootDisk creating replacement/],
-    [3, "when it has made a root anew", /alpha-rootDisk created replacement/],
-    [4, "while it defines a domain anew", /alpha-domain creating replacement/],
+    [2, "before it makes a root again", /alpha-rootDisk creating replacement/],
+    [3, "when it has made a root again", /alpha-rootDisk created replacement/],
+    [4, "while it defines a domain again", /alpha-domain creating replacement/],
     [5, "while it grows a disk", /alpha-settings updating/],
   ])("moment %i: %s, is finished by the next one, and nothing is lost", async (_, __, moment) => {
     // An edit of all kinds at once: a new VM, one that goes, and for the other one memory, a new root, a bigger disk.
@@ -179,7 +179,7 @@ describe("a stack of an earlier version, whose state names steps of an update wh
     rmSync(file);
   }
 
-  test("its first update names what takes VMs and network away anew, and changes no VM", async () => {
+  test("its first update names what takes VMs and network away again, and changes no VM", async () => {
     const definitions = () =>
       Promise.all(["project-alpha", "project-gone"].map((domain) => virsh.run("dumpxml", domain, "--inactive")));
     const before = await definitions();
@@ -213,7 +213,7 @@ describe("a domain that was undefined past the state", () => {
 
   test("is made again by a plain up, from the same disks", async () => {
     await virsh.run("undefine", "project-alpha");
-    expect(expectSuccess(await up())).toContain("alpha: new VM, takes up its kept project disk");
+    expect(expectSuccess(await up())).toContain("alpha: new VM, adopts its kept project disk");
     expect(await stack.domains()).toEqual(["project-alpha"]);
     await stack.expectData();
     await expectNoChanges("--refresh");

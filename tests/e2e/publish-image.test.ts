@@ -51,19 +51,19 @@ describe("a base image in a host's pool", () => {
     expect(log).toEqual([]);
   });
 
-  test("that was cut off while it was uploaded is uploaded anew", async () => {
+  test("that was cut off while it was uploaded is uploaded again", async () => {
     rmSync(`${published()}.sha512`);
     truncateSync(published(), 4096);
     await publish();
     expect(digest()).toBe(image.sha512);
-    expect(log[0]).toBe(`${image.name} on the host was cut off while it was uploaded: uploading it anew`);
+    expect(log[0]).toBe(`${image.name} on the host was cut off while it was uploaded: uploading it again`);
   });
 
-  test("that was written to since it was uploaded is uploaded anew", async () => {
+  test("that was written to since it was uploaded is uploaded again", async () => {
     execaSync("qemu-io", ["-c", "write -P 9 0 64k", published()]);
     await publish();
     expect(digest()).toBe(image.sha512);
-    expect(log[0]).toBe(`${image.name} on the host was written to since it was uploaded: uploading it anew`);
+    expect(log[0]).toBe(`${image.name} on the host was written to since it was uploaded: uploading it again`);
   });
 
   test("and is named, and left alone, when a VM stands on it, however its backing file is written", async () => {

@@ -97,7 +97,7 @@ describe("a stack on a host elsewhere", () => {
     expect(expectSuccess(await up())).toContain("beta: VM removed, data kept");
     expect(readdirSync(path.join(host.storageDir, "beta"))).toEqual(["project.qcow2"]);
     configure({ alpha: { disk: "2 GiB" }, beta: {} });
-    expect(expectSuccess(await up())).toContain("beta: new VM, takes up its kept project disk");
+    expect(expectSuccess(await up())).toContain("beta: new VM, adopts its kept project disk");
     expectSuccess(await up("--expect-no-changes"));
   });
 });

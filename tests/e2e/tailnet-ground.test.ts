@@ -128,7 +128,7 @@ describe("keys", () => {
     expect(requests().filter((request) => request.startsWith("POST"))).toEqual([]);
   });
 
-  test("what is asked for anew is made anew, and the old one is revoked", async () => {
+  test("what is asked for again is recreated, and the old one is revoked", async () => {
     await program.setKeys({ web: vmKey, laptop: otherClientKey });
     const replaced = await up();
     expect(replaced.all).toContain("1 replaced");
@@ -138,7 +138,7 @@ describe("keys", () => {
     ]);
   });
 
-  test("a reusable key that somebody revoked is made anew, a single-use key is not", async () => {
+  test("a reusable key that somebody revoked is recreated, a single-use key is not", async () => {
     await program.setKeys({ web: vmKey, laptop: otherClientKey, many: { ...vmKey, reusable: true } });
     expect(await up()).toMatchObject({ ok: true });
     const keys = await program.keys();
@@ -165,9 +165,9 @@ describe("devices", () => {
     expect((await tailnetDevices(access()).list()).map(({ name }) => name)).toEqual(["laptop"]);
     expect(await removeVmDevice(tailnetDevices(access()), vm)).toEqual({ removed: [], foreign: [] });
     await nodes.shift()?.stop();
-    const anew = await start("project-web");
-    await anew.up((await tailnet.createKey({ tags: ["tag:project-vm"] })).key);
-    expect((await anew.status()).Self.DNSName).toBe("project-web.tailnet.test.");
+    const again = await start("project-web");
+    await again.up((await tailnet.createKey({ tags: ["tag:project-vm"] })).key);
+    expect((await again.status()).Self.DNSName).toBe("project-web.tailnet.test.");
   });
 
   test("another's of that name is left alone and told of", async () => {

@@ -141,7 +141,7 @@ describe("two stacks on one host", () => {
   });
 
   test("and comes back to what it left", async () => {
-    expect(expectSuccess(await storage.pulumi(...up))).toContain("docs: new VM, takes up its kept project disk");
+    expect(expectSuccess(await storage.pulumi(...up))).toContain("docs: new VM, adopts its kept project disk");
     expectSuccess(await raider.pulumi("destroy", "--yes", "--skip-preview"));
     expectSuccess(await storage.pulumi(...up, "--refresh", "--expect-no-changes"));
     expectSuccess(await storage.pulumi("destroy", "--yes", "--skip-preview"));

@@ -23,7 +23,7 @@ const keyInputs = {
   preauthorized: { ...truth, description: "Whether devices that join with the key need no approval. Default: false." },
   recreateIfInvalid: {
     ...text,
-    description: "Whether an invalid key is made anew: 'always', 'never'; by default reusable keys are, others not.",
+    description: "Whether an invalid key is recreated: 'always', 'never'; by default reusable keys are, others not.",
   },
   reusable: { ...truth, description: "Whether more than one device can join with the key. Default: false." },
   tags: { ...texts, description: "The tags of devices that join with the key." },

@@ -48,5 +48,5 @@ function servers(host: EmbeddedHost): Examined[] {
 /** As one that an earlier version started does. */
 function sharesUser(check: string, what: string, user: number): Examined {
   const says = `${what} runs as user ${user}, not as one of its own: another process of that user can change what it says, and end it`;
-  return warning(check, says, "start the embedded host anew: make down, then make up");
+  return warning(check, says, "restart the embedded host: make down, then make up");
 }

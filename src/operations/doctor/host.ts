@@ -261,7 +261,7 @@ export function examineState(
       : warning(
           "state",
           `there is none here, and the host has ${counted(ours.length, "VM")}`,
-          `take up what is there: project-vm apply --stack ${name}, or pulumi up -s ${name}`,
+          `adopt what is there: project-vm apply --stack ${name}, or pulumi up -s ${name}`,
         );
   }
   const { vms, removable } = state;

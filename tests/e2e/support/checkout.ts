@@ -39,7 +39,7 @@ export class Checkout {
   }
 
   /**
-   * Clears what an earlier run left, then lays the checkout anew.
+   * Clears what an earlier run left, then lays the checkout again.
    * @param running whether its VMs are started when they are made
    */
   async create({ running = true } = {}): Promise<void> {

@@ -178,7 +178,7 @@ export function withMarks(world: World): { world: World; writes: Write[] } {
 /** A place between 2 and 15 MiB that differs from disk to disk. */
 const somewhere = (marked: number) => 2 * MiB + (marked % 199) * markLength;
 
-/** VMs that an edit is nothing to: their definitions must not even be written anew. */
+/** VMs that an edit is nothing to: their definitions must not even be rewritten. */
 export function untouched(before: World, { vms }: World): string[] {
   return Object.keys(vms).filter((name) => {
     const [old, now] = [before.vms[name], vms[name]];

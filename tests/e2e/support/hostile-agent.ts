@@ -51,7 +51,7 @@ export class HostileAgent {
     await this.untilItAnswers();
   }
 
-  /** It starts anew: after an answer that is no JSON, libvirt asks it nothing more until it opens its port again. */
+  /** It restarts: after an answer that is no JSON, libvirt asks it nothing more until it opens its port again. */
   async setMode(mode: HostileMode): Promise<void> {
     await this.write(`${folder}/mode`, mode);
     await this.asRoot("systemctl restart qemu-guest-agent");

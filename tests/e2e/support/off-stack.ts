@@ -15,7 +15,7 @@ const defaults = { memory: "256 MiB", cpus: 1, disk: "64 MiB", rootDisk: "1 GiB"
 /** A byte that is on the project disk of `alpha` from the beginning. */
 const marker = 0xa1;
 
-/** The stack `local` with small VMs that are off, on a tiny base image: begun anew in seconds, as often as a test likes. */
+/** The stack `local` with small VMs that are off, on a tiny base image: begun again in seconds, as often as a test likes. */
 export class OffStack {
   readonly checkout: Checkout;
   /** Before any test gives itself a cache of its own. */

@@ -127,7 +127,7 @@ export function foreseeAfter(world: World, { change, project, config }: Omit<Oth
       if (effect === "removed") return done(true);
       return effect === "grown" ? not("refused", says) : done(true, [says]);
     }
-    // A VM without one is defined anew for that alone.
+    // A VM without one is redefined for that alone.
     case "detach-interface":
       return done(false, effect === "removed" ? [] : [new RegExp(`${project}: .*network none to `)]);
     default: {
@@ -159,7 +159,7 @@ function afterUndefine(world: World, config: SweepConfig, project: string): Fore
     return { ...done, says, world: after };
   }
   const root = { ...old, request: now.root.request, size: Math.max(old.size, rootDisk) };
-  const says = [new RegExp(`${project}: new VM, .*takes up its kept project disk.*, on the root disk that is there`)];
+  const says = [new RegExp(`${project}: new VM, .*adopts its kept project disk.*, on the root disk that is there`)];
   return { ...done, says, world: { ...after, vms: { ...after.vms, [project]: { ...now, root } } } };
 }
 

@@ -88,7 +88,7 @@ export function snapshotOf({ dir, storageDir }: EmbeddedHost): Snapshot {
   return Object.fromEntries(facts);
 }
 
-/** Those of some VMs' definitions that were written anew between two snapshots. */
+/** Those of some VMs' definitions that were rewritten between two snapshots. */
 export function definedAnew(before: Snapshot, after: Snapshot, projects: string[]): string[] {
   const file = (project: string) => `libvirt/etc/qemu/${domainName(project)}.xml`;
   return projects.filter((project) => before[file(project)] !== after[file(project)]);

@@ -64,7 +64,7 @@ describe("instructions", () => {
         "Log in as dev. What is in /home/dev/project is on the project's own disk; the rest goes with the VM.",
         "  app: ssh -F '/my work/.local/ssh/local/config' project-app",
         "Add or remove projects under project-vms:projects in Pulumi.storage.yaml, then run `pulumi up -s storage`.",
-        "A removed project's disk is kept on the host and taken up when the project comes back.",
+        "A removed project's disk is kept on the host and adopted when the project comes back.",
       ].join("\n"),
     );
   });

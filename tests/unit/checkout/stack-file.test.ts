@@ -240,7 +240,7 @@ describe("a project that goes", () => {
   });
 });
 
-test("the salt that Pulumi notes is all that changes, though it prints the file anew", () => {
+test("the salt that Pulumi notes is all that changes, though it prints the file again", () => {
   const text = "# mine\nconfig:\n    project-vms:projects: {demo:   {}}\n";
   const printed = "config:\n  project-vms:projects:\n    demo: {}\nencryptionsalt: v1:abc=\n";
   expect(withSalt(text, printed)).toBe(`${text}encryptionsalt: v1:abc=\n`);

@@ -2,10 +2,14 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { type ChangeOptions, runChange } from "../../../cli/change.ts";
 import type { OpenStack } from "../../../cli/open-stack.ts";
 import type { ProjectOutput } from "../../../src/checkout/outputs.ts";
-import { nothingTold, type Told } from "../../../src/engine/events.ts";
+import { emptyReport, type OperationReport } from "../../../src/engine/events.ts";
 
 const open = { stack: { name: "storage" } } as OpenStack;
-const told: Told = { ...nothingTold(), changes: [{ project: "api", kind: "new", text: "new VM" }], resources: 7 };
+const told: OperationReport = {
+  ...emptyReport(),
+  changes: [{ project: "api", kind: "new", text: "new VM" }],
+  resources: 7,
+};
 const made = { name: "api", ssh: "ssh -F /c/config project-api", secondsToReady: 42 } as ProjectOutput;
 const asked = { stack: "storage", changes: ["api: new VM"], resources: 7 };
 
@@ -32,7 +36,7 @@ test("a change that is made ends with how to get in", async () => {
   expect(await ran({})).toEqual({ printed: ["READY api  ssh -F /c/config project-api"], exitCode: 0 });
 });
 
-test("one that is not agreed to prints nothing and failed", async () => {
+test("one that is not confirmed prints nothing and failed", async () => {
   expect(await ran({}, false)).toEqual({ printed: [], exitCode: 1 });
 });
 
@@ -49,7 +53,7 @@ test("in JSON each of them is one document", async () => {
   expect([refused.exitCode, document(refused)]).toEqual([1, [{ ...asked, done: false, projects: [] }]]);
 });
 
-test("where there is nobody to ask, nothing is done unless it was agreed to", async () => {
+test("where there is nobody to ask, nothing is done unless it was confirmed", async () => {
   const change = async (confirm: (seen: typeof told) => Promise<boolean>) => ((await confirm(told)) ? [] : undefined);
   await runChange(open, { yes: true }, change);
   expect(process.exitCode ?? 0).toBe(0);

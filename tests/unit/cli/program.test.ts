@@ -72,7 +72,7 @@ describe("the program", () => {
     const { stdout, stderr, exitCode } = await execa(path.join(dir, "vm"), ["--help"], { cwd: "/" });
     expect([exitCode, stderr]).toEqual([0, ""]);
     expect(stdout).toContain("Usage: project-vm [options] [command]");
-    expect(stdout).toContain("Exit codes: 0 done, 1 failed, 2 not called rightly.");
+    expect(stdout).toContain("Exit codes: 0 done, 1 failed, 2 usage error.");
   });
 
   test.each([

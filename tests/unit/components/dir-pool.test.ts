@@ -15,7 +15,7 @@ test("a pool that the host has is adopted, and no stylesheet of before is looked
   });
 });
 
-test("one that the host has not is defined as it is asked for, also where the state has it, each time anew", () => {
+test("one that the host has not is defined as it is asked for, also where the state has it, each time again", () => {
   const [first, second] = [pool(), pool()];
   const { xml, ...rest } = first.args;
   const xslt = (xml as { xslt: string }).xslt;

@@ -236,7 +236,7 @@ describe("ProjectVm", () => {
     expect(JSON.stringify(child("domain")).replace('keep=\\"no\\"', 'keep=\\"yes\\"')).toBe(before);
   });
 
-  test("has no memory balloon, and one that is there is not defined anew for that", async () => {
+  test("has no memory balloon, and one that is there is not redefined for that", async () => {
     const digests: unknown[] = [];
     const note = (_: object, opts: pulumi.CustomResourceOptions) => void digests.push(opts);
     const { child } = await make({ transform: { domain: note } });
@@ -249,7 +249,7 @@ describe("ProjectVm", () => {
     expect(digests[1]).toMatchObject({ ignoreChanges: expect.arrayContaining(["xml"]) });
   });
 
-  test("on a network of ours has a filter, and a VM from before there were filters gets it without being defined anew", async () => {
+  test("on a network of ours has a filter, and a VM from before there were filters gets it without being redefined", async () => {
     const { child } = await make();
     expect(JSON.stringify(child("domain"))).toContain('filterref filter=\\"project-app\\"');
     const digests: unknown[] = [];
@@ -312,7 +312,7 @@ describe("ProjectVm", () => {
     },
   );
 
-  test("a domain that is on the host is the one that was made; one that is not there is made anew, whatever the state says", async () => {
+  test("a domain that is on the host is the one that was made; one that is not there is recreated, whatever the state says", async () => {
     const triggers: unknown[] = [];
     const transform = { domain: (_: object, opts: pulumi.CustomResourceOptions) => void noted.push(opts) };
     const noted: pulumi.CustomResourceOptions[] = [];
@@ -366,12 +366,12 @@ describe("ProjectVm", () => {
       const pools = [aPool({ name: "project-app", path: "/vms/app", volumes: volumes.map(volume) })];
       const on = new VmHost("there", { settings, inventory: anInventory({ domains, pools }) });
       await make({ transform, ...args }, on);
-      const { removeRootDisk, removeSeed, checkProjectDisk, takeUp } = on.hooks;
+      const { removeRootDisk, removeSeed, checkProjectDisk, adopt } = on.hooks;
       const hooks = (role: string) => seen[role]?.opts.hooks?.beforeCreate ?? [];
       return {
         again: Object.keys(seen).filter((role) => seen[role]?.xslt.includes("<!-- ")),
         removed: [hooks("rootDisk").includes(removeRootDisk), hooks("seed").includes(removeSeed)],
-        onProjectDisk: hooks("projectDisk").filter((hook) => ![checkProjectDisk, takeUp].includes(hook as never)),
+        onProjectDisk: hooks("projectDisk").filter((hook) => ![checkProjectDisk, adopt].includes(hook as never)),
         instance: (seen.domain?.opts.replacementTrigger as unknown[] | undefined)?.[2],
       };
     }

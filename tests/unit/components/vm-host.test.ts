@@ -49,7 +49,7 @@ describe("VmHost", () => {
     expect(seen.map(({ ignoreChanges }) => ignoreChanges)).toEqual([["create"]]);
   });
 
-  test("a new network's bridge takes no part in the spanning tree; one that is there is not made anew for that", async () => {
+  test("a new network's bridge takes no part in the spanning tree; one that is there is not recreated for that", async () => {
     const seen: pulumi.CustomResourceOptions[] = [];
     const transform = { network: (_: object, opts: pulumi.CustomResourceOptions) => void seen.push(opts) };
     const { child } = await make({ transform });

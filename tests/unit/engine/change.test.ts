@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { StackLocked } from "../../../src/checkout/locked-stack.ts";
 import { UserError } from "../../../src/core/errors.ts";
 import { changeStack, type StackPlace } from "../../../src/engine/change.ts";
-import { nothingTold } from "../../../src/engine/events.ts";
+import { emptyReport } from "../../../src/engine/events.ts";
 
 /** What the engine does in a test; it is asked in this order. */
 const engine = vi.hoisted(() => ({ select: vi.fn(), preview: vi.fn(), up: vi.fn() }));
@@ -29,8 +29,8 @@ beforeEach(() => {
   mkdirSync(path.join(root, ".local"));
   writeFileSync(file(), before);
   engine.select.mockReset();
-  engine.preview.mockReset().mockResolvedValue(nothingTold());
-  engine.up.mockReset().mockResolvedValue(nothingTold());
+  engine.preview.mockReset().mockResolvedValue(emptyReport());
+  engine.up.mockReset().mockResolvedValue(emptyReport());
 });
 afterEach(() => {
   expect([readdirSync(stack.root).sort(), readdirSync(path.join(stack.root, ".local"))]).toEqual([
@@ -43,10 +43,10 @@ afterEach(() => {
 const change = (confirm: () => Promise<boolean> = async () => true) =>
   changeStack(stack, { edit: () => after, confirm }, () => undefined);
 
-test("a change is tried out in a file of its own, agreed to, written and applied", async () => {
+test("a change is tried out in a file of its own, confirmed, written and applied", async () => {
   engine.preview.mockImplementation(async (trial: string) => {
     expect([readFileSync(trial, "utf8"), text()]).toEqual([after, before]);
-    return nothingTold();
+    return emptyReport();
   });
   engine.up.mockImplementation(async () => expect(text()).toBe(after));
   await change();
@@ -59,7 +59,7 @@ test("a file that was emptied when it is the change's turn is refused, and nothi
   expect([text(), engine.preview.mock.calls]).toEqual(["", []]);
 });
 
-test("one that is not agreed to, or fails when it is tried out, leaves the file alone", async () => {
+test("one that is not confirmed, or fails when it is tried out, leaves the file alone", async () => {
   expect(await change(async () => false)).toBeUndefined();
   engine.preview.mockRejectedValue(new UserError("no"));
   await expect(change()).rejects.toThrow(/^no$/);
@@ -82,7 +82,7 @@ test("what somebody else wrote while the question was open stays, and nothing is
   expect([text(), engine.up.mock.calls]).toEqual([others, []]);
 });
 
-test("an update that fails keeps what was agreed to, and says how to go on", async () => {
+test("an update that fails keeps what was confirmed, and says how to go on", async () => {
   engine.up.mockRejectedValue(new UserError("no room"));
   await expect(change()).rejects.toThrow(
     "no room\nPulumi.storage.yaml has the change: `project-vm apply --stack storage` goes on from here.",

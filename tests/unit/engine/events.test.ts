@@ -5,7 +5,7 @@ import {
   changeLines,
   describeChanges,
   describeFailures,
-  nothingTold,
+  emptyReport,
   readEvent,
   vanishedVms,
 } from "../../../src/engine/events.ts";
@@ -24,7 +24,7 @@ const made = (name: string, op: string) =>
 
 /** What a run of events leaves, and prints as it goes. */
 function read(...events: EngineEvent[]) {
-  const told = nothingTold();
+  const told = emptyReport();
   return { lines: events.flatMap((one) => readEvent(one, told)), told };
 }
 
@@ -63,7 +63,7 @@ describe("of the engine's events", () => {
         "<{%reset%}>Attempting to deploy or update resources with 1 pending operations from previous deployment.\n  * urn:pulumi:x, interrupted while creating\n<{%reset%}>",
       ),
     );
-    expect([lines, told.isPending, nothingTold().isPending]).toEqual([[], true, false]);
+    expect([lines, told.isPending, emptyReport().isPending]).toEqual([[], true, false]);
   });
 
   test("a guest cannot have its words taken for the engine's own of such operations", () => {
@@ -155,7 +155,7 @@ describe("of records", () => {
 
 test("a VM that the program misses and the engine does not has vanished from the host", () => {
   const line = (project: string) => {
-    const record = encode({ project, kind: "new", text: "new VM, takes up its kept project disk" });
+    const record = encode({ project, kind: "new", text: "new VM, adopts its kept project disk" });
     return diagnostic("info", `${record}\n`, { urn: component });
   };
   const { told } = read(
@@ -171,7 +171,7 @@ test("a VM that the program misses and the engine does not has vanished from the
 test.each([
   [{ changes: ["a: new VM"], resources: 8 }, ["a: new VM"]],
   [{ changes: [{ project: "a", kind: "new" as const, text: "new VM" }], resources: 8 }, ["a: new VM"]],
-  [{ changes: [], resources: 2 }, ["no VM changes; what belongs to them is put in order"]],
+  [{ changes: [], resources: 2 }, ["no VM changes; supporting resources will be updated"]],
   [{ changes: [], resources: 0 }, ["nothing changes"]],
 ])("%j is shown as %j", (told, lines) => {
   expect(describeChanges(told)).toEqual(lines);

@@ -5,7 +5,7 @@ import path from "node:path";
 import { expect, test, vi } from "vitest";
 import { mayBegin } from "../../../cli/change.ts";
 import { Engine } from "../../../src/engine/engine.ts";
-import { describeChanges, type Told } from "../../../src/engine/events.ts";
+import { describeChanges, type OperationReport } from "../../../src/engine/events.ts";
 import { applyStack, destroyProject, planStack } from "../../../src/engine/project-changes.ts";
 import { PulumiDouble, pulumi, text } from "./pulumi-double.ts";
 
@@ -97,7 +97,7 @@ test("with --keep-data the state is first told to keep a disk that it may delete
   inState(teardown(false));
   const facts: string[][] = [];
   const removal = { name: "demo", host: {} as never, fate: "kept" } as const;
-  const confirm = async (told: Told) => facts.push(describeChanges(told)) < 0;
+  const confirm = async (told: OperationReport) => facts.push(describeChanges(told)) < 0;
   expect(await destroyProject(double.place(), removal, confirm, silent)).toBe(false);
   expect(facts).toEqual([["demo: VM removed, data kept (--keep-data)"]]);
 });

@@ -6,7 +6,13 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Waiting } from "../../../cli/waiting.ts";
 import { recordLine, recordsVariable, type VmChange, type VmProgress } from "../../../src/core/records.ts";
 import type { StackPlace } from "../../../src/engine/change.ts";
-import { describeChanges, nothingTold, readEvent, type Told, vanishedVms } from "../../../src/engine/events.ts";
+import {
+  describeChanges,
+  emptyReport,
+  type OperationReport,
+  readEvent,
+  vanishedVms,
+} from "../../../src/engine/events.ts";
 import { createProject, destroyProject } from "../../../src/engine/project-changes.ts";
 import type { Guest } from "../../../src/guest/guest.ts";
 import { limits, waitUntilReady } from "../../../src/guest/ready.ts";
@@ -74,8 +80,8 @@ function reworded(change: VmChange | undefined): EngineEvent {
 }
 
 /** What a preview tells. */
-function told(...events: EngineEvent[]): Told {
-  const seen = nothingTold();
+function told(...events: EngineEvent[]): OperationReport {
+  const seen = emptyReport();
   for (const one of events) expect(readEvent(one, seen)).toEqual([]);
   return seen;
 }
@@ -104,7 +110,7 @@ test("what is waited for is known, by a step's lines and by a wait of this proce
     ofProcess.heard(progress);
     const message = `<{%reset%}>${recordLine(progress, { [recordsVariable]: "1" })}<{%reset%}>\n`;
     const diagnosticEvent = { severity: "info", color: "never", message, urn: "urn:step", ephemeral: true };
-    for (const said of readEvent({ diagnosticEvent } as EngineEvent, nothingTold())) ofStep.heard(said as VmProgress);
+    for (const said of readEvent({ diagnosticEvent } as EngineEvent, emptyReport())) ofStep.heard(said as VmProgress);
   };
   await expect(waitUntilReady(well, limits.kvm, log)).rejects.toThrow("is not ready");
   expect(lines).toEqual([words, words, words, words]);
@@ -122,7 +128,7 @@ beforeEach(() => {
   writeFileSync(path.join(root, "Pulumi.yaml"), "name: project-vms\nruntime: nodejs\n");
   writeFileSync(path.join(root, stack.file), "config:\n  project-vms:projects: {webapp: {}, api: {}}\n");
   engine.preview.mockReset();
-  engine.up.mockReset().mockResolvedValue(nothingTold());
+  engine.up.mockReset().mockResolvedValue(emptyReport());
   engine.resources.mockReset().mockResolvedValue([]);
 });
 afterEach(() => rmSync(stack.root, { recursive: true }));
@@ -154,7 +160,7 @@ describe("destroy", () => {
   /** What is confirmed, each time, as a project and what becomes of it. */
   async function confirmed(fate: "kept" | "purged") {
     const asked: unknown[] = [];
-    const confirm = async (seen: Told) => {
+    const confirm = async (seen: OperationReport) => {
       asked.push(
         seen.changes.map((change) => (typeof change === "string" ? change : `${change.project} ${change.kind}`)),
       );

@@ -66,7 +66,7 @@ describe("a published image", () => {
     expect(requests).toBe(1);
   });
 
-  test("that was altered in the cache is fetched anew", async () => {
+  test("that was altered in the cache is fetched again", async () => {
     const sha512 = digestOf(readFileSync(source));
     const { file } = await ensure(`${base}/x.qcow2`, sha512);
     rmSync(file);

@@ -172,7 +172,7 @@ describe("a log that is followed", () => {
     ],
     ["was rotated twice", [all(printed("b\n"), rotate, printed("c\n"), rotate, printed("d\n"))], ["b\nc\nd\n"]],
     ["loses its oldest part", [all(rotate, rotate, rotate), rotate, printed("b\n")], ["", "", "b\n"]],
-    ["is taken away by somebody, and begins anew", [() => rmSync(file("console.log")), printed("b\n")], ["", "b\n"]],
+    ["is taken away by somebody, and begins again", [() => rmSync(file("console.log")), printed("b\n")], ["", "b\n"]],
     [
       "has become shorter",
       [all(printed("long\n")), () => writeFileSync(file("console.log"), "b\n")],

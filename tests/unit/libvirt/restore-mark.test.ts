@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import { requireNoRestore, unfinishedRestore } from "../../../src/libvirt/restore-mark.ts";
 import { VirshError } from "../../../src/libvirt/virsh-error.ts";
-import { makeWayForDomain, putByDomain } from "../../../src/lifecycle/replace.ts";
+import { makeWayForDomain, suspendDomain } from "../../../src/lifecycle/replace.ts";
 import type { OwnVm } from "../../../src/operations/find-vm.ts";
 import { restartVm, startVm } from "../../../src/operations/start-and-stop.ts";
 import { FakeVirsh } from "../lifecycle/fake-virsh.ts";
@@ -43,7 +43,7 @@ beforeEach(() => {
 describe("while the mark of a restore stands", () => {
   test.each([
     ["defines no VM in place of another", makeWayForDomain],
-    ["defines no VM that goes on", putByDomain],
+    ["defines no VM that goes on", suspendDomain],
   ])("an update %s", async (_, before) => {
     await expect(before(virsh, "webapp", { owner: "storage", storageDir: "/vms" }, () => {})).rejects.toThrow(refusal);
     expect(virsh.changes).toEqual([]);

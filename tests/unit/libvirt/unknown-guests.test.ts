@@ -6,7 +6,7 @@ import { embeddedHostAt, embeddedHostFor } from "../../../src/libvirt/embedded-l
 import type { GuestProcess } from "../../../src/libvirt/embedded-look.ts";
 import { unknownGuests } from "../../../src/libvirt/unknown-guests.ts";
 import { growDisks } from "../../../src/lifecycle/grow.ts";
-import { makeWayForDomain, makeWayForVolume, putByDomain } from "../../../src/lifecycle/replace.ts";
+import { makeWayForDomain, makeWayForVolume, suspendDomain } from "../../../src/lifecycle/replace.ts";
 import { tearDown } from "../../../src/lifecycle/teardown.ts";
 import { stopVm } from "../../../src/operations/start-and-stop.ts";
 import { FakeVirsh } from "../lifecycle/fake-virsh.ts";
@@ -113,7 +113,7 @@ describe("to a VM that runs unknown to its libvirt nothing is done", () => {
     ["a stop by force", () => stopVm(vm, { force: true }, log)],
     ["what shuts it down first", () => shutDown(virsh, "project-demo", log)],
     ["another definition", () => makeWayForDomain(virsh, "demo", place, log)],
-    ["the same definition again", () => putByDomain(virsh, "demo", place, log)],
+    ["the same definition again", () => suspendDomain(virsh, "demo", place, log)],
     ["another root disk", () => makeWayForVolume(virsh, "demo", "disk.qcow2", place, log)],
     ["a bigger disk", () => growDisks(virsh, "demo", { project: 2 ** 31, root: 2 ** 30 }, log)],
     ["its teardown", () => tearDown(virsh, teardown, {}, log)],

@@ -101,7 +101,7 @@ test("a host with another key than before is not to be trusted, and what to do i
   expect(issue).toMatchObject({
     rule: "must lead to a libvirt that answers (Offending ED25519 key in /home/me/.ssh/known_hosts:1; Host key for [storage]:2222 has changed and you have requested strict checking.; Host key verification failed.: Connection reset by peer)",
     remedy:
-      "Another machine may be answering in its place. If it was installed anew: ssh-keygen -R '[storage]:2222', then log in once by hand and check its new key: ssh -p 2222 root@storage",
+      "Another machine may be answering in its place. If it was reinstalled: ssh-keygen -R '[storage]:2222', then log in once by hand and check its new key: ssh -p 2222 root@storage",
   });
 });
 

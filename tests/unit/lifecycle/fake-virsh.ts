@@ -22,7 +22,7 @@ export interface FakeDomain {
   keepData?: boolean;
   /** What it notes of its definition. */
   definition?: string;
-  /** Of the domain; another one than the project's own has to go before it is defined anew. */
+  /** Of the domain; another one than the project's own has to go before it is redefined. */
   uuid?: string;
 }
 

@@ -64,21 +64,21 @@ describe("what is said of an update's effect on a VM, its root and its data", ()
       { ...nothing, projectDisk: aVolume() },
       {},
       {},
-      "webapp: new VM, takes up its kept project disk (50 GiB, 3 GiB used), data kept",
+      "webapp: new VM, adopts its kept project disk (50 GiB, 3 GiB used), data kept",
     ],
     [
       "an entry that comes back, with a bigger disk",
       { ...nothing, projectDisk: aVolume() },
       { disk: 60 * GiB },
       {},
-      "webapp: new VM, takes up its kept project disk (50 GiB, 3 GiB used), project disk grows from 50 GiB to 60 GiB, data kept",
+      "webapp: new VM, adopts its kept project disk (50 GiB, 3 GiB used), project disk grows from 50 GiB to 60 GiB, data kept",
     ],
     [
       "an entry that comes back, with a smaller disk",
       { ...nothing, projectDisk: aVolume() },
       { disk: 40 * GiB },
       {},
-      "webapp: new VM, takes up its kept project disk (50 GiB, 3 GiB used), which stays bigger than the 40 GiB asked for, data kept",
+      "webapp: new VM, adopts its kept project disk (50 GiB, 3 GiB used), which stays bigger than the 40 GiB asked for, data kept",
     ],
     ["a disk that was adopted bigger than asked for", {}, { disk: 40 * GiB }, {}, undefined],
     [
@@ -192,20 +192,20 @@ describe("what is said of an update's effect on a VM, its root and its data", ()
       {},
       "webapp: no restart, root disk grows from 20 GiB to 40 GiB, data kept",
     ],
-    ["a root made anew", {}, { rebuild: "x" }, {}, "webapp: restart, root disk made anew, data kept"],
+    ["a root recreated", {}, { rebuild: "x" }, {}, "webapp: restart, root disk recreated, data kept"],
     [
       "an image of its own, while it is shut off",
       { domain: { ...domain, state: "shut off" } },
       { image: { kind: "build" } },
       {},
-      "webapp: stays shut off, root disk made anew, data kept",
+      "webapp: stays shut off, root disk recreated, data kept",
     ],
     [
-      "a root made anew, with more memory and more disk",
+      "a root recreated, with more memory and more disk",
       { domain: redefined },
       { rebuild: "x", memory: 16 * GiB, disk: 60 * GiB },
       {},
-      "webapp: restart (memory 8 GiB to 16 GiB), root disk made anew, project disk grows from 50 GiB to 60 GiB, data kept",
+      "webapp: restart (memory 8 GiB to 16 GiB), root disk recreated, project disk grows from 50 GiB to 60 GiB, data kept",
     ],
     [
       "a root disk that was removed from the host",
@@ -226,7 +226,7 @@ describe("what is said of an update's effect on a VM, its root and its data", ()
       { rootDisk: undefined, lost: ["disk.qcow2"] },
       { rebuild: "x" },
       {},
-      "webapp: restart, root disk made anew, data kept",
+      "webapp: restart, root disk recreated, data kept",
     ],
     [
       "an interface that others detached",
@@ -275,14 +275,14 @@ describe("what is said of an update's effect on a VM, its root and its data", ()
       { ...nothing, projectDisk: aVolume(), lost: ["disk.qcow2", "seed.iso"] },
       {},
       {},
-      "webapp: new VM, takes up its kept project disk (50 GiB, 3 GiB used), data kept",
+      "webapp: new VM, adopts its kept project disk (50 GiB, 3 GiB used), data kept",
     ],
     [
       "an entry whose domain others undefined, on the root that it had",
       { domain: undefined },
       { rebuild: "once more" },
       {},
-      "webapp: new VM, takes up its kept project disk (50 GiB, 3 GiB used), on the root disk that is there, data kept",
+      "webapp: new VM, adopts its kept project disk (50 GiB, 3 GiB used), on the root disk that is there, data kept",
     ],
     ["firmware", { domain: redefined }, { firmware: "uefi" }, {}, "webapp: restart (firmware bios to uefi), data kept"],
     ["autostart", {}, { autostart: true }, {}, "webapp: no restart, autostart on, data kept"],
@@ -323,7 +323,7 @@ describe("what is said of an update's effect on a VM, its root and its data", ()
     ],
   ])("%s", (_, found, asked, rest, expected) => expect(line(found, asked, rest)).toBe(expected));
 
-  test("a VM of a version that noted nothing in it is defined anew, and its root is kept", () => {
+  test("a VM of a version that noted nothing in it is redefined, and its root is kept", () => {
     const found = { ...there, domain: aDomain({ marks: {} }) };
     expect(planVm(found, wanted)).toEqual({
       domain: "redefined",
@@ -334,7 +334,7 @@ describe("what is said of an update's effect on a VM, its root and its data", ()
     });
   });
 
-  test("a text for `rebuild` that stays the same makes no root anew, taking it out does", () => {
+  test("a text for `rebuild` that stays the same makes no root again, taking it out does", () => {
     const found = { ...there, domain: aDomain({ marks: { definition: "new", root: rootDigest({ rebuild: "x" }) } }) };
     expect(planVm(found, { ...wanted, settings: { ...settings, rebuild: "x" } }).root).toBe("kept");
     expect(planVm(found, wanted).root).toBe("rebuilt");

@@ -3,9 +3,9 @@ import { domainUuid } from "../../../src/core/names.ts";
 import {
   makeWayForDomain,
   makeWayForVolume,
-  putByDomain,
   requireDataDisk,
   requireRoomForImage,
+  suspendDomain,
   type VmPlace,
 } from "../../../src/lifecycle/replace.ts";
 import { FakeVirsh } from "./fake-virsh.ts";
@@ -26,7 +26,7 @@ beforeEach(() => {
 });
 const volumes = () => [...(virsh.pools.get("project-webapp")?.keys() ?? [])];
 
-describe("before a domain is defined anew", () => {
+describe("before a domain is redefined", () => {
   test("its guest is shut down, its definition stays to be changed in place, and a note says that it is to run", async () => {
     await makeWayForDomain(virsh, "webapp", place, log);
     expect(virsh.domains.get("project-webapp")).toMatchObject({ running: false });
@@ -125,7 +125,7 @@ describe("before a domain is defined anew", () => {
     expect(virsh.changes).toEqual([]);
   });
 
-  test("one whose description others wrote anew is refused with the way to mark it again, and goes on", async () => {
+  test("one whose description others rewrote is refused with the way to mark it again, and goes on", async () => {
     const refused = async (running: boolean) => {
       virsh.domains.set("project-webapp", { ...ours, description: "Anna's web app", definition: "d", running });
       const error = await makeWayForDomain(virsh, "webapp", place, log).catch((error: Error) => error.message);
@@ -146,7 +146,7 @@ describe("before a domain is defined anew", () => {
     await expect(makeWayForDomain(virsh, "webapp", place, log)).rejects.toThrow(
       [
         "The domain project-webapp on this host belongs to somebody else.",
-        '  - project-webapp: a domain that is taken up must be marked "project-vms stack storage", but is "mine"',
+        '  - project-webapp: a domain that is adopted must be marked "project-vms stack storage", but is "mine"',
         "    rename the project, or remove that domain by hand if it is not needed",
       ].join("\n"),
     );
@@ -161,7 +161,7 @@ describe("a VM that runs on an overlay over one of its disks", () => {
 
   test.each<[string, () => Promise<void>]>([
     ["to be defined again", () => makeWayForDomain(virsh, "webapp", place, log)],
-    ["to be adopted", () => putByDomain(virsh, "webapp", place, log)],
+    ["to be adopted", () => suspendDomain(virsh, "webapp", place, log)],
     ["to get another root", () => makeWayForVolume(virsh, "webapp", "disk.qcow2", place, log)],
   ])("is refused %s, whether it is so now, from its next start on, or off", async (_, act) => {
     for (const disks of [
@@ -186,7 +186,7 @@ describe("a VM whose memory was saved when it was stopped", () => {
 
   test.each<[string, () => Promise<void>]>([
     ["to be defined again", () => makeWayForDomain(virsh, "webapp", place, log)],
-    ["to be adopted", () => putByDomain(virsh, "webapp", place, log)],
+    ["to be adopted", () => suspendDomain(virsh, "webapp", place, log)],
     ["to get another root", () => makeWayForVolume(virsh, "webapp", "disk.qcow2", place, log)],
   ])("is refused %s: what its guest had not written would be gone", async (_, act) => {
     await expect(act()).rejects.toThrow(refusal);
@@ -196,9 +196,9 @@ describe("a VM whose memory was saved when it was stopped", () => {
 
   test("by an update that was cut off resumes at the next one, being marked as starting", async () => {
     virsh.domains.set("project-webapp", { ...ours, running: false, saved: true, starting: true });
-    await expect(putByDomain(virsh, "webapp", place, log)).resolves.toBeUndefined();
+    await expect(suspendDomain(virsh, "webapp", place, log)).resolves.toBeUndefined();
     virsh.domains.set("project-webapp", { ...ours });
-    await putByDomain(virsh, "webapp", place, log);
+    await suspendDomain(virsh, "webapp", place, log);
     expect(virsh.changes).toEqual([
       expect.stringMatching(/^metadata .*pending="yes"/),
       "managedsave project-webapp --running",
@@ -206,7 +206,7 @@ describe("a VM whose memory was saved when it was stopped", () => {
   });
 });
 
-describe("before a root disk is made anew", () => {
+describe("before a root disk is recreated", () => {
   const root = "/vms/webapp/disk.qcow2";
   test("the guest is shut down and the old one goes, and nothing else", async () => {
     await makeWayForVolume(virsh, "webapp", "disk.qcow2", place, log);
@@ -229,7 +229,7 @@ describe("before a root disk is made anew", () => {
     change();
     await expect(makeWayForVolume(virsh, "webapp", "disk.qcow2", place, log)).rejects.toThrow(
       [
-        "The disk.qcow2 of webapp is not made anew. Nothing was changed.",
+        "The disk.qcow2 of webapp is not recreated. Nothing was changed.",
         `  - ${root}: must not be used by anything else, but ${fact}`,
         "    take it from that domain; remove an image that stands on it, or have its owner copy that elsewhere first: sudo -u <owner> qemu-img convert -O qcow2",
       ].join("\n"),
@@ -259,7 +259,7 @@ describe("before a root disk is made anew", () => {
   });
 });
 
-describe("a project disk that is taken up", () => {
+describe("a project disk that is adopted", () => {
   test("is there or not", async () => {
     await expect(requireDataDisk(virsh, "webapp")).resolves.toBe(true);
     virsh.pools.set("project-webapp", new Map());

@@ -37,7 +37,7 @@ test.each<[string, string, Partial<Whereabouts>, string[]]>([
     { inState: ["webapp"], found: aHost({ disks: [{ ...disk, name: "webapp", path: "/vms/webapp/project.qcow2" }] }) },
     [
       "  - webapp: must be on qemu:///system, but its domain was removed there by other means than this stack's updates",
-      "    make it anew, on its kept project disk: project-vm apply --stack storage, or pulumi up -s storage",
+      "    recreate it, on its kept project disk: project-vm apply --stack storage, or pulumi up -s storage",
     ],
   ],
   [
@@ -93,7 +93,7 @@ test.each<[string, string, Partial<Whereabouts>, string[]]>([
     "webapp",
     { inState: ["webapp"], found: aHost({ vms: [aVm({ stack: undefined })] }) },
     [
-      "  - webapp: must be a VM of this stack with its mark, but the domain project-webapp on qemu:///system is not: its description was written anew, or it is another domain",
+      "  - webapp: must be a VM of this stack with its mark, but the domain project-webapp on qemu:///system is not: its description was rewritten, or it is another domain",
       `    look whether its UUID is ${domainUuid("webapp")}: virsh -c qemu:///system dominfo project-webapp; if it is this stack's, give it the mark back, as a line of its description: virsh -c qemu:///system desc project-webapp 'project-vms stack storage' --config --live`,
     ],
   ],

@@ -39,7 +39,7 @@ describe("disks that are there", () => {
     ["kept, and to grow when it is adopted", { disk: "60 GiB" }, [aVolume()], []],
     ["kept, and adopted bigger than asked for", { disk: "40 GiB" }, [aVolume()], []],
     ["kept, and of a size that is no whole MiB", { disk: "101 MiB" }, [aVolume({ capacity: 100 * MiB + 512 })], []],
-    ["a root that is made anew, smaller", { rootDisk: "10 GiB", rebuild: "x" }, [aVolume(), rootDisk], [vm]],
+    ["a root that is recreated, smaller", { rootDisk: "10 GiB", rebuild: "x" }, [aVolume(), rootDisk], [vm]],
   ])("are used: %s", (_, asked, volumes, domains) => expect(errors(asked, volumes, domains)).toBe(""));
 
   test("a project disk is never made smaller", () => {
@@ -124,11 +124,11 @@ describe("disks that are there", () => {
     );
   });
 
-  test("a root disk is not made smaller unless it is made anew", () => {
+  test("a root disk is not made smaller unless it is recreated", () => {
     expect(errors({ rootDisk: "10 GiB" }, [aVolume(), rootDisk])).toBe(
       mistake(
         '.rootDisk: must be at least 20 GiB, as the root disk /vms/webapp/disk.qcow2 is, but is "10 GiB"',
-        "write `20 GiB` or more, or have the root made anew by another text in `rebuild`",
+        "write `20 GiB` or more, or have the root recreated by another text in `rebuild`",
       ),
     );
   });
@@ -142,7 +142,7 @@ describe("disks that are there", () => {
     expect(refused("40 GiB", 60)).toBe(true);
   });
 
-  test("what is no qcow2 is not taken up", () => {
+  test("what is no qcow2 is not adopted", () => {
     expect(errors({}, [aVolume({ format: "raw" })], [])).toBe(
       mistake(
         ": its project disk /vms/webapp/project.qcow2 must be a qcow2 image, but is raw",

@@ -336,7 +336,7 @@ describe("what belongs to somebody else is refused", () => {
       another,
     ],
     [
-      "a VM of ours whose description was written anew",
+      "a VM of ours whose description was rewritten",
       { domains: [unmarked] },
       `${noMark} its description is "Anna's web app" (running)`,
       `${markBack} --live; otherwise ${another}`,

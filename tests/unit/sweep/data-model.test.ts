@@ -62,9 +62,9 @@ describe("what must become of a project disk", () => {
 
   test("that is made again after it was deleted: nothing of the old one is on it", () => {
     const discarded = config({ app: { keepData: false } });
-    const [old, anew] = [world(discarded), world(discarded, config({}), discarded)];
+    const [old, again] = [world(discarded), world(discarded, config({}), discarded)];
     expect(foresee(world(discarded, config({})), discarded).world.disks.app?.marks).toEqual([]);
-    expect(anew.disks.app?.marks).not.toEqual(old.disks.app?.marks);
+    expect(again.disks.app?.marks).not.toEqual(old.disks.app?.marks);
   });
 
   test("that grows: what was on it is there, and its new end gets a mark", () => {

@@ -36,7 +36,7 @@ describe("a project disk", () => {
   });
 
   test.each<[string, () => unknown, RegExp]>([
-    ["made anew", () => make(file, `${disk.size}M`), /Pattern verification failed at offset 0,/],
+    ["recreated", () => make(file, `${disk.size}M`), /Pattern verification failed at offset 0,/],
     ["with one byte of a mark changed", () => write("write -P 0 4096 1"), /Pattern verification failed at offset 0,/],
     ["with a byte where nothing was", () => write(`write -P 1 ${40 * MiB} 1`), /Pattern verification failed/],
     ["grown", () => execaSync("qemu-img", ["resize", "-q", file, "128M"]), /has 128 MiB, not 96/],

@@ -247,7 +247,7 @@ describe("the official installer", () => {
 describe("what is built", () => {
   const piece = { name: "it", title: "it", digest: "0123" };
 
-  test("a piece is made once, and a half one is made anew", async () => {
+  test("a piece is made once, and a half one is recreated", async () => {
     let made = 0;
     const make = async (place: string) => {
       made++;

@@ -339,7 +339,7 @@ describe("the state", () => {
     expect(examined(inState)).toBe(said);
   });
 
-  test("of a VM whose description was written anew: it is there, and how it is marked again is said", () => {
+  test("of a VM whose description was rewritten: it is there, and how it is marked again is said", () => {
     const unmarked = aDomain({ uuid: domainUuid("webapp"), description: "Anna's", marks: { definition: "d" } });
     expect(examined(["webapp"], [unmarked])).toBe("ok: it has 1 VM, all on the host");
     expect(examined(["webapp"], [{ ...unmarked, uuid: "another" }])).toMatch(/^failure: it has webapp, which the host/);
