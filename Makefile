@@ -40,9 +40,11 @@ env: prepare ## Print what makes plain pulumi work in a shell: eval "$$(make -s 
 
 test: check unit e2e ## Run all tests but the long ones
 
-check: node_modules/.built ## Types, lint and format
+check: node_modules/.built ## Types, lint, format, what nothing uses, and links of the docs
 	@node_modules/.bin/tsc -p .
+	@node_modules/.bin/knip --no-progress
 	@XDG_CACHE_HOME=$(CURDIR)/node_modules/.cache node_modules/.bin/biome check --error-on-warnings .
+	@node_modules/.bin/vitest run --project unit --reporter=dot tests/unit/ci/doc-links.test.ts
 
 unit: test-packages node_modules/.built ## Unit tests
 	@$(VITEST) --project unit $(REPORT)/unit.json
