@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { cpSync, existsSync, readFileSync, rmSync, statSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import path from "node:path";
 import { execa } from "execa";
@@ -38,6 +38,9 @@ async function lifeOf(project: string) {
 describe("a stack on the embedded host", () => {
   test("a new clone gets its stack's file, which git does not keep", async () => {
     expect(readFileSync(path.join(checkout.dir, "Pulumi.local.yaml"), "utf8")).toContain("demo: {}");
+    // git follows no link of that name.
+    rmSync(path.join(checkout.dir, ".gitignore"));
+    cpSync(path.resolve(".gitignore"), path.join(checkout.dir, ".gitignore"));
     await git("init", "--quiet");
     await git("add", "--all");
     await git("commit", "--quiet", "--message", "as cloned");
