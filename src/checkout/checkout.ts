@@ -4,7 +4,7 @@ import path from "node:path";
 import { UserError } from "../core/errors.ts";
 import { execa } from "../core/execa.ts";
 import { programChanges } from "../core/program-environment.ts";
-import { whyAway } from "../embedded-host/local-mounts.ts";
+import { whyMayBeThere } from "../embedded-host/gone-folders.ts";
 import { lostHosts } from "../embedded-host/lost-hosts.ts";
 import { ownBackend } from "./backend.ts";
 import { ensureFirstStackFile } from "./first-stack-file.ts";
@@ -25,8 +25,8 @@ export function checkoutOfHost(environment: NodeJS.ProcessEnv = process.env, los
   const { GONE: gone } = environment;
   if (!gone) return projectRoot;
   if (lost.some(({ checkout }) => checkout === gone)) return gone;
-  const away = whyAway(gone);
-  if (away) throw new UserError(`Whether the checkout ${gone} is gone is not known.`, [away]);
+  const unknown = path.isAbsolute(gone) ? whyMayBeThere(gone) : undefined;
+  if (unknown) throw new UserError(`Whether the checkout ${gone} is gone is not known.`, [unknown]);
   const there = lost.map(({ checkout }) => checkout).join(", ") || "none";
   const remedy = `name one of those that are gone and have a host: ${there}; in a checkout that is there, run make without GONE`;
   throw new UserError("There is no such embedded host.", [

@@ -69,20 +69,26 @@ export async function clearLeftovers(host: EmbeddedHost): Promise<boolean> {
  */
 export function mountsBelow(dir: string, mountinfo = readFileSync("/proc/self/mountinfo", "utf8")): string[] {
   const real = existsSync(dir) ? realpathSync(dir) : dir;
-  return parseMountpoints(mountinfo)
+  return parseMounts(mountinfo)
+    .map(({ point }) => point)
     .filter((mountpoint) => mountpoint === real || mountpoint.startsWith(`${real}/`))
     .reverse();
 }
 
-/** The mount points in a text like `/proc/self/mountinfo`, in its order. The kernel writes blanks as `\040`. */
-export function parseMountpoints(mountinfo: string): string[] {
+/** What is mounted, by a text like `/proc/self/mountinfo`, in its order. The kernel writes blanks as `\040`. */
+export function parseMounts(mountinfo: string): { point: string; type: string }[] {
   return mountinfo
     .split("\n")
-    .map((line) => line.split(" ")[4])
-    .filter((field) => field !== undefined)
-    .map((field) =>
-      field.replaceAll(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))),
-    );
+    .filter(Boolean)
+    .map((line) => {
+      const [before = "", after = ""] = line.split(" - ");
+      const [, , , , field = ""] = before.split(" ");
+      const [type = ""] = after.split(" ");
+      const point = field.replaceAll(/\\([0-7]{3})/g, (_, octal: string) =>
+        String.fromCharCode(Number.parseInt(octal, 8)),
+      );
+      return { point, type };
+    });
 }
 
 /**

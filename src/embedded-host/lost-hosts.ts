@@ -1,9 +1,10 @@
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import type { Issue } from "../core/errors.ts";
 import { embeddedRoot } from "../core/names.ts";
 import { embeddedHostAt, entriesOf } from "../libvirt/embedded-layout.ts";
 import { findProcesses } from "../libvirt/embedded-look.ts";
+import { isGone } from "./gone-folders.ts";
 import { whyAway } from "./local-mounts.ts";
 
 /** Written into a host's folder: what has it may be wiped. */
@@ -127,15 +128,5 @@ function textOf(file: string): string | undefined {
     return readFileSync(file, "utf8").replace(/\n$/, "");
   } catch {
     return undefined;
-  }
-}
-
-/** Only a folder that is certainly not there is gone: one that cannot be looked at, or is on a disk that is not mounted now, may be there. */
-export function isGone(folder: string): boolean {
-  try {
-    const isThere = !path.isAbsolute(folder) || statSync(folder, { throwIfNoEntry: false }) !== undefined;
-    return !isThere && whyAway(folder) === undefined;
-  } catch {
-    return false;
   }
 }

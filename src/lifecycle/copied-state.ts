@@ -1,9 +1,7 @@
 import { existsSync, realpathSync } from "node:fs";
 import path from "node:path";
 import { type Issue, UserError } from "../core/errors.ts";
-import { shellWord } from "../core/shell-word.ts";
-import { whyAway } from "../embedded-host/local-mounts.ts";
-import { isGone } from "../embedded-host/lost-hosts.ts";
+import { isGone, whyMayBeThere } from "../embedded-host/gone-folders.ts";
 import { embeddedHostFor } from "../libvirt/embedded-layout.ts";
 import type { Teardown } from "./teardown.ts";
 
@@ -22,18 +20,18 @@ const isHere = (checkout: string, root: string) =>
 /** Whether a VM's host was removed, disks and all, by `make clean GONE=<checkout>` after its checkout had been moved here. */
 export function isOnRemovedHost({ checkout }: Origin, root: string, hostOf = embeddedHostFor): boolean {
   if (checkout === undefined || isHere(checkout, root)) return false;
-  const { dir } = hostOf(checkout);
-  // Where no embedded host is to be seen at all, nothing is known.
-  return existsSync(path.dirname(dir)) && isGone(dir);
+  return isGone(hostOf(checkout).dir);
 }
 
 /** @throws UserError unless the checkout that a state was made in is this one, or certainly gone: else its VMs are its own */
 export function refuseCopiedState({ project, checkout }: Origin, root: string): void {
-  if (checkout === undefined || isHere(checkout, root) || isGone(checkout)) return;
+  if (checkout === undefined || isHere(checkout, root)) return;
   const title = `The VM of ${project} is not removed`;
   if (existsSync(checkout)) throw new UserError(`${title}.`, [copiedFrom(checkout, root)]);
-  const unknown = `${title}: whether the checkout that this state was made in is gone is not known.`;
-  throw new UserError(unknown, [whyAway(checkout) ?? unseen(checkout)]);
+  const unknown = whyMayBeThere(checkout);
+  if (unknown === undefined) return;
+  const rule = "whether the checkout that this state was made in is gone is not known";
+  throw new UserError(`${title}: ${rule}.`, [unknown]);
 }
 
 function copiedFrom(checkout: string, root: string): Issue {
@@ -44,9 +42,3 @@ function copiedFrom(checkout: string, root: string): Issue {
     remedy: `begin with a state of this checkout's own: rm -r ${state}, then make up; to remove that VM, go to ${checkout}`,
   };
 }
-
-const unseen = (checkout: string): Issue => ({
-  path: checkout,
-  rule: "must let itself be looked at, for its VMs are its own while it is there",
-  remedy: `mend what keeps it from being seen, then try again: stat ${shellWord(checkout)}`,
-});

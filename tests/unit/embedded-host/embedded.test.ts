@@ -9,7 +9,7 @@ import { requirePrograms } from "../../../src/core/programs.ts";
 import { wipeEmbeddedHost } from "../../../src/embedded-host/embedded.ts";
 import { openPassages } from "../../../src/embedded-host/embedded-files.ts";
 import { recallRunning, rememberRunning, whatRuns } from "../../../src/embedded-host/embedded-guests.ts";
-import { mountsBelow, parseMountpoints, waitFor } from "../../../src/embedded-host/embedded-process.ts";
+import { mountsBelow, parseMounts, waitFor } from "../../../src/embedded-host/embedded-process.ts";
 import { embeddedHostFor } from "../../../src/libvirt/embedded-layout.ts";
 
 describe("where a checkout's host is", () => {
@@ -46,7 +46,10 @@ test("mount points, with the kernel's escapes", () => {
   const mountinfo = `22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
 90 22 0:4 net:[4026532180] /var/lib/project-vms/a\\040b/run/netns rw - nsfs nsfs rw
 `;
-  expect(parseMountpoints(mountinfo)).toEqual(["/", "/var/lib/project-vms/a b/run/netns"]);
+  expect(parseMounts(mountinfo)).toEqual([
+    { point: "/", type: "ext4" },
+    { point: "/var/lib/project-vms/a b/run/netns", type: "nsfs" },
+  ]);
 });
 
 test("what is mounted below a folder is found through a link to it, which the kernel does not name", async () => {

@@ -72,8 +72,10 @@ describe("an embedded host", () => {
 
   test("whose checkout, or whose disks, are on a disk that is not mounted is not known, rather than lost", async () => {
     const [gone, usb] = [path.join(root, "gone"), path.join(root, "usb")];
+    mkdirSync(usb);
     await aHost("a-1", path.join(usb, "a"), ["demo"]);
     const dir = await aHost("b-1", gone);
+    await aHost("c-1", path.join(root, "pulled-out", "a"), ["demo"]);
     expect(lostHosts(root)).toHaveLength(2);
     disks.away = [usb];
     expect(lostHosts(root).map((host) => host.dir)).toEqual([dir]);
@@ -162,6 +164,17 @@ describe("a make target with GONE", () => {
         "There is no such embedded host.",
         '  - GONE: must be the path of a checkout that is gone, and whose host is there, but is "/home/me"',
         "    name one of those that are gone and have a host: /home/me/a; in a checkout that is there, run make without GONE",
+      ].join("\n"),
+    );
+  });
+
+  test("works on none of a checkout on a disk that was pulled out, and names the way on", () => {
+    const back = "put a checkout back there (git clone) and run in it: make clean";
+    expect(() => checkoutOfHost({ GONE: "/run/media/me/usb/a" }, [lost])).toThrow(
+      [
+        "Whether the checkout /run/media/me/usb/a is gone is not known.",
+        "  - /run/media/me/usb/a: must be there to be looked at, for it is below /run/media, where disks are mounted that come and go",
+        `    connect that disk, then try again; if it is gone for good, ${back}`,
       ].join("\n"),
     );
   });

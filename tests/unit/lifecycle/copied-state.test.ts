@@ -62,6 +62,19 @@ describe("a teardown by a state that was made in another folder", () => {
     expect(() => refuseCopiedState(demo(), root)).toThrow(`${notKnown}\n  - ${origin}: must be mounted\n    mount it`);
   });
 
+  test("is refused while the folder above that one is missing, with a word for one that is gone for good", () => {
+    const checkout = path.join(dir, "locked/a");
+    expect(() => refuseCopiedState({ project: "demo", checkout }, root)).toThrow(
+      [
+        notKnown,
+        `  - ${checkout}: must have ${dir}/locked above it, or it may be on a disk that is not mounted, or in a home that is locked`,
+        `    mount or unlock it, then try again; if it is gone for good, say so: mkdir -p ${dir}/locked`,
+      ].join("\n"),
+    );
+    mkdirSync(path.join(dir, "locked"));
+    refuseCopiedState({ project: "demo", checkout }, root);
+  });
+
   test("is refused while that folder cannot be looked at", () => {
     const loop = path.join(dir, "loop");
     symlinkSync(loop, loop);
