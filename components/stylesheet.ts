@@ -83,16 +83,21 @@ export function withChild(xslt: string, parent: string, element: object, match?:
   return buildXml(add(parseNodes(xslt), match === undefined));
 }
 
-/** Whether a stylesheet makes an element of a name; a path or a comment that holds the name is none. */
-export function makesElement(xslt: string, name: string): boolean {
-  const makes = (nodes: XmlNode[]): boolean =>
-    nodes.some(
-      (node) =>
-        name in node ||
-        ("xsl:element" in node && attributesOf(node).name === name) ||
-        Object.values(node).some((inner) => Array.isArray(inner) && makes(inner as XmlNode[])),
-    );
-  return makes(parseNodes(xslt));
+/**
+ * How many elements of a name a stylesheet makes: of choices the longest one, and of what it repeats one. A path or a comment that holds
+ * the name is none.
+ */
+export function elementsMade(xslt: string, name: string): number {
+  const made = (nodes: XmlNode[]): number => nodes.map(madeBy).reduce((sum, one) => sum + one, 0);
+  const madeBy = (node: XmlNode): number => {
+    const isOne = name in node || ("xsl:element" in node && attributesOf(node).name === name);
+    const inside = Object.entries(node).map(([key, inner]) => {
+      const nodes = Array.isArray(inner) ? (inner as XmlNode[]) : [];
+      return key === "xsl:choose" ? Math.max(0, ...nodes.map(madeBy)) : made(nodes);
+    });
+    return inside.reduce((sum, one) => sum + one, isOne ? 1 : 0);
+  };
+  return made(parseNodes(xslt));
 }
 
 /** An element that is to stand in another one, of a `name`, which a stylesheet makes of what `match` finds. */

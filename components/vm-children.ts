@@ -25,7 +25,7 @@ import type { ReadyRequest } from "../src/steps/wait-until-ready.ts";
 import { dirPool } from "./dir-pool.ts";
 import { domainXslt, standingAlone, withFilter, withMarks, withoutBalloon } from "./domain-xslt.ts";
 import { entryCommand } from "./entry-command.ts";
-import { makesElement } from "./stylesheet.ts";
+import { elementsMade } from "./stylesheet.ts";
 import type { Children, VmContext } from "./vm-context.ts";
 import { settingsVariable } from "./vm-hooks.ts";
 import { apiEnvironment, isToJoin, tailnetDigest, tailnetEnvironment } from "./vm-tailnet.ts";
@@ -103,13 +103,15 @@ export function createDomain(children: Children, context: VmContext, volumes: Vo
   const made = isToRedefine(found) ? undefined : found.domain?.marks.instance;
   const instance = made ?? randomBytes(6).toString("hex");
   const given = domainArgs(context, volumes);
+  const ownXslt = (given.xml as { xslt: string }).xslt;
   const child = children.prepare("domain", libvirt.Domain, given, { provider: host.provider, retainOnDelete: true });
   const { args, opts } = child;
   const { running, autostart, ...definition } = args;
   const xslt = (args.xml as { xslt: string }).xslt;
   // With its addresses: a network that is recreated cuts off the guests on it until they restart.
   const digest = definitionDigest({ ...definition, network: host.settings.network });
-  const wanted = wantedVm(context, digest, xslt);
+  const transformed = context.args.transform?.domain && transformedBy(xslt, ownXslt);
+  const wanted = wantedVm(context, digest, transformed);
   const plan = planVm(found, wanted);
   const unchanged = plan.domain === "unchanged";
   const { keepData } = settings;
@@ -127,8 +129,8 @@ export function createDomain(children: Children, context: VmContext, volumes: Vo
 }
 
 /** @param definition the digest of what the domain is made from */
-function wantedVm(context: VmContext, definition: string, xslt: string): VmWanted {
-  const { name, settings, host, args } = context;
+function wantedVm(context: VmContext, definition: string, transformed: OwnDevices["transformed"]): VmWanted {
+  const { name, settings, host } = context;
   return {
     name,
     settings,
@@ -139,15 +141,15 @@ function wantedVm(context: VmContext, definition: string, xslt: string): VmWante
     filter: isToGetFilter(context),
     devices: {
       ...ownDevices(host.settings.storageDir, name),
-      ...(args.transform?.domain ? { transformed: transformedBy(xslt) } : {}),
+      ...(transformed ? { transformed } : {}),
     },
   };
 }
 
 /** What a transform makes is no hand's work; what its stylesheet does not show is not known. */
-const transformedBy = (xslt: string): NonNullable<OwnDevices["transformed"]> => ({
+const transformedBy = (xslt: string, own: string): NonNullable<OwnDevices["transformed"]> => ({
   says: (word) => xslt.toLowerCase().includes(word.toLowerCase()),
-  makes: (element) => makesElement(xslt, element),
+  makes: (element) => Math.max(0, elementsMade(xslt, element) - elementsMade(own, element)),
 });
 
 /** Whether a VM that is there has no filter that holds, and is to have one. */

@@ -198,8 +198,8 @@ export interface OwnDevices {
   /** Files of disks, by the device that they are in the guest. */
   disks: Record<string, string>;
   macs: string[];
-  /** Where a transform changes the definition: whether its stylesheet says a word, or makes an element of a name. */
-  transformed?: { says: (word: string) => boolean; makes: (element: string) => boolean };
+  /** Where a transform changes the definition: whether its stylesheet says a word, and how many elements of a name it makes beyond ours. */
+  transformed?: { says: (word: string) => boolean; makes: (element: string) => number };
 }
 
 /** Those of a VM's definition before any transform: root, project disk, seed and interface. */
@@ -225,9 +225,19 @@ export function addedDevices({ project, disks: own, macs, transformed }: OwnDevi
       .filter((disk) => !isOurs(disk) && !says(disk.source))
       .map(({ target, source }) => `disk ${target}${source ? ` (${source}, the file stays)` : ""}`),
     ...nics.filter(({ mac }) => !macs.includes(mac) && !says(mac)).map(({ mac, on }) => `interface ${mac} on ${on}`),
-    ...others.filter((other) => transformed?.makes(other.split(" ")[0] ?? other) !== true),
+    ...addedOthers(others, (kind) => transformed?.makes(kind) ?? 0, says),
   ]);
   return [...new Set(added)];
+}
+
+/** Of each kind, those beyond as many as a transform makes: first those that it names are its own. */
+function addedOthers(others: string[], makes: (kind: string) => number, says: (word: string) => boolean): string[] {
+  const kindOf = (other: string) => other.split(" ", 1)[0] ?? other;
+  const isNamed = (other: string) => says(other.slice(kindOf(other).length + 1));
+  return [...new Set(others.map(kindOf))].flatMap((kind) => {
+    const all = others.filter((other) => kindOf(other) === kind);
+    return [...all.filter(isNamed), ...all.filter((other) => !isNamed(other))].slice(makes(kind));
+  });
 }
 
 /** What becomes of devices that were added by hand, in words; undefined: there are none. A transform may make some of them again. */

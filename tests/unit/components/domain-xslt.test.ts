@@ -8,6 +8,7 @@ import {
   withMarks,
   withoutBalloon,
 } from "../../../components/domain-xslt.ts";
+import { elementsMade } from "../../../components/stylesheet.ts";
 import { parseDomain } from "../../../src/libvirt/libvirt-xml.ts";
 import { hostileTexts } from "../guest/hostile-values.ts";
 import { aNode } from "../guest/samples.ts";
@@ -145,6 +146,18 @@ describe("the stylesheet of a transform", () => {
     ["makes the domain by itself", own('<xsl:template match="/"><domain/></xsl:template>')],
   ])("that %s does as before", (_, sheet) => {
     expect(applyXslt(withoutBalloon(sheet), before)).toBe(applyXslt(sheet, before));
+  });
+
+  const choice =
+    '<xsl:choose><xsl:when test="rng"><hostdev/><hostdev/></xsl:when><xsl:otherwise><hostdev/></xsl:otherwise></xsl:choose>';
+
+  test.each([
+    ["none, in a comment and a path", ours.replace("<serial ", '<!-- <hostdev/> --><log file="/hostdev"/><serial '), 0],
+    ["one", ours.replace("<serial ", "<hostdev><source/></hostdev><serial "), 1],
+    ["one by its name beside another", ours.replace("<serial ", '<xsl:element name="hostdev"/><hostdev/><serial '), 2],
+    ["as many as the longest choice has", forDevices(`<devices>${choice}<hostdev/></devices>`), 3],
+  ])("makes so many devices of a kind: %s", (_, sheet, count) => {
+    expect(elementsMade(sheet, "hostdev")).toBe(count);
   });
 });
 

@@ -137,10 +137,27 @@ describe("what is said of an update's effect on a VM, its root and its data", ()
       {
         devices: {
           ...ownDevices("/vms", "webapp"),
-          transformed: { says: (word) => word === "/srv/data.img", makes: (element) => element === "tpm" },
+          transformed: { says: (word) => word === "/srv/data.img", makes: (element) => (element === "tpm" ? 1 : 0) },
         },
       },
       "webapp: restart (memory 8 GiB to 16 GiB), may DROP what was added by hand, if its transform does not make it: interface 52:54:00:aa:bb:cc on lan, hostdev, data kept",
+    ],
+    [
+      "more memory, while a transform makes some of the same kinds",
+      {
+        domain: {
+          ...redefined,
+          devices: [{ ...devicesWith(), others: ["hostdev", "hostdev", "tpm", "channel a", "channel b"] }],
+        },
+      },
+      { memory: 16 * GiB },
+      {
+        devices: {
+          ...ownDevices("/vms", "webapp"),
+          transformed: { says: (word) => word === "b", makes: () => 1 },
+        },
+      },
+      "webapp: restart (memory 8 GiB to 16 GiB), may DROP what was added by hand, if its transform does not make it: hostdev, channel a, data kept",
     ],
     [
       "a bigger disk, which drops none of them",
