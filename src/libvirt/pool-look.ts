@@ -1,13 +1,15 @@
 import { posix } from "node:path";
+import type { Log } from "../core/log.ts";
 import { namePrefix } from "../core/names.ts";
 import type { NamedFile } from "./backing-files.ts";
 import { isConsolePool } from "./console-log.ts";
 import { parsePool, parseVolume } from "./libvirt-xml.ts";
 import { filePoolList, namesIn, oddNames, parseVolumes, refreshPool } from "./pool-volumes.ts";
-import type { BatchVirsh } from "./virsh.ts";
+import type { BatchVirsh, Virsh } from "./virsh.ts";
 import type { Ask, BatchAnswer } from "./virsh-answers.ts";
 import { isUnknownName, unanswered } from "./virsh-answers.ts";
 import { VirshError } from "./virsh-error.ts";
+import { virshInShell } from "./virsh-line.ts";
 
 /** Files of a project's that are to be deleted, or written to. */
 export interface OwnFiles {
@@ -20,6 +22,8 @@ export interface OwnFiles {
   isData?: boolean;
   /** Whether only what stands on them counts: the disks that this program made for VMs, which stand on no such file, are not looked at. */
   onlyAbove?: boolean;
+  /** Is given a line on each pool that libvirt stopped because it could not read it. */
+  log?: Log;
 }
 
 /** A file that may be one of ours, or stand on one. */
@@ -52,7 +56,7 @@ export async function lookAtPools(
 ): Promise<Found & { paths: Map<string, string> }> {
   const [all, active] = (await ask([filePoolList("--all"), filePoolList()])).map((list) => namesIn(answered(list)));
   const found: Found = { suspects: [], unknown: await lookAtStopped(ask, own, all ?? [], active ?? []) };
-  const { tables, unread } = await listVolumes(virsh, ask, active ?? [], isReadAgain(own));
+  const { tables, unread } = await listVolumes(virsh, ask, active ?? [], isReadAgain(own), own.log);
   const notKnown = (pool: string, why: string) =>
     found.unknown.push(`whether a volume of the pool ${pool} stands on it is not known: ${why}`);
   for (const [pool, why] of unread) notKnown(pool, why);
@@ -87,7 +91,13 @@ const isReadAgain =
     isData === true && !(onlyAbove && pool.startsWith(namePrefix));
 
 /** The volumes of pools, once libvirt has read them again if it is to; and the pools that it could not read, with the reason. */
-async function listVolumes(virsh: BatchVirsh, ask: Ask, pools: string[], readAgain: (pool: string) => boolean) {
+async function listVolumes(
+  virsh: BatchVirsh,
+  ask: Ask,
+  pools: string[],
+  readAgain: (pool: string) => boolean,
+  log: Log = () => {},
+) {
   const questions = (pool: string) => [...(readAgain(pool) ? [["pool-refresh", pool]] : []), ["vol-list", pool]];
   // One that hangs, as its server is away, takes the answers about all with it: then each is asked by itself.
   const answers: BatchAnswer[] = await ask(pools.flatMap(questions)).catch((error: unknown) => {
@@ -110,8 +120,24 @@ async function listVolumes(virsh: BatchVirsh, ask: Ask, pools: string[], readAga
   }
   if (unread.length === 0) return { tables, unread };
   // One that libvirt cannot read is stopped by that, and still there.
-  const [left] = await ask([filePoolList("--all")]);
-  return { tables, unread: unread.filter(([pool]) => namesIn(answered(left)).includes(pool)) };
+  const [left = [], active = []] = (await ask([filePoolList("--all"), filePoolList()])).map((list) =>
+    namesIn(answered(list)),
+  );
+  const there = unread.filter(([pool]) => left.includes(pool));
+  const stopped = there.filter(([pool]) => readAgain(pool) && !active.includes(pool));
+  for (const [pool] of stopped) log(await startAgain(virsh, pool));
+  return { tables, unread: there };
+}
+
+/** A pool is left as it was found. It was active, and what libvirt could not read may be readable by now. Returns what became of it. */
+async function startAgain(virsh: Virsh, pool: string): Promise<string> {
+  const failed = await virsh.run("pool-start", pool).then(() => undefined, reasonOf);
+  const start = virshInShell(virsh.uri, "pool-start", pool);
+  const became =
+    failed === undefined
+      ? "had stopped it; it was started again"
+      : `has stopped it (${failed}); once it can be read, start it: ${start}`;
+  return `the pool ${pool}: libvirt could not read it and ${became}`;
 }
 
 function reasonOf(error: unknown): string {

@@ -1,5 +1,6 @@
 import { posix } from "node:path";
 import { type Issue, UserError } from "../core/errors.ts";
+import type { Log } from "../core/log.ts";
 import { domainName, poolName } from "../core/names.ts";
 import { shellWord } from "../core/shell-word.ts";
 import { knownUserOf, usersOfFiles } from "../libvirt/disk-users.ts";
@@ -98,11 +99,11 @@ function overlayIssue({ path, modified: ours = 0 }: Volume, { path: overlay, mod
  *
  * @throws UserError naming disk, overlay and remedy; VirshError when libvirt does not tell
  */
-export async function requireNoOverlay(virsh: BatchVirsh, project: string): Promise<void> {
+export async function requireNoOverlay(virsh: BatchVirsh, project: string, log: Log): Promise<void> {
   const [domain, pool] = [domainName(project), poolName(project)];
   const files = [...(await volumesIn(virsh, pool))].flatMap(([name, path]) => (ownNames.includes(name) ? [path] : []));
   if (files.length === 0) return;
-  const places = { domain, pool, files, isData: true, onlyAbove: true };
+  const places = { domain, pool, files, isData: true, onlyAbove: true, log };
   const users = await usersOfFiles(virsh, shellFor(virsh.uri), places);
   // Each with what it stands on.
   const overlays = new Map(

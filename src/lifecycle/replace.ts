@@ -41,7 +41,7 @@ export async function makeWayForDomain(virsh: BatchVirsh, project: string, place
   await requireReallyOff(virsh, domain);
   await requireNoRestore(virsh, project);
   if (!(await names(virsh)).includes(domain)) {
-    if (!place.isNew) await requireNoOverlay(virsh, project);
+    if (!place.isNew) await requireNoOverlay(virsh, project, log);
     return;
   }
   await requireUnmoved(virsh, project, place);

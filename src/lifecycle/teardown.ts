@@ -97,16 +97,16 @@ async function tearDownOnce(
     await requireNoMemoryOfKept(virsh, teardown, keepData, log);
     const access = tailnet && accessOf(tailnet, api);
     if (noted.device && !access) await logOut(virsh, project, log);
-    const nothingStays = async () => !keepData && (await fateNow(virsh, project, true)).kept === undefined;
+    const nothingStays = async () => !keepData && (await fateNow(virsh, project, log, true)).kept === undefined;
     await shutDown(virsh, domain, log, shutdownSeconds, nothingStays);
-    users = await usersIn(virsh, project, !keepData);
+    users = await usersIn(virsh, project, log, !keepData);
     const stays = keepData || !(await deleteProjectDisk(virsh, project, users, log));
     // It may have been saved since.
     if (stays) await requireNoSavedMemory(virsh, project, owner);
     await undefine(virsh, domain, !stays);
   } else if (!keepData) await sayThatUnknownIsKept(virsh, project, log);
   // A domain that others renamed, and one that they copied, goes on with these disks.
-  if (!isThere) users = await usersIn(virsh, project);
+  if (!isThere) users = await usersIn(virsh, project, log);
   if (users) await removeStorage(virsh, project, users, log);
   await removeFilter(virsh, project);
   if (storageDir !== undefined) await removeConsole(shellFor(virsh.uri), storageDir, project, log);
@@ -170,12 +170,12 @@ async function openPool(virsh: Virsh, project: string): Promise<boolean> {
 }
 
 /** What else uses the files in a project's pool, or may, right now; undefined: there is no pool. */
-async function usersIn(virsh: BatchVirsh, project: string, isData = false): Promise<DiskUser[] | undefined> {
+async function usersIn(virsh: BatchVirsh, project: string, log: Log, isData = false): Promise<DiskUser[] | undefined> {
   if (!(await openPool(virsh, project))) return undefined;
   const pool = poolName(project);
   const files = [...(await volumesIn(virsh, pool))].flatMap(([name, path]) => (ownFiles.includes(name) ? [path] : []));
   if (files.length === 0) return [];
-  return usersOfFiles(virsh, shellFor(virsh.uri), { domain: domainName(project), pool, files, isData });
+  return usersOfFiles(virsh, shellFor(virsh.uri), { domain: domainName(project), pool, files, isData, log });
 }
 
 /** All in it can be made again: what is only not known to be unused is removed. */
@@ -216,7 +216,7 @@ async function requireNoMemoryOfKept(
   log: Log,
 ): Promise<void> {
   if (!(await hasSavedMemory(virsh, domainName(project)))) return;
-  const kept = keepData ? undefined : (await fateNow(virsh, project)).kept;
+  const kept = keepData ? undefined : (await fateNow(virsh, project, log)).kept;
   if (kept !== undefined) log(keptAlthough(project, kept));
   if (keepData || kept !== undefined) await requireNoSavedMemory(virsh, project, owner);
 }
@@ -242,8 +242,8 @@ async function fateOfDisk(virsh: Virsh, project: string, users: DiskUser[] | und
   return { path, kept: user && `${user} (${path})` };
 }
 
-const fateNow = async (virsh: BatchVirsh, project: string, isOn = false) =>
-  fateOfDisk(virsh, project, await usersIn(virsh, project, true), isOn);
+const fateNow = async (virsh: BatchVirsh, project: string, log: Log, isOn = false) =>
+  fateOfDisk(virsh, project, await usersIn(virsh, project, log, true), isOn);
 
 /** @returns whether it is gone */
 async function deleteProjectDisk(virsh: Virsh, project: string, users: DiskUser[] | undefined, log: Log) {

@@ -76,9 +76,10 @@ look_at_volumes() {
   if ! { virsh_do pool-refresh "$1" >/dev/null && rows=$(virsh_do vol-list "$1"); } </dev/null; then
     # One that was removed meanwhile has none. One that libvirt cannot read is stopped by that, and still there.
     left=$(pools_of_files --all) || exit
-    ! printf '%s\n' "$left" | grep -qxF "$1" ||
-      not_known "the pool $1" "must be readable, or it cannot be known what its volumes stand on" \
-        "mend what libvirt says above, then start it, for libvirt may have stopped it: virsh -c $(shell_word "$uri") pool-start $(shell_word "$1")"
+    printf '%s\n' "$left" | grep -qxF "$1" || return 0
+    start_again "$1"
+    not_known "the pool $1" "must be readable, or it cannot be known what its volumes stand on" \
+      "mend what libvirt says above, then start it, for libvirt may have stopped it: virsh -c $(shell_word "$uri") pool-start $(shell_word "$1")"
     return 0
   fi
   # Behind the name of each comes its path.
@@ -98,6 +99,19 @@ look_at_volumes() {
     base=$(printf '%s\n' "$next" "$further" | first_of_ours)
     [ -z "$base" ] || refuse_volume "$file" "$base"
   done
+}
+
+# A pool is left as it was found. It was active, and what libvirt could not read may be readable by now. src/libvirt/pool-look.ts says the
+# same.
+start_again() {
+  left=$(pools_of_files) || exit
+  ! printf '%s\n' "$left" | grep -qxF "$1" || return 0
+  if virsh_do pool-start "$1" </dev/null >/dev/null; then
+    became="had stopped it; it was started again"
+  else
+    became="has stopped it; once it can be read, start it: virsh -c $(shell_word "$uri") pool-start $(shell_word "$1")"
+  fi
+  printf '%s\n' "the pool $(one_line "$1"): libvirt could not read it and $(one_line "$became")" >&2
 }
 
 # Whether a domain has that file as a raw disk: libvirt takes for a backing file what its guest wrote at the beginning.

@@ -56,6 +56,7 @@ function host(below: string, { source, format = "raw", domain = "stranger" }: Di
   return `test://${dir}/node.xml`;
 }
 
+const log = () => {};
 const own = () => ({ domain: "project-web", pool: "project-web", files: [disk] });
 const usersAt = (uri: string) => usersOfFiles(virshFor(uri), shellFor(uri), own());
 
@@ -109,7 +110,7 @@ describe.skipIf(!["virsh", "qemu-img"].every((name) => existsSync(`/usr/bin/${na
         symlinkSync(disk, link);
         header(scratch, link);
         const uri = host(link, { ...of, source: of.source || scratch });
-        const said = await requireNoOverlay(virshFor(uri), "web").then(() => "", String);
+        const said = await requireNoOverlay(virshFor(uri), "web", log).then(() => "", String);
         expect(said.includes(`${disk}: must have no overlay, but ${scratch} stands on it`)).toBe(counts);
       },
     );
@@ -119,7 +120,7 @@ describe.skipIf(!["virsh", "qemu-img"].every((name) => existsSync(`/usr/bin/${na
       header(between, disk);
       header(scratch, between);
       header(top, scratch);
-      const look = (disk_: Disk) => requireNoOverlay(virshFor(host(between, disk_)), "web");
+      const look = (disk_: Disk) => requireNoOverlay(virshFor(host(between, disk_)), "web", log);
       const refusal = (last: string) => `${disk}: must have no overlay, but ${last} stands on it`;
       await expect(look({ source: "/elsewhere/other.raw" })).rejects.toThrow(refusal(scratch));
       await expect(look({ source: top, format: "qcow2" })).rejects.toThrow(refusal(top));
@@ -129,7 +130,7 @@ describe.skipIf(!["virsh", "qemu-img"].every((name) => existsSync(`/usr/bin/${na
       const beside = `${dir}/web/scratch.raw`;
       header(beside, disk);
       const look = (format: string) =>
-        requireNoOverlay(virshFor(host(disk, { source: beside, format }, beside)), "web");
+        requireNoOverlay(virshFor(host(disk, { source: beside, format }, beside)), "web", log);
       await expect(look("raw")).resolves.toBeUndefined();
       await expect(look("qcow2")).rejects.toThrow(`${disk}: must have no overlay, but ${beside} stands on it`);
       const volumes = [

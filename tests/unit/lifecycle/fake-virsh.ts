@@ -72,10 +72,11 @@ export class FakeVirsh implements BatchVirsh {
       case "pool-list":
         return [...this.pools.keys()].filter((name) => args.includes("--all") || !this.stopped.has(name)).join("\n");
       case "pool-start":
-        this.stopped.delete(first);
-        return "";
       case "pool-refresh":
-        if (!this.unreadable.has(first)) return "";
+        if (!this.unreadable.has(first)) {
+          if (verb === "pool-start") this.stopped.delete(first);
+          return "";
+        }
         // As libvirt does.
         this.stopped.add(first);
         throw new VirshError("fake", args, 1, "cannot open directory: Permission denied");

@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test, vi } from "vitest";
 import { domainUuid } from "../../../src/core/names.ts";
 import {
   makeWayForDomain,
@@ -99,6 +99,30 @@ describe("before a domain is redefined", () => {
       // One that has the disk itself holds nothing that is not on it.
       virsh.domains.set("rescue", { description: "", running: false, disks: ["/vms/webapp/project.qcow2"] });
       await expect(make()).resolves.toBeUndefined();
+    });
+
+    test.each<[string, boolean, string]>([
+      [
+        "is started again once it can be read",
+        true,
+        "the pool away: libvirt could not read it and had stopped it; it was started again",
+      ],
+      [
+        "is named while it cannot",
+        false,
+        "the pool away: libvirt could not read it and has stopped it (cannot open directory: Permission denied); once it can be read, start it: virsh -c qemu:///system pool-start away",
+      ],
+    ])("is looked for in a pool that libvirt stops for that, which %s", async (_, passes, line) => {
+      virsh.pools.set("away", new Map());
+      virsh.unreadable.add("away");
+      const real = FakeVirsh.prototype.run.bind(virsh);
+      vi.spyOn(virsh, "run").mockImplementation(async (...args) => {
+        if (args[0] === "pool-start" && passes) virsh.unreadable.clear();
+        return real(...args);
+      });
+      const said: string[] = [];
+      await makeWayForDomain(virsh, "webapp", place, (text) => said.push(text));
+      expect([said, virsh.stopped.has("away")]).toEqual([[line], !passes]);
     });
 
     test("is not looked for where the update itself has made them: a new VM waits for no look at all volumes", async () => {

@@ -374,6 +374,21 @@ esac`,
       const { exitCode, stderr } = await run();
       expect([stderr, exitCode]).toEqual(["", 0]);
     });
+
+    test.each([
+      ["is started again once it can be read", "", "had stopped it; it was started again"],
+      [
+        "is named while it cannot",
+        "exit 1",
+        "has stopped it; once it can be read, start it: virsh -c 'qemu:///system' pool-start 'fast'",
+      ],
+    ])("is made in spite of a pool that libvirt stops as it cannot read it, which %s", async (_, starts, became) => {
+      const stopped = `*"pool-refresh fast") touch stopped; exit 1 ;; *"pool-list --name --type "*) [ -e stopped ] || echo fast ;;`;
+      elsewhere({}, { broken: `${stopped} *"pool-start fast") echo started; ${starts} ;;` });
+      const { exitCode, stderr } = await run();
+      expect([stderr, exitCode]).toEqual([`the pool fast: libvirt could not read it and ${became}`, 0]);
+      expect(asked().match(/pool-start fast/g)).toHaveLength(1);
+    });
   });
 
   test("is not written over with a file that a raw disk's guest named as its data beside it", async () => {
