@@ -1,5 +1,6 @@
 import { posix } from "node:path";
 import { domainName, domainUuid, markedStack, namePrefix, ownerMark, poolName } from "../core/names.ts";
+import { shellWord } from "../core/shell-word.ts";
 import type { DomainFound } from "./inventory.ts";
 import type { DomainXml } from "./libvirt-xml.ts";
 import { virshInShell } from "./virsh-line.ts";
@@ -42,10 +43,22 @@ export const hasLostMark = ({
   name.startsWith(namePrefix) &&
   uuid === domainUuid(name.slice(namePrefix.length));
 
-/** How a VM gets the mark of its stack back, if it is that one's. */
-export function markRemedy(uri: string, project: string, owner: string, isOff: boolean): string {
-  const places = ["--config", ...(isOff ? [] : ["--live"])];
-  const write = virshInShell(uri, "desc", domainName(project), ownerMark(owner), ...places);
+/** A VM that has lost its mark: its project, whether it is off, and its description; undefined: that is not known here. */
+interface Unmarked {
+  project: string;
+  isOff: boolean;
+  description: string | undefined;
+}
+
+/**
+ * How a VM gets the mark of its stack back, if it is that one's. What others wrote as its description stays: the command itself reads
+ * it, so that nothing of a stranger's text is in what is to be pasted into a shell, nor can begin as an option does.
+ */
+export function markRemedy(uri: string, owner: string, { project, isOff, description }: Unmarked): string {
+  const [mark, domain] = [ownerMark(owner), domainName(project)];
+  const read = virshInShell(uri, "desc", domain);
+  const text = description === "" ? shellWord(mark) : `"$(echo ${shellWord(mark)}; ${read})"`;
+  const write = [read, text, "--config", ...(isOff ? [] : ["--live"])].join(" ");
   return `if it is this stack's, give it the mark back, as a line of its description: ${write}`;
 }
 

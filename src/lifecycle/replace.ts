@@ -155,7 +155,7 @@ export async function requireOwn(virsh: Virsh, domain: string, owner: string): P
   const isMarked = bearsMark(description, owner);
   const found = parseDomain(await virsh.run("dumpxml", domain));
   if (isMarked && !isCopyXml(found)) return;
-  if (hasLostMark({ ...found, description })) throw await withoutMark(virsh, domain, description, owner);
+  if (hasLostMark({ ...found, description })) throw await withoutMark(virsh, domain, found.description ?? "", owner);
   throw new UserError(`The domain ${domain} on this host belongs to somebody else.`, [
     {
       path: domain,
@@ -171,7 +171,8 @@ export async function requireOwn(virsh: Virsh, domain: string, owner: string): P
 async function withoutMark(virsh: Virsh, domain: string, description: string, owner: string): Promise<UserError> {
   const isOff = (await virsh.run("domstate", domain)).trim() === "shut off";
   const rule = `a domain that is worked on must be marked "${ownerMark(owner)}"`;
-  const remedy = markRemedy(virsh.uri, domain.slice(namePrefix.length), owner, isOff);
+  const project = domain.slice(namePrefix.length);
+  const remedy = markRemedy(virsh.uri, owner, { project, isOff, description });
   return new UserError(`The domain ${domain} on this host does not say which stack it is of.`, [
     { path: domain, rule, value: description, remedy },
   ]);

@@ -120,7 +120,8 @@ export function noSuchVm(name: string, { outline, found, inState, others, ...bef
   }
   if (foreign && inState.includes(name)) {
     const rule = `must be a VM of this stack with its mark, but the domain ${domainName(name)} on ${host.uri} is not: its description was rewritten, or it is another domain`;
-    const mark = markRemedy(host.uri, name, stack, foreign.state === "shut off");
+    const isOff = foreign.state === "shut off";
+    const mark = markRemedy(host.uri, stack, { project: name, isOff, description: undefined });
     const look = virshInShell(host.uri, "dominfo", domainName(name));
     return notThere(name, rule, `look whether its UUID is ${domainUuid(name)}: ${look}; ${mark}`);
   }

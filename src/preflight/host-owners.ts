@@ -72,7 +72,8 @@ export function foreignDomains(check: HostCheck): Issue[] {
     if (found && ![stack, formerName].some((name) => name !== undefined && isOwnedBy(found, name))) {
       const another = "choose another name, or remove that domain yourself if nobody needs it";
       const isUnmarked = hasLostMark(found);
-      const mark = markRemedy(inventory.uri, name, stack, found.state === "shut off");
+      const { state, description = "" } = found;
+      const mark = markRemedy(inventory.uri, stack, { project: name, isOff: state === "shut off", description });
       const whose = isUnmarked ? "does not say which stack it is of" : "belongs to somebody else";
       const rule = `the domain \`${domain}\` on ${inventory.uri} ${whose}: ${described(found)}`;
       issues.push({ path, rule, remedy: isUnmarked ? `${mark}; otherwise ${another}` : another + ifRenamed(check) });

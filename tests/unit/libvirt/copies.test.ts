@@ -1,6 +1,10 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { execaSync } from "execa";
 import { expect, test } from "vitest";
 import { domainUuid } from "../../../src/core/names.ts";
-import { describeCopies, type Identity, isCopy } from "../../../src/libvirt/copies.ts";
+import { bearsMark, describeCopies, type Identity, isCopy, markRemedy } from "../../../src/libvirt/copies.ts";
 import { isOwnedBy } from "../../../src/lifecycle/leftovers.ts";
 import { aDomain } from "../found.ts";
 
@@ -41,4 +45,27 @@ test("copies of a stack's VMs are named, and nobody else's domains", () => {
   expect(describeCopies([copy, ...others], "storage")).toEqual([
     "the domain `project-webapp-clone` bears the mark of this stack, but is none of its VMs: a copy (virt-manager, virt-clone), or one that was renamed; it is left alone",
   ]);
+});
+
+test.each([
+  ["a line of text", "Anna's web app"],
+  ["lines of a stranger's", "--help\n'; touch pwned; $(touch pwned) `touch pwned` \"\\n%s\u001b[2J\n\tend"],
+  ["none", ""],
+])("a VM gets its mark back beside what others wrote as its description: %s", (_, description) => {
+  const dir = mkdtempSync(path.join(tmpdir(), "mark-"));
+  // What virsh does with these words.
+  const virsh = `#!/bin/sh\n[ "$1 $2 $3 $4" = "-c qemu:///system desc project-webapp" ] || exit 9\n[ $# -gt 4 ] || exec cat '${dir}/desc'\nshift 4\nprintf %s "$1" >'${dir}/desc.new'; mv '${dir}/desc.new' '${dir}/desc'; shift; echo "$*" >'${dir}/places'\n`;
+  writeFileSync(path.join(dir, "virsh"), virsh, { mode: 0o755 });
+  writeFileSync(path.join(dir, "desc"), description);
+  const remedy = markRemedy("qemu:///system", "storage", { project: "webapp", isOff: false, description });
+  // Nothing of the text is in what is to be pasted.
+  if (description !== "") expect(remedy).not.toContain(description.slice(0, 6));
+  const command = remedy.slice(remedy.indexOf("virsh "));
+  execaSync("sh", ["-c", command], { cwd: dir, env: { PATH: `${dir}:${process.env.PATH}` } });
+  const written = readFileSync(path.join(dir, "desc"), "utf8");
+  expect(written).toBe(["project-vms stack storage", ...(description ? [description] : [])].join("\n"));
+  expect(bearsMark(written, "storage")).toBe(true);
+  expect(readFileSync(path.join(dir, "places"), "utf8")).toBe("--config --live\n");
+  expect(() => readFileSync(path.join(dir, "pwned"))).toThrow("ENOENT");
+  rmSync(dir, { recursive: true });
 });

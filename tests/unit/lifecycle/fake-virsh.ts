@@ -152,7 +152,15 @@ export class FakeVirsh implements BatchVirsh {
   }
 
   private xmlOf(name: string, inactive: boolean): string {
-    const { disks: now, definedDisks = now, uuid = "u", keepData, starting, definition } = this.domain(name);
+    const {
+      disks: now,
+      definedDisks = now,
+      uuid = "u",
+      keepData,
+      starting,
+      definition,
+      description,
+    } = this.domain(name);
     const disks = inactive ? definedDisks : now;
     const keep = keepData ? "yes" : "no";
     const mark = `<d:data xmlns:d="urn:project-vms:data" keep="${keep}"/>`;
@@ -165,7 +173,7 @@ export class FakeVirsh implements BatchVirsh {
           `<disk type='file'><driver name='qemu' type='qcow2'/><source file='${path}'/><target dev='vd${"abcd"[i]}'/></disk>`,
       )
       .join("");
-    return `<domain type='kvm'><name>${name}</name><uuid>${uuid}</uuid>${metadata}<memory>1</memory><vcpu>1</vcpu><devices>${elements}</devices></domain>`;
+    return `<domain type='kvm'><name>${name}</name><uuid>${uuid}</uuid><description>${description}</description>${metadata}<memory>1</memory><vcpu>1</vcpu><devices>${elements}</devices></domain>`;
   }
 
   /** Of a volume's file, if there is one. */

@@ -155,7 +155,8 @@ describe("before a domain is redefined", () => {
       const error = await makeWayForDomain(virsh, "webapp", place, log).catch((error: Error) => error.message);
       return String(error).split("\n");
     };
-    const write = "virsh -c qemu:///system desc project-webapp 'project-vms stack storage' --config";
+    const desc = "virsh -c qemu:///system desc project-webapp";
+    const write = `${desc} "$(echo 'project-vms stack storage'; ${desc})" --config`;
     expect(await refused(true)).toEqual([
       "The domain project-webapp on this host does not say which stack it is of.",
       '  - project-webapp: a domain that is worked on must be marked "project-vms stack storage", but is "Anna\'s web app"',

@@ -94,7 +94,7 @@ test.each<[string, string, Partial<Whereabouts>, string[]]>([
     { inState: ["webapp"], found: aHost({ vms: [aVm({ stack: undefined })] }) },
     [
       "  - webapp: must be a VM of this stack with its mark, but the domain project-webapp on qemu:///system is not: its description was rewritten, or it is another domain",
-      `    look whether its UUID is ${domainUuid("webapp")}: virsh -c qemu:///system dominfo project-webapp; if it is this stack's, give it the mark back, as a line of its description: virsh -c qemu:///system desc project-webapp 'project-vms stack storage' --config --live`,
+      `    look whether its UUID is ${domainUuid("webapp")}: virsh -c qemu:///system dominfo project-webapp; if it is this stack's, give it the mark back, as a line of its description: virsh -c qemu:///system desc project-webapp "$(echo 'project-vms stack storage'; virsh -c qemu:///system desc project-webapp)" --config --live`,
     ],
   ],
   [

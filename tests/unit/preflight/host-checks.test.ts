@@ -321,7 +321,10 @@ describe("what belongs to somebody else is refused", () => {
   const foreign = `projects.webapp: the domain \`project-webapp\` on ${uri} belongs to somebody else:`;
   const unmarked = domain({ uuid: domainUuid("webapp"), description: "Anna's web app", marks: { definition: "d" } });
   const noMark = `projects.webapp: the domain \`project-webapp\` on ${uri} does not say which stack it is of:`;
-  const markBack = `if it is this stack's, give it the mark back, as a line of its description: virsh -c ${uri} desc project-webapp 'project-vms stack storage' --config`;
+  const desc = `virsh -c ${uri} desc project-webapp`;
+  const markBack = (text: string) =>
+    `if it is this stack's, give it the mark back, as a line of its description: ${desc} ${text} --config`;
+  const noted = "'project-vms stack storage'";
   const poolFact = `the pool \`project-webapp\` on ${uri} is not ours: it is of type`;
   const ours = "ours would be of type dir at /srv/vms/webapp";
   const undefine = `remove that pool (its files stay): \`virsh -c ${uri} pool-destroy project-webapp && virsh -c ${uri} pool-undefine project-webapp\``;
@@ -339,13 +342,13 @@ describe("what belongs to somebody else is refused", () => {
       "a VM of ours whose description was rewritten",
       { domains: [unmarked] },
       `${noMark} its description is "Anna's web app" (running)`,
-      `${markBack} --live; otherwise ${another}`,
+      `${markBack(`"$(echo ${noted}; ${desc})"`)} --live; otherwise ${another}`,
     ],
     [
       "one that is off, of which nothing is described",
       { domains: [{ ...unmarked, state: "shut off", description: "" }] },
       `${noMark} it has no description (shut off)`,
-      `${markBack}; otherwise ${another}`,
+      `${markBack(noted)}; otherwise ${another}`,
     ],
     [
       "a copy of a VM, renamed to ours, without its mark",
