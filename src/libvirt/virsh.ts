@@ -134,15 +134,23 @@ export function isLocal(uri: string): boolean {
 
 /**
  * Whether two URIs may lead to the same libvirt. Those to one machine may, whatever user, transport or key they go by; but on this very
- * machine another socket is another libvirt.
+ * machine another socket is another libvirt. `storage` may be `storage.lan`; no name is looked up.
  */
 export function mayBeSameLibvirt(one: string, other: string): boolean {
   const [a, b] = [new URL(one), new URL(other)];
-  if (machineOf(a) !== machineOf(b)) return false;
+  if (!mayBeSameName(machineOf(a), machineOf(b))) return false;
   return !isLocal(one) || !isLocal(other) || socketOf(a) === socketOf(b);
 }
 
-const machineOf = ({ hostname }: URL) => hostname.toLowerCase().replace(/^(localhost|127\.0\.0\.1|\[::1\])$/, "");
+const machineOf = ({ hostname }: URL) =>
+  hostname
+    .toLowerCase()
+    .replace(/\.$/, "")
+    .replace(/^(localhost|127\.0\.0\.1|\[::1\])$/, "");
+
+/** Whether two names of machines are one, or one is the other with its domain. */
+const mayBeSameName = (one: string, other: string) =>
+  one === other || (one !== "" && other.startsWith(`${one}.`)) || (other !== "" && one.startsWith(`${other}.`));
 
 /** Where its folder really is: links lead to it, and one libvirt may answer at the sockets of the old daemon and of the driver's own. */
 const socketOf = (uri: URL) => {

@@ -268,6 +268,13 @@ test.each([
   ["qemu+unix:///system?socket=/a//b", "qemu+unix:///system?socket=/a/b&mode=direct", true],
   ["qemu:///system", "qemu+ssh://root@localhost/system", true],
   ["qemu+ssh://root@Storage/system", "qemu+libssh2://eva@storage:2222/system?keyfile=/k", true],
+  ["qemu+ssh://root@storage/system", "qemu+ssh://root@Storage./system", true],
+  ["qemu+ssh://root@storage/system", "qemu+ssh://root@storage.lan/system", true],
+  ["qemu+ssh://root@storage.lan/system", "qemu+ssh://root@storage.lan.example.com./system", true],
+  ["qemu:///system", "qemu+ssh://root@localhost./system", true],
+  ["qemu+ssh://root@storage.lan/system", "qemu+ssh://root@storage.example.com/system", false],
+  ["qemu+ssh://root@storage/system", "qemu+ssh://root@storage2.lan/system", false],
+  ["qemu:///system", "qemu+ssh://root@storage.lan/system", false],
   ["qemu+ssh://root@storage/system", "qemu+ssh://root@raider/system", false],
   ["qemu:///system", "qemu+ssh://root@storage/system", false],
 ])("%s and %s may lead to the same libvirt: %s", (one, other, may) => {
