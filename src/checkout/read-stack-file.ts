@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { type EngineConfig, readEngineConfig } from "../config/engine-config.ts";
-import { UserError } from "../core/errors.ts";
+import { formatPath, UserError } from "../core/errors.ts";
 import { shellWord } from "../core/shell-word.ts";
 import { isBlank, readPulumiProject, readTextIfThere } from "./pulumi-files.ts";
 
@@ -78,6 +78,24 @@ export function refuseRemovals(file: string, removed: string[] | undefined): voi
     ? `must have some while there are VMs: ${why} ${removed.join(", ")}`
     : `must have some, since it cannot be told here whether the stack has VMs: ${why} all of them`;
   throw nothingThere(`${file} has no config.`, file, rule);
+}
+
+/**
+ * Refuses what would become of a stack whose key of the projects has nothing behind it: that is most likely an entry that was commented
+ * out, or lines that lost their indentation.
+ *
+ * @param removed as with {@link refuseRemovals}
+ * @throws UserError with what to write, unless there are none
+ */
+export function refuseUnsaidRemovals(file: string, removed: string[] | undefined): void {
+  if (removed?.length === 0) return;
+  const rule = removed
+    ? `must not be left empty while there are VMs: an update would remove ${removed.join(", ")}`
+    : "must not be left empty, since it cannot be told here whether the stack has VMs: an update would remove all of them";
+  const remedy = `write the entries below it, one a line and indented, e.g. \`myapp: {}\`; to have no projects: \`project-vms:projects: {}\``;
+  throw new UserError(`${file} names no projects. Nothing was changed.`, [
+    { path: formatPath(file, ["projects"]), rule, remedy },
+  ]);
 }
 
 function nothingThere(title: string, file: string, rule: string): UserError {

@@ -21,9 +21,13 @@ export { resolveVmSettings, type VmRequest } from "./vm-request.ts";
 
 const namespace = "project-vms:";
 
-/** Whether a config, as the engine gives it, says anything of projects, from whatever file. */
-export const givesProjects = (raw: Record<string, string>) =>
-  Object.keys(raw).some((key) => key.replace(namespace, "") === "projects");
+/** What a config, as the engine gives it, says of projects, from whatever file: their map, or only the key, with nothing behind it. */
+export function saysOfProjects(raw: Record<string, string>): "map" | "key" | undefined {
+  const said = Object.entries(raw).find(([key]) => key.replace(namespace, "") === "projects");
+  return said && (isNothing(readValue(said[1])) ? "key" : "map");
+}
+
+const isNothing = (value: unknown) => value === null || value === "";
 
 /**
  * Reads the config of a stack.
@@ -50,7 +54,7 @@ export function parseStackConfig(given: Record<string, unknown>, file: string, s
 function valuesIn(given: Record<string, unknown>): Record<string, unknown> {
   const ours = Object.entries(given).filter(([key]) => key.startsWith(namespace) || !key.includes(":"));
   const values = ours.map(([key, value]) => [key.replace(namespace, ""), readValue(value)] as const);
-  return Object.fromEntries(values.filter(([, value]) => value !== null && value !== ""));
+  return Object.fromEntries(values.filter(([, value]) => !isNothing(value)));
 }
 
 function withoutKeys(written: Record<string, unknown>, keys: string[]): Record<string, unknown> {

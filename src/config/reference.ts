@@ -52,6 +52,7 @@ const intro = `\
 All of it stands in \`Pulumi.<stack>.yaml\`, one file for each host. No key is required: one with \`config:\` and, indented, \`project-vms:projects: {}\`
 is valid, takes this machine's embedded libvirt as its host, and makes no VM. A file that is empty is refused: an engine that is killed while
 it writes the file leaves it so. So is one with nothing but \`encryptionsalt\`, which the engine writes into it then, while the stack has VMs.
+And so is, while it has some, one with nothing behind \`project-vms:projects:\`: to have none is written \`project-vms:projects: {}\`.
 
 \`\`\`yaml
 ${exampleFile}\`\`\`

@@ -1,10 +1,10 @@
 import { stackFileName } from "../checkout/pulumi-files.ts";
-import { checkStackFile, refuseRemovals, saysNothing } from "../checkout/read-stack-file.ts";
+import { checkStackFile, refuseRemovals, refuseUnsaidRemovals, saysNothing } from "../checkout/read-stack-file.ts";
 import { localSshKey, resolveHost } from "../checkout/resolve.ts";
 import { nameBefore, readStackState, vmsIn } from "../checkout/stack-state.ts";
 import { requireStateRoom } from "../checkout/state-room.ts";
 import { skippedSshKeys, sshKeysOrOwn } from "../checkout/user-ssh-keys.ts";
-import { givesProjects, type HostSettings, parseStackConfig, type StackConfig } from "../config/parse.ts";
+import { type HostSettings, parseStackConfig, type StackConfig, saysOfProjects } from "../config/parse.ts";
 import { UserError } from "../core/errors.ts";
 import { describeLostDisks, lostHosts } from "../embedded-host/lost-hosts.ts";
 import { closeBeforeUpdate, lookBeforeUpdate } from "../libvirt/closed-storage.ts";
@@ -42,17 +42,19 @@ export async function preflight(run: Run) {
   const config = parseStackConfig(given, file);
   const names = Object.keys(config.projects);
   // Before the host is looked at: it would be another one than that of the VMs. Projects may stand in Pulumi.yaml, or in another file.
-  const isEmptied = !givesProjects(given) && saysNothing(root, file);
-  if (isEmptied) refuseRemovals(file, vmsIn(await readStackState(root, stack)));
+  const said = saysOfProjects(given);
+  const isEmptied = said === undefined && saysNothing(root, file);
+  const refuse = said === "key" ? refuseUnsaidRemovals : isEmptied ? refuseRemovals : undefined;
+  refuse?.(file, vmsIn(await readStackState(root, stack)));
   for (const notice of config.notices) log.info(notice);
   const sshKeys = names.length > 0 ? sshKeysOrOwn(config.sshKeys, file, [`${localSshKey(root)}.pub`]) : [];
   if (!config.sshKeys) for (const line of skippedSshKeys()) log.warn(line);
   const host = resolveHost(config, root);
   const inventory = await takeInventory(host.settings);
   const place = { storageDir: host.settings.storageDir, owner: stack, projects: names };
-  if (isEmptied) {
+  if (refuse) {
     const removed = vmsWithoutEntry({ ...place, inventory });
-    refuseRemovals(
+    refuse(
       file,
       removed.map(({ name }) => name),
     );

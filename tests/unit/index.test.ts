@@ -107,6 +107,34 @@ describe("a stack's file that a killed engine emptied", () => {
       await expect(stackProgram()).rejects.not.toThrow("has no config");
     });
   });
+
+  describe("or in which nothing stands behind the key of the projects", () => {
+    const refusal = (removed: string) =>
+      `Pulumi.teststack.yaml names no projects. Nothing was changed.\n  - Pulumi.teststack.yaml: projects: must not be left empty while there are VMs: an update would remove ${removed}\n`;
+    beforeEach(() => {
+      write("config:\n  project-vms:projects:\n  #  demo: {}\n");
+      // As the engine gives what is null.
+      pulumi.runtime.setAllConfig({ "project-vms:projects": "" });
+    });
+
+    test("is refused where the state has VMs", async () => {
+      state([domain]);
+      there.inventory = undefined;
+      await expect(stackProgram()).rejects.toThrow(refusal("demo"));
+    });
+
+    test("is refused where the host has VMs of the stack", async () => {
+      state([]);
+      there.inventory = { ...emptyInventory, domains: [marked("project-web")] };
+      await expect(stackProgram()).rejects.toThrow(refusal("web"));
+    });
+
+    test("is an empty map where there are none", async () => {
+      state([]);
+      there.inventory = undefined;
+      await expect(stackProgram()).rejects.not.toThrow("names no projects");
+    });
+  });
 });
 
 describe("after a boot without the disk, on which all pools are stopped,", () => {

@@ -2,7 +2,12 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { checkStackFile, refuseRemovals, saysNothing } from "../../../src/checkout/read-stack-file.ts";
+import {
+  checkStackFile,
+  refuseRemovals,
+  refuseUnsaidRemovals,
+  saysNothing,
+} from "../../../src/checkout/read-stack-file.ts";
 import { UserError } from "../../../src/core/errors.ts";
 import { messageOf } from "../config/samples.ts";
 
@@ -81,6 +86,23 @@ test.each([
     ].join("\n"),
   );
   expect(() => refuseRemovals("Pulumi.local.yaml", [])).not.toThrow();
+});
+
+test.each([
+  [["demo", "web"], "must not be left empty while there are VMs: an update would remove demo, web"],
+  [
+    undefined,
+    "must not be left empty, since it cannot be told here whether the stack has VMs: an update would remove all of them",
+  ],
+])("what an update would remove by a key of the projects with nothing behind it, %j, is refused", (removed, rule) => {
+  expect(messageOf(() => refuseUnsaidRemovals("Pulumi.local.yaml", removed))).toBe(
+    [
+      "Pulumi.local.yaml names no projects. Nothing was changed.",
+      `  - Pulumi.local.yaml: projects: ${rule}`,
+      "    write the entries below it, one a line and indented, e.g. `myapp: {}`; to have no projects: `project-vms:projects: {}`",
+    ].join("\n"),
+  );
+  expect(() => refuseUnsaidRemovals("Pulumi.local.yaml", [])).not.toThrow();
 });
 
 const notYaml = (why: string) =>
