@@ -9,8 +9,9 @@ import { writeNew } from "./stack-file.ts";
 /** What the first stack's file says in a new clone. Git keeps this one: in the stack's own the engine notes the salt of a passphrase. */
 const exampleFile = (root: string) => path.join(root, "make/Pulumi.local.yaml");
 
-/** Whether the checkout can make the file of a stack by itself. */
-export const hasExample = (root: string, stack: string) => stack === firstStack && existsSync(exampleFile(root));
+/** Whether the checkout makes the file of a stack by itself. */
+export const makesFile = (root: string, stack: string) =>
+  stack === firstStack && existsSync(exampleFile(root)) && usedBackend(root).isOwn && !wasBegun(root, stack);
 
 /**
  * Makes the file of a checkout's first stack, `local`, where there is none and the stack was never begun: the example in the place of
@@ -19,17 +20,17 @@ export const hasExample = (root: string, stack: string) => stack === firstStack 
  * @example ensureFirstStackFile("/home/me/vms") // /home/me/vms/Pulumi.local.yaml
  */
 export function ensureFirstStackFile(root: string): void {
-  if (!hasExample(root, firstStack) || !usedBackend(root).isOwn || wasBegun(root)) return;
+  if (!makesFile(root, firstStack)) return;
   const file = path.join(root, stackFileName(root, firstStack));
   if (existsSync(file)) return;
   mkdirSync(path.dirname(file), { recursive: true });
   writeNew(file, readFileSync(exampleFile(root), "utf8"), 0o644);
 }
 
-/** By its state, or by what is left of one. */
-const wasBegun = (root: string) =>
+/** Whether a stack was ever begun, by its state, or by what is left of one; where the backend is no folder, that is not known. */
+export const wasBegun = (root: string, stack: string) =>
   (["stacks", "backups", "history"] as const).some((kind) => {
     const folder = stateFolder(root, kind);
     const names = folder !== undefined && existsSync(folder) ? readdirSync(folder) : [];
-    return names.some((name) => name === firstStack || name.startsWith(`${firstStack}.`));
+    return names.some((name) => name === stack || name.startsWith(`${stack}.json`));
   });

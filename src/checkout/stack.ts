@@ -4,7 +4,7 @@ import { closest } from "fastest-levenshtein";
 import { parseStackConfig, type StackConfig } from "../config/parse.ts";
 import { UserError } from "../core/errors.ts";
 import { requireCheckout } from "./checkout-folder.ts";
-import { hasExample } from "./first-stack-file.ts";
+import { makesFile, wasBegun } from "./first-stack-file.ts";
 import { stackFileName } from "./pulumi-files.ts";
 import { readStackFile } from "./read-stack-file.ts";
 import { type ResolvedHost, resolveHost } from "./resolve.ts";
@@ -50,7 +50,9 @@ export function findStackFile(name: string, folder: string): Pick<Stack, "root" 
 
 function noStack(name: string, root: string, file: string): UserError {
   const there = stacksIn(root);
-  const make = `\`${hasExample(root, name) ? "make up" : `pulumi stack init ${name}`}\` makes one`;
+  const make = wasBegun(root, name)
+    ? "its state is there: put its file back, from your own copy"
+    : `\`${makesFile(root, name) ? "make up" : `pulumi stack init ${name}`}\` makes one`;
   const nearest = there.length > 0 ? `did you mean \`--stack ${closest(name, there)}\`? ` : "";
   return new UserError(`There is no stack ${name} here.`, [
     {

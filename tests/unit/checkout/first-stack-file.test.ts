@@ -60,6 +60,8 @@ test.each([
   put(`.local/state/.pulumi/${trace}`, "{}");
   prepareCheckout(root);
   expect(() => textOf()).toThrow("ENOENT");
+  const remedy = "(stacks: none; its state is there: put its file back, from your own copy)";
+  expect(messageOf(() => loadStack("local", root))).toContain(remedy);
 });
 
 test("nor where the state is in another backend, which is not asked", () => {
