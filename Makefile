@@ -10,7 +10,7 @@ RUN := node bin/entry.js
 # Node's own such cache, which tsc and npm turn on.
 export NODE_DISABLE_COMPILE_CACHE := 1
 # In a container no lock of a stack is known to be dead, unless its name is one by its ID (src/checkout/lock-holder.ts): tests have one.
-OWN_NAME := $(shell [ "$$(readlink /proc/self/ns/pid)" = 'pid:[4026531836]' ] || hostname | grep -qxE '[0-9a-f]{12}' || echo unshare --uts sh -c "'hostname 0123456789ab; exec \"\$$@\"'" sh)
+OWN_NAME := $(shell [ "$$(readlink /proc/self/ns/pid)" = 'pid:[4026531836]' ] || hostname | grep -qxE '[0-9a-f]{12}' || ! unshare --uts hostname >/dev/null 2>&1 || echo unshare --uts sh -c "'hostname 0123456789ab; exec \"\$$@\"'" sh)
 # Not by npx, which writes a log into the home of its user each time.
 VITEST := $(OWN_NAME) node_modules/.bin/vitest run
 REPORT := --reporter=verbose --reporter=json --outputFile.json=test-results

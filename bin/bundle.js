@@ -49,8 +49,9 @@ const longestRun = 24 * 3600 * 1000;
 export async function load(entry) {
   const file = await bundled(entry);
   if (file !== undefined) return import(pathToFileURL(file).href);
-  // From 22.18 on, Node strips types by itself.
-  if (process.features.typescript) return import(pathToFileURL(path.join(root, entry)).href);
+  // From 22.18 on, Node strips types by itself, but for packages.
+  if (process.features.typescript && !root.includes("/node_modules/"))
+    return import(pathToFileURL(path.join(root, entry)).href);
   // It would run what another user has put into /tmp by the name that it looks for.
   process.env.TSX_DISABLE_CACHE = "1";
   const { register } = await import("tsx/esm/api").catch(() => {

@@ -37,7 +37,7 @@ export function apiEnvironment({ apiStack }: TailnetArgs): Record<string, string
 /** Where the key is not in what a command is told. Commands of before had it there, and are replaced, so that no state keeps one. */
 const keysAreOutside = 1;
 
-/** Of a tailnet, what VMs have to join again for when it changes. */
+/** Of a tailnet, what VMs must rejoin for when it changes. */
 export function tailnetDigest({ domain, server, tag }: TailnetArgs): string {
   const parts = { domain, server, tag, keysAreOutside };
   return createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 16);

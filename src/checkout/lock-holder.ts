@@ -55,7 +55,7 @@ function mayBeUnseen({ pid, hostname: where }: LockHolder): boolean {
  */
 function hasOwnName(): boolean {
   if (readlinkSync("/proc/self/ns/uts") === machines.uts) return false;
-  return /^[0-9a-f]{12}$/.test(hostname()) || /^(systemd|init)$/.test(readFileSync("/proc/1/comm", "utf8").trim());
+  return /^[0-9a-f]{12}$/.test(hostname()) || /^(systemd|init)$/.test(textOf("/proc/1/comm").trim());
 }
 
 /** The number that a process has in a namespace of its own, the innermost one. Its users may have other names there than here. */

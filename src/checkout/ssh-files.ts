@@ -22,7 +22,7 @@ export function sshFilePaths(dir: string, stack: string): SshFilePaths {
 }
 
 /**
- * Writes a stack's files for SSH clients again; a client that reads at that moment sees the old ones or the new ones, whole. A VM
+ * Rewrites a stack's files for SSH clients; a client that reads at that moment sees the old ones or the new ones, whole. A VM
  * that is off, and so has no address, keeps what was last known of it: it will have the same again when it is started.
  */
 export function writeSshFiles(paths: SshFilePaths, targets: SshTarget[], via: SshPath): void {

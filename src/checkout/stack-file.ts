@@ -64,7 +64,7 @@ export function withoutEntry(text: string, file: string, name: string, project =
 
 /**
  * The text of a stack's file with what Pulumi noted in it when the stack was begun, the salt of its secrets. Pulumi prints
- * the whole file again for that.
+ * the whole file for that.
  *
  * @param printed what Pulumi made of the text; returned where the text cannot be changed
  */

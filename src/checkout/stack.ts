@@ -51,7 +51,7 @@ export function findStackFile(name: string, folder: string): Pick<Stack, "root" 
 function noStack(name: string, root: string, file: string): UserError {
   const there = stacksIn(root);
   const make = wasBegun(root, name)
-    ? "its state is there: put its file back, from your own copy"
+    ? `where it was begun before, put its file back, from your own copy; else \`pulumi stack init ${name}\` makes one`
     : `\`${makesFile(root, name) ? "make up" : `pulumi stack init ${name}`}\` makes one`;
   const nearest = there.length > 0 ? `did you mean \`--stack ${closest(name, there)}\`? ` : "";
   return new UserError(`There is no stack ${name} here.`, [

@@ -144,7 +144,9 @@ function unknownKeys(file: string, keys: string[]): UserError {
       rule: "is an unknown key",
       remedy: "indent it, and what is below it, to be a key of `config:`",
     };
-    return key.includes(":") || key === "projects" ? below : unknownKey(path, key, ["config", ...engineKeys]);
+    if (key.includes(":") || key === "projects") return below;
+    const issue = unknownKey(path, key, ["config", ...engineKeys]);
+    return { ...issue, remedy: `${issue.remedy}; beside \`project-vms:projects\`, be it \`{}\`, any key may stand` };
   });
   return new UserError(`${file} cannot be read.`, issues);
 }

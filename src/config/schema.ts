@@ -131,7 +131,7 @@ const vm = {
         "Has the host back the project disk up by itself, while the VM runs, into `<storageDir>/backups/<project>/`. " +
         "It takes a host with systemd, and root there.",
       absent: "none are made by themselves",
-      changing: "The timer on the host is set again, or removed. Backups that are there stay; no data is touched.",
+      changing: "The timer on the host is changed, or removed. Backups that are there stay; no data is touched.",
       example: "{every: 1d, keep: 7}",
     }),
 };

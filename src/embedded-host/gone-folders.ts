@@ -1,6 +1,7 @@
-import { readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
+import { readdirSync, realpathSync, statSync } from "node:fs";
 import path from "node:path";
 import type { Issue } from "../core/errors.ts";
+import { textOf } from "../core/proc.ts";
 import { shellWord } from "../core/shell-word.ts";
 import { parseMounts } from "./embedded-process.ts";
 import { whyAway } from "./local-mounts.ts";
@@ -23,10 +24,7 @@ export function isGone(folder: string, mountinfo?: string): boolean {
 }
 
 /** Why a folder that is not to be seen may be there all the same, and what can be done about it; undefined: it is there, or gone. */
-export function whyMayBeThere(
-  folder: string,
-  mountinfo = readFileSync("/proc/self/mountinfo", "utf8"),
-): Issue | undefined {
+export function whyMayBeThere(folder: string, mountinfo = textOf("/proc/self/mountinfo")): Issue | undefined {
   if (!path.isAbsolute(folder)) return unseen(folder);
   const away = whyAway(folder);
   if (away) return away;
@@ -44,18 +42,20 @@ export function whyMayBeThere(
 }
 
 function whyUnsure(folder: string, above: string, mountinfo: string): Issue | undefined {
+  const nearest = nearestMount(above, mountinfo);
   const place = removable.find((one) => `${above}/`.startsWith(`${one}/`));
-  if (place !== undefined) return mayBeAway(folder, `below ${place}, where disks are mounted that come and go`);
-  const isAuto = nearestType(above, mountinfo) === "autofs";
-  return isAuto ? mayBeAway(folder, "on what autofs mounts when it can") : undefined;
+  // What is mounted below it is there, and says what it has.
+  if (place !== undefined && !nearest?.point.startsWith(`${place}/`))
+    return mayBeAway(folder, `below ${place}, where disks are mounted that come and go`);
+  return nearest?.type === "autofs" ? mayBeAway(folder, "on what autofs mounts when it can") : undefined;
 }
 
-/** The type of the filesystem that a folder is on. Of two mounts at one place, the later one hides the other. */
-function nearestType(folder: string, mountinfo: string): string | undefined {
+/** The mount that a folder is on. Of two at one place, the later one hides the other. */
+function nearestMount(folder: string, mountinfo: string) {
   const over = parseMounts(mountinfo).filter(({ point }) =>
     `${folder}/`.startsWith(point === "/" ? point : `${point}/`),
   );
-  return over.toSorted((one, other) => one.point.length - other.point.length).at(-1)?.type;
+  return over.toSorted((one, other) => one.point.length - other.point.length).at(-1);
 }
 
 const unseen = (folder: string): Issue => ({
@@ -73,5 +73,5 @@ const withoutParent = (folder: string, above: string): Issue => ({
 const mayBeAway = (folder: string, where: string): Issue => ({
   path: folder,
   rule: `must be there to be looked at, for it is ${where}`,
-  remedy: `connect that disk, then try again; if it is gone for good, put a checkout back there (git clone) and run in it: make clean`,
+  remedy: `connect that disk, then try again; if it is gone for good, a checkout that is put back there (git clone) has its VMs again by \`make up\`, and removes them, with all their disks, by \`make clean\``,
 });

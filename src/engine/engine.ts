@@ -206,7 +206,9 @@ export class Engine {
     const text = requireText(readFileSync(file, "utf8"), stackFileName(this.root, this.stack));
     // An engine that was killed while it began it may have left its lock alone.
     await releaseDeadLocks(this.root, this.stack, this.log);
-    const stack = await keepingFile(file, () => Stack.create(this.stack, workspace), this.log, saidAtStart);
+    // No guest speaks while a stack is begun, and stdout has that it was, also where its file could not be written.
+    const saidBy = (error: unknown) => (error instanceof PulumiError ? error.stderr : "");
+    const stack = await keepingFile(file, () => Stack.create(this.stack, workspace), this.log, saidBy);
     writeWhole(file, withSalt(text, readFileSync(file, "utf8")));
     return stack;
   }

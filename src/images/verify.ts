@@ -23,7 +23,7 @@ export interface Verdict {
 
 /**
  * Reads all base images of a host whole, there, and compares them with their markers. One that is what it should be
- * has its marker rewritten where that is missing or older than the image; nothing else is changed.
+ * has its marker written where that is missing or older than the image; nothing else is changed.
  *
  * @throws UserError when the host cannot be reached or its files cannot be read
  * @example (await verifyImages(host, log)).filter(({ isWhole }) => !isWhole)

@@ -11,7 +11,7 @@ import type { Virsh } from "../libvirt/virsh.ts";
 export async function resumeAfterFullHost(virsh: Virsh, project: string, log: Log): Promise<void> {
   if (!(await isPausedByFullHost(virsh, domainName(project)))) return;
   await virsh.run("resume", domainName(project));
-  log(`${domainName(project)}: was paused because the disk was full, and resumes`);
+  log(`${domainName(project)}: was paused because its host's disk was full, and resumes`);
 }
 
 /** What to do about such a guest. */

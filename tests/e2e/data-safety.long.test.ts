@@ -158,7 +158,7 @@ describe("the data of a VM", () => {
     expect(all).toMatch(/vms\/webapp: must have room for what is written on the VM's disks, but has [\d.]+ \w+B/);
     expect((await virsh.run("domstate", "project-webapp", "--reason")).trim()).toBe("paused (I/O error)");
     await smallDisk.makeRoom();
-    expect(expectSuccess(await up())).toContain("was paused because the disk was full, and resumes");
+    expect(expectSuccess(await up())).toContain("was paused because its host's disk was full, and resumes");
     expect(await mebibytes("/home/dev/project")).toBeGreaterThan(3800);
     expect([await bootId(), await treasure()]).toEqual([before, precious]);
   });

@@ -179,7 +179,7 @@ describe("a stack of an earlier version, whose state names steps of an update wh
     rmSync(file);
   }
 
-  test("its first update names what takes VMs and network away again, and changes no VM", async () => {
+  test("its first update gives what takes VMs and network away its new path, and changes no VM", async () => {
     const definitions = () =>
       Promise.all(["project-alpha", "project-gone"].map((domain) => virsh.run("dumpxml", domain, "--inactive")));
     const before = await definitions();

@@ -128,7 +128,7 @@ describe("keys", () => {
     expect(requests().filter((request) => request.startsWith("POST"))).toEqual([]);
   });
 
-  test("what is asked for again is recreated, and the old one is revoked", async () => {
+  test("a key whose inputs change is recreated, and the old one is revoked", async () => {
     await program.setKeys({ web: vmKey, laptop: otherClientKey });
     const replaced = await up();
     expect(replaced.all).toContain("1 replaced");

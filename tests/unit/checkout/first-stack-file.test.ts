@@ -60,7 +60,8 @@ test.each([
   put(`.local/state/.pulumi/${trace}`, "{}");
   prepareCheckout(root);
   expect(() => textOf()).toThrow("ENOENT");
-  const remedy = "(stacks: none; its state is there: put its file back, from your own copy)";
+  const remedy =
+    "where it was begun before, put its file back, from your own copy; else `pulumi stack init local` makes one)";
   expect(messageOf(() => loadStack("local", root))).toContain(remedy);
 });
 
@@ -81,7 +82,7 @@ test("who asks for the stack before that is told what makes it", () => {
 });
 
 test("git keeps the example, and not what becomes of it", () => {
-  const ignored = execaSync("git", ["check-ignore", "Pulumi.local.yaml", "make/Pulumi.local.yaml"], {
+  const ignored = execaSync("git", ["check-ignore", "--no-index", "Pulumi.local.yaml", "make/Pulumi.local.yaml"], {
     cwd: repository,
     reject: false,
   });

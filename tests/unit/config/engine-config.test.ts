@@ -64,7 +64,7 @@ test("a key beside `config` that Pulumi passes over is refused: without its conf
   };
   const known = "(known here: `config`, `secretsprovider`, `encryptedkey`, `encryptionsalt`, `environment`)";
   expect(refused("confg:\n  project-vms:projects: {app: {}}\nencryptionsalt: v1:x\n")).toBe(
-    `Pulumi.local.yaml cannot be read.\n  - Pulumi.local.yaml: confg: is an unknown key\n    did you mean \`config\`? ${known}`,
+    `Pulumi.local.yaml cannot be read.\n  - Pulumi.local.yaml: confg: is an unknown key\n    did you mean \`config\`? ${known}; beside \`project-vms:projects\`, be it \`{}\`, any key may stand`,
   );
   expect(refused("config: {}\nproject-vms:projects: {app: {}}\nproject-vms:host: {}\n")).toBe(
     [

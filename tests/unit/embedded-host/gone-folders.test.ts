@@ -46,6 +46,17 @@ test.each(["/media/me/usb/a", "/run/media/me/usb/a", "/mnt/a", "/mnt/nas/a", "a"
   expect(isGone(place)).toBe(false);
 });
 
+test("one on a disk that is mounted below /mnt is gone where it is not on that, and one on /mnt itself may be on a disk that is away", () => {
+  const below = (point: string) =>
+    `36 35 0:50 / / rw shared:1 - ext4 x rw\n36 35 0:50 / ${point} rw shared:1 - ext4 x rw\n`;
+  const rule = (folder: string, point: string) => whyMayBeThere(folder, below(point))?.rule;
+  const away = "must be there to be looked at, for it is below /mnt, where disks are mounted that come and go";
+  expect(rule("/mnt/a", "/mnt")).toBe(away);
+  expect(rule("/mnt/a", "/mnt/b")).toBe(away);
+  // There is no such folder here, which is the next thing that is looked at.
+  expect(rule("/mnt/work/a", "/mnt/work")).toContain("must have /mnt/work above it");
+});
+
 test("what autofs mounts is named as that", () => {
   expect(whyMayBeThere(path.join(dir, "auto/b"), mountinfo())?.rule).toBe(
     "must be there to be looked at, for it is on what autofs mounts when it can",

@@ -169,7 +169,8 @@ describe("a make target with GONE", () => {
   });
 
   test("works on none of a checkout on a disk that was pulled out, and names the way on", () => {
-    const back = "put a checkout back there (git clone) and run in it: make clean";
+    const back =
+      "a checkout that is put back there (git clone) has its VMs again by `make up`, and removes them, with all their disks, by `make clean`";
     expect(() => checkoutOfHost({ GONE: "/run/media/me/usb/a" }, [lost])).toThrow(
       [
         "Whether the checkout /run/media/me/usb/a is gone is not known.",

@@ -122,6 +122,9 @@ describe("on this machine", () => {
     const namespaces = ["--mount", "--propagation", "slave", `--net=${host.netns}`, "--pid", "--fork", "--kill-child"];
     const { pid } = start("unshare", ...namespaces, ...inside());
     await expect.poll(() => findProcesses(host).length).toBe(2);
+    // What unshare starts is told by unshare's own words first, and by none at the moment at which it becomes the shell.
+    const isShell = async (one: number) => (await commandLine(one)).startsWith("sh ");
+    await expect.poll(async () => (await Promise.all(findProcesses(host).map(isShell))).filter(Boolean).length).toBe(1);
     return pid;
   };
   /** Those that say what a host's processes say, and are none. */

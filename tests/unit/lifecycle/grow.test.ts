@@ -89,6 +89,6 @@ describe("a guest that was paused because its host is full", () => {
     virsh.domains.set("project-webapp", { ...full });
     await grow({ project: 2 * GiB, root: 2 * GiB }, true);
     expect(virsh.changes).toEqual(["resume project-webapp"]);
-    expect(log).toEqual(["project-webapp: was paused because the disk was full, and resumes"]);
+    expect(log).toEqual(["project-webapp: was paused because its host's disk was full, and resumes"]);
   });
 });
