@@ -1,4 +1,4 @@
-import { readdirSync, realpathSync, statSync } from "node:fs";
+import { lstatSync, readdirSync, realpathSync, statSync } from "node:fs";
 import path from "node:path";
 import type { Issue } from "../core/errors.ts";
 import { textOf } from "../core/proc.ts";
@@ -31,6 +31,8 @@ export function whyMayBeThere(folder: string, mountinfo = textOf("/proc/self/mou
   const above = path.dirname(folder);
   try {
     if (isThere(folder)) return undefined;
+    // A link stays where what it leads to is away.
+    if (lstatSync(folder, { throwIfNoEntry: false })) return unseen(folder);
     const unsure = whyUnsure(folder, above, mountinfo);
     if (unsure) return unsure;
     readdirSync(above);

@@ -11,6 +11,7 @@ beforeEach(() => {
   writeFileSync(path.join(dir, "file"), "");
   symlinkSync("/mnt", path.join(dir, "disks"));
   symlinkSync(path.join(dir, "auto"), path.join(dir, "net"));
+  symlinkSync("/nowhere/usb/a", path.join(dir, "link"));
   symlinkSync("loop", path.join(dir, "loop"));
 });
 afterEach(() => rmSync(dir, { recursive: true }));
@@ -31,6 +32,7 @@ test.each([
   ["none/b", false],
   ["file/b", false],
   ["loop/b", false],
+  ["link", false],
   ["disks/usb/a", false],
   ["auto/b", false],
   ["auto/elsewhere/b", false],
